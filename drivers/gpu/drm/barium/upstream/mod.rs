@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel crate lacks, in the form it could take there.
+//!
+//! This is the only room with `unsafe` code. Each file says what upstream offers today (7.3), the
+//! shape it should have, why what stands here is sound on 7.3, and when to delete it. Nothing here
+//! knows a room above: the driver's policy comes in through traits and closures.
+
+pub(crate) mod gem;
+pub(crate) mod ioctl;
+pub(crate) mod pci;
+pub(crate) mod registration;
+pub(crate) mod vma;
+pub(crate) mod wc_bar;

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A PCI BAR that holds memory, claimed and mapped write-combining.
+//!
+//! - Upstream today: [`pci::Bar`] maps with `pci_iomap()`, which is UC-. On x86 the first mapping
+//!   of a range decides its memory type (PAT), so a BAR mapped that way can never be
+//!   write-combined, in user mappings either; and `Bar` has no bulk operations.
+//! - The shape it should have: `pci::Bar` with the memory type in its type, from which only a WC
+//!   one gives out PFNs for user mappings.
+//! - Why this is sound on 7.3: [`WcBar`] claims the region first, so no other driver maps it, and
+//!   `ioremap_wc()` registers the memory type for the whole BAR as long as the mapping stands.
+//!   Every access is checked against the length. It borrows the bound device, so it is gone before
+//!   the device is.
+//! - Delete when `pci::Bar` can do this.
+
+use core::{
+    marker::PhantomData,
+    mem::MaybeUninit,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings,
+    device::Bound,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    pci,
+    prelude::*,
+    sync::barrier, //
+};
+
+/// The page frame number of a page of device memory, good for as long as the BAR is claimed.
+///
+/// # Invariants
+///
+/// The frame lies whole within a BAR that a [`WcBar`], alive for `'a`, has claimed.
+#[derive(Clone, Copy)]
+pub(crate) struct Pfn<'a>(usize, PhantomData<&'a WcBar<'a>>);
+
+impl Pfn<'_> {
+    /// The number, as the kernel's page table functions take it.
+    pub(super) fn as_raw(self) -> usize {
+        self.0
+    }
+}
+
+/// A memory BAR, claimed for this driver and mapped write-combining in the kernel.
+///
+/// # Invariants
+///
+/// - BAR `index` of `pdev` is requested by this object alone, starts at physical address `phys`
+///   and has `len` bytes; `phys` is page aligned.
+/// - `base` is its `ioremap_wc()` mapping, for all `len` bytes, until this object is dropped.
+pub(crate) struct WcBar<'a> {
+    pdev: &'a pci::Device<Bound>,
+    index: i32,
+    phys: usize,
+    len: usize,
+    base: NonNull<c_void>,
+}
+
+// SAFETY: The mapping and the region belong to the device, not to a thread.
+unsafe impl Send for WcBar<'_> {}
+
+// SAFETY: All methods on a shared reference touch device memory only through the kernel's I/O
+// functions, which may run at the same time on several CPUs; what a race leaves in that memory is
+// as undefined as for any other memory shared with a device, and no reference to it is ever made.
+unsafe impl Sync for WcBar<'_> {}
+
+impl<'a> WcBar<'a> {
+    /// Claims BAR `index` of `pdev` under `name` and maps all of it.
+    ///
+    /// Errors: `EINVAL` if there is no such BAR; `ENODEV` if it is empty or does not start at a
+    /// page; `EBUSY` if it is claimed already; `ENOMEM` if the kernel cannot map it.
+    pub(crate) fn new(
+        pdev: &'a pci::Device<Bound>,
+        index: u32,
+        name: &'static CStr,
+    ) -> Result<Self> {
+        let phys = usize::try_from(pdev.resource_start(index)?)?;
+        let len = usize::try_from(pdev.resource_len(index)?)?;
+        if len == 0 || phys % PAGE_SIZE != 0 {
+            return Err(ENODEV);
+        }
+        let index = i32::try_from(index)?;
+        let raw = as_raw(pdev);
+
+        // SAFETY: `raw` is a bound device, `index` one of its BARs (checked by
+        // `resource_len()`), and `name` is static.
+        if unsafe { bindings::pci_request_region(raw, index, name.as_char_ptr()) } != 0 {
+            return Err(EBUSY);
+        }
+        // SAFETY: The range is a BAR's and was just claimed, so nobody else maps it.
+        let base = unsafe { bindings::ioremap_wc(phys.try_into()?, len) };
+        let Some(base) = NonNull::new(base) else {
+            // SAFETY: The region was claimed above and is not used.
+            unsafe { bindings::pci_release_region(raw, index) };
+            return Err(ENOMEM);
+        };
+
+        // INVARIANT: Claimed and mapped just now; undone in `drop()` only.
+        Ok(Self {
+            pdev,
+            index,
+            phys,
+            len,
+            base,
+        })
+    }
+
+    /// The frame of the page that starts `offset` bytes into the BAR; `None` if `offset` is not
+    /// page aligned or the page is not whole within the BAR.
+    pub(crate) fn pfn(&self, offset: usize) -> Option<Pfn<'_>> {
+        if offset % PAGE_SIZE != 0 || offset.checked_add(PAGE_SIZE)? > self.len {
+            return None;
+        }
+        // INVARIANT: Just checked; the lifetime is that of the borrow of `self`.
+        Some(Pfn((self.phys + offset) >> PAGE_SHIFT, PhantomData))
+    }
+
+    /// The kernel's address for `[offset, offset + len)`; `ERANGE` if that is not in the BAR.
+    fn at(&self, offset: usize, len: usize) -> Result<*mut c_void> {
+        if offset.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(ERANGE);
+        }
+        Ok(self.base.as_ptr().wrapping_byte_add(offset))
+    }
+
+    /// Fills `len` bytes from `offset` with zeros. They are in the device when it returns.
+    pub(crate) fn clear(&self, offset: usize, len: usize) -> Result {
+        let start = self.at(offset, len)?;
+        // SAFETY: `at()` checked that the range is in the mapping.
+        unsafe { bindings::memset_io(start, 0, len) };
+        flush_write_combining();
+        Ok(())
+    }
+
+    /// Copies from the BAR, from `offset` on, and fills `buf`.
+    pub(crate) fn read(&self, offset: usize, buf: &mut [MaybeUninit<u8>]) -> Result {
+        let start = self.at(offset, buf.len())?;
+        // SAFETY: `at()` checked the source; the destination is a slice of that length.
+        unsafe { bindings::memcpy_fromio(buf.as_mut_ptr().cast(), start, buf.len()) };
+        Ok(())
+    }
+
+    /// Copies `buf` to the BAR, from `offset` on. It is in the device when this returns.
+    pub(crate) fn write(&self, offset: usize, buf: &[u8]) -> Result {
+        let start = self.at(offset, buf.len())?;
+        // SAFETY: `at()` checked the destination; the source is a slice of that length.
+        unsafe { bindings::memcpy_toio(start, buf.as_ptr().cast(), buf.len()) };
+        flush_write_combining();
+        Ok(())
+    }
+}
+
+impl Drop for WcBar<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `base` is our `ioremap_wc()` mapping, and no access outlives `self`.
+        unsafe { bindings::iounmap(self.base.as_ptr()) };
+        // SAFETY: The region is ours by the type's invariants.
+        unsafe { bindings::pci_release_region(as_raw(self.pdev), self.index) };
+    }
+}
+
+/// Write-combining buffers belong to a CPU: without this, another CPU could read the memory before
+/// they are drained.
+fn flush_write_combining() {
+    barrier::mb(barrier::Write);
+}
+
+fn as_raw(pdev: &pci::Device<Bound>) -> *mut bindings::pci_dev {
+    // `pci::Device` is `repr(transparent)` over an `Opaque<pci_dev>`.
+    core::ptr::from_ref(pdev).cast_mut().cast()
+}
