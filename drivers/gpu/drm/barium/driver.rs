@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Wires the rooms: the PCI ids, what probing a device does, and what it is to DRM.
+
+use crate::{
+    device::{
+        BariumData,
+        BariumRegistrationData, //
+    },
+    dispi,
+    file::File,
+    gem::BariumObject,
+    uapi::*,
+    upstream,
+    vram::{
+        Aperture,
+        Heap, //
+    },
+};
+use kernel::{
+    device::{
+        Core,
+        DeviceContext, //
+    },
+    drm::{
+        self,
+        ioctl, //
+    },
+    pci,
+    prelude::*,
+    str::CStr, //
+};
+
+/// QEMU's vendor id.
+const VENDOR_QEMU: u16 = 0x1234;
+/// The id of `bochs-display`, `VGA` and `secondary-vga`.
+const DEVICE_STDVGA: u16 = 0x1111;
+
+/// The driver, to the PCI bus and to DRM.
+pub(crate) struct BariumDriver;
+
+/// The DRM device of this driver.
+pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <BariumDriver as pci::Driver>::IdInfo,
+    [(upstream::pci::device_id(VENDOR_QEMU, DEVICE_STDVGA), ())]
+);
+
+impl pci::Driver for BariumDriver {
+    type IdInfo = ();
+    type Data<'bound> = Self;
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        pdev.enable_device_mem()?;
+        let vram = dispi::vram_size(pdev)?;
+        let aperture = Aperture::new(pdev, vram)?;
+        let heap = Heap::new(vram)?;
+
+        let drm = drm::UnregisteredDevice::<Self>::new(pdev, Ok(BariumData::new(heap)))?;
+        let reg_data = BariumRegistrationData::new(aperture);
+        upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
+
+        dev_info!(pdev, "{} MiB of VRAM\n", vram.mib());
+        Ok(Self)
+    }
+}
+
+#[vtable]
+impl drm::Driver for BariumDriver {
+    type Data = BariumData;
+    type RegistrationData<'bound> = BariumRegistrationData<'bound>;
+    type File = File;
+    type Object = BariumObject;
+    type ParentDevice<Ctx: DeviceContext> = pci::Device<Ctx>;
+
+    const INFO: drm::DriverInfo = drm::DriverInfo {
+        major: 1,
+        minor: 0,
+        patchlevel: 0,
+        name: c"barium",
+        desc: c"VRAM behind a PCI BAR",
+    };
+    const FEAT_RENDER: bool = true;
+
+    upstream::ioctl::declare_ioctls! {
+        driver: BariumDriver,
+        (DRM_IOCTL_BARIUM_GET_PARAM, drm_barium_get_param,
+            ioctl::RENDER_ALLOW, File::get_param),
+        (DRM_IOCTL_BARIUM_GEM_CREATE, drm_barium_gem_create,
+            ioctl::AUTH | ioctl::RENDER_ALLOW, File::gem_create),
+        (DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET, drm_barium_gem_mmap_offset,
+            ioctl::AUTH | ioctl::RENDER_ALLOW, File::gem_mmap_offset),
+        (DRM_IOCTL_BARIUM_GEM_INFO, drm_barium_gem_info,
+            ioctl::AUTH | ioctl::RENDER_ALLOW, File::gem_info),
+    }
+}
+
+/// Says which displays this driver could drive if another driver did not hold them.
+pub(crate) fn report_devices_of_others(own: &CStr) {
+    upstream::pci::for_each_held_by_other(VENDOR_QEMU, DEVICE_STDVGA, own, |device, driver| {
+        pr_notice!(
+            "{device} is held by {driver}; to have it: \
+             echo {device} > /sys/bus/pci/drivers/{driver}/unbind && \
+             echo {device} > /sys/bus/pci/drivers/{own}/bind\n"
+        );
+    });
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The client: an open file of the device, and what its ioctls do.
+//!
+//! The ABI and its errors are described in `uapi/drm/barium_drm.h`.
+
+use crate::{
+    device::BariumRegistrationData,
+    driver::{
+        BariumDevice,
+        BariumDriver, //
+    },
+    gem,
+    uapi::*,
+};
+use kernel::{
+    drm::{
+        self,
+        gem::BaseObject,
+        Registered, //
+    },
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// A client. It has no state of its own: DRM keeps its handles.
+pub(crate) struct File;
+
+impl drm::file::DriverFile for File {
+    type Driver = BariumDriver;
+
+    fn open(_dev: &BariumDevice) -> Result<Pin<KBox<Self>>> {
+        Ok(KBox::new(Self, GFP_KERNEL)?.into())
+    }
+}
+
+impl File {
+    /// IOCTL: get_param: ask for a property of the device.
+    pub(crate) fn get_param(
+        dev: &BariumDevice<Registered>,
+        _reg: &BariumRegistrationData<'_>,
+        args: &mut drm_barium_get_param,
+        _file: &drm::File<File>,
+    ) -> Result<u32> {
+        if args.pad != 0 {
+            return Err(EINVAL);
+        }
+        args.value = match args.param {
+            BARIUM_PARAM_VRAM_SIZE => u64::try_from(dev.heap().size().bytes())?,
+            BARIUM_PARAM_VRAM_AVAILABLE => dev.heap().available(),
+            BARIUM_PARAM_PAGE_SIZE => u64::try_from(PAGE_SIZE)?,
+            // All mappings are made of pages.
+            BARIUM_PARAM_HUGE_SIZE => 0,
+            _ => return Err(EINVAL),
+        };
+        Ok(0)
+    }
+
+    /// IOCTL: gem_create: create an object in VRAM.
+    pub(crate) fn gem_create(
+        dev: &BariumDevice<Registered>,
+        reg: &BariumRegistrationData<'_>,
+        args: &mut drm_barium_gem_create,
+        file: &drm::File<File>,
+    ) -> Result<u32> {
+        let obj = gem::create(dev, reg, args.size, args.flags)?;
+        args.handle = obj.create_handle(file)?;
+        args.size = u64::try_from(obj.size())?;
+        Ok(0)
+    }
+
+    /// IOCTL: gem_mmap_offset: get the offset that maps an object.
+    pub(crate) fn gem_mmap_offset(
+        _dev: &BariumDevice<Registered>,
+        _reg: &BariumRegistrationData<'_>,
+        args: &mut drm_barium_gem_mmap_offset,
+        file: &drm::File<File>,
+    ) -> Result<u32> {
+        if args.pad != 0 {
+            return Err(EINVAL);
+        }
+        args.offset = gem::lookup(file, args.handle)?.create_mmap_offset()?;
+        Ok(0)
+    }
+
+    /// IOCTL: gem_info: ask what an object is.
+    pub(crate) fn gem_info(
+        _dev: &BariumDevice<Registered>,
+        _reg: &BariumRegistrationData<'_>,
+        args: &mut drm_barium_gem_info,
+        file: &drm::File<File>,
+    ) -> Result<u32> {
+        let obj = gem::lookup(file, args.handle)?;
+        args.flags = obj.flags();
+        args.size = u64::try_from(obj.size())?;
+        Ok(0)
+    }
+}

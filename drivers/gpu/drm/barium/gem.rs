@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The VRAM object: what it is made of, making it, finding it, and where each of its pages is.
+//!
+//! How it is mapped is [`crate::mmap`]'s business.
+
+use crate::{
+    device::BariumRegistrationData,
+    driver::BariumDevice,
+    file::File,
+    uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
+    upstream::{
+        self,
+        vma::PageIndex, //
+    },
+    vram::{
+        Allocation,
+        Placement,
+        VramOffset, //
+    },
+};
+use kernel::{
+    drm::{
+        self,
+        gem::BaseObject,
+        Registered, //
+    },
+    page,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+/// A GEM object of this driver.
+pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
+
+/// What a GEM object of this driver has: a part of VRAM.
+pub(crate) struct VramObject {
+    allocation: Allocation,
+    placement: Placement,
+}
+
+impl VramObject {
+    /// Where page `page` of the object is; `None` if the object has no such page.
+    ///
+    /// This is the one place that the fault path asks.
+    pub(crate) fn backing(&self, page: PageIndex) -> Option<VramOffset> {
+        self.allocation.page(page.0)
+    }
+
+    /// The flags that the object was made with (`BARIUM_GEM_CREATE_*`).
+    pub(crate) fn flags(&self) -> u32 {
+        match self.placement {
+            Placement::Anywhere => 0,
+            Placement::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
+        }
+    }
+}
+
+/// Makes an object that reads as zero, of `size` bytes rounded up to whole pages.
+///
+/// It is cleared before anybody can see it.
+///
+/// Errors: `EINVAL` for size 0, a size that overflows when it is rounded, and unknown flags;
+/// `ENOSPC` if VRAM has no place for it; `ENOMEM`.
+pub(crate) fn create(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    size: u64,
+    flags: u32,
+) -> Result<ARef<BariumObject>> {
+    let placement = placement(flags)?;
+    let size = object_size(size)?;
+    let allocation = dev.heap().alloc(size, placement)?;
+    for (offset, len) in allocation.pieces() {
+        reg.aperture().clear(offset, len)?;
+    }
+    upstream::gem::create(
+        dev,
+        size,
+        VramObject {
+            allocation,
+            placement,
+        },
+    )
+}
+
+/// Finds the object that `handle` is for `file`. Errors: `ENOENT`.
+pub(crate) fn lookup(file: &drm::File<File>, handle: u32) -> Result<ARef<BariumObject>> {
+    BariumObject::lookup_handle(file, handle)
+}
+
+/// The size in bytes of an object of which `wanted` bytes are asked for.
+fn object_size(wanted: u64) -> Result<usize> {
+    if wanted == 0 {
+        return Err(EINVAL);
+    }
+    usize::try_from(wanted)
+        .ok()
+        .and_then(page::page_align)
+        .ok_or(EINVAL)
+}
+
+/// What the flags of `GEM_CREATE` ask for.
+fn placement(flags: u32) -> Result<Placement> {
+    match flags {
+        0 => Ok(Placement::Anywhere),
+        BARIUM_GEM_CREATE_CONTIGUOUS => Ok(Placement::Contiguous),
+        _ => Err(EINVAL),
+    }
+}
+
+#[kunit_tests(barium_gem)]
+mod tests {
+    use super::*;
+    use kernel::page::PAGE_SIZE;
+
+    fn wanted(size: usize) -> u64 {
+        u64::try_from(size).unwrap_or(0)
+    }
+
+    #[test]
+    fn sizes_are_rounded_up_to_pages() {
+        for (size, rounded) in [
+            (1, PAGE_SIZE),
+            (PAGE_SIZE - 1, PAGE_SIZE),
+            (PAGE_SIZE, PAGE_SIZE),
+            (PAGE_SIZE + 1, 2 * PAGE_SIZE),
+        ] {
+            assert_eq!(object_size(wanted(size)).ok(), Some(rounded));
+        }
+    }
+
+    #[test]
+    fn size_zero_is_refused() {
+        assert_eq!(object_size(0).err(), Some(EINVAL));
+    }
+
+    #[test]
+    fn a_size_that_overflows_is_refused() {
+        for size in [u64::MAX, u64::MAX - wanted(PAGE_SIZE) + 2] {
+            assert_eq!(object_size(size).err(), Some(EINVAL));
+        }
+    }
+
+    #[test]
+    fn unknown_flags_are_refused() {
+        assert!(placement(0).is_ok());
+        assert!(placement(BARIUM_GEM_CREATE_CONTIGUOUS).is_ok());
+        for bit in (0..u32::BITS).map(|bit| 1 << bit) {
+            if bit != BARIUM_GEM_CREATE_CONTIGUOUS {
+                assert!(placement(bit).is_err());
+                assert!(placement(bit | BARIUM_GEM_CREATE_CONTIGUOUS).is_err());
+            }
+        }
+    }
+}
