@@ -19,6 +19,7 @@ extern "C" {
 #define DRM_BARIUM_GEM_CREATE		0x01
 #define DRM_BARIUM_GEM_MMAP_OFFSET	0x02
 #define DRM_BARIUM_GEM_INFO		0x03
+#define DRM_BARIUM_MAP_AHEAD		0x04
 
 /* Size in bytes of the VRAM that objects can be placed in. */
 #define BARIUM_PARAM_VRAM_SIZE		0x00
@@ -28,6 +29,8 @@ extern "C" {
 #define BARIUM_PARAM_PAGE_SIZE		0x02
 /* Bytes that one huge page table entry maps, 0 if the driver uses none. */
 #define BARIUM_PARAM_HUGE_SIZE		0x03
+/* Largest number of pages that one fault maps with entries of a page: 1 if only its own. */
+#define BARIUM_PARAM_FAULT_AROUND	0x04
 
 /**
  * struct drm_barium_get_param - ask for a property of the device
@@ -103,6 +106,30 @@ struct drm_barium_gem_info {
 	__u64 size;
 };
 
+/**
+ * struct drm_barium_map_ahead - map pages before they are touched
+ *
+ * A program that is about to touch all of a range saves the faults. It is a hint in that nothing
+ * but speed depends on it: pages that are not mapped when it returns are mapped when touched.
+ *
+ * Errors: EINVAL for a range that is empty, not page aligned or wraps around, and for @flags or a
+ * @pad that is not 0; EFAULT if not all of it is mapped to objects of this device, where what comes
+ * before the first such address has been mapped; EINTR on a signal; ENOMEM.
+ */
+struct drm_barium_map_ahead {
+	/** @address: Where the range starts in the address space of the caller. */
+	__u64 address;
+
+	/** @size: Bytes in the range. */
+	__u64 size;
+
+	/** @flags: Must be 0. */
+	__u32 flags;
+
+	/** @pad: Must be 0. */
+	__u32 pad;
+};
+
 /* An enum, not macros, so that the generators of other languages' bindings see the numbers. */
 enum {
 	DRM_IOCTL_BARIUM_GET_PARAM = DRM_IOWR(DRM_COMMAND_BASE + DRM_BARIUM_GET_PARAM,
@@ -113,6 +140,8 @@ enum {
 						    struct drm_barium_gem_mmap_offset),
 	DRM_IOCTL_BARIUM_GEM_INFO = DRM_IOWR(DRM_COMMAND_BASE + DRM_BARIUM_GEM_INFO,
 					     struct drm_barium_gem_info),
+	DRM_IOCTL_BARIUM_MAP_AHEAD = DRM_IOWR(DRM_COMMAND_BASE + DRM_BARIUM_MAP_AHEAD,
+					      struct drm_barium_map_ahead),
 };
 
 #if defined(__cplusplus)
