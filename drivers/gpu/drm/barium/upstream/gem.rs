@@ -14,19 +14,32 @@
 //!   type that others see has the extended table.
 //! - Delete when upstream's objects can be mapped.
 
-use super::vma::{
-    access_callback,
-    fault_callback,
-    Access,
-    Fault,
-    NewVma,
-    Outcome,
-    PfnVma,
-    ZeroPageSlot, //
+use super::{
+    access::{
+        access_callback,
+        Access, //
+    },
+    fault::{
+        fault_callback,
+        huge_fault_callback,
+        map_pages_callback,
+        Fault,
+        HugeFault,
+        Outcome,
+        ZeroPageSlot, //
+    },
+    table::Table,
+    vma::{
+        NewVma,
+        PfnVma, //
+    }, //
 };
 use core::{
     marker::PhantomData,
-    ops::Deref, //
+    ops::{
+        Deref,
+        Range, //
+    },
 };
 use kernel::{
     bindings,
@@ -43,11 +56,7 @@ use kernel::{
     sync::{
         aref::ARef,
         SetOnce, //
-    },
-    time::{
-        delay::fsleep,
-        Delta, //
-    },
+    }, //
 };
 
 /// The GEM object with driver data `T`.
@@ -61,6 +70,13 @@ pub(crate) trait MappedObject: Send + Sync + Sized + 'static {
     /// The table of functions that all objects of this type share: a `static` of the driver.
     fn funcs() -> &'static Funcs<Self>;
 
+    /// The place of the object's first page in a space of aligned places (in pages): a mapping's
+    /// address is chosen such that huge entries fit.
+    fn placement(obj: &Object<Self>) -> usize;
+
+    /// Takes the advice that `pages` of the object will be accessed soon (`MADV_WILLNEED`).
+    fn will_need(obj: &Object<Self>, pages: Range<usize>);
+
     /// Sets up a new mapping, or refuses it.
     ///
     /// Through a dma-buf a mapping may start anywhere in the object: see [`NewVma::pages`].
@@ -68,6 +84,9 @@ pub(crate) trait MappedObject: Send + Sync + Sized + 'static {
 
     /// Serves a fault.
     fn fault(fault: &Fault<'_, Self>) -> Outcome;
+
+    /// Serves a fault with a huge entry, or falls back to [`Self::fault`].
+    fn huge_fault(fault: &HugeFault<'_, Self>) -> Outcome;
 
     /// Serves a debugger's access. Returns the number of bytes transferred.
     fn access(access: Access<'_, Self>) -> Result<usize>;
@@ -143,30 +162,25 @@ pub(crate) fn create<T: MappedObject>(
 }
 
 /// The table of functions of the objects with data `T`, made when the first one is.
-pub(crate) struct Funcs<T>(SetOnce<Table>, PhantomData<fn() -> T>);
-
-struct Table(bindings::drm_gem_object_funcs);
-
-// SAFETY: The table is not written to after it is made. Its pointers are to functions and to a
-// constant.
-unsafe impl Send for Table {}
-
-// SAFETY: As above.
-unsafe impl Sync for Table {}
+pub(crate) struct Funcs<T> {
+    funcs: Table<bindings::drm_gem_object_funcs>,
+    vm_ops: Table<bindings::vm_operations_struct>,
+    _type: PhantomData<fn() -> T>,
+}
 
 impl<T: MappedObject> Funcs<T> {
-    const VM_OPS: bindings::vm_operations_struct = {
-        let mut ops: bindings::vm_operations_struct = pin_init::zeroed();
-        ops.open = Some(bindings::drm_gem_vm_open);
-        ops.close = Some(bindings::drm_gem_vm_close);
-        ops.fault = Some(fault_callback::<T>);
-        ops.access = Some(access_callback::<T>);
-        ops
-    };
-
     /// A table that is yet to be made.
     pub(crate) const fn new() -> Self {
-        Self(SetOnce::new(), PhantomData)
+        Self {
+            funcs: Table::new(),
+            vm_ops: Table::new(),
+            _type: PhantomData,
+        }
+    }
+
+    /// The `vm_ops` of the objects' mappings, and of no others; `None` if there is no object yet.
+    pub(super) fn vm_ops(&'static self) -> Option<&'static bindings::vm_operations_struct> {
+        self.vm_ops.get()
     }
 
     /// The copy of `upstream` with what mappings need. The first call makes it.
@@ -174,20 +188,20 @@ impl<T: MappedObject> Funcs<T> {
         &'static self,
         upstream: &bindings::drm_gem_object_funcs,
     ) -> *const bindings::drm_gem_object_funcs {
-        loop {
-            if let Some(table) = self.0.as_ref() {
-                return &table.0;
-            }
-            let made = self.0.populate(Table(bindings::drm_gem_object_funcs {
-                mmap: Some(mmap_callback::<T>),
-                vm_ops: &Self::VM_OPS,
-                ..*upstream
-            }));
-            if !made {
-                // Another CPU is between the two steps of `populate()`.
-                fsleep(Delta::from_micros(1));
-            }
-        }
+        let vm_ops = self.vm_ops.get_or_make(|| bindings::vm_operations_struct {
+            open: Some(bindings::drm_gem_vm_open),
+            close: Some(bindings::drm_gem_vm_close),
+            fault: Some(fault_callback::<T>),
+            huge_fault: Some(huge_fault_callback::<T>),
+            map_pages: Some(map_pages_callback),
+            access: Some(access_callback::<T>),
+            ..pin_init::zeroed()
+        });
+        self.funcs.get_or_make(|| bindings::drm_gem_object_funcs {
+            mmap: Some(mmap_callback::<T>),
+            vm_ops,
+            ..*upstream
+        })
     }
 }
 

@@ -13,6 +13,10 @@
 //!   the device is.
 //! - Delete when `pci::Bar` can do this.
 
+use super::{
+    fault::Beside,
+    zero_io::zero_io, //
+};
 use core::{
     marker::PhantomData,
     mem::MaybeUninit,
@@ -30,18 +34,33 @@ use kernel::{
     sync::barrier, //
 };
 
-/// The page frame number of a page of device memory, good for as long as the BAR is claimed.
+/// A run of page frames of device memory, good for as long as the BAR is claimed.
 ///
 /// # Invariants
 ///
-/// The frame lies whole within a BAR that a [`WcBar`], alive for `'a`, has claimed.
+/// Frames `first` to `first + count - 1` lie whole within a BAR that a [`WcBar`], alive for `'a`,
+/// has claimed.
 #[derive(Clone, Copy)]
-pub(crate) struct Pfn<'a>(usize, PhantomData<&'a WcBar<'a>>);
+pub(crate) struct Frames<'a> {
+    first: usize,
+    count: usize,
+    _bar: PhantomData<&'a WcBar<'a>>,
+}
 
-impl Pfn<'_> {
-    /// The number, as the kernel's page table functions take it.
-    pub(super) fn as_raw(self) -> usize {
-        self.0
+impl Frames<'_> {
+    /// The number of frame `index`, as the kernel's page table functions take it.
+    #[inline]
+    pub(super) fn pfn(self, index: usize) -> Option<usize> {
+        (index < self.count).then_some(self.first + index)
+    }
+
+    /// How many frames there are beside frame `index`.
+    #[inline]
+    pub(super) fn beside(self, index: usize) -> Beside {
+        Beside {
+            before: index,
+            after: self.count.saturating_sub(index + 1),
+        }
     }
 }
 
@@ -109,14 +128,20 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// The frame of the page that starts `offset` bytes into the BAR; `None` if `offset` is not
-    /// page aligned or the page is not whole within the BAR.
-    pub(crate) fn pfn(&self, offset: usize) -> Option<Pfn<'_>> {
-        if offset % PAGE_SIZE != 0 || offset.checked_add(PAGE_SIZE)? > self.len {
+    /// The frames of the `pages` pages from `offset` bytes into the BAR on; `None` if `offset` is
+    /// not page aligned or they are not all in the BAR.
+    #[inline]
+    pub(crate) fn frames(&self, offset: usize, pages: usize) -> Option<Frames<'_>> {
+        let end = pages.checked_mul(PAGE_SIZE)?.checked_add(offset)?;
+        if offset % PAGE_SIZE != 0 || end > self.len {
             return None;
         }
         // INVARIANT: Just checked; the lifetime is that of the borrow of `self`.
-        Some(Pfn((self.phys + offset) >> PAGE_SHIFT, PhantomData))
+        Some(Frames {
+            first: (self.phys + offset) >> PAGE_SHIFT,
+            count: pages,
+            _bar: PhantomData,
+        })
     }
 
     /// The kernel's address for `[offset, offset + len)`; `ERANGE` if that is not in the BAR.
@@ -131,7 +156,7 @@ impl<'a> WcBar<'a> {
     pub(crate) fn clear(&self, offset: usize, len: usize) -> Result {
         let start = self.at(offset, len)?;
         // SAFETY: `at()` checked that the range is in the mapping.
-        unsafe { bindings::memset_io(start, 0, len) };
+        unsafe { zero_io(start, len) };
         flush_write_combining();
         Ok(())
     }

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Faults in user mappings of page frames.
+//!
+//! - Upstream today: [`kernel::mm::virt`] knows no `vm_ops` and no fault.
+//! - The shape it should have: a `Fault` and a `HugeFault` that only the callbacks hand out, with
+//!   an outcome type; a call of the memory manager's own for mapping neighbours of a page, as
+//!   `set_ptes()` and the page table lock are for its files only.
+//! - Why this is sound on 7.3: [`Fault`] exists only within the `fault` callback, where the area
+//!   cannot change. A frame gets in only out of [`Frames`], or as the page that the object itself
+//!   owns, so it stays valid as long as the area, which holds the object. The rules whose breach is
+//!   a `BUG()` in `vmf_insert_pfn_prot()` are kept where areas are made ([`super::vma`]).
+//! - Delete when `mm::virt` can do this.
+//!
+//! # Neighbours
+//!
+//! [`Fault::insert_neighbours`] fills the page table that the fault's page is in, under its lock,
+//! with copies of the entry that `vmf_insert_pfn_prot()` made, so they have its cache mode. The
+//! table stays while it does: page tables are freed when an area is unmapped or moved, with the
+//! area locked for writing, while a fault has it locked for reading; and by
+//! `madvise(MADV_DONTNEED)`, which a PFNMAP area refuses.
+
+use super::{
+    gem::{
+        MappedObject,
+        Object, //
+    },
+    wc_bar::Frames, //
+};
+use kernel::{
+    bindings,
+    drm,
+    page::{
+        Page,
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    sync::SetOnce, //
+};
+
+// Defined in helpers.c.
+#[expect(
+    improper_ctypes,
+    reason = "C's own types, some of them empty in this configuration"
+)]
+extern "C" {
+    fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
+    fn barium_vma_advice(vma: *const bindings::vm_area_struct) -> c_uint;
+    fn barium_is_mapped(vmf: *const bindings::vm_fault, address: c_ulong) -> bool;
+    fn barium_map_neighbours(
+        vmf: *mut bindings::vm_fault,
+        pfn: c_ulong,
+        before: c_ulong,
+        after: c_ulong,
+    );
+}
+
+/// Pages that one page table holds entries for.
+pub(crate) const PAGES_PER_TABLE: usize = bindings::PTRS_PER_PTE as usize;
+/// Bytes that one page table maps, and one huge entry in its place.
+pub(crate) const HUGE_SIZE: usize = PAGES_PER_TABLE * PAGE_SIZE;
+
+/// Whether this kernel can map [`HUGE_SIZE`] bytes of page frames with one entry.
+pub(crate) const HUGE_SUPPORTED: bool = cfg!(all(
+    CONFIG_TRANSPARENT_HUGEPAGE,
+    CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+));
+
+/// The number of a page within an object, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PageIndex(pub(crate) usize);
+
+/// Numbers of pages beside a page: right before it, and right after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pub(crate) before: usize,
+    pub(crate) after: usize,
+}
+
+impl Beside {
+    /// The smaller number on either side.
+    pub(crate) fn min(self, other: Self) -> Self {
+        Self {
+            before: self.before.min(other.before),
+            after: self.after.min(other.after),
+        }
+    }
+}
+
+/// What the program said of its accesses to the area (`madvise()`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Advice {
+    /// Nothing.
+    Normal,
+    /// `MADV_SEQUENTIAL`.
+    Sequential,
+    /// `MADV_RANDOM`.
+    Random,
+}
+
+/// What a `fault` callback answers to the kernel (`vm_fault_t`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome(bindings::vm_fault_t);
+
+impl Outcome {
+    /// The access cannot be served: the process gets `SIGBUS`.
+    pub(crate) const SIGBUS: Self = Self(bindings::vm_fault_reason_VM_FAULT_SIGBUS);
+    /// No huge entry: the kernel asks for a page.
+    pub(crate) const FALLBACK: Self = Self(bindings::vm_fault_reason_VM_FAULT_FALLBACK);
+    /// An entry is in place, or the access is to be tried again.
+    pub(crate) const DONE: Self = Self(bindings::vm_fault_reason_VM_FAULT_NOPAGE);
+    /// Memory for the answer could not be had.
+    const OOM: Self = Self(bindings::vm_fault_reason_VM_FAULT_OOM);
+}
+
+/// A page fault in a mapping of an object of type `T`.
+///
+/// # Invariants
+///
+/// `vmf` is the argument of a `fault` or `huge_fault` callback that has not returned; its area is
+/// one that `NewVma::into_pfnmap()` has made, and holds a reference to `obj`.
+pub(crate) struct Fault<'a, T: MappedObject> {
+    vmf: *mut bindings::vm_fault,
+    obj: &'a Object<T>,
+}
+
+impl<'a, T: MappedObject> Fault<'a, T> {
+    /// # Safety
+    ///
+    /// `vmf` must be the argument of a `fault` or `huge_fault` callback, for `'a`, in an area that
+    /// `mmap_callback` of the same `T` has set up.
+    unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
+        // SAFETY: `vmf` is valid, and so is its area while the fault is served.
+        let private = unsafe { (*(*vmf).__bindgen_anon_1.vma).vm_private_data };
+        // INVARIANT: As the caller promises; `mmap_callback` fails where `into_pfnmap()` did not
+        // make the area.
+        Self {
+            vmf,
+            // SAFETY: The private data of the area is the object of this type that it was made
+            // for, and the area holds a reference to it.
+            obj: unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw(private.cast()) },
+        }
+    }
+
+    /// The object that the mapping shows.
+    #[inline]
+    pub(crate) fn object(&self) -> &'a Object<T> {
+        self.obj
+    }
+
+    /// The device that the object is of. It was registered once, and may be gone.
+    #[inline]
+    pub(crate) fn device(&self) -> &'a drm::Device<T::Driver, drm::Ioctl> {
+        super::gem::once_registered(self.obj)
+    }
+
+    #[inline]
+    fn at(&self) -> &bindings::vm_fault__bindgen_ty_1 {
+        // SAFETY: `vmf` is valid, and nobody writes to these fields while the fault is served.
+        unsafe { &(*self.vmf).__bindgen_anon_1 }
+    }
+
+    #[inline]
+    fn vma(&self) -> &bindings::vm_area_struct {
+        // SAFETY: The area is valid, and locked against changes, as long as the fault is being
+        // served.
+        unsafe { &*self.at().vma }
+    }
+
+    /// First byte of the area, and the first one past it.
+    #[inline]
+    fn span(&self) -> (usize, usize) {
+        // SAFETY: This half of the union is in use for an area that exists.
+        let span = unsafe { self.vma().__bindgen_anon_1.__bindgen_anon_1 };
+        (span.vm_start, span.vm_end)
+    }
+
+    /// The page of the object that the fault is for; `None` if there is no such page.
+    ///
+    /// It comes from the offset in the file, which stays right when an area is split or moved.
+    #[inline]
+    pub(crate) fn page(&self) -> Option<PageIndex> {
+        self.at()
+            .pgoff
+            .checked_sub(super::gem::fake_offset(self.obj))
+            .filter(|&page| page < super::gem::pages(self.obj))
+            .map(PageIndex)
+    }
+
+    /// Maps frame `index` of `frames` at the page of the fault, with the mapping's own protection.
+    ///
+    /// Call it with the frame that [`Self::page`] is backed by, while the device is held
+    /// registered, so that unplugging the device finds the entry.
+    #[inline]
+    pub(crate) fn insert(&self, frames: Frames<'_>, index: usize) -> Outcome {
+        match frames.pfn(index) {
+            Some(pfn) => self.insert_pfn(pfn, self.vma().vm_page_prot),
+            None => Outcome::SIGBUS,
+        }
+    }
+
+    /// Maps the object's page of zeros, which is system memory, at the page of the fault.
+    ///
+    /// The object gets it at the first call and has it until it is freed. All pages of all
+    /// mappings of the object show this one page.
+    pub(crate) fn insert_zero_page(&self) -> Outcome {
+        let page = match zero_page(self.obj) {
+            Ok(Some(page)) => page,
+            Ok(None) => return Outcome::DONE,
+            Err(_) => return Outcome::OOM,
+        };
+        // SAFETY: The union's halves are the same integer.
+        let flags = unsafe { self.vma().__bindgen_anon_2.vm_flags };
+        // SAFETY: `page` is a page of system memory.
+        let pfn = unsafe { barium_page_to_pfn(page.as_ptr()) };
+        // SAFETY: A pure function. System memory is mapped cached, as the kernel maps it.
+        let prot = unsafe { bindings::vm_get_page_prot(flags) };
+        self.insert_pfn(pfn, prot)
+    }
+
+    /// `pfn` must be out of [`Frames`] that are alive, or the object's page of zeros.
+    #[inline]
+    fn insert_pfn(&self, pfn: usize, prot: bindings::pgprot_t) -> Outcome {
+        let at = self.at();
+        // SAFETY: By the type's invariants the area is PFNMAP and not copy-on-write, and this is
+        // its fault. The frame is device memory that is zapped before it is given up (`Frames`),
+        // or the object's own page, freed with the object, which the area holds.
+        Outcome(unsafe { bindings::vmf_insert_pfn_prot(at.vma, at.address, pfn, prot) })
+    }
+
+    /// The pages beside the fault's that are in the area and in the same page table.
+    #[inline]
+    pub(crate) fn room(&self) -> Beside {
+        let address = self.at().address;
+        let (start, end) = self.span();
+        let in_table = (address >> PAGE_SHIFT) % PAGES_PER_TABLE;
+        Beside {
+            before: in_table.min((address - start) >> PAGE_SHIFT),
+            after: (PAGES_PER_TABLE - 1 - in_table).min((end - 1 - address) >> PAGE_SHIFT),
+        }
+    }
+
+    /// Whether the fault is for the first page of the area, and whether for the last.
+    #[inline]
+    pub(crate) fn is_at_edge(&self) -> (bool, bool) {
+        let address = self.at().address;
+        let (start, end) = self.span();
+        (address - start < PAGE_SIZE, end - address <= PAGE_SIZE)
+    }
+
+    /// What the program said of its accesses to the area.
+    #[inline]
+    pub(crate) fn advice(&self) -> Advice {
+        // SAFETY: The area is valid while the fault is served.
+        match unsafe { barium_vma_advice(self.at().vma) } {
+            1 => Advice::Sequential,
+            2 => Advice::Random,
+            _ => Advice::Normal,
+        }
+    }
+
+    /// How many pages right before and right after the fault's are mapped: at least as many as
+    /// said, where a doubling distance each time was mapped; at most [`PAGES_PER_TABLE`].
+    #[inline]
+    pub(crate) fn mapped_beside(&self) -> Beside {
+        let address = self.at().address;
+        let (start, end) = self.span();
+        Beside {
+            before: self.gallop((address - start) >> PAGE_SHIFT, |bytes| address - bytes),
+            after: self.gallop((end - 1 - address) >> PAGE_SHIFT, |bytes| address + bytes),
+        }
+    }
+
+    #[inline]
+    fn gallop(&self, pages: usize, address_at: impl Fn(usize) -> usize) -> usize {
+        let mut run = 0;
+        let mut distance = 1;
+        while distance <= pages && distance <= PAGES_PER_TABLE {
+            // SAFETY: `vmf` is a fault that is being served, and the address is in its area, as
+            // there are `pages` pages on this side.
+            if !unsafe { barium_is_mapped(self.vmf, address_at(distance << PAGE_SHIFT)) } {
+                break;
+            }
+            run = distance;
+            distance *= 2;
+        }
+        run
+    }
+
+    /// Maps frames of `frames` beside that with `index`, which [`Self::insert`] has just mapped,
+    /// at the pages beside the fault's: `wanted` of them, as far as `frames` and [`Self::room`] go,
+    /// where nothing is mapped yet.
+    #[inline]
+    pub(crate) fn insert_neighbours(&self, frames: Frames<'_>, index: usize, wanted: Beside) {
+        let Some(pfn) = frames.pfn(index) else {
+            return;
+        };
+        let window = wanted.min(frames.beside(index)).min(self.room());
+        // SAFETY: `vmf` is being served. The window is in the area and in the page table of the
+        // fault, so the table stays (see the head of this file), and all its frames are in
+        // `frames`.
+        unsafe { barium_map_neighbours(self.vmf, pfn, window.before, window.after) };
+    }
+}
+
+/// A fault where a whole page table could be replaced by one huge entry.
+pub(crate) struct HugeFault<'a, T: MappedObject>(Fault<'a, T>);
+
+impl<'a, T: MappedObject> HugeFault<'a, T> {
+    /// The object that the mapping shows.
+    pub(crate) fn object(&self) -> &'a Object<T> {
+        self.0.object()
+    }
+
+    /// The device that the object is of. It was registered once, and may be gone.
+    pub(crate) fn device(&self) -> &'a drm::Device<T::Driver, drm::Ioctl> {
+        self.0.device()
+    }
+
+    /// The page of the object at the start of the [`HUGE_SIZE`] bytes around the fault, aligned in
+    /// the address space; `None` if those bytes are not all in the area and in the object.
+    pub(crate) fn first_page(&self) -> Option<PageIndex> {
+        let room = self.0.room();
+        if room.before + 1 + room.after != PAGES_PER_TABLE {
+            return None;
+        }
+        let PageIndex(page) = self.0.page()?;
+        let first = page.checked_sub(room.before)?;
+        (first + PAGES_PER_TABLE <= super::gem::pages(self.0.obj)).then_some(PageIndex(first))
+    }
+
+    /// Maps [`HUGE_SIZE`] bytes from frame `index` of `frames` with one entry; falls back if they
+    /// are not all there, or not aligned.
+    ///
+    /// Call it with the frame that [`Self::first_page`] is backed by, while the device is held
+    /// registered.
+    #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
+    pub(crate) fn insert(&self, frames: Frames<'_>, index: usize) -> Outcome {
+        match frames.pfn(index) {
+            Some(pfn)
+                if pfn % PAGES_PER_TABLE == 0
+                    && frames.beside(index).after >= PAGES_PER_TABLE - 1 =>
+            {
+                // Not as a write: the entry is as writable as the area's protection is. As a
+                // write, it would warn if it lost a race against a page being mapped, and after
+                // the device is unplugged, pages are mapped here.
+                //
+                // SAFETY: As in `Fault::insert_pfn()`; `first_page()` gives no page unless the
+                // area spans the whole entry.
+                Outcome(unsafe { bindings::vmf_insert_pfn_pmd(self.0.vmf, pfn, false) })
+            }
+            _ => Outcome::FALLBACK,
+        }
+    }
+
+    /// This kernel has no huge entries of page frames.
+    #[cfg(not(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)))]
+    pub(crate) fn insert(&self, _frames: Frames<'_>, _index: usize) -> Outcome {
+        Outcome::FALLBACK
+    }
+}
+
+/// Where an object keeps its page of zeros.
+pub(super) type ZeroPageSlot = SetOnce<Page>;
+
+/// The object's page of zeros. `None`: another thread is setting it right now.
+pub(super) fn zero_page<T: MappedObject>(obj: &Object<T>) -> Result<Option<&Page>> {
+    let slot = &obj.zero_page;
+    if slot.as_ref().is_none() {
+        // A loser of the race frees its page.
+        slot.populate(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?);
+    }
+    Ok(slot.as_ref())
+}
+
+/// The `fault` entry of the area's `vm_ops`.
+///
+/// # Safety
+///
+/// To be called by the memory manager only, for an area that `mmap_callback` of the same `T` has
+/// set up.
+pub(super) unsafe extern "C" fn fault_callback<T: MappedObject>(
+    vmf: *mut bindings::vm_fault,
+) -> bindings::vm_fault_t {
+    // SAFETY: `vmf` is this callback's argument.
+    let fault = unsafe { Fault::<'_, T>::from_raw(vmf) };
+    T::fault(&fault).0
+}
+
+/// The `huge_fault` entry of the area's `vm_ops`.
+///
+/// # Safety
+///
+/// As for [`fault_callback`].
+pub(super) unsafe extern "C" fn huge_fault_callback<T: MappedObject>(
+    vmf: *mut bindings::vm_fault,
+    order: c_uint,
+) -> bindings::vm_fault_t {
+    if HUGE_SIZE != PAGE_SIZE << order {
+        return Outcome::FALLBACK.0;
+    }
+    // SAFETY: `vmf` is this callback's argument.
+    let fault = HugeFault(unsafe { Fault::<'_, T>::from_raw(vmf) });
+    T::huge_fault(&fault).0
+}
+
+/// The `map_pages` entry of the area's `vm_ops`. It maps nothing: that there is one is what makes
+/// the memory manager call `fault` with the lock of one area instead of that of all memory.
+///
+/// # Safety
+///
+/// As for [`fault_callback`].
+pub(super) unsafe extern "C" fn map_pages_callback(
+    _vmf: *mut bindings::vm_fault,
+    _first: c_ulong,
+    _last: c_ulong,
+) -> bindings::vm_fault_t {
+    0
+}

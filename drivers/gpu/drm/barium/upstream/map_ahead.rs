@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Mapping pages before they are touched.
+//!
+//! - Upstream today: `kernel::mm` finds an area, but cannot have a fault served in it. In C there
+//!   is no way to map page frames ahead for userspace: `MAP_POPULATE` and `MADV_POPULATE_*` skip
+//!   or refuse PFNMAP areas.
+//! - The shape it should have: `MmapReadGuard::fault()` over `fixup_user_fault()`.
+//! - Why this is sound on 7.3: the areas are looked at with the mmap lock held. That an area is a
+//!   mapping of an object of type `T` is proved by its `vm_ops`, a `static` that no other type has.
+//! - Delete when `kernel::mm` can do this.
+
+use super::{
+    fault::{
+        PageIndex,
+        HUGE_SIZE, //
+    },
+    gem::{
+        MappedObject,
+        Object, //
+    },
+};
+use core::ops::Range;
+use kernel::{
+    bindings,
+    drm,
+    mm::virt::{
+        flags,
+        VmaRef, //
+    },
+    page::{
+        PAGE_MASK,
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    task::Task, //
+};
+
+/// Has the pages in `addresses` of the calling process mapped, as if it touched them.
+///
+/// For each part that is in one area and one page table, both closures are told the object, the
+/// page of it at which the part starts, and the number of pages in it. `before` can prepare for the
+/// fault at that page; `step` says how many of the pages the fault has mapped, at least one.
+///
+/// Errors: `EINVAL` if `addresses` is empty or not page aligned; `EFAULT` if not all of it is
+/// mapped to objects of `dev`; `EINTR` on a signal; what a fault ran into.
+pub(crate) fn map_ahead<D, T>(
+    dev: &drm::Device<D>,
+    addresses: Range<usize>,
+    before: impl Fn(&Object<T>, PageIndex, usize),
+    step: impl Fn(&Object<T>, PageIndex, usize) -> usize,
+) -> Result
+where
+    D: drm::Driver<Object = Object<T>>,
+    T: MappedObject<Driver = D>,
+{
+    if addresses.is_empty() || (addresses.start | addresses.end) & !PAGE_MASK != 0 {
+        return Err(EINVAL);
+    }
+    let current = kernel::current!();
+    let mm = current.mm().ok_or(EFAULT)?;
+    let guard = mm.mmap_read_lock();
+
+    let mut address = addresses.start;
+    while address < addresses.end {
+        if Task::signal_pending(current) {
+            return Err(EINTR);
+        }
+        let vma = guard.vma_lookup(address).ok_or(EFAULT)?;
+        let (obj, page) = object_of::<T>(vma, address).ok_or(EFAULT)?;
+        if !core::ptr::eq::<drm::Device<D>>(obj.dev(), dev) {
+            return Err(EFAULT);
+        }
+        let table_end = (address & !(HUGE_SIZE - 1)).saturating_add(HUGE_SIZE);
+        let end = addresses.end.min(vma.end()).min(table_end);
+        let pages = (end - address) >> PAGE_SHIFT;
+        before(obj, page, pages);
+
+        let fault_flags = if vma.flags() & flags::WRITE == 0 {
+            0
+        } else {
+            bindings::fault_flag_FAULT_FLAG_WRITE
+        };
+        // SAFETY: `mm` is the process's own, and its mmap lock is held by `guard`. Without a place
+        // for "unlocked" the lock is not dropped.
+        kernel::error::to_result(unsafe {
+            bindings::fixup_user_fault(mm.as_raw(), address, fault_flags, core::ptr::null_mut())
+        })?;
+
+        address += step(obj, page, pages).clamp(1, pages) * PAGE_SIZE;
+    }
+    Ok(())
+}
+
+/// The object that `vma` shows, if it is of type `T`, and the page that is at `address`.
+fn object_of<T: MappedObject>(vma: &VmaRef, address: usize) -> Option<(&Object<T>, PageIndex)> {
+    // SAFETY: The area is valid and locked as long as there is a reference to it.
+    let raw = unsafe { &*vma.as_ptr() };
+    if !core::ptr::eq(raw.vm_ops, T::funcs().vm_ops()?) {
+        return None;
+    }
+    // SAFETY: These `vm_ops` are only on areas whose private data is the object of this type that
+    // they were made for; the area holds a reference to it.
+    let obj =
+        unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw(raw.vm_private_data.cast()) };
+    let first = raw.vm_pgoff.checked_sub(super::gem::fake_offset(obj))?;
+    let page = first + ((address - vma.start()) >> PAGE_SHIFT);
+    Some((obj, PageIndex(page)))
+}
