@@ -20,6 +20,7 @@
 mod device;
 mod dispi;
 mod driver;
+mod fault_around;
 mod file;
 mod gem;
 mod mmap;
@@ -40,6 +41,24 @@ module! {
     authors: ["The Barium authors"],
     description: "DRM driver for VRAM behind a PCI BAR",
     license: "GPL",
+    params: {
+        fault_around: bool {
+            default: true,
+            description: "Map neighbours of a page with it where that is worth it (default: true)",
+        },
+        huge: bool {
+            default: true,
+            description: "Map with huge entries where that is possible (default: true)",
+        },
+    },
+}
+
+/// What the parameters of the module say.
+fn config() -> device::Config {
+    device::Config {
+        fault_around: module_parameters::fault_around.value(),
+        huge: upstream::fault::HUGE_SUPPORTED && module_parameters::huge.value(),
+    }
 }
 
 /// The loaded module: the registration with the PCI bus.

@@ -11,7 +11,7 @@
 //!
 //! 1. `mmap_lock`, or the lock of one mapping (taken by the memory manager before a fault)
 //! 2. `registration_guard()` (SRCU)
-//! 3. the heap's mutex ([`Heap`])
+//! 3. the heap's mutexes ([`Heap`])
 //!
 //! The fault path takes 1 and 2, and never 3.
 
@@ -20,15 +20,31 @@ use crate::vram::{
     Heap, //
 };
 
+/// How mappings are filled. It is chosen when the module is loaded.
+#[derive(Clone, Copy)]
+pub(crate) struct Config {
+    /// Map neighbours of a page with it, where that is worth it.
+    pub(crate) fault_around: bool,
+    /// Map with huge entries, where that is possible.
+    pub(crate) huge: bool,
+}
+
 /// What lives as long as the DRM device: the bookkeeping of objects, that may outlive the
 /// hardware.
 pub(crate) struct BariumData {
     heap: Heap,
+    config: Config,
 }
 
 impl BariumData {
-    pub(crate) fn new(heap: Heap) -> Self {
-        Self { heap }
+    pub(crate) fn new(heap: Heap, config: Config) -> Self {
+        Self { heap, config }
+    }
+
+    /// How mappings are filled.
+    #[inline]
+    pub(crate) fn config(&self) -> Config {
+        self.config
     }
 
     /// Who has which part of VRAM.

@@ -42,6 +42,9 @@ pub(crate) struct BariumDriver;
 /// The DRM device of this driver.
 pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
+/// The tables of C functions that all devices share.
+static TABLES: upstream::drm_driver::Tables = upstream::drm_driver::Tables::new();
+
 kernel::pci_device_table!(
     PCI_TABLE,
     <BariumDriver as pci::Driver>::IdInfo,
@@ -62,7 +65,9 @@ impl pci::Driver for BariumDriver {
         let aperture = Aperture::new(pdev, vram)?;
         let heap = Heap::new(vram)?;
 
-        let drm = drm::UnregisteredDevice::<Self>::new(pdev, Ok(BariumData::new(heap)))?;
+        let drm =
+            drm::UnregisteredDevice::<Self>::new(pdev, Ok(BariumData::new(heap, crate::config())))?;
+        upstream::drm_driver::extend(&drm, &TABLES);
         let reg_data = BariumRegistrationData::new(aperture);
         upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
 
@@ -98,6 +103,8 @@ impl drm::Driver for BariumDriver {
             ioctl::AUTH | ioctl::RENDER_ALLOW, File::gem_mmap_offset),
         (DRM_IOCTL_BARIUM_GEM_INFO, drm_barium_gem_info,
             ioctl::AUTH | ioctl::RENDER_ALLOW, File::gem_info),
+        (DRM_IOCTL_BARIUM_MAP_AHEAD, drm_barium_map_ahead,
+            ioctl::AUTH | ioctl::RENDER_ALLOW, File::map_ahead),
     }
 }
 

@@ -10,8 +10,12 @@ use crate::{
         BariumDevice,
         BariumDriver, //
     },
-    gem,
+    gem, mmap,
     uapi::*,
+    upstream::fault::{
+        HUGE_SIZE,
+        PAGES_PER_TABLE, //
+    },
 };
 use kernel::{
     drm::{
@@ -49,8 +53,12 @@ impl File {
             BARIUM_PARAM_VRAM_SIZE => u64::try_from(dev.heap().size().bytes())?,
             BARIUM_PARAM_VRAM_AVAILABLE => dev.heap().available(),
             BARIUM_PARAM_PAGE_SIZE => u64::try_from(PAGE_SIZE)?,
-            // All mappings are made of pages.
+            BARIUM_PARAM_HUGE_SIZE if dev.config().huge => u64::try_from(HUGE_SIZE)?,
             BARIUM_PARAM_HUGE_SIZE => 0,
+            BARIUM_PARAM_FAULT_AROUND if dev.config().fault_around => {
+                u64::try_from(PAGES_PER_TABLE)?
+            }
+            BARIUM_PARAM_FAULT_AROUND => 1,
             _ => return Err(EINVAL),
         };
         Ok(0)
@@ -93,6 +101,20 @@ impl File {
         let obj = gem::lookup(file, args.handle)?;
         args.flags = obj.flags();
         args.size = u64::try_from(obj.size())?;
+        Ok(0)
+    }
+    /// IOCTL: map_ahead: have a range of addresses mapped before it is touched.
+    pub(crate) fn map_ahead(
+        dev: &BariumDevice<Registered>,
+        _reg: &BariumRegistrationData<'_>,
+        args: &mut drm_barium_map_ahead,
+        _file: &drm::File<File>,
+    ) -> Result<u32> {
+        if args.flags != 0 || args.pad != 0 {
+            return Err(EINVAL);
+        }
+        let end = args.address.checked_add(args.size).ok_or(EINVAL)?;
+        mmap::map_ahead(dev, args.address.try_into()?..end.try_into()?)?;
         Ok(0)
     }
 }

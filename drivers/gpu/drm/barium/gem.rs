@@ -11,14 +11,15 @@ use crate::{
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
     upstream::{
         self,
-        vma::PageIndex, //
+        fault::PageIndex, //
     },
     vram::{
         Allocation,
         Placement,
-        VramOffset, //
+        Run, //
     },
 };
+use core::ops::Range;
 use kernel::{
     drm::{
         self,
@@ -27,7 +28,13 @@ use kernel::{
     },
     page,
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+    },
 };
 
 /// A GEM object of this driver.
@@ -37,14 +44,22 @@ pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 pub(crate) struct VramObject {
     allocation: Allocation,
     placement: Placement,
+    needed: NeededSoon,
 }
 
 impl VramObject {
-    /// Where page `page` of the object is; `None` if the object has no such page.
+    /// Where page `page` of the object is, and what is beside it; `None` if the object has no such
+    /// page.
     ///
     /// This is the one place that the fault path asks.
-    pub(crate) fn backing(&self, page: PageIndex) -> Option<VramOffset> {
-        self.allocation.page(page.0)
+    #[inline]
+    pub(crate) fn backing(&self, page: PageIndex) -> Option<Run> {
+        self.allocation.run(page.0)
+    }
+
+    /// The pages that a program has said it will need soon.
+    pub(crate) fn needed(&self) -> &NeededSoon {
+        &self.needed
     }
 
     /// The flags that the object was made with (`BARIUM_GEM_CREATE_*`).
@@ -53,6 +68,32 @@ impl VramObject {
             Placement::Anywhere => 0,
             Placement::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
         }
+    }
+}
+
+/// A range of an object's pages that will be needed soon. The last one that is set counts.
+///
+/// It is advice: whoever maps the object may set it, and nothing but speed depends on it.
+pub(crate) struct NeededSoon(Atomic<u64>);
+
+impl NeededSoon {
+    fn new() -> Self {
+        Self(Atomic::new(0))
+    }
+
+    /// Replaces the range. Pages that do not fit in 32 bits are left out.
+    pub(crate) fn set(&self, pages: Range<usize>) {
+        let half = |page: usize| u64::from(u32::try_from(page).unwrap_or(u32::MAX));
+        self.0
+            .store(half(pages.start) << u32::BITS | half(pages.end), Relaxed);
+    }
+
+    /// Whether `page` is in the range.
+    #[inline]
+    pub(crate) fn contains(&self, page: PageIndex) -> bool {
+        let range = self.0.load(Relaxed);
+        u64::try_from(page.0)
+            .is_ok_and(|page| range >> u32::BITS <= page && page < range & u64::from(u32::MAX))
     }
 }
 
@@ -71,7 +112,7 @@ pub(crate) fn create(
     let placement = placement(flags)?;
     let size = object_size(size)?;
     let allocation = dev.heap().alloc(size, placement)?;
-    for (offset, len) in allocation.pieces() {
+    for (offset, len) in allocation.runs() {
         reg.aperture().clear(offset, len)?;
     }
     upstream::gem::create(
@@ -80,6 +121,7 @@ pub(crate) fn create(
         VramObject {
             allocation,
             placement,
+            needed: NeededSoon::new(),
         },
     )
 }
@@ -128,6 +170,20 @@ mod tests {
         ] {
             assert_eq!(object_size(wanted(size)).ok(), Some(rounded));
         }
+    }
+
+    #[test]
+    fn what_is_needed_soon_is_a_range() {
+        let needed = NeededSoon::new();
+        assert!(!needed.contains(PageIndex(0)));
+        needed.set(3..5);
+        for (page, is_in) in [(2, false), (3, true), (4, true), (5, false)] {
+            assert_eq!(needed.contains(PageIndex(page)), is_in);
+        }
+        needed.set(0..usize::MAX);
+        assert!(needed.contains(PageIndex(0)));
+        needed.set(0..0);
+        assert!(!needed.contains(PageIndex(0)));
     }
 
     #[test]

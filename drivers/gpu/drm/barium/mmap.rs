@@ -2,33 +2,47 @@
 
 //! Mappings of VRAM objects: which are allowed, and what they show.
 //!
-//! This is policy. How a page frame gets into a page table is in [`crate::upstream::vma`].
+//! This is policy. How a page frame gets into a page table is in [`crate::upstream::fault`].
 //!
-//! A mapping is shared, write-combining, and filled on demand, one page for each fault. While the
-//! device is there a page shows VRAM; once it is gone, each page shows the object's page of zeros,
-//! so that no access ever raises `SIGBUS`. A fault takes no lock of the driver's: the object's
-//! place in VRAM does not change.
+//! A mapping is shared, write-combining, and filled on demand: with a huge entry where VRAM, the
+//! address and the mapping allow one, otherwise with the page of the fault, and with its neighbours
+//! where [`fault_around`] finds them worth it. Both can be switched off ([`Config`]); each way
+//! shows the same pages.
+//!
+//! While the device is there a page shows VRAM; once it is gone, each page shows the object's page
+//! of zeros, so that no access ever raises `SIGBUS`. A fault takes no lock of the driver's and
+//! allocates nothing of its own: the object's place in VRAM does not change.
 
 use crate::{
-    device::BariumRegistrationData,
+    device::{
+        BariumRegistrationData,
+        Config, //
+    },
+    driver::BariumDevice,
+    fault_around,
     gem::{
         BariumObject,
         VramObject, //
     },
     upstream::{
+        self,
+        access::Access,
+        fault::{
+            Beside,
+            Fault,
+            HugeFault,
+            Outcome,
+            PageIndex, //
+        },
         gem::{
             Funcs,
             MappedObject, //
         },
         vma::{
-            Access,
-            Fault,
             NewVma,
-            Outcome,
-            PageIndex,
             PfnVma, //
         },
-        wc_bar::Pfn, //
+        wc_bar::Frames, //
     },
     vram::VramOffset,
 };
@@ -48,6 +62,15 @@ impl MappedObject for VramObject {
         &FUNCS
     }
 
+    fn placement(obj: &BariumObject) -> usize {
+        obj.backing(PageIndex(0))
+            .map_or(0, |run| run.place().0 >> PAGE_SHIFT)
+    }
+
+    fn will_need(obj: &BariumObject, pages: Range<usize>) {
+        obj.needed().set(pages);
+    }
+
     fn mmap<'a>(obj: &BariumObject, vma: NewVma<'a>) -> Result<PfnVma<'a>> {
         if !is_within(&vma.pages()?, obj.size() >> PAGE_SHIFT) {
             return Err(EINVAL);
@@ -63,9 +86,36 @@ impl MappedObject for VramObject {
         let Some(guard) = fault.device().registration_guard() else {
             return fault.insert_zero_page();
         };
-        guard.registration_data_with(|reg| match frame(fault.object(), page, reg) {
-            Some(pfn) => fault.insert_pfn(pfn),
-            None => Outcome::SIGBUS,
+        let config = guard.config();
+        guard.registration_data_with(|reg| {
+            let Some((frames, index)) = frames(fault.object(), page, reg) else {
+                return Outcome::SIGBUS;
+            };
+            let outcome = fault.insert(frames, index);
+            if config.fault_around && outcome == Outcome::DONE {
+                let window = fault_around::window(&surroundings(fault, page));
+                if window != Beside::default() {
+                    fault.insert_neighbours(frames, index, window);
+                }
+            }
+            outcome
+        })
+    }
+
+    fn huge_fault(fault: &HugeFault<'_, Self>) -> Outcome {
+        let Some(guard) = fault.device().registration_guard() else {
+            return Outcome::FALLBACK;
+        };
+        if !guard.config().huge {
+            return Outcome::FALLBACK;
+        }
+        guard.registration_data_with(|reg| {
+            fault
+                .first_page()
+                .and_then(|page| frames(fault.object(), page, reg))
+                .map_or(Outcome::FALLBACK, |(frames, index)| {
+                    fault.insert(frames, index)
+                })
         })
     }
 
@@ -76,7 +126,7 @@ impl MappedObject for VramObject {
         let obj = access.object();
         guard.registration_data_with(|reg| {
             access.for_each_page(|page, in_page, transfer| {
-                let VramOffset(start) = obj.backing(page).ok_or(EFAULT)?;
+                let VramOffset(start) = obj.backing(page).ok_or(EFAULT)?.place();
                 reg.aperture()
                     .transfer(VramOffset(start + in_page), transfer)
             })
@@ -84,13 +134,48 @@ impl MappedObject for VramObject {
     }
 }
 
-/// The page frame that shows page `page` of `obj`.
-fn frame<'a>(
+/// The page frames of the run that page `page` of `obj` is in, and which of them shows the page.
+#[inline]
+fn frames<'a>(
     obj: &VramObject,
     page: PageIndex,
     reg: &'a BariumRegistrationData<'_>,
-) -> Option<Pfn<'a>> {
-    reg.aperture().pfn(obj.backing(page)?)
+) -> Option<(Frames<'a>, usize)> {
+    let run = obj.backing(page)?;
+    Some((reg.aperture().frames(run)?, run.index))
+}
+
+/// What the fault-around policy wants to know.
+#[inline]
+fn surroundings(fault: &Fault<'_, VramObject>, page: PageIndex) -> fault_around::Surroundings {
+    let (is_first, is_last) = fault.is_at_edge();
+    fault_around::Surroundings {
+        room: fault.room(),
+        mapped: fault.mapped_beside(),
+        is_first,
+        is_last,
+        advice: fault.advice(),
+        will_need: fault.object().needed().contains(page),
+    }
+}
+
+/// Has `addresses` of the calling process mapped before they are touched.
+///
+/// Errors: as of [`upstream::map_ahead::map_ahead`].
+pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
+    let Config { fault_around, .. } = dev.config();
+    upstream::map_ahead::map_ahead(
+        dev,
+        addresses,
+        |obj, page, pages| {
+            // With one fault for all that this run has.
+            obj.needed().set(page.0..page.0 + pages);
+        },
+        |obj, page, pages| match obj.backing(page) {
+            Some(run) if fault_around => pages.min(run.pages - run.index),
+            _ => 1,
+        },
+    )
 }
 
 /// Whether a mapping of `pages` shows nothing but pages of an object that has `count` of them.

@@ -3,16 +3,17 @@
 //! The aperture: the BAR through which the CPU sees VRAM.
 //!
 //! It is claimed and write-combining for as long as the driver is bound, and the only maker of a
-//! [`Pfn`]. What is where in VRAM is not its business.
+//! [`Frames`]. What is where in VRAM is not its business.
 
 use super::{
+    Run,
     VramOffset,
     VramSize, //
 };
 use crate::upstream::{
-    vma::Transfer,
+    access::Transfer,
     wc_bar::{
-        Pfn,
+        Frames,
         WcBar, //
     },
 };
@@ -55,9 +56,10 @@ impl<'bound> Aperture<'bound> {
             .map(Self)
     }
 
-    /// The page frame at `offset`; `None` if that is not the start of a page in VRAM.
-    pub(crate) fn pfn(&self, offset: VramOffset) -> Option<Pfn<'_>> {
-        self.0.pfn(offset.0)
+    /// The page frames of `run`; `None` if it is not all in VRAM.
+    #[inline]
+    pub(crate) fn frames(&self, run: Run) -> Option<Frames<'_>> {
+        self.0.frames(run.offset.0, run.pages)
     }
 
     /// Fills `len` bytes from `offset` with zeros; `ERANGE` if they are not all in VRAM.

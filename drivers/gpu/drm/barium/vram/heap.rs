@@ -18,18 +18,43 @@ use kernel::{
         GpuBuddyAllocMode,
         GpuBuddyParams, //
     },
+    new_mutex,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
     prelude::*,
-    ptr::Alignment, //
+    ptr::Alignment,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
 };
 
 /// All of VRAM, and what of it is taken.
-pub(crate) struct Heap {
+pub(crate) struct Heap(Arc<Inner>);
+
+#[pin_data]
+struct Inner {
     buddy: GpuBuddy,
     size: VramSize,
+    #[pin]
+    spare: Mutex<Spare>,
+}
+
+/// Small allocations that were given back, kept for the next ones of the same size.
+///
+/// The buddy allocator splits a block down from the largest for a single page, and merges it up
+/// again when the page is given back. A program that makes and drops small objects pays for that
+/// each time, unless some are kept. They count as available, and go back to the buddy allocator
+/// before anything is refused for want of space.
+struct Spare(KVec<Piece>);
+
+impl Spare {
+    /// How many are kept.
+    const MAX: usize = 32;
+    /// The size in pages of the largest that is kept: all of them are at most 2 MiB.
+    const MAX_PAGES: usize = 16;
 }
 
 /// What an allocation asks of its place.
@@ -49,17 +74,32 @@ impl Heap {
             size: u64::try_from(size.bytes())?,
             chunk_size: Alignment::new::<PAGE_SIZE>(),
         })?;
-        Ok(Self { buddy, size })
+        let spare = Spare(KVec::with_capacity(Spare::MAX, GFP_KERNEL)?);
+        Arc::pin_init(
+            pin_init!(Inner {
+                buddy,
+                size,
+                spare <- new_mutex!(spare),
+            }),
+            GFP_KERNEL,
+        )
+        .map(Self)
     }
 
     /// All bytes, taken or not.
     pub(crate) fn size(&self) -> VramSize {
-        self.size
+        self.0.size
     }
 
     /// The bytes that are not taken now.
     pub(crate) fn available(&self) -> u64 {
-        self.buddy.avail()
+        let spare = self.0.spare.lock();
+        let kept: usize = spare
+            .0
+            .iter()
+            .map(|piece| piece.pages() << PAGE_SHIFT)
+            .sum();
+        self.0.buddy.avail() + u64::try_from(kept).unwrap_or(0)
     }
 
     /// Takes `size` bytes, a whole number of pages and not 0. What they contain is not cleared.
@@ -67,9 +107,25 @@ impl Heap {
     /// Errors: `ENOSPC` if there is not that much, or not in one piece; `ENOMEM` if the kernel
     /// has no memory for the books; `EINVAL` for a wrong size.
     pub(crate) fn alloc(&self, size: usize, placement: Placement) -> Result<Allocation> {
-        if size > self.size.bytes() {
+        if size > self.0.size.bytes() {
             return Err(ENOSPC);
         }
+        let piece = match self.0.take_spare(size >> PAGE_SHIFT) {
+            Some(piece) => piece,
+            None => match self.0.take(size, placement) {
+                Err(ENOSPC) if self.0.give_back_spare() => self.0.take(size, placement)?,
+                taken => taken?,
+            },
+        };
+        Ok(Allocation {
+            piece: Some(piece),
+            heap: self.0.clone(),
+        })
+    }
+}
+
+impl Inner {
+    fn take(&self, size: usize, placement: Placement) -> Result<Piece> {
         let flags = match placement {
             Placement::Anywhere => GpuBuddyAllocFlags::default(),
             Placement::Contiguous => GpuBuddyAllocFlag::Contiguous.into(),
@@ -97,11 +153,44 @@ impl Heap {
             extents.clear();
             extents.push(whole, GFP_KERNEL)?;
         }
-
-        Ok(Allocation {
+        Ok(Piece {
             extents,
             _blocks: blocks,
         })
+    }
+
+    /// Takes what is kept, if there is something of `pages` pages. It is in one piece.
+    fn take_spare(&self, pages: usize) -> Option<Piece> {
+        if pages > Spare::MAX_PAGES {
+            return None;
+        }
+        let mut spare = self.spare.lock();
+        let last = spare.0.iter().rposition(|piece| piece.pages() == pages)?;
+        let end = spare.0.len() - 1;
+        spare.0.swap(last, end);
+        spare.0.pop()
+    }
+
+    /// Keeps `piece`, or gives it back to the buddy allocator.
+    fn put(&self, piece: Piece) {
+        if piece.extents.len() == 1 && piece.pages() <= Spare::MAX_PAGES {
+            let mut spare = self.spare.lock();
+            if spare.0.len() < Spare::MAX {
+                // There is room, so this allocates nothing and cannot fail.
+                let _ = spare.0.push_within_capacity(piece);
+            }
+        }
+    }
+
+    /// Gives all that is kept back to the buddy allocator. Returns whether there was anything.
+    fn give_back_spare(&self) -> bool {
+        let mut any = false;
+        // One at a time: giving back takes the buddy allocator's lock.
+        while let Some(piece) = { self.spare.lock().0.pop() } {
+            drop(piece);
+            any = true;
+        }
+        any
     }
 }
 
@@ -122,30 +211,77 @@ impl Extent {
     }
 }
 
-/// A part of VRAM that is taken, until this is dropped.
-///
-/// Its pages are numbered from 0: within a piece in the order in which they lie in VRAM, and from
-/// piece to piece in the order in which the buddy allocator gave them, large ones first.
+/// Pages of an allocation that lie one after the other in VRAM, and one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Where the run starts.
+    pub(crate) offset: VramOffset,
+    /// The length of the run in pages.
+    pub(crate) pages: usize,
+    /// Which page of the run it is.
+    pub(crate) index: usize,
+}
+
+impl Run {
+    /// Where the page is.
+    pub(crate) fn place(self) -> VramOffset {
+        VramOffset(self.offset.0 + (self.index << PAGE_SHIFT))
+    }
+}
+
+/// Blocks of the buddy allocator, which go back to it when this is dropped.
 ///
 /// # Invariants
 ///
 /// `extents` is ordered by `first_page`, starts at page 0 and has no gap.
-pub(crate) struct Allocation {
+struct Piece {
     extents: KVec<Extent>,
     _blocks: Pin<KBox<AllocatedBlocks>>,
 }
 
+impl Piece {
+    fn pages(&self) -> usize {
+        self.extents
+            .last()
+            .map_or(0, |last| last.first_page + last.pages)
+    }
+}
+
+/// A part of VRAM that is taken, until this is dropped.
+///
+/// Its pages are numbered from 0: within a run in the order in which they lie in VRAM, and from
+/// run to run in the order in which the buddy allocator gave them, large ones first.
+pub(crate) struct Allocation {
+    /// `None` only while it is being dropped.
+    piece: Option<Piece>,
+    heap: Arc<Inner>,
+}
+
 impl Allocation {
-    /// Where page `page` is; `None` if there is no such page. Takes no lock.
-    pub(crate) fn page(&self, page: usize) -> Option<VramOffset> {
-        find_page(&self.extents, page)
+    #[inline]
+    fn extents(&self) -> &[Extent] {
+        self.piece.as_ref().map_or(&[], |piece| &piece.extents)
     }
 
-    /// The pieces that it is in, each with its length in bytes.
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = (VramOffset, usize)> + '_ {
-        self.extents
+    /// The run that page `page` is in; `None` if there is no such page. Takes no lock.
+    #[inline]
+    pub(crate) fn run(&self, page: usize) -> Option<Run> {
+        find_run(self.extents(), page)
+    }
+
+    /// The runs that it is in, each with its length in bytes.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (VramOffset, usize)> + '_ {
+        self.extents()
             .iter()
             .map(|extent| (extent.offset, extent.pages << PAGE_SHIFT))
+    }
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        if let Some(piece) = self.piece.take() {
+            self.heap.put(piece);
+        }
     }
 }
 
@@ -183,15 +319,17 @@ fn one_piece(extents: &[Extent]) -> Option<Extent> {
     (whole.end() == end).then_some(whole)
 }
 
-/// Where page `page` is, by binary search in numbered extents.
-fn find_page(extents: &[Extent], page: usize) -> Option<VramOffset> {
+/// The run that page `page` is in, by binary search in numbered extents.
+#[inline]
+fn find_run(extents: &[Extent], page: usize) -> Option<Run> {
     let after = extents.partition_point(|extent| extent.first_page <= page);
     let extent = extents.get(after.checked_sub(1)?)?;
-    let in_extent = page - extent.first_page;
-    if in_extent >= extent.pages {
-        return None;
-    }
-    Some(VramOffset(extent.offset.0 + (in_extent << PAGE_SHIFT)))
+    let index = page - extent.first_page;
+    (index < extent.pages).then_some(Run {
+        offset: extent.offset,
+        pages: extent.pages,
+        index,
+    })
 }
 
 #[kunit_tests(barium_vram_heap)]
@@ -207,8 +345,13 @@ mod tests {
         Ok(extents)
     }
 
+    /// Where page `page` is.
+    fn place(allocation: &Allocation, page: usize) -> Result<usize> {
+        Ok(allocation.run(page).ok_or(EINVAL)?.place().0 >> PAGE_SHIFT)
+    }
+
     fn vram_page(extents: &[Extent], page: usize) -> Option<usize> {
-        find_page(extents, page).map(|offset| offset.0 >> PAGE_SHIFT)
+        find_run(extents, page).map(|run| run.place().0 >> PAGE_SHIFT)
     }
 
     #[test]
@@ -270,7 +413,7 @@ mod tests {
         let mut seen = [false; 64];
         for (allocation, pages) in [(&first, 24), (&second, 40)] {
             for page in 0..pages {
-                let place = allocation.page(page).ok_or(EINVAL)?.0 >> PAGE_SHIFT;
+                let place = place(allocation, page)?;
                 assert!(!seen[place]);
                 seen[place] = true;
             }
@@ -286,12 +429,9 @@ mod tests {
     fn contiguous_is_in_one_piece_or_not_at_all() -> Result {
         let heap = Heap::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let odd = heap.alloc(5 << PAGE_SHIFT, Placement::Contiguous)?;
-        let start = odd.page(0).ok_or(EINVAL)?.0;
+        let start = place(&odd, 0)?;
         for page in 0..5 {
-            assert_eq!(
-                odd.page(page),
-                Some(VramOffset(start + (page << PAGE_SHIFT)))
-            );
+            assert_eq!(place(&odd, page)?, start + page);
         }
         drop(odd);
 
@@ -299,16 +439,31 @@ mod tests {
         for _ in 0..16 {
             singles.push(heap.alloc(PAGE_SIZE, Placement::Anywhere)?, GFP_KERNEL)?;
         }
-        singles.retain(|single| {
-            single
-                .page(0)
-                .is_some_and(|offset| (offset.0 >> PAGE_SHIFT) % 2 == 1)
-        });
+        singles.retain(|single| place(single, 0).is_ok_and(|page| page % 2 == 1));
         assert_eq!(
             heap.alloc(2 << PAGE_SHIFT, Placement::Contiguous).err(),
             Some(ENOSPC)
         );
         assert!(heap.alloc(8 << PAGE_SHIFT, Placement::Anywhere).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_kept_is_available() -> Result {
+        let heap = Heap::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        let all = heap.available();
+        let first = heap.alloc(PAGE_SIZE, Placement::Anywhere)?;
+        let page = place(&first, 0)?;
+        drop(first);
+        assert_eq!(heap.available(), all);
+        let second = heap.alloc(PAGE_SIZE, Placement::Contiguous)?;
+        assert_eq!(place(&second, 0)?, page);
+        assert_eq!(heap.available(), all - u64::try_from(PAGE_SIZE)?);
+        drop(second);
+        for placement in [Placement::Contiguous, Placement::Anywhere] {
+            drop(heap.alloc(PAGE_SIZE, placement)?);
+            assert!(heap.alloc(16 << PAGE_SHIFT, placement).is_ok());
+        }
         Ok(())
     }
 

@@ -11,7 +11,8 @@ pub(crate) use aperture::Aperture;
 pub(crate) use heap::{
     Allocation,
     Heap,
-    Placement, //
+    Placement,
+    Run, //
 };
 
 use core::{

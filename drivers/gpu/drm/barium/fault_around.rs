@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Fault-around: which pages are worth mapping beside the one that a fault is for.
+//!
+//! This is policy, from numbers to numbers. It keeps no state, so faults share nothing: what a
+//! program has done so far is read off the page table, where a run of mapped pages right beside the
+//! fault is the trace of a program that comes from there.
+//!
+//! - Next to a run, the window goes on in its direction, and is a multiple of the run's length: a
+//!   stream gets all of a page table after a few faults, and what is mapped in vain stays in
+//!   proportion to what was worth it.
+//! - Where nothing is mapped beside it, a fault maps its page alone: strides and random access pay
+//!   for nothing else. The first and the last page of a mapping are the exception: that is where
+//!   streams start.
+//! - Advice of the program goes before all that.
+//!
+//! Two streams in one object, in one process or in two, do not disturb each other.
+
+use crate::upstream::fault::{
+    Advice,
+    Beside, //
+};
+use kernel::prelude::*;
+
+/// How many times as long as the run behind it a window is.
+const GROWTH: usize = 4;
+/// The window, in pages, at the first or the last page of a mapping.
+const FIRST: usize = 15;
+
+/// What is known at a fault. All numbers are pages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings {
+    /// The pages beside the fault's that can be mapped.
+    pub(crate) room: Beside,
+    /// The pages right beside the fault's that are mapped already.
+    pub(crate) mapped: Beside,
+    /// Whether the fault is for the first page of the mapping.
+    pub(crate) is_first: bool,
+    /// Whether the fault is for the last page of the mapping.
+    pub(crate) is_last: bool,
+    /// What the program said.
+    pub(crate) advice: Advice,
+    /// Whether the program said that it will need the page soon.
+    pub(crate) will_need: bool,
+}
+
+/// The pages to map beside the fault's.
+pub(crate) fn window(at: &Surroundings) -> Beside {
+    let wanted = match at.advice {
+        _ if at.will_need => at.room,
+        Advice::Random => Beside::default(),
+        Advice::Sequential => Beside {
+            before: 0,
+            after: at.room.after,
+        },
+        Advice::Normal => match (at.mapped.before, at.mapped.after) {
+            (0, 0) if at.is_first => Beside {
+                before: 0,
+                after: FIRST,
+            },
+            (0, 0) if at.is_last => Beside {
+                before: FIRST,
+                after: 0,
+            },
+            (run, 0) => Beside {
+                before: 0,
+                after: run.saturating_mul(GROWTH),
+            },
+            (0, run) => Beside {
+                before: run.saturating_mul(GROWTH),
+                after: 0,
+            },
+            // A hole in what is mapped.
+            _ => Beside::default(),
+        },
+    };
+    wanted.min(at.room)
+}
+
+#[kunit_tests(barium_fault_around)]
+mod tests {
+    use super::*;
+
+    /// Pages that one page table maps.
+    const TABLE: usize = 512;
+    /// What a fault and its page cost, in guest instructions.
+    const FAULT_COST: usize = 1800;
+    /// What a neighbour costs, from mapping it to unmapping it.
+    const NEIGHBOUR_COST: usize = 70;
+
+    /// A mapping, as far as the policy sees it.
+    struct Model {
+        mapped: KVec<bool>,
+        advice: Advice,
+        faults: usize,
+        neighbours: usize,
+        left_room: bool,
+    }
+
+    impl Model {
+        fn new(pages: usize, advice: Advice) -> Result<Self> {
+            Ok(Self {
+                mapped: KVec::from_elem(false, pages, GFP_KERNEL)?,
+                advice,
+                faults: 0,
+                neighbours: 0,
+                left_room: false,
+            })
+        }
+
+        /// The length of the run that starts beside `page`, found as the driver finds it.
+        fn run(&self, page: usize, step: impl Fn(usize, usize) -> Option<usize>) -> usize {
+            let mut run = 0;
+            let mut distance = 1;
+            while distance <= TABLE {
+                match step(page, distance).and_then(|page| self.mapped.get(page)) {
+                    Some(true) => run = distance,
+                    _ => break,
+                }
+                distance *= 2;
+            }
+            run
+        }
+
+        fn touch(&mut self, page: usize) {
+            if self.mapped[page] {
+                return;
+            }
+            let pages = self.mapped.len();
+            let in_table = page % TABLE;
+            let at = Surroundings {
+                room: Beside {
+                    before: in_table,
+                    after: (TABLE - 1 - in_table).min(pages - 1 - page),
+                },
+                mapped: Beside {
+                    before: self.run(page, usize::checked_sub),
+                    after: self.run(page, usize::checked_add),
+                },
+                is_first: page == 0,
+                is_last: page == pages - 1,
+                advice: self.advice,
+                will_need: false,
+            };
+            let window = window(&at);
+            self.left_room |= window != window.min(at.room);
+            self.faults += 1;
+            self.mapped[page] = true;
+            for beside in &mut self.mapped[page - window.before..=page + window.after] {
+                if !*beside {
+                    *beside = true;
+                    self.neighbours += 1;
+                }
+            }
+        }
+
+        fn cost(&self) -> usize {
+            self.faults * FAULT_COST + self.neighbours * NEIGHBOUR_COST
+        }
+    }
+
+    fn after(pages: impl IntoIterator<Item = usize>, of: usize, advice: Advice) -> Result<Model> {
+        let mut model = Model::new(of, advice)?;
+        for page in pages {
+            model.touch(page);
+        }
+        Ok(model)
+    }
+
+    /// A small linear congruential generator: the same numbers every time.
+    fn random(seed: &mut u32) -> usize {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        usize::try_from(*seed >> 8).unwrap_or(0)
+    }
+
+    #[test]
+    fn a_forward_stream_takes_few_faults() -> Result {
+        assert_eq!(after(0..16, 16, Advice::Normal)?.faults, 1);
+        assert!(after(0..256, 256, Advice::Normal)?.faults <= 3);
+        assert!(after(0..2048, 2048, Advice::Normal)?.faults <= 7);
+        assert!(after(700..2048, 2048, Advice::Normal)?.faults <= 9);
+        Ok(())
+    }
+
+    #[test]
+    fn a_backward_stream_takes_as_few() -> Result {
+        for pages in [16, 256, 2048] {
+            let forward = after(0..pages, pages, Advice::Normal)?.faults;
+            let backward = after((0..pages).rev(), pages, Advice::Normal)?.faults;
+            assert_eq!(forward, backward);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn streams_do_not_disturb_each_other() -> Result {
+        let (low, high) = (0..1024, (1024..2048).rev());
+        let model = after(
+            low.zip(high).flat_map(|(a, b)| [a, b]),
+            2048,
+            Advice::Normal,
+        )?;
+        assert!(model.faults <= 14);
+        Ok(())
+    }
+
+    #[test]
+    fn strides_map_nothing_in_vain() -> Result {
+        for stride in [17, 32, 33, 64, 100, 512, 513] {
+            let touched = (0..2048).step_by(stride);
+            let model = after(touched.clone(), 2048, Advice::Normal)?;
+            assert_eq!(model.faults, touched.count());
+            assert!(model.neighbours <= 2 * FIRST);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn hostile_patterns_cost_at_most_15_percent_more() -> Result {
+        let mut seed = 1;
+        for percent in [1, 5, 10, 25, 50] {
+            let touched = 2048 * percent / 100;
+            let mut strict = Model::new(2048, Advice::Random)?;
+            let mut normal = Model::new(2048, Advice::Normal)?;
+            for _ in 0..touched {
+                let page = random(&mut seed) % 2048;
+                strict.touch(page);
+                normal.touch(page);
+            }
+            assert!(normal.cost() * 100 <= strict.cost() * 115);
+        }
+        for (burst, gap) in [(1, 3), (2, 30), (2, 64), (1, 20), (2, 100), (1, 512)] {
+            let mut strict = Model::new(2048, Advice::Random)?;
+            let mut normal = Model::new(2048, Advice::Normal)?;
+            let mut start = 64;
+            while start < 1984 {
+                for page in start..start + burst {
+                    strict.touch(page);
+                    normal.touch(page);
+                }
+                start += burst + gap;
+            }
+            assert!(!normal.left_room);
+            assert!(normal.cost() * 100 <= strict.cost() * 115);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn random_advice_maps_the_page_alone() -> Result {
+        let model = after(0..512, 512, Advice::Random)?;
+        assert_eq!((model.faults, model.neighbours), (512, 0));
+        Ok(())
+    }
+
+    #[test]
+    fn sequential_advice_maps_the_rest_of_the_table() -> Result {
+        let model = after(300..2048, 2048, Advice::Sequential)?;
+        assert_eq!(model.faults, 4);
+        assert!(!model.mapped[299]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_will_be_needed_is_mapped_with_the_first_fault() {
+        let room = Beside {
+            before: 7,
+            after: 300,
+        };
+        for advice in [Advice::Normal, Advice::Random, Advice::Sequential] {
+            let at = Surroundings {
+                room,
+                mapped: Beside::default(),
+                is_first: false,
+                is_last: false,
+                advice,
+                will_need: true,
+            };
+            assert_eq!(window(&at), room);
+        }
+    }
+
+    #[test]
+    fn a_window_never_leaves_the_room() {
+        let mut seed = 7;
+        for _ in 0..1000 {
+            let mut pages = || random(&mut seed) % 600;
+            let at = Surroundings {
+                room: Beside {
+                    before: pages(),
+                    after: pages(),
+                },
+                mapped: Beside {
+                    before: pages() / 300 * pages(),
+                    after: pages() / 300 * pages(),
+                },
+                is_first: pages() % 3 == 0,
+                is_last: pages() % 3 == 0,
+                advice: match pages() % 3 {
+                    0 => Advice::Normal,
+                    1 => Advice::Sequential,
+                    _ => Advice::Random,
+                },
+                will_need: pages() % 5 == 0,
+            };
+            let window = window(&at);
+            assert!(window.before <= at.room.before && window.after <= at.room.after);
+        }
+    }
+}
