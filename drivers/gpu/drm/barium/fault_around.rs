@@ -18,6 +18,7 @@
 
 use crate::upstream::fault::{
     Advice,
+    Around,
     Beside, //
 };
 use kernel::prelude::*;
@@ -27,33 +28,33 @@ const GROWTH: usize = 4;
 /// The window, in pages, at the first or the last page of a mapping.
 const FIRST: usize = 15;
 
-/// What is known at a fault. All numbers are pages.
+/// What is known at a fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Surroundings {
-    /// The pages beside the fault's that can be mapped.
-    pub(crate) room: Beside,
-    /// The pages right beside the fault's that are mapped already.
-    pub(crate) mapped: Beside,
+    /// What is mapped, and what the program said.
+    pub(crate) around: Around,
     /// Whether the fault is for the first page of the mapping.
     pub(crate) is_first: bool,
     /// Whether the fault is for the last page of the mapping.
     pub(crate) is_last: bool,
-    /// What the program said.
-    pub(crate) advice: Advice,
     /// Whether the program said that it will need the page soon.
     pub(crate) will_need: bool,
 }
 
-/// The pages to map beside the fault's.
+/// The pages worth mapping beside the fault's, if they exist: where the mapping, the object or the
+/// page table ends, so does the window.
+#[inline]
 pub(crate) fn window(at: &Surroundings) -> Beside {
-    let wanted = match at.advice {
-        _ if at.will_need => at.room,
-        Advice::Random => Beside::default(),
+    if at.will_need {
+        return Beside::ALL;
+    }
+    match at.around.advice {
+        Advice::Random => Beside::NONE,
         Advice::Sequential => Beside {
             before: 0,
-            after: at.room.after,
+            after: usize::MAX,
         },
-        Advice::Normal => match (at.mapped.before, at.mapped.after) {
+        Advice::Normal => match (at.around.mapped.before, at.around.mapped.after) {
             (0, 0) if at.is_first => Beside {
                 before: 0,
                 after: FIRST,
@@ -71,10 +72,9 @@ pub(crate) fn window(at: &Surroundings) -> Beside {
                 after: 0,
             },
             // A hole in what is mapped.
-            _ => Beside::default(),
+            _ => Beside::NONE,
         },
-    };
-    wanted.min(at.room)
+    }
 }
 
 #[kunit_tests(barium_fault_around)]
@@ -94,7 +94,6 @@ mod tests {
         advice: Advice,
         faults: usize,
         neighbours: usize,
-        left_room: bool,
     }
 
     impl Model {
@@ -104,7 +103,6 @@ mod tests {
                 advice,
                 faults: 0,
                 neighbours: 0,
-                left_room: false,
             })
         }
 
@@ -128,22 +126,23 @@ mod tests {
             }
             let pages = self.mapped.len();
             let in_table = page % TABLE;
-            let at = Surroundings {
-                room: Beside {
-                    before: in_table,
-                    after: (TABLE - 1 - in_table).min(pages - 1 - page),
-                },
-                mapped: Beside {
-                    before: self.run(page, usize::checked_sub),
-                    after: self.run(page, usize::checked_add),
+            let room = Beside {
+                before: in_table,
+                after: (TABLE - 1 - in_table).min(pages - 1 - page),
+            };
+            let window = window(&Surroundings {
+                around: Around {
+                    mapped: Beside {
+                        before: self.run(page, usize::checked_sub),
+                        after: self.run(page, usize::checked_add),
+                    },
+                    advice: self.advice,
                 },
                 is_first: page == 0,
                 is_last: page == pages - 1,
-                advice: self.advice,
                 will_need: false,
-            };
-            let window = window(&at);
-            self.left_room |= window != window.min(at.room);
+            })
+            .min(room);
             self.faults += 1;
             self.mapped[page] = true;
             for beside in &mut self.mapped[page - window.before..=page + window.after] {
@@ -240,7 +239,6 @@ mod tests {
                 }
                 start += burst + gap;
             }
-            assert!(!normal.left_room);
             assert!(normal.cost() * 100 <= strict.cost() * 115);
         }
         Ok(())
@@ -263,48 +261,35 @@ mod tests {
 
     #[test]
     fn what_will_be_needed_is_mapped_with_the_first_fault() {
-        let room = Beside {
-            before: 7,
-            after: 300,
-        };
         for advice in [Advice::Normal, Advice::Random, Advice::Sequential] {
             let at = Surroundings {
-                room,
-                mapped: Beside::default(),
+                around: Around {
+                    mapped: Beside::NONE,
+                    advice,
+                },
                 is_first: false,
                 is_last: false,
-                advice,
                 will_need: true,
             };
-            assert_eq!(window(&at), room);
+            assert_eq!(window(&at), Beside::ALL);
         }
     }
 
     #[test]
-    fn a_window_never_leaves_the_room() {
-        let mut seed = 7;
-        for _ in 0..1000 {
-            let mut pages = || random(&mut seed) % 600;
-            let at = Surroundings {
-                room: Beside {
-                    before: pages(),
-                    after: pages(),
-                },
-                mapped: Beside {
-                    before: pages() / 300 * pages(),
-                    after: pages() / 300 * pages(),
-                },
-                is_first: pages() % 3 == 0,
-                is_last: pages() % 3 == 0,
-                advice: match pages() % 3 {
-                    0 => Advice::Normal,
-                    1 => Advice::Sequential,
-                    _ => Advice::Random,
-                },
-                will_need: pages() % 5 == 0,
-            };
-            let window = window(&at);
-            assert!(window.before <= at.room.before && window.after <= at.room.after);
-        }
+    fn a_hole_is_filled_alone() {
+        let mapped = Beside {
+            before: 4,
+            after: 1,
+        };
+        let at = Surroundings {
+            around: Around {
+                mapped,
+                advice: Advice::Normal,
+            },
+            is_first: false,
+            is_last: false,
+            will_need: false,
+        };
+        assert_eq!(window(&at), Beside::NONE);
     }
 }

@@ -6,6 +6,7 @@
 #include <drm/drm_gem.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/mm.h>
+#include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 
 /* A device page, write-combined, and outside of memory encryption as device memory always is. */
@@ -19,19 +20,30 @@ unsigned long barium_page_to_pfn(struct page *page)
 	return page_to_pfn(page);
 }
 
-/* 1: MADV_SEQUENTIAL, 2: MADV_RANDOM, 0: neither */
-unsigned int barium_vma_advice(const struct vm_area_struct *vma)
+/*
+ * Puts the page table that the memory manager has allocated for @vmf in place, if there is none
+ * yet. What pmd_install() does for the memory manager's own files.
+ */
+void barium_install_table(struct vm_fault *vmf)
 {
-	if (vma->vm_flags & VM_SEQ_READ)
-		return 1;
-	return vma->vm_flags & VM_RAND_READ ? 2 : 0;
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	spinlock_t *ptl = pmd_lock(mm, vmf->pmd);
+
+	if (pmd_none(*vmf->pmd)) {
+		mm_inc_nr_ptes(mm);
+		/* The table's content before the table: another CPU may walk it without a lock. */
+		smp_wmb();
+		pmd_populate(mm, vmf->pmd, vmf->prealloc_pte);
+		vmf->prealloc_pte = NULL;
+	}
+	spin_unlock(ptl);
 }
 
 /*
  * Whether something is mapped at @address, which is in the area of @vmf, a fault being served.
  * Takes no lock: the answer may be out of date. Not further away than one table of PMDs reaches.
  */
-bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
+static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 {
 	pmd_t *pmdp = vmf->pmd + pmd_index(address) - pmd_index(vmf->address);
 	pmd_t pmd;
@@ -42,6 +54,57 @@ bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 	if (pmd_none(pmd) || pmd_leaf(pmd))
 		return !pmd_none(pmd);
 	return !pte_none(ptep_get(pte_offset_kernel(&pmd, address)));
+}
+
+/* The same @distance pages before or after that of @vmf, whose page @table is its page table's. */
+static bool barium_is_mapped_beside(const struct vm_fault *vmf, const pte_t *table,
+				    long distance)
+{
+	long index = (long)pte_index(vmf->address) + distance;
+
+	if (index >= 0 && index < PTRS_PER_PTE)
+		return !pte_none(READ_ONCE(table[index]));
+	return barium_is_mapped(vmf, vmf->address + distance * PAGE_SIZE);
+}
+
+/* What there is around a fault. Rust has the same struct. */
+struct barium_around {
+	unsigned long before;
+	unsigned long after;
+	unsigned long advice;
+};
+
+/*
+ * Looks around @vmf, a fault whose page has just been mapped. Before and after: the length of the
+ * run of mapped pages on that side, at least as many as said, where a doubling distance each time
+ * is mapped; at most what one page table has. Advice: 1 for MADV_SEQUENTIAL, 2 for MADV_RANDOM.
+ */
+void barium_look_around(const struct vm_fault *vmf, struct barium_around *around)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	const pte_t *table = pte_offset_kernel(vmf->pmd, 0);
+	long first = -(long)((vmf->address - vma->vm_start) >> PAGE_SHIFT);
+	long last = (vma->vm_end - 1 - vmf->address) >> PAGE_SHIFT;
+	long distance;
+
+	around->before = 0;
+	around->after = 0;
+	around->advice = 0;
+	if (vma->vm_flags & (VM_SEQ_READ | VM_RAND_READ))
+		around->advice = vma->vm_flags & VM_SEQ_READ ? 1 : 2;
+
+	first = max(first, -PTRS_PER_PTE);
+	for (distance = -1; distance >= first; distance *= 2) {
+		if (!barium_is_mapped_beside(vmf, table, distance))
+			break;
+		around->before = -distance;
+	}
+	last = min(last, PTRS_PER_PTE);
+	for (distance = 1; distance <= last; distance *= 2) {
+		if (!barium_is_mapped_beside(vmf, table, distance))
+			break;
+		around->after = distance;
+	}
 }
 
 /*

@@ -94,7 +94,7 @@ impl MappedObject for VramObject {
             let outcome = fault.insert(frames, index);
             if config.fault_around && outcome == Outcome::DONE {
                 let window = fault_around::window(&surroundings(fault, page));
-                if window != Beside::default() {
+                if window != Beside::NONE {
                     fault.insert_neighbours(frames, index, window);
                 }
             }
@@ -150,11 +150,9 @@ fn frames<'a>(
 fn surroundings(fault: &Fault<'_, VramObject>, page: PageIndex) -> fault_around::Surroundings {
     let (is_first, is_last) = fault.is_at_edge();
     fault_around::Surroundings {
-        room: fault.room(),
-        mapped: fault.mapped_beside(),
+        around: fault.look_around(),
         is_first,
         is_last,
-        advice: fault.advice(),
         will_need: fault.object().needed().contains(page),
     }
 }

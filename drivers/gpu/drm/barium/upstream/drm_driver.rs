@@ -13,6 +13,7 @@
 //! - Delete when upstream has the methods.
 
 use super::{
+    fault::HUGE_SIZE,
     gem::{
         MappedObject,
         Object, //
@@ -25,7 +26,10 @@ use kernel::{
         self,
         gem::IntoGEMObject, //
     },
-    page::PAGE_SHIFT,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*,
     sync::aref::ARef, //
 };
@@ -130,7 +134,33 @@ unsafe fn object_at<T: MappedObject>(
     allowed.then_some((obj, first))
 }
 
-/// The `get_unmapped_area` entry: an address at which huge entries fit.
+/// An address for `len` bytes such that no more page tables are needed than there have to be.
+///
+/// # Safety
+///
+/// The arguments must be those of a `get_unmapped_area` callback.
+unsafe fn naturally_aligned_area(
+    file: *mut bindings::file,
+    address: c_ulong,
+    len: c_ulong,
+    pgoff: c_ulong,
+    flags: c_ulong,
+) -> Option<c_ulong> {
+    let align = len.checked_next_power_of_two()?;
+    let padding = align - PAGE_SIZE;
+    let padded = len.checked_add(padding)?;
+    // SAFETY: As the caller says; the length is what is asked for.
+    let found = unsafe { bindings::mm_get_unmapped_area(file, address, padded, pgoff, flags) };
+    // A hint that could be followed, or MAP_FIXED.
+    if found == address {
+        return Some(found);
+    }
+    // What is not page aligned is an error.
+    (found % PAGE_SIZE == 0).then_some((found + padding) & !(align - 1))
+}
+
+/// The `get_unmapped_area` entry: an address at which huge entries fit, or at which what is smaller
+/// than a huge entry is in one page table.
 ///
 /// # Safety
 ///
@@ -145,6 +175,13 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
     // SAFETY: The file is as `object_at()` wants it.
     if let Some((obj, first)) = unsafe { object_at::<T>(file, pgoff) } {
+        if len < HUGE_SIZE {
+            // SAFETY: These are this callback's arguments.
+            if let Some(found) = unsafe { naturally_aligned_area(file, address, len, pgoff, flags) }
+            {
+                return found;
+            }
+        }
         let like = T::placement(&obj).wrapping_add(pgoff - first);
         // SAFETY: These are this callback's arguments, but for the offset, which only says which
         // address is aligned.
@@ -171,7 +208,7 @@ unsafe extern "C" fn fadvise_callback<T: MappedObject>(
         // SAFETY: The file is as `object_at()` wants it.
         if let Some((obj, first)) = unsafe { object_at::<T>(file, offset >> PAGE_SHIFT) } {
             let start = (offset >> PAGE_SHIFT) - first;
-            let end = start.saturating_add(len.div_ceil(kernel::page::PAGE_SIZE));
+            let end = start.saturating_add(len.div_ceil(PAGE_SIZE));
             T::will_need(&obj, start..end.min(super::gem::pages(&obj)));
         }
     }

@@ -12,6 +12,12 @@
 //!   a `BUG()` in `vmf_insert_pfn_prot()` are kept where areas are made ([`super::vma`]).
 //! - Delete when `mm::virt` can do this.
 //!
+//! # Page tables
+//!
+//! The memory manager allocates a page table before it calls `fault`, where there is none, and
+//! frees it afterwards if it was not used. `vmf_insert_pfn_prot()` does not know of it and allocates
+//! another. Here it is put in place first, which saves allocating, clearing and freeing a page.
+//!
 //! # Neighbours
 //!
 //! [`Fault::insert_neighbours`] fills the page table that the fault's page is in, under its lock,
@@ -46,8 +52,8 @@ use kernel::{
 )]
 extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
-    fn barium_vma_advice(vma: *const bindings::vm_area_struct) -> c_uint;
-    fn barium_is_mapped(vmf: *const bindings::vm_fault, address: c_ulong) -> bool;
+    fn barium_install_table(vmf: *mut bindings::vm_fault);
+    fn barium_look_around(vmf: *const bindings::vm_fault, around: *mut RawAround);
     fn barium_map_neighbours(
         vmf: *mut bindings::vm_fault,
         pfn: c_ulong,
@@ -79,6 +85,17 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
+    /// As many as there are, on both sides.
+    pub(crate) const ALL: Self = Self {
+        before: usize::MAX,
+        after: usize::MAX,
+    };
+    /// None.
+    pub(crate) const NONE: Self = Self {
+        before: 0,
+        after: 0,
+    };
+
     /// The smaller number on either side.
     pub(crate) fn min(self, other: Self) -> Self {
         Self {
@@ -97,6 +114,25 @@ pub(crate) enum Advice {
     Sequential,
     /// `MADV_RANDOM`.
     Random,
+}
+
+/// What there is around the page of a fault.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Around {
+    /// The pages right beside it that are mapped: at least as many as said, where a doubling
+    /// distance each time was mapped; at most [`PAGES_PER_TABLE`].
+    pub(crate) mapped: Beside,
+    /// What the program said.
+    pub(crate) advice: Advice,
+}
+
+/// `struct barium_around` of helpers.c.
+#[repr(C)]
+#[derive(Default)]
+struct RawAround {
+    before: c_ulong,
+    after: c_ulong,
+    advice: c_ulong,
 }
 
 /// What a `fault` callback answers to the kernel (`vm_fault_t`).
@@ -222,6 +258,11 @@ impl<'a, T: MappedObject> Fault<'a, T> {
     /// `pfn` must be out of [`Frames`] that are alive, or the object's page of zeros.
     #[inline]
     fn insert_pfn(&self, pfn: usize, prot: bindings::pgprot_t) -> Outcome {
+        // SAFETY: `vmf` is valid, and this callback's own while the fault is served.
+        if !unsafe { (*self.vmf).prealloc_pte }.is_null() {
+            // SAFETY: `vmf` is being served, and has a page table that is in use nowhere.
+            unsafe { barium_install_table(self.vmf) };
+        }
         let at = self.at();
         // SAFETY: By the type's invariants the area is PFNMAP and not copy-on-write, and this is
         // its fault. The frame is device memory that is zapped before it is given up (`Frames`),
@@ -249,43 +290,26 @@ impl<'a, T: MappedObject> Fault<'a, T> {
         (address - start < PAGE_SIZE, end - address <= PAGE_SIZE)
     }
 
-    /// What the program said of its accesses to the area.
+    /// What there is around the fault's page.
+    ///
+    /// Call it after [`Self::insert`]: there must be a page table.
     #[inline]
-    pub(crate) fn advice(&self) -> Advice {
-        // SAFETY: The area is valid while the fault is served.
-        match unsafe { barium_vma_advice(self.at().vma) } {
-            1 => Advice::Sequential,
-            2 => Advice::Random,
-            _ => Advice::Normal,
+    pub(crate) fn look_around(&self) -> Around {
+        let mut raw = RawAround::default();
+        // SAFETY: `vmf` is being served, and its page table is there and stays (see the head of
+        // this file).
+        unsafe { barium_look_around(self.vmf, &mut raw) };
+        Around {
+            mapped: Beside {
+                before: raw.before,
+                after: raw.after,
+            },
+            advice: match raw.advice {
+                1 => Advice::Sequential,
+                2 => Advice::Random,
+                _ => Advice::Normal,
+            },
         }
-    }
-
-    /// How many pages right before and right after the fault's are mapped: at least as many as
-    /// said, where a doubling distance each time was mapped; at most [`PAGES_PER_TABLE`].
-    #[inline]
-    pub(crate) fn mapped_beside(&self) -> Beside {
-        let address = self.at().address;
-        let (start, end) = self.span();
-        Beside {
-            before: self.gallop((address - start) >> PAGE_SHIFT, |bytes| address - bytes),
-            after: self.gallop((end - 1 - address) >> PAGE_SHIFT, |bytes| address + bytes),
-        }
-    }
-
-    #[inline]
-    fn gallop(&self, pages: usize, address_at: impl Fn(usize) -> usize) -> usize {
-        let mut run = 0;
-        let mut distance = 1;
-        while distance <= pages && distance <= PAGES_PER_TABLE {
-            // SAFETY: `vmf` is a fault that is being served, and the address is in its area, as
-            // there are `pages` pages on this side.
-            if !unsafe { barium_is_mapped(self.vmf, address_at(distance << PAGE_SHIFT)) } {
-                break;
-            }
-            run = distance;
-            distance *= 2;
-        }
-        run
     }
 
     /// Maps frames of `frames` beside that with `index`, which [`Self::insert`] has just mapped,

@@ -4,6 +4,14 @@
 //!
 //! It hands out [`Allocation`]s in whole pages. It keeps books only: it neither touches VRAM nor
 //! cares whether the hardware is still there.
+//!
+//! # Where an allocation is placed
+//!
+//! The buddy allocator aligns a block to its own size, and serves a size that is no power of two with
+//! blocks of falling size. So whatever has 2 MiB or more starts with blocks that huge entries fit on,
+//! for which nothing is left unused, and small allocations do not break up large free blocks as long
+//! as smaller ones are free. That is all the preference there is: an allocation never fails, or
+//! takes more than its size, for the sake of huge entries.
 
 use super::{
     VramOffset,
