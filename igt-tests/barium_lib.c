@@ -1,0 +1,548 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the tests of the barium driver share; see barium_lib.h.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "barium_lib.h"
+
+static bool is_leftover(const char *path)
+{
+	return !strncmp(path, "/dev/dri/", 9) || !strncmp(path, "/dmabuf:", 8);
+}
+
+/* A subtest that failed or was skipped jumped over its own cleaning up. */
+static void unmap_leftovers(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start, end;
+	char line[PATH_MAX];
+	int path;
+
+	igt_assert(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &start, &end, &path) == 2 &&
+		    is_leftover(line + path))
+			munmap((void *)start, end - start);
+	}
+	fclose(maps);
+}
+
+static void close_leftovers(void)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	ssize_t len;
+
+	igt_assert(dir);
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%s", entry->d_name);
+		len = readlink(path, target, sizeof(target) - 1);
+		if (len < 0)
+			continue;
+
+		target[len] = '\0';
+		if (is_leftover(target))
+			close(atoi(entry->d_name));
+	}
+	closedir(dir);
+}
+
+void barium_run_subtest(const struct barium_subtest *test)
+{
+	static int fd;
+
+	igt_subtest_group() {
+		igt_fixture()
+			fd = barium_open_render();
+
+		igt_describe(test->what);
+		igt_subtest(test->name)
+			test->run(fd);
+
+		igt_fixture() {
+			unmap_leftovers();
+			close_leftovers();
+		}
+	}
+}
+
+void barium_subtests(const struct barium_subtest *tests)
+{
+	for (; tests->name; tests++)
+		barium_run_subtest(tests);
+}
+
+int barium_ioctl(int fd, unsigned long request, void *arg)
+{
+	int ret;
+
+	do {
+		ret = ioctl(fd, request, arg);
+	} while (ret && (errno == EINTR || errno == EAGAIN));
+
+	return ret ? -errno : 0;
+}
+
+static bool is_barium(int fd)
+{
+	char name[16] = {};
+	struct drm_version version = { .name = name, .name_len = sizeof(name) - 1 };
+
+	return !barium_ioctl(fd, DRM_IOCTL_VERSION, &version) && !strcmp(name, "barium");
+}
+
+static bool sysfs_slot(int fd, char *slot, size_t length)
+{
+	char link[64], target[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+
+	if (fstat(fd, &st))
+		return false;
+
+	snprintf(link, sizeof(link), "/sys/dev/char/%u:%u/device", major(st.st_rdev),
+		 minor(st.st_rdev));
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0)
+		return false;
+
+	target[len] = '\0';
+	snprintf(slot, length, "%s", strrchr(target, '/') + 1);
+	return true;
+}
+
+/* Opens the first node named @prefix* that is barium's and, if @slot is set, that device's. */
+static int open_node(const char *prefix, const char *slot, int flags)
+{
+	char path[PATH_MAX], found[BARIUM_SLOT_LEN];
+	DIR *dir = opendir("/dev/dri");
+	struct dirent *entry;
+	int fd = -ENODEV;
+
+	if (!dir)
+		return -ENODEV;
+
+	while (fd < 0 && (entry = readdir(dir))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)))
+			continue;
+
+		snprintf(path, sizeof(path), "/dev/dri/%s", entry->d_name);
+		fd = open(path, flags | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+
+		if (is_barium(fd) &&
+		    (!slot || (sysfs_slot(fd, found, sizeof(found)) && !strcmp(slot, found))))
+			break;
+
+		close(fd);
+		fd = -ENODEV;
+	}
+
+	closedir(dir);
+	return fd < 0 ? -ENODEV : fd;
+}
+
+int __barium_open_slot(const char *slot, int flags)
+{
+	return open_node("renderD", slot, flags);
+}
+
+int barium_open_render(void)
+{
+	int fd = open_node("renderD", getenv("BARIUM_DEVICE"), O_RDWR);
+
+	igt_require_f(fd >= 0, "no render node of a barium device\n");
+	return fd;
+}
+
+int barium_open_primary(void)
+{
+	int fd = open_node("card", getenv("BARIUM_DEVICE"), O_RDWR);
+
+	igt_require_f(fd >= 0, "no primary node of a barium device\n");
+	return fd;
+}
+
+void barium_slot(int fd, char slot[static BARIUM_SLOT_LEN])
+{
+	igt_assert(sysfs_slot(fd, slot, BARIUM_SLOT_LEN));
+}
+
+int barium_reopen(int fd, int flags)
+{
+	char path[32];
+	int again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, flags | O_CLOEXEC);
+	igt_assert_lte(0, again);
+	return again;
+}
+
+int __barium_get_param(int fd, __u32 param, __u64 *value)
+{
+	struct drm_barium_get_param arg = { .param = param };
+	int err = barium_ioctl(fd, DRM_IOCTL_BARIUM_GET_PARAM, &arg);
+
+	*value = arg.value;
+	return err;
+}
+
+__u64 barium_get_param(int fd, __u32 param)
+{
+	__u64 value;
+
+	igt_assert_eq(__barium_get_param(fd, param, &value), 0);
+	return value;
+}
+
+__u64 barium_vram_size(int fd)
+{
+	return barium_get_param(fd, BARIUM_PARAM_VRAM_SIZE);
+}
+
+__u64 barium_vram_available(int fd)
+{
+	return barium_get_param(fd, BARIUM_PARAM_VRAM_AVAILABLE);
+}
+
+size_t barium_page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+int __barium_gem_create(int fd, __u64 *size, __u32 flags, __u32 *handle)
+{
+	struct drm_barium_gem_create arg = { .size = *size, .flags = flags };
+	int err = barium_ioctl(fd, DRM_IOCTL_BARIUM_GEM_CREATE, &arg);
+
+	if (!err)
+		*size = arg.size;
+	*handle = arg.handle;
+	return err;
+}
+
+__u32 barium_gem_create(int fd, __u64 size)
+{
+	__u32 handle;
+
+	igt_assert_eq(__barium_gem_create(fd, &size, 0, &handle), 0);
+	return handle;
+}
+
+int __barium_gem_mmap_offset(int fd, __u32 handle, __u64 *offset)
+{
+	struct drm_barium_gem_mmap_offset arg = { .handle = handle };
+	int err = barium_ioctl(fd, DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET, &arg);
+
+	*offset = arg.offset;
+	return err;
+}
+
+__u64 barium_gem_mmap_offset(int fd, __u32 handle)
+{
+	__u64 offset;
+
+	igt_assert_eq(__barium_gem_mmap_offset(fd, handle, &offset), 0);
+	return offset;
+}
+
+int __barium_gem_info(int fd, __u32 handle, struct drm_barium_gem_info *info)
+{
+	*info = (struct drm_barium_gem_info){ .handle = handle };
+	return barium_ioctl(fd, DRM_IOCTL_BARIUM_GEM_INFO, info);
+}
+
+void barium_gem_info(int fd, __u32 handle, struct drm_barium_gem_info *info)
+{
+	igt_assert_eq(__barium_gem_info(fd, handle, info), 0);
+}
+
+int __barium_gem_close(int fd, __u32 handle)
+{
+	struct drm_gem_close arg = { .handle = handle };
+
+	return barium_ioctl(fd, DRM_IOCTL_GEM_CLOSE, &arg);
+}
+
+int __barium_gem_export(int fd, __u32 handle, __u32 flags)
+{
+	struct drm_prime_handle arg = { .handle = handle, .flags = flags, .fd = -1 };
+	int err = barium_ioctl(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &arg);
+
+	return err ?: arg.fd;
+}
+
+int __barium_mmap(int fd, size_t length, int prot, int flags, __u64 offset, void **map)
+{
+	*map = mmap(NULL, length, prot, flags, fd, offset);
+	return *map == MAP_FAILED ? -errno : 0;
+}
+
+void *barium_mmap(int fd, __u32 handle, size_t length)
+{
+	void *map;
+
+	igt_assert_eq(__barium_mmap(fd, length, PROT_READ | PROT_WRITE, MAP_SHARED,
+				    barium_gem_mmap_offset(fd, handle), &map), 0);
+	return map;
+}
+
+void barium_mmap_refused(int fd, size_t length, int prot, int flags, __u64 offset, int error)
+{
+	void *map;
+
+	igt_assert_eq(__barium_mmap(fd, length, prot, flags, offset, &map), -error);
+}
+
+void barium_munmap(void *map, size_t length)
+{
+	igt_assert_eq(munmap(map, length), 0);
+}
+
+struct barium_bo barium_bo_create(int fd, size_t pages)
+{
+	struct barium_bo bo = { .size = pages * barium_page_size() };
+
+	bo.handle = barium_gem_create(fd, bo.size);
+	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
+	bo.map = barium_mmap(fd, bo.handle, bo.size);
+	return bo;
+}
+
+void barium_bo_fini(int fd, struct barium_bo *bo)
+{
+	if (bo->map)
+		barium_munmap(bo->map, bo->size);
+	if (bo->handle)
+		gem_close(fd, bo->handle);
+	*bo = (struct barium_bo){};
+}
+
+/* Never 0, and different for each page of each seed. */
+static __u64 stamp(size_t page, __u32 seed)
+{
+	return ((__u64)seed << 32 | (__u32)page) * 0x9e3779b97f4a7c15ull | 1;
+}
+
+static __u64 *page_start(const void *map, size_t page)
+{
+	return (__u64 *)((uintptr_t)map + page * barium_page_size());
+}
+
+static __u64 *page_end(const void *map, size_t page)
+{
+	return page_start(map, page + 1) - 1;
+}
+
+void barium_stamp(void *map, size_t first, size_t pages, __u32 seed)
+{
+	size_t i;
+
+	for (i = 0; i < pages; i++) {
+		WRITE_ONCE(*page_start(map, i), stamp(first + i, seed));
+		WRITE_ONCE(*page_end(map, i), ~stamp(first + i, seed));
+	}
+}
+
+bool barium_is_stamped(const void *map, size_t first, size_t pages, __u32 seed)
+{
+	size_t i;
+
+	for (i = 0; i < pages; i++) {
+		if (READ_ONCE(*page_start(map, i)) != stamp(first + i, seed) ||
+		    READ_ONCE(*page_end(map, i)) != ~stamp(first + i, seed))
+			return false;
+	}
+
+	return true;
+}
+
+void barium_check_stamp(const void *map, size_t first, size_t pages, __u32 seed)
+{
+	size_t i;
+
+	for (i = 0; i < pages; i++)
+		igt_assert_f(barium_is_stamped(page_start(map, i), first + i, 1, seed),
+			     "page %zu of the object is not what was written to it\n", first + i);
+}
+
+void barium_check_zero(const void *map, size_t length)
+{
+	const __u64 *word = map;
+	size_t i;
+
+	for (i = 0; i < length / sizeof(*word); i++)
+		igt_assert_f(READ_ONCE(word[i]) == 0, "byte %zu is not zero\n", i * sizeof(*word));
+}
+
+static sigjmp_buf trap;
+
+static void on_trap(int sig)
+{
+	siglongjmp(trap, sig);
+}
+
+static int try_access(__u8 *byte, bool write)
+{
+	struct sigaction action = { .sa_handler = on_trap }, old_bus, old_segv;
+	int sig;
+
+	sigaction(SIGBUS, &action, &old_bus);
+	sigaction(SIGSEGV, &action, &old_segv);
+
+	sig = sigsetjmp(trap, 1);
+	if (!sig) {
+		if (write)
+			WRITE_ONCE(*byte, 0x5a);
+		else
+			READ_ONCE(*byte);
+	}
+
+	sigaction(SIGBUS, &old_bus, NULL);
+	sigaction(SIGSEGV, &old_segv, NULL);
+	return sig;
+}
+
+int barium_try_read(const void *byte)
+{
+	return try_access((__u8 *)byte, false);
+}
+
+int barium_try_write(void *byte)
+{
+	return try_access(byte, true);
+}
+
+size_t barium_fill(int fd, __u64 size, __u32 **handles)
+{
+	size_t count = 0, room = 64;
+	__u32 handle;
+	__u64 got;
+	int err;
+
+	*handles = malloc(room * sizeof(**handles));
+	for (;;) {
+		got = size;
+		err = __barium_gem_create(fd, &got, 0, &handle);
+		if (err)
+			break;
+
+		if (count == room) {
+			room *= 2;
+			*handles = realloc(*handles, room * sizeof(**handles));
+		}
+		igt_assert(*handles);
+		(*handles)[count++] = handle;
+	}
+
+	igt_assert_eq(err, -ENOSPC);
+	return count;
+}
+
+int barium_bo_create_scattered(int fd, size_t pages, struct barium_bo *bo)
+{
+	size_t page = barium_page_size(), i;
+	int holder = barium_reopen(fd, O_RDWR);
+	__u32 singles[2 * pages];
+
+	barium_gem_create(holder, barium_vram_available(fd) - 2 * pages * page);
+	for (i = 0; i < 2 * pages; i++)
+		singles[i] = barium_gem_create(holder, page);
+	for (i = 0; i < 2 * pages; i += 2)
+		gem_close(holder, singles[i]);
+
+	*bo = barium_bo_create(fd, pages);
+	return holder;
+}
+
+long barium_minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt;
+}
+
+void barium_vm_flags(const void *addr, char *flags, size_t length)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+	bool inside = false;
+	char line[512];
+
+	igt_assert(smaps);
+	*flags = '\0';
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start <= (uintptr_t)addr && (uintptr_t)addr < end;
+		else if (inside && !strncmp(line, "VmFlags:", 8))
+			snprintf(flags, length, "%s", line + 8);
+	}
+	fclose(smaps);
+
+	igt_assert_f(*flags, "no mapping at %p\n", addr);
+	flags[strcspn(flags, "\n")] = '\0';
+}
+
+FILE *barium_debugfs(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s", name);
+	return fopen(path, "r");
+}
+
+void barium_page_table_entry(const void *addr, char *entry, size_t length)
+{
+	FILE *dump = barium_debugfs("page_tables/current_kernel");
+	unsigned long start, end;
+	char line[512];
+	int rest;
+
+	igt_require_f(dump, "the kernel has no page table dump\n");
+
+	*entry = '\0';
+	while (!*entry && fgets(line, sizeof(line), dump)) {
+		if (sscanf(line, "0x%lx-0x%lx%n", &start, &end, &rest) == 2 &&
+		    start <= (uintptr_t)addr && (uintptr_t)addr < end)
+			snprintf(entry, length, "%s", line + rest);
+	}
+	fclose(dump);
+
+	igt_assert_f(*entry, "the page table dump does not cover %p\n", addr);
+	entry[strcspn(entry, "\n")] = '\0';
+}
+
+int barium_in_child(void (*run)(void *data), void *data)
+{
+	pid_t pid = fork();
+	int status;
+
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		run(data);
+		_exit(0);
+	}
+
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}

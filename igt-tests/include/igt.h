@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests here use of IGT's own library, and nothing else of it.
+ *
+ * Distributions ship libigt without its headers. This file declares the functions of libigt 2.5
+ * that the tests call, and the control flow blocks on top of them, so that skip, failure, subtest
+ * enumeration and descriptions are IGT's own. In an IGT checkout it is not used: IGT has an igt.h.
+ */
+#ifndef BARIUM_IGT_H
+#define BARIUM_IGT_H
+
+#include <setjmp.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <linux/types.h>
+
+#include <drm.h>
+
+#define __noreturn		__attribute((noreturn))
+#define __printf(fmt, first)	__attribute((format(printf, fmt, first)))
+#define __weak			__attribute((weak))
+
+struct option;
+
+#define IGT_LOG_DOMAIN		((const char *)NULL)
+
+enum igt_log_level {
+	IGT_LOG_DEBUG,
+	IGT_LOG_INFO,
+	IGT_LOG_WARN,
+	IGT_LOG_CRITICAL,
+	IGT_LOG_NONE,
+};
+
+typedef int (*igt_opt_handler_t)(int opt, int opt_index, void *data);
+typedef void (*igt_exit_handler_t)(int sig);
+
+/* Where libigt jumps to when a fixture or a subtest ends early; it lives in the test's binary. */
+extern jmp_buf igt_subtest_jmpbuf;
+
+int igt_subtest_init_parse_opts(int *argc, char **argv, const char *short_opts,
+				const struct option *long_opts, const char *help,
+				igt_opt_handler_t handler, void *data);
+__noreturn void igt_exit(void);
+void igt_install_exit_handler(igt_exit_handler_t fn);
+
+bool __igt_fixture(void);
+void __igt_fixture_complete(void);
+bool __igt_run_subtest(const char *name, const char *file, const int line);
+void __igt_subtest_group_save(int *skip, int *describe);
+void __igt_subtest_group_restore(int skip, int describe);
+__printf(1, 2)
+void igt_describe_f(const char *fmt, ...);
+
+void igt_success(void);
+__noreturn __printf(1, 2)
+void igt_skip(const char *fmt, ...);
+__noreturn __printf(5, 6)
+void __igt_skip_check(const char *file, const int line, const char *func, const char *check,
+		      const char *fmt, ...);
+__noreturn __printf(6, 7)
+void __igt_fail_assert(const char *domain, const char *file, const int line, const char *func,
+		       const char *assertion, const char *fmt, ...);
+__printf(3, 4)
+void igt_log(const char *domain, enum igt_log_level level, const char *fmt, ...);
+__printf(1, 2)
+void igt_kmsg(const char *fmt, ...);
+
+bool __igt_fork(void);
+void igt_waitchildren(void);
+
+void gem_close(int fd, __u32 handle);
+
+/* The lines that igt_kmsg() writes carry their level in front. */
+#define KMSG_WARNING		"<4>[IGT] "
+
+#define IGT_TEST_DESCRIPTION(text)	const char *__igt_test_description = (text)
+extern const char *__igt_test_description __weak;
+
+#define __igt_paste(a, b)	a ## b
+#define igt_tokencat(a, b)	__igt_paste(a, b)
+#define igt_unique(prefix)	igt_tokencat(igt_tokencat(__igt_unique__, prefix), __LINE__)
+
+/* The body that follows becomes a function; main() parses IGT's options, calls it and reports. */
+#define igt_main_args(short_opts, long_opts, help, handler, data)				\
+	main(int argc, char **argv);								\
+	static void igt_unique(body)(void);							\
+	int main(int argc, char **argv)								\
+	{											\
+		igt_subtest_init_parse_opts(&argc, argv, short_opts, long_opts, help, handler,	\
+					    data);						\
+		igt_unique(body)();								\
+		igt_exit();									\
+	}											\
+	static void igt_unique(body)(void)
+
+/*
+ * Each of these is a loop that runs its body at most once: the condition asks libigt whether to
+ * run it and notes where to jump to, the step tells libigt that the body came to its end.
+ */
+#define igt_fixture()									\
+	for (int igt_unique(left) = 1;							\
+	     igt_unique(left) && __igt_fixture() && !sigsetjmp(igt_subtest_jmpbuf, 1);	\
+	     igt_unique(left) = 0, __igt_fixture_complete())
+
+#define igt_subtest(name)								\
+	for (; __igt_run_subtest((name), __FILE__, __LINE__) &&				\
+	     !sigsetjmp(igt_subtest_jmpbuf, 1);						\
+	     igt_success())
+
+#define igt_subtest_group()								\
+	for (int igt_unique(turn) = 0, igt_unique(skip) = 0, igt_unique(text) = 0;	\
+	     !igt_unique(turn) &&							\
+	     (__igt_subtest_group_save(&igt_unique(skip), &igt_unique(text)), true);	\
+	     igt_unique(turn) = 1,							\
+	     __igt_subtest_group_restore(igt_unique(skip), igt_unique(text)))
+
+static inline bool *igt_is_child(void)
+{
+	static bool child;
+
+	return &child;
+}
+
+/* Returns once in each child, with its number, and once in the parent. */
+static inline int igt_fork_children(int count)
+{
+	for (int child = 0; child < count; child++) {
+		if (__igt_fork()) {
+			*igt_is_child() = true;
+			return child;
+		}
+	}
+
+	return -1;
+}
+
+#define igt_fork(child, count) \
+	for (__attribute((unused)) int child = igt_fork_children(count); *igt_is_child(); exit(0))
+
+#define igt_describe(text)	igt_describe_f("%s", text)
+
+#define igt_debug(...)		igt_log(IGT_LOG_DOMAIN, IGT_LOG_DEBUG, __VA_ARGS__)
+#define igt_info(...)		igt_log(IGT_LOG_DOMAIN, IGT_LOG_INFO, __VA_ARGS__)
+
+#define __igt_fail(what, ...) \
+	__igt_fail_assert(IGT_LOG_DOMAIN, __FILE__, __LINE__, __func__, what, __VA_ARGS__)
+
+#define igt_assert(expr)				\
+	do {						\
+		if (!(expr))				\
+			__igt_fail(#expr, NULL);	\
+	} while (0)
+
+#define igt_assert_f(expr, ...)				\
+	do {						\
+		if (!(expr))				\
+			__igt_fail(#expr, __VA_ARGS__);	\
+	} while (0)
+
+#define __igt_compare(type, text, a, op, b)					\
+	do {									\
+		type __a = (a);							\
+		type __b = (b);							\
+										\
+		if (!(__a op __b))						\
+			__igt_fail(#a " " #op " " #b, text "\n", __a, __b);	\
+	} while (0)
+
+#define igt_assert_eq(a, b)		__igt_compare(int, "%d is not %d", a, ==, b)
+#define igt_assert_neq(a, b)		__igt_compare(int, "%d is %d", a, !=, b)
+#define igt_assert_lt(a, b)		__igt_compare(int, "%d is not below %d", a, <, b)
+#define igt_assert_lte(a, b)		__igt_compare(int, "%d is above %d", a, <=, b)
+#define igt_assert_eq_u32(a, b)		__igt_compare(__u32, "%#x is not %#x", a, ==, b)
+#define igt_assert_neq_u32(a, b)	__igt_compare(__u32, "%#x is %#x", a, !=, b)
+#define igt_assert_eq_u64(a, b)		__igt_compare(__u64, "%#llx is not %#llx", a, ==, b)
+#define igt_assert_neq_u64(a, b)	__igt_compare(__u64, "%#llx is %#llx", a, !=, b)
+#define igt_assert_lt_u64(a, b)		__igt_compare(__u64, "%#llx is not below %#llx", a, <, b)
+#define igt_assert_lte_u64(a, b)	__igt_compare(__u64, "%#llx is above %#llx", a, <=, b)
+
+#define igt_require_f(expr, ...)							\
+	do {										\
+		if (!(expr))								\
+			__igt_skip_check(__FILE__, __LINE__, __func__, #expr, __VA_ARGS__);	\
+		igt_debug("Requirement met: %s\n", #expr);				\
+	} while (0)
+
+#define igt_require(expr)								\
+	do {										\
+		if (!(expr))								\
+			__igt_skip_check(__FILE__, __LINE__, __func__, #expr, NULL);	\
+		igt_debug("Requirement met: %s\n", #expr);				\
+	} while (0)
+
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+
+#endif
