@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Generates the Rust side of the ioctls from the headers that are their only source.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn main() {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo")).join("abi.rs");
+    let uapi = here.join("../../uapi/drm");
+    let status = Command::new("bindgen")
+        .arg(here.join("abi.h"))
+        .arg("--output")
+        .arg(out)
+        .args(["--allowlist-type", "drm_(barium_gem_(create|mmap_offset)|qxl_(alloc|map)|mode_(create|map)_dumb|gem_close)"])
+        .args(["--allowlist-item", "BENCH_.*"])
+        .args(["--no-layout-tests", "--default-enum-style", "consts"])
+        .args(["--", "-I/usr/include/libdrm"])
+        .arg(format!("-I{}", uapi.display()))
+        .status()
+        .expect("bindgen can be run");
+    assert!(status.success(), "bindgen: {status}");
+    println!("cargo::rerun-if-changed=abi.h");
+    println!("cargo::rerun-if-changed={}", uapi.display());
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Has the profiler in QEMU record what the guest executes: one fault, one round of a first-touch
+//! workload, or one life of an object.
+
+use std::io;
+
+use crate::clock;
+use crate::sys::{self, Mapping, Touches};
+use crate::way::Device;
+use crate::workload::life;
+use crate::workload::touch::{self, FirstTouch};
+use crate::Result;
+
+/// Lives before the one that is recorded, after which caches of allocators are filled.
+const LIVES: usize = 32;
+
+/// Records a `fault`, a `round` or a `life` of the workload of this name.
+pub fn run(device: &Device, what: &str, name: &str) -> Result<()> {
+    match what {
+        "fault" => fault(device, &first_touch(name)?)?,
+        "round" => round(device, &first_touch(name)?)?,
+        "life" => one_life(device, name)?,
+        _ => return Err("what to record is fault, round or life".into()),
+    }
+    eprintln!("recorded: {what} of {name}");
+    Ok(())
+}
+
+fn first_touch(name: &str) -> Result<FirstTouch> {
+    FirstTouch::all()
+        .into_iter()
+        .find(|workload| workload.name() == name)
+        .ok_or_else(|| "no such workload".into())
+}
+
+/// The second fault of a round: the first one makes the page table, the second is like the others.
+/// Which page it is for depends on how much the first one maps.
+fn fault(device: &Device, workload: &FirstTouch) -> Result<()> {
+    let pages = workload.pages();
+    let object = device.create(workload.size)?;
+    touch::verify(device, object, &pages)?;
+    let second = second_fault(&device.map(object)?, &pages).ok_or("it faults only once")?;
+    let mapping = device.map(object)?;
+    for &page in &pages[..second] {
+        mapping.touch(page, 0);
+    }
+    clock::record();
+    mapping.touch(pages[second], 0);
+    clock::record_end();
+    Ok(())
+}
+
+/// The index of the page whose touch is the second to fault.
+fn second_fault(mapping: &Mapping, pages: &[usize]) -> Option<usize> {
+    let faults = |&page: &usize| {
+        let before = sys::faults();
+        mapping.touch(page, 0);
+        sys::faults() > before
+    };
+    let faulting = pages.iter().enumerate().filter(|(_, page)| faults(page));
+    faulting.map(|(index, _)| index).nth(1)
+}
+
+fn round(device: &Device, workload: &FirstTouch) -> Result<()> {
+    let pages = workload.pages();
+    let object = device.create(workload.size)?;
+    touch::verify(device, object, &pages)?;
+    touch::round(device, object, &pages)?;
+    let touches = Touches::new(&pages);
+    clock::record();
+    let done = touch::map_and_touch(device, object, &touches);
+    clock::record_end();
+    Ok(done?)
+}
+
+fn one_life(device: &Device, name: &str) -> Result<()> {
+    let size = life::SIZES
+        .into_iter()
+        .find(|&size| life::name(size) == name)
+        .ok_or("no such workload")?;
+    (0..LIVES).try_for_each(|_| life::one(device, size))?;
+    clock::record();
+    let done: io::Result<()> = life::one(device, size);
+    clock::record_end();
+    Ok(done?)
+}

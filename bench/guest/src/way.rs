@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The four ways to have device memory mapped that are compared.
+
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::abi;
+use crate::sys::{self, Mapping, PAGE};
+
+/// A way to have device memory mapped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Barium's objects.
+    Barium,
+    /// qxl's objects: TTM's fault handler over VRAM.
+    Ttm,
+    /// bochs' dumb buffers: the GEM shmem helper's fault handler, over system memory.
+    Shmem,
+    /// The PCI BAR in sysfs: all page table entries are made by `mmap()`.
+    Eager,
+}
+
+impl Way {
+    /// The way of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "barium" => Self::Barium,
+            "ttm" => Self::Ttm,
+            "shmem" => Self::Shmem,
+            "eager" => Self::Eager,
+            _ => return None,
+        })
+    }
+
+    /// Its name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Barium => "barium",
+            Self::Ttm => "ttm",
+            Self::Shmem => "shmem",
+            Self::Eager => "eager",
+        }
+    }
+
+    /// Whether it has objects that can be created and closed.
+    pub fn has_objects(self) -> bool {
+        self != Self::Eager
+    }
+}
+
+/// An open device.
+pub struct Device {
+    /// How it is mapped.
+    pub way: Way,
+    file: File,
+    /// For sysfs: what is to be the next "object", in bytes from the BAR's start, and the BAR's size.
+    next: Cell<u64>,
+    size: u64,
+}
+
+/// Something in a device that can be mapped.
+#[derive(Clone, Copy)]
+pub struct Object {
+    handle: u32,
+    offset: u64,
+    len: usize,
+}
+
+impl Device {
+    /// Opens the device at this address on the PCI bus, `0000:00:10.0`.
+    pub fn open(way: Way, address: &str) -> io::Result<Self> {
+        let sysfs = Path::new("/sys/bus/pci/devices").join(address);
+        let path = match way {
+            Way::Barium => node(&sysfs, "renderD")?,
+            Way::Ttm | Way::Shmem => node(&sysfs, "card")?,
+            Way::Eager => sysfs.join("resource0_wc"),
+        };
+        let file = File::options().read(true).write(true).open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Self {
+            way,
+            file,
+            next: Cell::new(0),
+            size,
+        })
+    }
+
+    /// Creates an object of `len` bytes, whole pages.
+    pub fn create(&self, len: usize) -> io::Result<Object> {
+        let (handle, offset) = match self.way {
+            Way::Barium => self.create_barium(len)?,
+            Way::Ttm => self.create_qxl(len)?,
+            Way::Shmem => self.create_dumb(len)?,
+            Way::Eager => (0, self.take(len)?),
+        };
+        Ok(Object {
+            handle,
+            offset,
+            len,
+        })
+    }
+
+    /// Maps all of an object.
+    pub fn map(&self, object: Object) -> io::Result<Mapping> {
+        Mapping::new(&self.file, object.offset, object.len)
+    }
+
+    /// Closes an object's handle.
+    pub fn close(&self, object: Object) -> io::Result<()> {
+        if !self.way.has_objects() {
+            return Ok(());
+        }
+        let mut argument = abi::drm_gem_close {
+            handle: object.handle,
+            pad: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_GEM_CLOSE, &mut argument)
+    }
+
+    fn create_barium(&self, len: usize) -> io::Result<(u32, u64)> {
+        let mut create = abi::drm_barium_gem_create {
+            size: as_u64(len),
+            flags: 0,
+            handle: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_BARIUM_GEM_CREATE, &mut create)?;
+        let mut map = abi::drm_barium_gem_mmap_offset {
+            handle: create.handle,
+            pad: 0,
+            offset: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_BARIUM_GEM_MMAP_OFFSET, &mut map)?;
+        Ok((create.handle, map.offset))
+    }
+
+    fn create_qxl(&self, len: usize) -> io::Result<(u32, u64)> {
+        let mut create = abi::drm_qxl_alloc {
+            size: as_u32(len)?,
+            handle: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_QXL_ALLOC, &mut create)?;
+        let mut map = abi::drm_qxl_map {
+            offset: 0,
+            handle: create.handle,
+            pad: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_QXL_MAP, &mut map)?;
+        Ok((create.handle, map.offset))
+    }
+
+    /// A row of pixels is a page.
+    fn create_dumb(&self, len: usize) -> io::Result<(u32, u64)> {
+        let mut create = abi::drm_mode_create_dumb {
+            height: as_u32(len / PAGE)?,
+            width: as_u32(PAGE / 4)?,
+            bpp: 32,
+            flags: 0,
+            handle: 0,
+            pitch: 0,
+            size: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_CREATE_DUMB, &mut create)?;
+        if create.size != as_u64(len) {
+            return Err(io::Error::other("the dumb buffer has another size"));
+        }
+        let mut map = abi::drm_mode_map_dumb {
+            handle: create.handle,
+            pad: 0,
+            offset: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_MAP_DUMB, &mut map)?;
+        Ok((create.handle, map.offset))
+    }
+
+    /// The next `len` bytes of the BAR, from its start again when it is used up.
+    fn take(&self, len: usize) -> io::Result<u64> {
+        let len = as_u64(len);
+        if len > self.size {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
+        let next = self.next.get();
+        let offset = if next + len > self.size { 0 } else { next };
+        self.next.set(offset + len);
+        Ok(offset)
+    }
+}
+
+/// The device's DRM node whose name starts with `prefix`.
+fn node(sysfs: &Path, prefix: &str) -> io::Result<PathBuf> {
+    for entry in fs::read_dir(sysfs.join("drm"))? {
+        let name = entry?.file_name();
+        if is_numbered(&name, prefix) {
+            return Ok(Path::new("/dev/dri").join(name));
+        }
+    }
+    Err(io::Error::other(format!("no {prefix} node")))
+}
+
+/// Whether `name` is `prefix` and a number; a card has connectors next to it, card0-Virtual-1.
+fn is_numbered(name: &OsStr, prefix: &str) -> bool {
+    name.to_str()
+        .and_then(|name| name.strip_prefix(prefix))
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit()))
+}
+
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).expect("no machine has more")
+}
+
+fn as_u32(len: usize) -> io::Result<u32> {
+    u32::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! All workloads whose cost is counted in guest instructions.
+
+use std::io;
+
+use super::{life, processes, touch};
+use crate::row::Outcome;
+use crate::way::Device;
+use crate::Result;
+
+/// Measures a workload on a device.
+type Measure = Box<dyn Fn(&Device) -> io::Result<Outcome>>;
+
+/// A workload.
+pub struct Workload {
+    /// Its name in the results.
+    pub name: String,
+    measure: Measure,
+}
+
+impl Workload {
+    pub(super) fn new(
+        name: String,
+        measure: impl Fn(&Device) -> io::Result<Outcome> + 'static,
+    ) -> Self {
+        Self {
+            name,
+            measure: Box::new(measure),
+        }
+    }
+
+    /// Measures it. What does not fit into the device is missing in the results, which is no error.
+    pub fn run(&self, device: &Device) -> Result<Outcome> {
+        match (self.measure)(device) {
+            Err(error) if does_not_fit(&error) => Ok(Outcome::Missing("does not fit".into())),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// All of them.
+pub fn all() -> Vec<Workload> {
+    let mut all = touch::workloads();
+    all.extend(life::workloads());
+    all.extend(processes::workloads());
+    all
+}
+
+/// qxl says ENOMEM where it has no VRAM left.
+fn does_not_fit(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOSPC) | Some(libc::ENOMEM)
+    )
+}

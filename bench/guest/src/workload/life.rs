@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Whole lives of objects: create, map, touch one page, unmap, close.
+
+use std::io;
+
+use super::cost::Workload;
+use super::{repeat, size_name};
+use crate::clock;
+use crate::row::{Outcome, Rounds};
+use crate::sys::{Mapping, PAGE};
+use crate::way::{Device, Object};
+
+/// Objects alive at the same time in the workload with many.
+const MANY: usize = 10_000;
+
+/// Sizes of objects whose lives are measured.
+pub const SIZES: [usize; 2] = [4 << 10, 1 << 20];
+
+/// The workloads of this file.
+pub fn workloads() -> Vec<Workload> {
+    let mut all: Vec<Workload> = SIZES
+        .into_iter()
+        .map(|size| Workload::new(name(size), move |device| one_after_another(device, size)))
+        .collect();
+    all.push(Workload::new("objects10000-4K".into(), all_at_once));
+    all
+}
+
+/// The name in the results of the lives of objects of this size.
+pub fn name(size: usize) -> String {
+    format!("life-{}", size_name(size))
+}
+
+/// One life.
+pub fn one(device: &Device, size: usize) -> io::Result<()> {
+    let object = device.create(size)?;
+    device.map(object)?.touch(0, 1);
+    device.close(object)
+}
+
+/// Lives that count, however long they are.
+const LEAST_LIVES: usize = 50;
+/// Rounds of the workload with many objects, each of which is long.
+const ROUNDS: usize = 1;
+
+/// One object after the other.
+fn one_after_another(device: &Device, size: usize) -> io::Result<Outcome> {
+    if !device.way.has_objects() {
+        return Ok(Outcome::Missing("has no objects".into()));
+    }
+    // A driver may keep what is closed, and clear or free it some lives later.
+    (0..LEAST_LIVES).try_for_each(|_| one(device, size))?;
+    measure(1, LEAST_LIVES, || one(device, size))
+}
+
+/// 10,000 objects of a page each, all alive at the same time: per object.
+fn all_at_once(device: &Device) -> io::Result<Outcome> {
+    if !device.way.has_objects() {
+        return Ok(Outcome::Missing("has no objects".into()));
+    }
+    let mut objects: Vec<Object> = Vec::with_capacity(MANY);
+    let mut mappings: Vec<Mapping> = Vec::with_capacity(MANY);
+    let round = || -> io::Result<()> {
+        for _ in 0..MANY {
+            objects.push(device.create(PAGE)?);
+        }
+        for &object in &objects {
+            mappings.push(device.map(object)?);
+        }
+        for mapping in &mappings {
+            mapping.touch(0, 1);
+        }
+        mappings.clear();
+        for object in objects.drain(..) {
+            device.close(object)?;
+        }
+        Ok(())
+    };
+    measure(MANY, ROUNDS, round)
+}
+
+/// Rounds with so many objects each.
+fn measure(
+    objects: usize,
+    least: usize,
+    mut round: impl FnMut() -> io::Result<()>,
+) -> io::Result<Outcome> {
+    let costs = repeat(least, || {
+        let mut done = Ok(());
+        let cost = clock::cost(|| done = round());
+        done.map(|()| cost)
+    })?;
+    Ok(Outcome::Measured(Rounds {
+        costs,
+        pages: objects,
+        faults: None,
+    }))
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Several threads: by how much first touch and writing get faster, by wall clock.
+//!
+//! Times are noise where the machine has other work to do. What counts is the ratio of the best
+//! rounds, with rounds of one thread and of several taking turns, next to what the machine itself
+//! gains from the same number of threads; and rounds go on for as long as they still get better.
+
+use std::hint::black_box;
+use std::io;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{json, Value};
+
+use crate::row::rounded;
+use crate::sys::{Mapping, PAGE};
+use crate::way::{Device, Object};
+use crate::Result;
+
+/// Bytes of each object.
+const SIZE: usize = 8 << 20;
+/// Pages of each object.
+const PAGES: usize = SIZE / PAGE;
+/// Measuring ends after so many rounds in which no best time got better by more than 1%,
+const QUIET_ROUNDS: usize = 40;
+/// or after so many rounds.
+const ROUNDS: usize = 400;
+
+/// Where the machine itself gains less than this part of its CPUs, it had other work to do, and no
+/// ratio is worth anything.
+const IDLE: f64 = 0.9;
+
+/// A workload.
+pub struct Workload {
+    /// Its name in the results.
+    pub name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// So many threads share the pages of one object.
+    OneObject(usize),
+    /// So many threads have an object each.
+    OwnObjects(usize),
+    /// One thread writes to an object that is all there.
+    Write,
+}
+
+/// All of them.
+pub fn all() -> Vec<Workload> {
+    [
+        ("threads2-8M", Kind::OneObject(2)),
+        ("threads4-8M", Kind::OneObject(4)),
+        ("threads2-own-8M", Kind::OwnObjects(2)),
+        ("threads4-own-8M", Kind::OwnObjects(4)),
+        ("bandwidth-8M", Kind::Write),
+    ]
+    .into_iter()
+    .map(|(name, kind)| Workload {
+        name: name.into(),
+        kind,
+    })
+    .collect()
+}
+
+/// What was found.
+pub struct Scaling(Value);
+
+impl Scaling {
+    /// The row for workload `name`.
+    pub fn row(mut self, name: &str) -> Value {
+        self.0["workload"] = json!(name);
+        self.0
+    }
+}
+
+impl Workload {
+    /// Measures it.
+    pub fn run(&self, device: &Device) -> Result<Scaling> {
+        match self.kind {
+            Kind::OneObject(threads) => first_touch(device, threads, 1),
+            Kind::OwnObjects(threads) => first_touch(device, threads, threads),
+            Kind::Write => bandwidth(device),
+        }
+    }
+}
+
+/// The same pages touched by one thread, and by several.
+fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scaling> {
+    let objects: Vec<Object> = (0..objects)
+        .map(|_| device.create(SIZE))
+        .collect::<io::Result<_>>()?;
+    let pages = objects.len() * PAGES;
+    let work = |mappings: &[Mapping], share: usize, of: usize| {
+        for page in share * pages / of..(share + 1) * pages / of {
+            mappings[page / PAGES].touch(page % PAGES, 1);
+        }
+    };
+    let touch = |count: usize| -> io::Result<Duration> {
+        let mappings: Vec<Mapping> = objects
+            .iter()
+            .map(|&object| device.map(object))
+            .collect::<io::Result<_>>()?;
+        Ok(together(count, |share| work(&mappings, share, count)))
+    };
+    let spin = |count: usize| together(count, |_| spin(4_000_000 / count));
+    let mut best = [Duration::MAX; 4];
+    let rounds = until_quiet(&mut best, || {
+        Ok([touch(1)?, touch(threads)?, spin(1), spin(threads)])
+    })?;
+    let [one, several, machine_one, machine_several] = best.map(|time| time.as_secs_f64());
+    let per_page = |time: f64| rounded(time * 1e9 / pages as f64);
+    let machine = machine_one / machine_several;
+    let cpus = thread::available_parallelism()?.get().min(threads);
+    Ok(Scaling(json!({
+        "per_page": per_page(several),
+        "per_page_one_thread": per_page(one),
+        "unit": "ns",
+        "scaling": rounded(one / several),
+        "machine": rounded(machine),
+        "idle": machine >= IDLE * cpus as f64,
+        "pages": pages,
+        "rounds": rounds,
+    })))
+}
+
+/// Repeats `round` and keeps the best of each of its times; gives the number of rounds.
+fn until_quiet<const N: usize>(
+    best: &mut [Duration; N],
+    mut round: impl FnMut() -> Result<[Duration; N]>,
+) -> Result<usize> {
+    let mut last_better = 0;
+    for number in 1..=ROUNDS {
+        for (best, time) in best.iter_mut().zip(round()?) {
+            if time < *best {
+                if time < best.mul_f64(0.99) {
+                    last_better = number;
+                }
+                *best = time;
+            }
+        }
+        if number - last_better >= QUIET_ROUNDS {
+            return Ok(number);
+        }
+    }
+    Ok(ROUNDS)
+}
+
+/// Runs `work` on so many threads, each with its number; the time from the first one's start to the
+/// last one's end.
+fn together(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
+    let barrier = Barrier::new(threads);
+    let times: Vec<(Instant, Instant)> = thread::scope(|scope| {
+        let (work, barrier) = (&work, &barrier);
+        let running: Vec<_> = (0..threads)
+            .map(|share| {
+                scope.spawn(move || {
+                    barrier.wait();
+                    let start = Instant::now();
+                    work(share);
+                    (start, Instant::now())
+                })
+            })
+            .collect();
+        running
+            .into_iter()
+            .map(|thread| thread.join().expect("the work does not panic"))
+            .collect()
+    });
+    let first = times.iter().map(|&(start, _)| start).min();
+    let last = times.iter().map(|&(_, end)| end).max();
+    last.expect("at least one thread") - first.expect("at least one thread")
+}
+
+/// Work that touches no memory.
+fn spin(turns: usize) {
+    for turn in 0..turns {
+        black_box(turn);
+    }
+}
+
+/// Writing to pages that are all there.
+fn bandwidth(device: &Device) -> Result<Scaling> {
+    let mapping = device.map(device.create(SIZE)?)?;
+    mapping.fill(1);
+    let mut best = [Duration::MAX];
+    let rounds = until_quiet(&mut best, || {
+        let start = Instant::now();
+        mapping.fill(2);
+        Ok([start.elapsed()])
+    })?;
+    let [best] = best.map(|time| time.as_secs_f64());
+    Ok(Scaling(json!({
+        "value": rounded(SIZE as f64 / best / 1e6),
+        "unit": "MB/s",
+        "rounds": rounds,
+    })))
+}

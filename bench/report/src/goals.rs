@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What the driver is to be as fast as: ratios of two figures of one guest, each with its limit.
+
+use serde_json::{json, Value};
+
+use crate::rows::{Column, Rows};
+use crate::table::{figure, grid};
+
+/// A ratio that may not be above its limit.
+struct Goal {
+    workload: &'static str,
+    /// Barium's mode.
+    mode: &'static str,
+    to: To,
+    limit: f64,
+}
+
+/// What Barium's figure is divided by.
+enum To {
+    /// TTM's figure in the same guest.
+    Ttm,
+    /// A figure that was known before.
+    Known(&'static str, f64),
+}
+
+/// What the driver as it was first tried took for one page a fault with `map_pages` set.
+const PROTOTYPE: To = To::Known("prototype", 1805.0);
+
+/// All of them.
+const GOALS: [Goal; 9] = [
+    Goal::of("seq-8M", 1.0 / 70.0),
+    Goal::of("reverse-8M", 1.0 / 700.0),
+    Goal::of("stride32-8M", 1.0 / 40.0),
+    Goal::of("seq-1M", 1.0 / 4.0),
+    Goal::of("reverse-1M", 1.0 / 40.0),
+    Goal::of("stride32-1M", 1.0 / 4.0),
+    Goal::of("seq-64K", 0.65),
+    Goal::of("life-4K", 0.8),
+    Goal {
+        workload: "seq-8M",
+        mode: "strict",
+        to: PROTOTYPE,
+        limit: 1.05,
+    },
+];
+
+impl Goal {
+    /// For the default mode, against TTM.
+    const fn of(workload: &'static str, limit: f64) -> Self {
+        Self {
+            workload,
+            mode: "default",
+            to: To::Ttm,
+            limit,
+        }
+    }
+}
+
+/// A goal with what was found.
+struct Found {
+    goal: &'static Goal,
+    /// Barium's figure.
+    figure: f64,
+    /// What it is compared with.
+    base: f64,
+}
+
+impl Found {
+    fn ratio(&self) -> f64 {
+        self.figure / self.base
+    }
+
+    fn holds(&self) -> bool {
+        self.ratio() <= self.goal.limit
+    }
+
+    fn to(&self) -> &'static str {
+        match self.goal.to {
+            To::Ttm => "ttm",
+            To::Known(name, _) => name,
+        }
+    }
+}
+
+/// The ratios of all goals whose workloads were measured.
+fn found(rows: &Rows) -> Vec<Found> {
+    let per_page = |workload: &str, driver: &str, mode: &str| {
+        let column = Column {
+            driver: driver.into(),
+            mode: mode.into(),
+        };
+        rows.per_page(workload, &column)
+    };
+    let find = |goal: &'static Goal| {
+        Some(Found {
+            goal,
+            figure: per_page(goal.workload, "barium", goal.mode)?,
+            base: match goal.to {
+                To::Ttm => per_page(goal.workload, "ttm", "default")?,
+                To::Known(_, figure) => figure,
+            },
+        })
+    };
+    GOALS.iter().filter_map(find).collect()
+}
+
+/// For bench.json.
+pub fn json(rows: &Rows) -> Value {
+    let ratios = found(rows).into_iter().map(|found| {
+        json!({
+            "workload": found.goal.workload,
+            "driver": "barium",
+            "mode": found.goal.mode,
+            "to": found.to(),
+            "ratio": (found.ratio() * 1e6).round() / 1e6,
+            "at_most": (found.goal.limit * 1e6).round() / 1e6,
+            "holds": found.holds(),
+        })
+    });
+    ratios.collect()
+}
+
+/// A table, if any was measured.
+pub fn table(rows: &Rows) -> String {
+    let line = |found: &Found| {
+        let part = |ratio: f64| match ratio {
+            ratio if ratio < 0.5 => format!("1/{:.1}", 1.0 / ratio),
+            ratio => format!("{ratio:.2}"),
+        };
+        vec![
+            found.goal.workload.into(),
+            found.goal.mode.into(),
+            figure(found.figure),
+            format!("{} ({})", figure(found.base), found.to()),
+            part(found.ratio()),
+            part(found.goal.limit),
+            if found.holds() { "yes" } else { "**no**" }.into(),
+        ]
+    };
+    let lines: Vec<Vec<String>> = found(rows).iter().map(line).collect();
+    let head = [
+        "workload",
+        "mode",
+        "Barium",
+        "compared with",
+        "ratio",
+        "at most",
+        "holds",
+    ];
+    grid(
+        "Barium against what it is to beat",
+        &head.map(String::from),
+        &lines,
+    )
+}
+
+/// Whether all that was measured is within its limit.
+pub fn hold(rows: &Rows) -> bool {
+    found(rows).iter().all(Found::holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(barium: f64) -> Rows {
+        let text = format!(
+            r#"{{"workload":"seq-1M","driver":"ttm","mode":"default","per_page":1000.0}}
+{{"workload":"seq-1M","driver":"barium","mode":"strict","per_page":1.0}}
+{{"workload":"seq-1M","driver":"barium","mode":"default","per_page":{barium}}}"#
+        );
+        Rows::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn a_ratio_may_be_the_limit_and_no_more() {
+        assert!(hold(&rows(250.0)));
+        assert!(!hold(&rows(250.1)));
+        assert!(table(&rows(251.0)).contains("**no**"));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_no_goal() {
+        assert_eq!(json(&rows(200.0)).as_array().unwrap().len(), 1);
+        assert_eq!(table(&Rows::default()), "");
+        assert!(hold(&Rows::default()));
+    }
+
+    #[test]
+    fn the_prototype_is_what_strict_is_compared_with() {
+        let text = r#"{"workload":"seq-8M","driver":"barium","mode":"strict","per_page":1900.0}"#;
+        assert!(!hold(&Rows::parse(text).unwrap()));
+    }
+}

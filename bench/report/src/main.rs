@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Makes of what the benchmark's guests have found: bench.json, tables in Markdown, plots in SVG.
+
+mod fill;
+mod goals;
+mod plot;
+mod profile;
+mod rows;
+mod table;
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use rows::Rows;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "usage:
+  barium-bench-report rows OUT FILE...      FILEs are lines of JSON from barium-bench; writes
+                                            bench.json and plots into the directory OUT, tables into
+                                            OUT/bench, and prints those; fails if Barium is slower
+                                            than it is to be
+  barium-bench-report compare FILE FILE     by how much the figures of two runs differ
+  barium-bench-report profile DIR RECORD    where the instructions of a record went; DIR is what
+                                            `scenario.sh profile` has left
+  barium-bench-report fill TABLES FILE      FILE with the tables from the directory TABLES in place
+                                            of those between `<!-- bench NAME -->` and
+                                            `<!-- end -->`";
+
+fn main() -> ExitCode {
+    let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("barium-bench-report: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all is as it should be.
+fn run(arguments: &[PathBuf]) -> Result<bool> {
+    let Some((command, arguments)) = arguments.split_first() else {
+        return Err(USAGE.into());
+    };
+    match (command.to_str(), arguments) {
+        (Some("rows"), [out, files @ ..]) if !files.is_empty() => report(out, files),
+        (Some("compare"), [one, other]) => {
+            print!("{}", table::comparison(&rows(one)?, &rows(other)?));
+            Ok(true)
+        }
+        (Some("profile"), [dir, record]) => {
+            print!("{}", profiles(dir, record)?);
+            Ok(true)
+        }
+        (Some("fill"), [tables, file]) => {
+            let table = |name: &str| text(&tables.join(format!("{name}.md")));
+            print!("{}", fill::fill(&text(file)?, table)?);
+            Ok(true)
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+/// The profiles that the lines of DIR/profiles name, each with the kernel's symbols at its time.
+fn profiles(dir: &Path, record: &Path) -> Result<String> {
+    let record = fs::read(record).map_err(|e| format!("{}: {e}", record.display()))?;
+    let titles = text(&dir.join("profiles"))?;
+    let stretches = profile::stretches(&record)?;
+    if titles.lines().count() != stretches.len() {
+        return Err("the record has another number of profiles than were taken".into());
+    }
+    let mut report = String::new();
+    for (number, (title, stretch)) in titles.lines().zip(&stretches).enumerate() {
+        let symbols = text(&dir.join(format!("kallsyms-{number}")))?;
+        let symbols = profile::Symbols::parse(&symbols);
+        report += &format!("## {title}\n\n{}", profile::report(&symbols, stretch));
+    }
+    Ok(report)
+}
+
+fn report(out: &Path, files: &[PathBuf]) -> Result<bool> {
+    let mut rows = Rows::default();
+    for file in files {
+        rows.extend(self::rows(file)?);
+    }
+    let tables = out.join("bench");
+    fs::create_dir_all(&tables).map_err(|e| format!("{}: {e}", tables.display()))?;
+    write(&out.join("bench.json"), &rows.to_json()?)?;
+    for (name, plot) in plot::all(&rows) {
+        write(&out.join(name), &plot)?;
+    }
+    for (name, table) in [
+        ("summary.md", table::summary(&rows)),
+        ("costs.md", table::costs(&rows)),
+        ("threads.md", table::others(&rows)),
+        ("goals.md", goals::table(&rows)),
+    ] {
+        write(&tables.join(name), &table)?;
+    }
+    print!("{}{}", table::all(&rows), goals::table(&rows));
+    Ok(goals::hold(&rows))
+}
+
+fn rows(file: &Path) -> Result<Rows> {
+    Rows::parse(&text(file)?).map_err(|e| format!("{}: {e}", file.display()).into())
+}
+
+fn text(file: &Path) -> Result<String> {
+    Ok(fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?)
+}
+
+/// Writes under a temporary name first, so that a file of this name is always whole.
+fn write(path: &Path, content: &str) -> Result<()> {
+    let temporary = path.with_extension("tmp");
+    fs::write(&temporary, content)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|e| format!("{}: {e}", path.display()).into())
+}
