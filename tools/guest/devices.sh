@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Scenario of the guest with odd devices: several displays of different sizes at once, devices that
+# have to be refused, and displays that another driver has.
+# shellcheck source=lib.sh
+. /barium/guest/lib.sh
+
+# Addresses as suite.rs gives them.
+small=0000:00:10.0
+large=0000:00:11.0
+usual=0000:00:12.0
+blind=0000:00:13.0
+edu=0000:00:14.0
+wrong_id=0000:00:15.0
+no_vram=0000:00:16.0
+no_bar=0000:00:17.0
+
+bound_to_barium() {
+	[ -c "$(render_node "$1")" ] || fail "$1 has no render node: $(dmesg | grep "$1")"
+	[ "$(readlink "/sys/bus/pci/devices/$1/driver")" = ../../../bus/pci/drivers/barium ] ||
+		fail "$1 is bound to $(readlink "/sys/bus/pci/devices/$1/driver")"
+}
+
+# usable PCI-ADDRESS MIB: the driver sees VRAM of this size there, and all of it can be used.
+usable() {
+	bound_to_barium "$1"
+	dmesg | grep "barium $1: $2 MiB of VRAM" || fail "not $2 MiB: $(dmesg | grep "$1")"
+	BARIUM_DEVICE=$1 barium_params --run-subtest vram-size || fail "vram-size: $?"
+	BARIUM_DEVICE=$1 barium_mmap --run-subtest whole-vram || fail "whole-vram: $?"
+}
+
+# errors_of PCI-ADDRESS [TEXT]: how many errors with TEXT the kernel log has for the device.
+errors_of() {
+	dmesg --level err | grep "barium $1" | grep -c -- "${2:-.}"
+}
+
+# refused PCI-ADDRESS TEXT: probing fails, and the kernel log has a new error for the device that
+# says why.
+refused() {
+	errors=$(errors_of "$1" "$2")
+	echo barium >"/sys/bus/pci/devices/$1/driver_override"
+	echo "$1" >/sys/bus/pci/drivers_probe 2>/dev/null
+	dmesg | grep "barium $1"
+	[ ! -e "/sys/bus/pci/devices/$1/driver" ] || fail "it was bound"
+	[ "$(errors_of "$1" "$2")" -gt "$errors" ] || fail "without the error \`$2\` in the kernel log"
+	echo >"/sys/bus/pci/devices/$1/driver_override"
+}
+
+# A display that bochs has stays with it until it is unbound by hand, as the kernel log says.
+taken_over() {
+	rmmod barium
+	modprobe bochs
+	modprobe barium
+	[ -z "$(devices_of barium)" ] || fail "barium took a display from bochs"
+	dmesg | grep "$usual is held by bochs-drm" || fail "without a word about it"
+	unbind "$usual" bochs-drm
+	bind "$usual" barium
+	bound_to_barium "$usual"
+	unbind "$usual" barium
+	bind "$usual" bochs-drm
+	rmmod barium
+	rmmod bochs
+	modprobe barium
+	bound_to_barium "$usual"
+}
+
+tell begin load
+modprobe barium
+check devices@4-MiB usable "$small" 4
+check devices@256-MiB usable "$large" 256
+check devices@16-MiB usable "$usual" 16
+check refused@no-register-bar refused "$blind" "register BAR"
+check refused@edu refused "$edu" "register BAR"
+check refused@wrong-id refused "$wrong_id" "ID register reads"
+check refused@no-vram refused "$no_vram" "no VRAM"
+check refused@vram-larger-than-bar refused "$no_bar" "but BAR"
+check devices@taken-over-from-bochs taken_over
+check devices@unload rmmod barium

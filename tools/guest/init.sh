@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Brings the guest up, runs the scenario that the kernel command line names (guest_run), hands the
+# results to the host and switches off.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/barium/bin:/barium/igt HOME=/root TERM="${TERM:-linux}"
+export guest_run guest_kernel guest_modes guest_mode_tests guest_self_check guest_test_timeout
+export guest_unplug_rounds guest_width guest_height
+
+mkdir -p /proc /sys /dev/pts /dev/shm /tmp /run /root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devpts devpts /dev/pts
+mount -t tmpfs tmpfs /dev/shm
+mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /run
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+ip link set lo up
+# The first to look at tracing through debugfs makes the kernel warn: better now than in a test.
+ls /sys/kernel/debug/tracing >/dev/null 2>&1
+cd /root || exit
+mkdir -p /tmp/results/log
+
+# The user's choice of tests, a regular expression that may be too long for the command line.
+guest_tests=$(dd if=/dev/vdd bs=64k count=1 status=none | tr -d '\0')
+export guest_tests
+
+stty -F /dev/ttyS1 raw -echo 115200
+exec 3<>/dev/ttyS1
+
+sh "/barium/guest/$guest_run.sh"
+if [ "$guest_run" != shell ]; then
+	tar -C /tmp/results -cf /dev/vdc .
+	sync
+	echo end >&3
+fi
+# Waits until all is sent.
+exec 3>&-
+exec busybox poweroff -f

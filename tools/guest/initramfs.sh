@@ -1,0 +1,15 @@
+#!/bin/busybox sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# The guest's first process: puts payload, root file system and a tmpfs on top of each other and
+# goes on there with init.sh.
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox mkdir /root/fs
+/bin/busybox mount -t squashfs -o ro /dev/vda /root/fs
+/bin/busybox mount -t squashfs -o ro /dev/vdb /payload
+/bin/busybox mount -t tmpfs tmpfs /overlay
+/bin/busybox mkdir /overlay/upper /overlay/work
+/bin/busybox mount -t overlay \
+	-o lowerdir=/payload:/root/fs,upperdir=/overlay/upper,workdir=/overlay/work root /new
+/bin/busybox mount --move /dev /new/dev
+exec /bin/busybox switch_root /new /bin/sh /barium/guest/init.sh

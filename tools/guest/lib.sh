@@ -1,0 +1,142 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Shared by the scenarios: telling the host results over the control line (file descriptor 3), and
+# finding devices. The host's side is tools/harness/src/vm.rs.
+
+results=/tmp/results
+
+tell() {
+	printf '%s\n' "$*" >&3
+}
+
+# ask WORDS...: a question to the host; its answer is in $answer.
+ask() {
+	tell "$*"
+	read -r answer <&3
+}
+
+# load_driver MODE: the driver with the parameters that make this mode: default, strict (one page
+# for a fault), around (no huge entries) or huge (nothing around a single page).
+load_driver() {
+	case $1 in
+	default) modprobe barium ;;
+	strict) modprobe barium fault_around=0 huge=0 ;;
+	around) modprobe barium fault_around=1 huge=0 ;;
+	huge) modprobe barium fault_around=0 huge=1 ;;
+	*) return 1 ;;
+	esac
+}
+
+# wanted NAME: whether the user wants this test (guest_tests, a regular expression).
+wanted() {
+	[ -z "$guest_tests" ] || printf '%s\n' "$1" | grep -Eq -- "$guest_tests"
+}
+
+# now: seconds since boot.
+now() {
+	cut -d' ' -f1 /proc/uptime
+}
+
+# check NAME COMMAND...: a test; COMMAND returns 0 for passed, 77 for skipped. What it prints is kept,
+# and is the reason if it fails.
+check() {
+	check_name=$1
+	shift
+	wanted "$check_name" || return 0
+	check_log=$results/log/$(printf '%s' "$check_name" | tr '@/' '--').log
+	tell begin "$check_name"
+	check_start=$(now)
+	("$@") >"$check_log" 2>&1
+	case $? in
+	0) check_outcome=pass check_reason= ;;
+	77) check_outcome=skip check_reason=$(tail -n 3 "$check_log" | tr '\n' ' ') ;;
+	*) check_outcome=fail check_reason=$(tail -n 15 "$check_log" | sed ':a;N;$!ba;s/\n/ | /g') ;;
+	esac
+	[ "$check_outcome" != fail ] || check_reason=${check_reason:-without a word}
+	tell result "$check_outcome" "$(echo "$(now) $check_start" | awk '{ print $1 - $2 }')" \
+		"$check_name" "$check_reason"
+}
+
+# fail WORDS...: ends a test's command.
+fail() {
+	echo "$*"
+	exit 1
+}
+
+# devices_of DRIVER: the PCI addresses bound to it.
+devices_of() {
+	for device_path in "/sys/bus/pci/drivers/$1"/*:*; do
+		[ -e "$device_path" ] && echo "${device_path##*/}"
+	done
+	return 0
+}
+
+# displays: PCI addresses of all 1234:1111, whoever drives them.
+displays() {
+	for device_path in /sys/bus/pci/devices/*; do
+		[ "$(cat "$device_path/vendor" "$device_path/device" | tr '\n' ' ')" = "0x1234 0x1111 " ] &&
+			echo "${device_path##*/}"
+	done
+	return 0
+}
+
+# render_node PCI-ADDRESS: the path of the device's render node.
+render_node() {
+	for node_path in "/sys/bus/pci/devices/$1"/drm/renderD*; do
+		[ -e "$node_path" ] && echo "/dev/dri/${node_path##*/}"
+	done
+	return 0
+}
+
+# bind PCI-ADDRESS DRIVER, unbind PCI-ADDRESS DRIVER
+bind() {
+	echo "$1" >"/sys/bus/pci/drivers/$2/bind"
+}
+
+unbind() {
+	echo "$1" >"/sys/bus/pci/drivers/$2/unbind"
+}
+
+# start_draw ARG...: barium-draw, waiting with its object mapped; its output is in $draw_output.
+start_draw() {
+	draw_output=/tmp/draw.out
+	rm -f /tmp/draw.go "$draw_output"
+	mkfifo /tmp/draw.go
+	barium-draw --reference /tmp/reference --wait "$@" </tmp/draw.go >"$draw_output" 2>&1 &
+	draw_pid=$!
+	exec 4>/tmp/draw.go
+	until grep -q '^ready' "$draw_output"; do
+		kill -0 "$draw_pid" 2>/dev/null || fail "barium-draw: $(cat "$draw_output")"
+		sleep 0.1
+	done
+}
+
+# end_draw: lets it end, which has to be a good end.
+end_draw() {
+	echo >&4
+	exec 4>&-
+	wait "$draw_pid" || fail "barium-draw ended with $?: $(cat "$draw_output")"
+}
+
+# look NAME MIN-PIECES ARG...: draws, and has the host compare what the device then holds.
+look() {
+	look_name=$1 look_pieces=$2
+	shift 2
+	start_draw "$@"
+	dd if=/tmp/reference of=/dev/vdd bs=64k conv=fsync status=none
+	ask oracle "$look_name" "$(stat -c %s /tmp/reference)" "$(devices_of barium | head -n 1)" \
+		"$look_pieces"
+	end_draw
+	echo "$answer"
+	case $answer in
+	match\ *) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# vram_available: bytes of VRAM that no object has, as the driver says.
+vram_available() {
+	barium-draw --width 64 --height 64 --reference /tmp/available |
+		sed -n 's/^vram_available: //p'
+}

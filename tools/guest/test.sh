@@ -1,0 +1,97 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Scenario of `make test`, for one display: KUnit (at load), the oracle, IGT, unload and rebind, leaks.
+# All that in the first of the driver's modes (guest_modes); in the others, IGT tests that depend on it
+# (guest_mode_tests).
+# shellcheck source=rebind.sh
+. /barium/guest/rebind.sh
+
+kmemleak=/sys/kernel/debug/kmemleak
+official='core_auth core_getclient core_getstats core_getversion core_setmaster
+	core_setmaster_vs_auth core_debugfs core_sysfs core_hotunplug'
+
+load() {
+	load_driver "$mode"
+	[ -n "$(devices_of barium)" ] || fail "no device bound: $(dmesg | tail -n 10)"
+	[ -c "$(render_node "$(devices_of barium)")" ] || fail "no render node"
+}
+
+# load_in_mode NAME: loads the driver, which is a test of that name if the user wants it.
+load_in_mode() {
+	tell begin "$1"
+	if wanted "$1"; then
+		check "$1" load
+	else
+		load_driver "$mode"
+	fi
+}
+
+# igt NAME DIRECTORY [TESTS]: what matches TESTS there and is wanted, by igt_runner. Subtests of a
+# binary run in one process: starting it takes longer than most of them. Their output goes through
+# pipes, because of what came through a socket igt_runner attributes some to other subtests then.
+igt() {
+	tell begin "$1"
+	all=/tmp/$(printf '%s' "$2" | tr / -).list
+	[ -e "$all" ] || IGT_TEST_ROOT=$2 igt_runner --list-all >"$all" 2>"$results/log/$1.list.log"
+	grep -E -- "${guest_tests:-.}" "$all" | grep -E -- "${3:-.}" >"/tmp/$1.list" || return 0
+	IGT_FORCE_DRIVER=barium IGT_RUNNER_DISABLE_SOCKET_COMMUNICATION=1 igt_runner --overwrite --multiple-mode \
+		--per-test-timeout "${guest_test_timeout:-180}" --test-list "/tmp/$1.list" \
+		"$2" "$results/$1" >"$results/log/$1.log" 2>&1
+}
+
+# official_root: IGT's own tests that apply, in a directory with a list of just them.
+official_root() {
+	mkdir -p /tmp/official
+	for test in $official; do
+		ln -s "/usr/libexec/igt-gpu-tools/$test" /tmp/official/
+	done
+	printf 'TESTLIST\n%s\nEND TESTLIST\n' "$(echo "$official" | tr -s '\n\t' '  ')" \
+		>/tmp/official/test-list.txt
+}
+
+# in_mode MODE: the driver in another mode, and what depends on that.
+in_mode() {
+	mode=$1
+	rmmod barium
+	load_in_mode "$mode/load"
+	igt "igt-barium-$mode" /barium/igt "${guest_mode_tests:-.}"
+}
+
+# no_leaks: an object is reported when two scans did not find a pointer to it, and it is some
+# seconds old.
+no_leaks() {
+	echo scan >"$kmemleak"
+	sleep 6
+	echo scan >"$kmemleak"
+	cat "$kmemleak"
+	[ -z "$(cat "$kmemleak")" ]
+}
+
+modes=${guest_modes:-default}
+mode=${modes%%,*}
+
+[ -z "$guest_unplug_rounds" ] || export BARIUM_UNPLUG_ROUNDS="$guest_unplug_rounds"
+[ ! -e "$kmemleak" ] || echo clear >"$kmemleak"
+load_in_mode load
+if wanted vram@returns-to-start; then
+	available=$(vram_available)
+fi
+check oracle@draw look oracle@draw 1 --width 640 --height 480
+check oracle@scattered look oracle@scattered 8 --width 512 --height 384 --scatter
+igt igt-barium /barium/igt
+case ${guest_tests:-core_} in
+*core_*)
+	official_root
+	igt igt-official /tmp/official
+	;;
+esac
+[ -z "$guest_self_check" ] || igt igt-selfcheck /barium/igt/selfcheck
+rebind_checks
+for other in $(echo "$modes" | cut -d, -f2- -s | tr , ' '); do
+	in_mode "$other"
+done
+check rebind@hot-unplug-while-mapped hot_unplug_in_use
+check vram@returns-to-start same_vram "$available"
+check rebind@unload unload
+[ ! -e "$kmemleak" ] || check kmemleak no_leaks

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! `make bench`: all ways to map device memory side by side in one guest, counted in instructions;
+//! several threads in another, by the clock; and where the instructions of a fault go. What the
+//! guests run, and what makes tables and plots of it, is in `bench/`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use crate::payload::{self, Payload};
+use crate::qemu::{Console, Machine, Processor};
+use crate::report::{Entry, Outcome};
+use crate::settings::{Flavour, Settings};
+use crate::{command, kernel_log, vm, Result};
+
+/// Bytes of VRAM and so on of the displays that are compared, at the addresses that
+/// `bench/scenario.sh` knows: Barium's, bochs', and qxl's for TTM. `ram_size_mb` is where qxl puts
+/// objects in VRAM.
+const DISPLAYS: [&str; 3] = [
+    "bochs-display,addr=0x10,vgamem=256M",
+    "bochs-display,addr=0x11,vgamem=256M",
+    "qxl,addr=0x12,ram_size_mb=128,vram_size_mb=8,vgamem_mb=16",
+];
+
+/// A guest of the benchmark.
+struct Part {
+    /// What `bench/scenario.sh` calls it.
+    name: &'static str,
+    processor: Processor,
+    /// Seconds it may take.
+    limit: u32,
+    /// How long it takes on two cores.
+    typical: &'static str,
+}
+
+const COST: Part = Part {
+    name: "cost",
+    processor: Processor::Counting,
+    limit: 3000,
+    typical: "4 min",
+};
+const PROFILE: Part = Part {
+    name: "profile",
+    processor: Processor::Counting,
+    limit: 1200,
+    typical: "1 min",
+};
+const SCALING: Part = Part {
+    name: "scaling",
+    processor: Processor::Two,
+    limit: 1500,
+    typical: "3 min",
+};
+
+/// Measures everything, or the workloads that the user wants; prints tables, leaves those,
+/// `bench.json` and plots. Whether Barium is as fast as it is to be.
+pub fn bench(settings: &Settings) -> Result<bool> {
+    let start = Instant::now();
+    println!("[build] driver");
+    let programs = payload::bench_programs(&settings.out.join("bench/programs"));
+    let payload = payload::build(settings, Flavour::Opt, &programs)?;
+    println!("[build] done in {} s", start.elapsed().as_secs());
+
+    let measure = |part: &Part| run(settings, &payload, part);
+    let profiled = settings.bench.is_empty();
+    let (cost, profile) = std::thread::scope(|scope| {
+        let profile = profiled.then(|| scope.spawn(|| measure(&PROFILE)));
+        let cost = measure(&COST);
+        (cost, profile.map(|thread| thread.join().expect("no panic")))
+    });
+    let cost = cost?;
+    profile.transpose()?;
+    // Alone: its times are worth nothing if anything else runs.
+    let scaling = measure(&SCALING)?;
+    if profiled {
+        write_profile(settings)?;
+    }
+
+    let rows = [cost.join("cost.jsonl"), scaling.join("scaling.jsonl")];
+    if rows.iter().all(|file| command::read_lossy(file).is_empty()) {
+        return Err(format!("no workload has {} in its name", settings.bench));
+    }
+    println!();
+    let status = report_command(settings)
+        .arg("rows")
+        .arg(&settings.out)
+        .args(&rows)
+        .status()
+        .map_err(|e| format!("barium-bench-report: {e}"))?;
+    let json = settings.out.join("bench.json");
+    println!("figures: {}, plots beside it", settings.shown(&json));
+    if profiled {
+        let profile = profile_report(settings);
+        println!("faults by function: {}", settings.shown(&profile));
+    }
+    Ok(status.success())
+}
+
+/// Boots a guest for this part; gives the directory with what it found.
+fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
+    let dir = part_dir(settings, part);
+    let mut devices: Vec<String> = DISPLAYS
+        .iter()
+        .flat_map(|display| ["-device".into(), String::from(*display)])
+        .collect();
+    if part.name == PROFILE.name {
+        let plugin = settings.out.join("bench/bin/libbarium_profiler.so");
+        devices.push("-plugin".into());
+        devices.push(format!(
+            "{},out={}",
+            plugin.display(),
+            record(settings).display()
+        ));
+    }
+    let mut parameters = vec![format!("guest_bench={}", part.name)];
+    if !settings.bench.is_empty() {
+        parameters.push(format!("guest_bench_text={}", settings.bench));
+    }
+    let machine = Machine {
+        flavour: Flavour::Opt,
+        processor: part.processor,
+        payload,
+        scenario: "bench",
+        parameters,
+        tests: "",
+        devices,
+        dir,
+        console: Console::Logged,
+    };
+    println!("[{}] typically {}", part.name, part.typical);
+    let start = Instant::now();
+    let left = vm::run(
+        settings,
+        &machine,
+        Some(part.name),
+        settings.limit(part.limit),
+    )?;
+    if let Some(why) = left.lost {
+        return Err(format!("the {} guest: {why}", part.name));
+    }
+    if let Some(alarm) = kernel_log::alarm(&left.console) {
+        return Err(format!("the kernel complains:\n{alarm}"));
+    }
+    let failed = |entry: &&Entry| entry.outcome == Outcome::Failed;
+    if let Some(entry) = left.entries.iter().find(failed) {
+        return Err(format!("{}: {}", entry.name, entry.reason));
+    }
+    println!("[{}] done in {} s", part.name, start.elapsed().as_secs());
+    Ok(left.results)
+}
+
+/// Where the instructions went, by function.
+fn write_profile(settings: &Settings) -> Result<()> {
+    let output = report_command(settings)
+        .arg("profile")
+        .arg(part_dir(settings, &PROFILE).join("results"))
+        .arg(record(settings))
+        .output()
+        .map_err(|e| format!("barium-bench-report: {e}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    command::write(&profile_report(settings), &output.stdout)
+}
+
+fn profile_report(settings: &Settings) -> PathBuf {
+    settings.out.join("bench/profile.md")
+}
+
+fn part_dir(settings: &Settings, part: &Part) -> PathBuf {
+    settings.out.join("vm").join(format!("bench-{}", part.name))
+}
+
+/// What the profiler writes.
+fn record(settings: &Settings) -> PathBuf {
+    part_dir(settings, &PROFILE).join("record")
+}
+
+fn report_command(settings: &Settings) -> Command {
+    Command::new(Path::new(&settings.out).join("bench/bin/barium-bench-report"))
+}

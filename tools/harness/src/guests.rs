@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The guests that tests run in: kernel, devices, scenario, and what is particular to each.
+
+use std::path::{Path, PathBuf};
+
+use crate::settings::{Flavour, Settings};
+use crate::{command, run, Result};
+
+/// A way to load the driver, by its parameters; tools/guest/lib.sh knows which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everything that makes faults fast.
+    Default,
+    /// A fault maps one page.
+    Strict,
+    /// No huge entries.
+    Around,
+    /// Huge entries, and single pages where those are not possible.
+    Huge,
+}
+
+impl Mode {
+    /// All of them, the default first.
+    pub const ALL: [Mode; 4] = [Mode::Default, Mode::Strict, Mode::Around, Mode::Huge];
+
+    /// The name in the guest's scripts and in the names of tests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Default => "default",
+            Mode::Strict => "strict",
+            Mode::Around => "around",
+            Mode::Huge => "huge",
+        }
+    }
+}
+
+/// A guest of `make test`.
+#[derive(Clone)]
+pub struct Guest {
+    /// Kernel and display, the first part of the names of its tests.
+    pub name: String,
+    /// Kernel.
+    pub flavour: Flavour,
+    /// Script in tools/guest.
+    pub scenario: &'static str,
+    /// Arguments of QEMU.
+    pub devices: Vec<String>,
+    /// Modes of the driver. All tests run in the first, those that depend on it in the others.
+    pub modes: Vec<Mode>,
+    /// Regular expression for the tests that depend on the mode.
+    pub mode_tests: &'static str,
+    /// How often the device goes in each test of that; if 0, as often as the test itself finds right.
+    pub unplug_rounds: u32,
+    /// Seconds it may take.
+    pub limit: u32,
+    /// Seconds it takes on two cores.
+    pub typical: u32,
+    /// Seconds that one IGT test may take.
+    pub test_limit: u32,
+    /// Whether IGT's own ways to report are checked there.
+    pub self_check: bool,
+}
+
+/// Tests that depend on the mode. On the debug kernel they are those that meet most of the code.
+const MODE_TESTS: &str = "@barium_(mmap|fault|huge|ahead|access|prime|lifetime|hotunplug)@";
+const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|huge|ahead|access)@";
+
+/// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
+const UNPLUG_ROUNDS: u32 = 3;
+const UNPLUG_ROUNDS_LONG: u32 = 200;
+
+/// The test of `make unplug`.
+pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug@writers$";
+
+/// All guests of `make test`, in the order in which they are started. The debug kernel's takes as
+/// long as all the others together, so it is among the first; the plain one beside it shows
+/// failures early.
+pub fn all(settings: &Settings) -> Vec<Guest> {
+    vec![
+        Guest {
+            modes: Mode::ALL.into(),
+            self_check: true,
+            ..display(Flavour::Opt, "bochs-display")
+        },
+        Guest {
+            modes: Mode::ALL.into(),
+            mode_tests: MODE_TESTS_DEBUG,
+            unplug_rounds: UNPLUG_ROUNDS,
+            limit: 1200,
+            typical: 400,
+            ..display(Flavour::Debug, "bochs-display")
+        },
+        display(Flavour::Opt, "VGA"),
+        display(Flavour::Opt, "secondary-vga"),
+        Guest {
+            name: "opt/devices".into(),
+            scenario: "devices",
+            devices: odd_devices(settings),
+            limit: 200,
+            typical: 30,
+            ..display(Flavour::Opt, "")
+        },
+    ]
+}
+
+/// The guest of `make unplug`.
+pub fn unplug() -> Guest {
+    Guest {
+        name: "debug/unplug".into(),
+        unplug_rounds: UNPLUG_ROUNDS_LONG,
+        limit: 2400,
+        typical: 300,
+        test_limit: 2000,
+        ..display(Flavour::Debug, "bochs-display")
+    }
+}
+
+/// A guest with one display that runs everything in the default mode.
+fn display(flavour: Flavour, device: &str) -> Guest {
+    Guest {
+        name: format!("{}/{device}", flavour.name()),
+        flavour,
+        scenario: "test",
+        devices: run::display(device),
+        modes: vec![Mode::Default],
+        mode_tests: MODE_TESTS,
+        unplug_rounds: 0,
+        limit: 400,
+        typical: 60,
+        test_limit: 180,
+        self_check: false,
+    }
+}
+
+/// What memories that only look like a display hold at the offsets of its registers: the name that
+/// tools/guest/devices.sh has for it, the ID, and the VRAM size in units of 64 KiB.
+const LOOKALIKES: &[(&str, u16, u16)] = &[
+    ("wrong_id", 0xffff, 256),
+    ("no_vram", 0xb0c5, 0),
+    ("no_bar", 0xb0c5, 256),
+];
+
+/// Where a display has its ID register, in bytes from the start of BAR 2.
+const ID_REGISTER: usize = 0x500;
+/// Where it has its VRAM size.
+const VRAM_REGISTER: usize = 0x514;
+
+/// Displays of several sizes at once, and devices that the driver has to refuse: a display without
+/// registers, a device that is something else, and the lookalikes, whose BAR 0 has 256 bytes. The
+/// addresses are those that tools/guest/devices.sh expects.
+fn odd_devices(settings: &Settings) -> Vec<String> {
+    let mut arguments: Vec<String> = [
+        "bochs-display,id=small,vgamem=4M,addr=0x10",
+        "secondary-vga,id=large,vgamem_mb=256,addr=0x11",
+        "bochs-display,id=usual,addr=0x12",
+        "VGA,id=blind,mmio=off,addr=0x13",
+        "edu,id=edu,addr=0x14",
+    ]
+    .iter()
+    .flat_map(|device| ["-device".into(), String::from(*device)])
+    .collect();
+    for (slot, (name, ..)) in (0x15..).zip(LOOKALIKES) {
+        let path = memory_path(settings, name);
+        arguments.extend([
+            "-object".into(),
+            format!(
+                "memory-backend-file,id=memory_{name},size=4M,share=off,mem-path={}",
+                path.display()
+            ),
+            "-device".into(),
+            format!("ivshmem-plain,id={name},memdev=memory_{name},addr={slot:#x}"),
+        ]);
+    }
+    arguments
+}
+
+/// The file behind a lookalike.
+fn memory_path(settings: &Settings, name: &str) -> PathBuf {
+    settings.out.join("vm").join(format!("{name}.mem"))
+}
+
+/// Writes the files behind the lookalikes.
+pub fn write_memories(settings: &Settings) -> Result<()> {
+    let dir: &Path = &settings.out.join("vm");
+    command::dir(dir)?;
+    for (name, id, vram) in LOOKALIKES {
+        let mut content = vec![0; 4 << 20];
+        content[ID_REGISTER..ID_REGISTER + 2].copy_from_slice(&id.to_le_bytes());
+        content[VRAM_REGISTER..VRAM_REGISTER + 2].copy_from_slice(&vram.to_le_bytes());
+        command::write(&memory_path(settings, name), &content)?;
+    }
+    Ok(())
+}

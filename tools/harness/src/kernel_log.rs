@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Finds what no kernel log of a good run holds: reports of the kernel's checkers, of crashes and
+//! of stalls.
+
+/// Words that only such reports hold.
+const ALARMS: &[&str] = &[
+    "BUG:",
+    "kernel BUG at",
+    "BUG kmalloc",
+    "Bad page",
+    "WARNING:",
+    "[ cut here ]",
+    "Call Trace:",
+    "KASAN:",
+    "KCSAN:",
+    "UBSAN:",
+    "ODEBUG:",
+    "Oops",
+    "general protection fault",
+    "Kernel panic",
+    "panicked at",
+    "possible circular locking",
+    "possible recursive locking",
+    "possible irq lock inversion",
+    "inconsistent lock state",
+    "bad unlock balance",
+    "held lock freed",
+    "DEBUG_LOCKS_WARN_ON",
+    "suspicious RCU usage",
+    "sleeping function called",
+    "scheduling while atomic",
+    "unreferenced object",
+    "new suspected memory leaks",
+    "blocked for more than",
+    "soft lockup",
+    "hard LOCKUP",
+    "rcu_preempt detected",
+    "self-detected stall",
+    "detected stalls",
+    "refcount_t:",
+    "list_add corruption",
+    "list_del corruption",
+    "double free",
+    "use-after-free",
+    "stack-protector:",
+    "printk messages dropped",
+    "unable to handle",
+];
+
+/// Reports about the kernel's own code, which no driver can do anything about: the alarm, and what the
+/// lines after it hold, in this order.
+const FOREIGN: &[(&str, &[&str])] = &[
+    // PCIe hot-plug lets go of its lock while it takes a device from a driver, and takes it again in
+    // the other order.
+    (
+        "possible circular locking",
+        &[
+            "pciehp/",
+            "&ctrl->reset_lock",
+            "already holding lock",
+            "pci_rescan_remove_lock",
+        ],
+    ),
+];
+/// How soon after the alarm those lines come.
+const FOREIGN_LINES: usize = 12;
+/// What ends a report that has a call trace.
+const END_OF_TRACE: &str = "</TASK>";
+
+/// Lines quoted after the first alarm.
+const QUOTED_LINES: usize = 30;
+
+/// The first alarm in a console log with the lines that follow, nothing if there is none.
+pub fn alarm(log: &str) -> Option<String> {
+    let lines: Vec<&str> = log.lines().collect();
+    let mut first = 0;
+    loop {
+        first += lines[first..].iter().position(|line| is_alarm(line))?;
+        match foreign_report(&lines[first..]) {
+            Some(length) => first += length,
+            None => break,
+        }
+    }
+    let end = lines.len().min(first + QUOTED_LINES);
+    Some(lines[first..end].join("\n"))
+}
+
+/// The kernel's message in a console line, without its time; nothing for lines of programs.
+pub fn message(line: &str) -> Option<&str> {
+    let line = line.trim_end_matches('\r');
+    // A program's output without a newline may stand before the kernel's time stamp.
+    let start = line.find('[')?;
+    let (stamp, rest) = line[start + 1..].split_once(']')?;
+    let is_time = stamp.contains('.')
+        && stamp
+            .chars()
+            .all(|c| c.is_ascii_digit() || " .".contains(c));
+    is_time.then(|| rest.strip_prefix(' ').unwrap_or(rest))
+}
+
+/// How many lines the report has that `lines` begin with, if it is about the kernel's own code.
+fn foreign_report(lines: &[&str]) -> Option<usize> {
+    FOREIGN.iter().find_map(|(alarm, holds)| {
+        let mut head = lines.iter().take(FOREIGN_LINES);
+        let known = lines[0].contains(alarm)
+            && holds
+                .iter()
+                .all(|part| head.any(|line| line.contains(part)));
+        let end = lines.iter().position(|line| line.contains(END_OF_TRACE))?;
+        known.then_some(end + 1)
+    })
+}
+
+fn is_alarm(line: &str) -> bool {
+    let Some(message) = message(line) else {
+        return line.starts_with("** ") && line.contains("printk messages dropped");
+    };
+    let start = message.trim_start();
+    let is_test_result = ["ok ", "not ok ", "# ", "KTAP ", "1.."]
+        .iter()
+        .any(|p| start.starts_with(p));
+    !is_test_result && ALARMS.iter().any(|alarm| message.contains(alarm))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_each_kind_of_report() {
+        for line in [
+            "[   12.345678] BUG: KASAN: slab-use-after-free in foo+0x1/0x2",
+            "[    1.000000] WARNING: CPU: 0 PID: 1 at mm/memory.c:1 foo+0x1/0x2",
+            "[    1.000000] WARNING: possible circular locking dependency detected",
+            "[    1.000000] UBSAN: array-index-out-of-bounds in drivers/x.c:1:2",
+            "[    1.000000] kernel BUG at mm/memory.c:2345!",
+            "[    1.000000] Oops: general protection fault, probably for non-canonical address",
+            "[  123.456789] INFO: task foo:12 blocked for more than 120 seconds.",
+            "[    1.000000] refcount_t: underflow; use-after-free.",
+            "[    1.000000] list_del corruption. prev->next should be x",
+            "[    1.000000] rcu: INFO: rcu_preempt self-detected stall on CPU",
+            "[    1.000000] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+            "[    1.000000] rust_kernel: panicked at drivers/gpu/drm/barium/mmap.rs:1:2:",
+            "[    1.000000] ODEBUG: free active (active state 0) object: x",
+            "[    1.000000] BUG: sleeping function called from invalid context at x.c:1",
+            "[    1.000000] ------------[ cut here ]------------",
+            "** 12 printk messages dropped **",
+            "login: [    1.000000] BUG: spinlock bad magic on CPU#0, sh/1",
+        ] {
+            assert!(alarm(line).is_some(), "not found: {line}");
+        }
+    }
+
+    #[test]
+    fn is_quiet_about_the_rest() {
+        for line in [
+            "[    0.000000] Linux version 7.3.4",
+            "[    5.000000]     ok 3 BUG: is what this test is called",
+            "[    5.000000]     # a_test: WARNING: expected",
+            "WARNING: a program says this",
+            "[    2.000000] barium: loading out-of-tree module taints kernel.",
+            "[    2.000000] barium_selfchec[120]: segfault at 0 ip 1 sp 2 error 6 in x[1,2+3]",
+        ] {
+            assert_eq!(alarm(line), None, "found: {line}");
+        }
+    }
+
+    /// The beginning and the end of what lockdep says about pciehp.
+    const PCIEHP: &str = "\
+[    1.000000] WARNING: possible circular locking dependency detected
+[    1.000000] irq/24-pciehp/39 is trying to acquire lock:
+[    1.000000] ffff888000dd92d8 (&ctrl->reset_lock){.+.+}-{4:4}, at: pciehp_unconfigure_device+0x1/0x2
+[    1.000000] but task is already holding lock:
+[    1.000000] ffffffff8302f6e0 (pci_rescan_remove_lock){+.+.}-{4:4}, at: pciehp_unconfigure_device+0x1/0x2
+[    1.000000] which lock already depends on the new lock.
+[    1.000000] Call Trace:
+[    1.000000]  <TASK>
+[    1.000000]  </TASK>
+";
+
+    #[test]
+    fn leaves_the_kernels_own_alone() {
+        assert_eq!(alarm(PCIEHP), None);
+        let after = format!("{PCIEHP}[    2.000000] BUG: x\n");
+        assert_eq!(alarm(&after).unwrap(), "[    2.000000] BUG: x");
+        let ours = PCIEHP.replace("irq/24-pciehp/39", "barium_mmap/39");
+        assert!(alarm(&ours).is_some());
+        let ours = PCIEHP.replace("pci_rescan_remove_lock", "&dev->object_name_lock");
+        assert!(alarm(&ours).is_some());
+    }
+
+    #[test]
+    fn quotes_what_follows() {
+        let log = "[    1.000000] fine\n[    2.000000] BUG: x\n[    3.000000] RIP: y\n";
+        assert_eq!(
+            alarm(log).unwrap(),
+            "[    2.000000] BUG: x\n[    3.000000] RIP: y"
+        );
+    }
+}

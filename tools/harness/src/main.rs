@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What `make run`, `make shell`, `make test`, `make unplug` and `make mutants` do inside the toolbox:
+//! build the module and the test programs, boot guests, look at what they and the device hold, and
+//! report.
+//!
+//! `barium run | shell | test | unplug | mutants`. Options come from the environment, see [`settings`].
+
+use std::process::ExitCode;
+
+mod attend;
+mod bench;
+mod command;
+mod guests;
+mod igt;
+mod kernel_log;
+mod ktap;
+mod mutant;
+mod mutants;
+mod oracle;
+mod payload;
+mod picture;
+mod qemu;
+mod qmp;
+mod report;
+mod run;
+mod settings;
+mod suite;
+mod vm;
+
+use settings::Settings;
+
+/// What went wrong, in words for the person who started this.
+type Result<T> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let settings = match Settings::from_environment() {
+        Ok(settings) => settings,
+        Err(why) => return complain(&why),
+    };
+    let done = match arguments[..] {
+        ["run"] => run::run(&settings),
+        ["shell"] => run::shell(&settings),
+        ["test"] => suite::test(&settings),
+        ["unplug"] => suite::unplug(&settings),
+        ["mutants"] => mutants::mutants(&settings),
+        ["bench"] => bench::bench(&settings),
+        _ => Err("usage: barium run | shell | test | unplug | mutants | bench".into()),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => complain(&why),
+    }
+}
+
+fn complain(why: &str) -> ExitCode {
+    eprintln!("barium: {why}");
+    ExitCode::FAILURE
+}

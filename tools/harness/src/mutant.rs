@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A mutant: a file that says in its head how a change breaks the driver and which tests have to
+//! notice, and then holds the change.
+//!
+//! ```text
+//! Breaks: private writable mappings are let through
+//! Killed-by: igt@barium_mmap@cow-refused, igt@barium_mmap@cow-refused-.*
+//! Guest: opt/bochs-display
+//! Mode: strict
+//!
+//! --- a/drivers/gpu/drm/barium/upstream/vma.rs
+//! +++ b/drivers/gpu/drm/barium/upstream/vma.rs
+//! ```
+//!
+//! `Killed-by` lists regular expressions, each for whole names of tests without guest and mode, or
+//! for what stands before an `@` in them; `kunit@suite/case` and `kunit@suite@case` are the same, and
+//! `splats` is what the kernel says or the guest dies of. `Guest` and `Mode` have the defaults `opt/bochs-display` and `default`. A line
+//! that begins with a space goes on with the one before.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use regex::Regex;
+
+use crate::guests::Mode;
+use crate::report::{Entry, Outcome};
+use crate::{command, Result};
+
+/// The guest of a mutant that names none.
+const USUAL_GUEST: &str = "opt/bochs-display";
+/// The test that fails when the kernel complains, and the one that does when the guest is lost.
+const SPLATS: &str = "splats";
+const GUEST: &str = "guest";
+
+/// A way to break the driver.
+#[derive(Debug)]
+pub struct Mutant {
+    /// Its file's name, without the extension.
+    pub name: String,
+    /// What does not work any more.
+    pub breaks: String,
+    /// The guest in which that shows.
+    pub guest: String,
+    /// The driver's mode in which it does.
+    pub mode: Mode,
+    path: PathBuf,
+    killed_by: Vec<Pattern>,
+}
+
+/// A regular expression for names of tests.
+#[derive(Debug)]
+struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Result<Self> {
+        let text = match text.strip_prefix("kunit@") {
+            Some(rest) => format!("kunit@{}", rest.replacen('/', "@", 1)),
+            None => text.into(),
+        };
+        let regex = Regex::new(&format!("^(?:{text})(?:@.*)?$")).map_err(|e| e.to_string())?;
+        Ok(Pattern { text, regex })
+    }
+
+    fn names(&self, entry: &Entry) -> bool {
+        self.regex.is_match(&entry.name) || (self.text == SPLATS && entry.name == GUEST)
+    }
+}
+
+/// A named test that failed, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Killer {
+    /// The test.
+    pub test: String,
+    /// What it ended as.
+    pub how: String,
+}
+
+impl Mutant {
+    /// Reads `path`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        Self::parse(&name, path, &command::read_lossy(path))
+            .map_err(|why| format!("{}: {why}", path.display()))
+    }
+
+    fn parse(name: &str, path: &Path, text: &str) -> Result<Self> {
+        let (head, _) = text
+            .split_once("\n--- ")
+            .ok_or("there is no change in it, which begins with `--- `")?;
+        let mut mutant = Mutant {
+            name: name.into(),
+            breaks: String::new(),
+            guest: USUAL_GUEST.into(),
+            mode: Mode::Default,
+            path: path.into(),
+            killed_by: Vec::new(),
+        };
+        for line in head.replace("\n ", " ").lines() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with("diff ") || line.starts_with("index ") {
+                continue;
+            }
+            let (key, value) = line.split_once(':').ok_or(format!("what is `{line}`?"))?;
+            let value = value.trim();
+            match key {
+                "Breaks" => mutant.breaks = value.into(),
+                "Guest" => mutant.guest = value.into(),
+                "Mode" => {
+                    let mode = Mode::ALL.into_iter().find(|mode| mode.name() == value);
+                    mutant.mode = mode.ok_or(format!("there is no mode {value}"))?;
+                }
+                "Killed-by" => {
+                    for text in value.split(',').map(str::trim).filter(|t| !t.is_empty()) {
+                        mutant.killed_by.push(Pattern::new(text)?);
+                    }
+                }
+                other => return Err(format!("there is no line `{other}:`")),
+            }
+        }
+        if mutant.breaks.is_empty() || mutant.killed_by.is_empty() {
+            return Err("`Breaks:` and `Killed-by:` have to be there".into());
+        }
+        Ok(mutant)
+    }
+
+    /// Makes the change in the tree `source`; `log` takes what `patch` says.
+    pub fn apply(&self, source: &Path, log: &Path) -> Result<()> {
+        command::logged(
+            Command::new("patch")
+                .args(["--strip=1", "--fuzz=0", "--batch", "--forward"])
+                .args(["--no-backup-if-mismatch", "--reject-file=-"])
+                .arg("--directory")
+                .arg(source)
+                .arg("--input")
+                .arg(&self.path),
+            log,
+        )
+    }
+
+    /// A regular expression, as grep -E has them, for the tests that have to notice some of `mutants`.
+    pub fn tests<'a>(mutants: impl IntoIterator<Item = &'a Mutant>) -> String {
+        let mut texts: Vec<&str> = mutants
+            .into_iter()
+            .flat_map(|mutant| &mutant.killed_by)
+            .map(|pattern| pattern.text.as_str())
+            .collect();
+        texts.sort_unstable();
+        texts.dedup();
+        format!("^({})(@.*)?$", texts.join("|"))
+    }
+
+    /// Whether all of the named tests are there and none fails: `entries` are the results of the
+    /// driver as it should be.
+    pub fn check_named(&self, entries: &[Entry]) -> Result<()> {
+        if let Some(killer) = self.killers(entries).first() {
+            return Err(format!(
+                "{} fails ({}) without the change too",
+                killer.test, killer.how
+            ));
+        }
+        for pattern in &self.killed_by {
+            if !entries
+                .iter()
+                .any(|e| e.outcome == Outcome::Passed && pattern.names(e))
+            {
+                return Err(format!(
+                    "without the change no test {} passes",
+                    pattern.text
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the named tests that failed.
+    pub fn killers(&self, entries: &[Entry]) -> Vec<Killer> {
+        entries
+            .iter()
+            .filter(|e| e.outcome == Outcome::Failed)
+            .filter(|e| self.killed_by.iter().any(|pattern| pattern.names(e)))
+            .map(|e| Killer {
+                test: e.name.clone(),
+                how: how(e),
+            })
+            .collect()
+    }
+}
+
+/// How a failed test ended: igt_runner's word for it, or what the reason begins with.
+pub fn how(entry: &Entry) -> String {
+    // Where the log of this run is means nothing in a table that is kept.
+    let first = entry.reason.lines().next().unwrap_or_default();
+    let first = first.split("; the end of").next().unwrap_or_default();
+    if entry.name.starts_with("igt@") {
+        return first.into();
+    }
+    match entry.name.as_str() {
+        SPLATS => format!("splat: {}", without_time(first)),
+        GUEST => format!("guest: {first}"),
+        _ => "fail".into(),
+    }
+}
+
+/// A line of the kernel log without its time stamp.
+fn without_time(line: &str) -> &str {
+    line.split_once("] ").map_or(line, |(_, rest)| rest).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+Breaks: nothing
+Killed-by: igt@a@b, kunit@suite/case,
+ igt@c@d-.*
+Mode: strict
+
+--- a/x
++++ b/x
+";
+
+    fn mutant() -> Mutant {
+        Mutant::parse("x", Path::new("x.diff"), TEXT).unwrap()
+    }
+
+    #[test]
+    fn reads_the_head() {
+        let mutant = mutant();
+        assert_eq!(mutant.breaks, "nothing");
+        assert_eq!(mutant.guest, USUAL_GUEST);
+        assert_eq!(mutant.mode, Mode::Strict);
+        assert_eq!(
+            Mutant::tests([&mutant]),
+            "^(igt@a@b|igt@c@d-.*|kunit@suite@case)(@.*)?$"
+        );
+    }
+
+    #[test]
+    fn misses_what_has_to_be_there() {
+        for text in [
+            TEXT.replace("Breaks", "Brakes"),
+            TEXT.replace("Breaks: nothing\n", ""),
+            TEXT.replace("Mode: strict", "Mode: fast"),
+            TEXT.replace("--- a/x", ""),
+            TEXT.replace("@b,", "@(b,"),
+        ] {
+            assert!(Mutant::parse("x", Path::new("x"), &text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_failures_of_named_tests_kill() {
+        let mutant = mutant();
+        let entries = [
+            Entry::new("igt@a@b", Outcome::Skipped, ""),
+            Entry::failed("igt@a@b-too", "fail"),
+            Entry::failed("kunit@suite@cases", "fail"),
+            Entry::passed("igt@c@d-1"),
+            Entry::failed("splats", "[    1.000000] BUG: x"),
+        ];
+        assert_eq!(mutant.killers(&entries), []);
+        let entries = [Entry::failed("igt@c@d-2", "crash\nmore")];
+        let killer = Killer {
+            test: "igt@c@d-2".into(),
+            how: "crash".into(),
+        };
+        assert_eq!(mutant.killers(&entries), [killer]);
+    }
+
+    #[test]
+    fn a_dead_guest_is_a_splat() {
+        let text = TEXT.replace("igt@a@b", "splats");
+        let mutant = Mutant::parse("x", Path::new("x"), &text).unwrap();
+        let died = [Entry::failed("guest", "switched off")];
+        assert_eq!(mutant.killers(&died)[0].how, "guest: switched off");
+    }
+
+    #[test]
+    fn named_tests_have_to_pass_unchanged() {
+        let mutant = mutant();
+        let mut entries = vec![
+            Entry::passed("igt@a@b"),
+            Entry::passed("igt@c@d-1"),
+            Entry::new("kunit@suite@case", Outcome::Skipped, ""),
+        ];
+        assert!(mutant.check_named(&entries).is_err());
+        entries[2].outcome = Outcome::Passed;
+        assert!(mutant.check_named(&entries).is_ok());
+        entries[0].outcome = Outcome::Failed;
+        assert!(mutant.check_named(&entries).is_err());
+    }
+}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! `make mutants`: breaks the driver in every way that the directory mutants has, one at a time, and
+//! sees whether the tests named there notice.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use serde_json::{json, Value};
+
+use crate::attend::{self, Order};
+use crate::guests::{self, Guest, Mode};
+use crate::mutant::{self, Killer, Mutant};
+use crate::payload::{self, Programs};
+use crate::report::{Entry, Outcome};
+use crate::settings::{Flavour, Settings};
+use crate::{command, Result};
+
+/// What of the source tree is taken: what a module is built from, and the mutants.
+const SOURCES: &[&str] = &["Kbuild", "drivers", "uapi", "mutants"];
+
+/// How many tests a line of the table names.
+const SHOWN_TESTS: usize = 4;
+
+/// Seconds for a guest and for one IGT test in it, which hangs in some mutants. A good guest takes
+/// a fifth of that.
+fn limits(flavour: Flavour) -> (u32, u32) {
+    match flavour {
+        Flavour::Opt => (120, 30),
+        Flavour::Debug => (400, 100),
+    }
+}
+
+/// What became of a mutant.
+enum Fate {
+    /// Named tests failed.
+    Killed(Vec<Killer>),
+    /// They did not; what did happen.
+    Survived(String),
+    /// It could not be tried.
+    Broken(String),
+}
+
+/// A mutant and its fate.
+struct Tried {
+    mutant: Mutant,
+    fate: Fate,
+    seconds: f64,
+}
+
+/// Tries all mutants. Whether all were killed.
+pub fn mutants(settings: &Settings) -> Result<bool> {
+    let work = settings.out.join("mutants");
+    let snapshot = work.join("snapshot");
+    copy_tree(&settings.source, &snapshot, &work)?;
+    let mutants = read_all(settings, &snapshot)?;
+    let trial = Trial {
+        settings,
+        snapshot,
+        guests: guests::all(settings),
+        programs: payload::programs(settings)?,
+    };
+    guests::write_memories(settings)?;
+    let unchanged = trial.unchanged(&mutants);
+
+    let total = mutants.len();
+    let queue = Mutex::new(mutants);
+    let tried = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for worker in 0..settings.jobs.max(1) {
+            let (trial, queue, tried, unchanged) = (&trial, &queue, &tried, &unchanged);
+            scope.spawn(move || loop {
+                let Some(mutant) = command::lock(queue).pop_front() else {
+                    break;
+                };
+                let start = Instant::now();
+                let fate = match unchanged.check(&mutant) {
+                    Ok(()) => trial.mutant(&mutant, worker),
+                    Err(why) => Fate::Broken(why),
+                };
+                let one = Tried {
+                    mutant,
+                    fate,
+                    seconds: start.elapsed().as_secs_f64(),
+                };
+                let mut tried = command::lock(tried);
+                println!("[mutants] {}/{total} {}", tried.len() + 1, one.line());
+                tried.push(one);
+            });
+        }
+    });
+
+    let mut tried = tried
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    tried.sort_by(|a, b| a.mutant.name.cmp(&b.mutant.name));
+    let killed = tried.iter().filter(|t| t.killers().is_some()).count();
+    command::write(
+        &settings.out.join("mutants.json"),
+        format!("{:#}\n", as_json(&tried)).as_bytes(),
+    )?;
+    command::write(
+        &settings.out.join("mutants.md"),
+        as_markdown(&tried).as_bytes(),
+    )?;
+    println!("{killed} of {total} mutants killed");
+    Ok(killed == total)
+}
+
+/// Makes `to` a copy of the sources in `from`. What is there already and the same keeps its time, so
+/// that the next build takes it as built. `work` gets the log.
+fn copy_tree(from: &Path, to: &Path, work: &Path) -> Result<()> {
+    command::dir(to)?;
+    command::logged(
+        Command::new("rsync")
+            .args(["--recursive", "--links", "--checksum", "--delete"])
+            .args(["--include=*.rs", "--include=*.c", "--include=*.h"])
+            .args(["--include=*.diff", "--include=Kbuild", "--include=*/"])
+            .arg("--exclude=*")
+            .args(SOURCES.iter().map(|name| from.join(name)))
+            .arg(to),
+        &work.join("copy.log"),
+    )
+}
+
+/// Those that the user wants, the ones for the slow kernel first.
+fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
+    let dir = source.join("mutants");
+    let files = fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    let mut paths: Vec<PathBuf> = files
+        .filter_map(|file| Some(file.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "diff"))
+        .collect();
+    paths.sort();
+    let mut mutants = paths
+        .iter()
+        .map(|path| Mutant::read(path))
+        .collect::<Result<Vec<_>>>()?;
+    mutants.retain(|mutant| mutant.name.contains(&settings.mutant));
+    if mutants.is_empty() {
+        return Err(format!(
+            "there is no mutant with `{}` in its name",
+            settings.mutant
+        ));
+    }
+    mutants.sort_by_key(|mutant| !mutant.guest.starts_with("debug/"));
+    Ok(mutants.into())
+}
+
+/// Results of the driver as it should be, by guest and mode.
+struct Unchanged(BTreeMap<(String, &'static str), Result<Vec<Entry>>>);
+
+impl Unchanged {
+    fn check(&self, mutant: &Mutant) -> Result<()> {
+        let key = (mutant.guest.clone(), mutant.mode.name());
+        match self.0.get(&key) {
+            Some(Ok(entries)) => mutant.check_named(entries),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("the driver as it should be was not tried".into()),
+        }
+    }
+}
+
+/// What trying takes.
+struct Trial<'a> {
+    settings: &'a Settings,
+    /// The sources as they were at the start: the tree may be worked on meanwhile.
+    snapshot: PathBuf,
+    guests: Vec<Guest>,
+    programs: Programs,
+}
+
+impl Trial<'_> {
+    /// Runs the named tests of `mutants` on the driver as it should be.
+    fn unchanged(&self, mutants: &VecDeque<Mutant>) -> Unchanged {
+        let mut kinds: Vec<(String, Mode)> = Vec::new();
+        for mutant in mutants {
+            let kind = (mutant.guest.clone(), mutant.mode);
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        let queue = Mutex::new(VecDeque::from(kinds));
+        let results = Mutex::new(BTreeMap::new());
+        std::thread::scope(|scope| {
+            for worker in 0..self.settings.jobs.max(1) {
+                let (queue, results) = (&queue, &results);
+                scope.spawn(move || loop {
+                    let Some((guest, mode)) = command::lock(queue).pop_front() else {
+                        break;
+                    };
+                    let named = mutants
+                        .iter()
+                        .filter(|m| m.guest == guest && m.mode == mode);
+                    let start = Instant::now();
+                    let source = &self.snapshot;
+                    let entries = self.boot(&guest, mode, &Mutant::tests(named), source, worker);
+                    println!(
+                        "[mutants] {guest}, {}, without a change: {} in {} s",
+                        mode.name(),
+                        match &entries {
+                            Ok(entries) => crate::report::summary(entries),
+                            Err(why) => gist(why).into(),
+                        },
+                        start.elapsed().as_secs()
+                    );
+                    command::lock(results).insert((guest, mode.name()), entries);
+                });
+            }
+        });
+        Unchanged(
+            results
+                .into_inner()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        )
+    }
+
+    fn mutant(&self, mutant: &Mutant, worker: usize) -> Fate {
+        let tree = self.dir(worker).join("source");
+        let tests = Mutant::tests([mutant]);
+        let entries = self
+            .change(mutant, &tree, worker)
+            .and_then(|()| self.boot(&mutant.guest, mutant.mode, &tests, &tree, worker));
+        match entries {
+            Err(why) => Fate::Broken(why),
+            Ok(entries) => match mutant.killers(&entries) {
+                killers if killers.is_empty() => Fate::Survived(what_happened(&entries)),
+                killers => Fate::Killed(killers),
+            },
+        }
+    }
+
+    /// A worker's own directory.
+    fn dir(&self, worker: usize) -> PathBuf {
+        self.settings.out.join(format!("mutants/{worker}"))
+    }
+
+    /// Makes `tree` a copy of the sources with the mutant's change.
+    fn change(&self, mutant: &Mutant, tree: &Path, worker: usize) -> Result<()> {
+        let dir = self.dir(worker);
+        copy_tree(&self.snapshot, tree, &dir)?;
+        mutant
+            .apply(tree, &dir.join("patch.log"))
+            .map_err(|why| format!("does not apply: {why}"))
+    }
+
+    /// Builds the module of the tree `source`, and runs a guest with it.
+    fn boot(
+        &self,
+        guest: &str,
+        mode: Mode,
+        tests: &str,
+        source: &Path,
+        worker: usize,
+    ) -> Result<Vec<Entry>> {
+        let guest = self.guests.iter().find(|g| g.name == guest);
+        let guest = guest.ok_or("its guest does not exist")?;
+        let (limit, test_limit) = limits(guest.flavour);
+        let guest = Guest {
+            modes: vec![mode],
+            unplug_rounds: 0,
+            self_check: false,
+            limit,
+            test_limit,
+            ..guest.clone()
+        };
+        let mut dir = self.dir(worker);
+        if *source == self.snapshot {
+            dir.push("unchanged");
+        }
+        let module = payload::module(guest.flavour, source, &dir)
+            .map_err(|why| format!("does not build: {why}"))?;
+        let payload = payload::pack(self.settings, guest.flavour, &module, &self.programs, &dir)?;
+        Ok(attend::attend(
+            self.settings,
+            &Order {
+                guest: &guest,
+                payload: &payload,
+                tests,
+                dir: dir.join("vm"),
+                name: None,
+            },
+        ))
+    }
+}
+
+/// Why a mutant is taken to have survived: what its tests ended as, and what failed that it does not
+/// name.
+fn what_happened(entries: &[Entry]) -> String {
+    let others: Vec<String> = entries
+        .iter()
+        .filter(|e| e.outcome == Outcome::Failed)
+        .map(|e| format!("{} ({})", e.name, mutant::how(e)))
+        .collect();
+    let others = match others.len() {
+        0 => String::from("nothing else failed"),
+        _ => format!("what failed is not named by it: {}", others.join(", ")),
+    };
+    format!("{}; {others}", crate::report::summary(entries))
+}
+
+impl Tried {
+    fn killers(&self) -> Option<&[Killer]> {
+        match &self.fate {
+            Fate::Killed(killers) => Some(killers),
+            _ => None,
+        }
+    }
+
+    fn line(&self) -> String {
+        let what = match &self.fate {
+            Fate::Killed(killers) => format!("killed by {}", shown(killers, |k| k.test.clone())),
+            Fate::Survived(why) => format!("SURVIVED: {why}"),
+            Fate::Broken(why) => format!("BROKEN: {}", gist(why)),
+        };
+        format!("{}: {what}, {:.0} s", self.mutant.name, self.seconds)
+    }
+}
+
+/// The first line of a reason that may quote a log.
+fn gist(why: &str) -> &str {
+    why.lines().next().unwrap_or_default()
+}
+
+/// Some of `killers`, as `show` has them, without repetition.
+fn shown(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for text in killers.iter().map(show) {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    let more = all.len().saturating_sub(SHOWN_TESTS);
+    all.truncate(SHOWN_TESTS);
+    let mut text = all.join(", ");
+    if more > 0 {
+        let _ = write!(text, " and {more} more");
+    }
+    text
+}
+
+fn as_json(tried: &[Tried]) -> Value {
+    let one = |t: &Tried| {
+        let (result, reason) = match &t.fate {
+            Fate::Killed(_) => ("killed", ""),
+            Fate::Survived(why) => ("survived", why.as_str()),
+            Fate::Broken(why) => ("broken", why.as_str()),
+        };
+        let tests: Vec<Value> = t
+            .killers()
+            .unwrap_or_default()
+            .iter()
+            .map(|k| json!({ "name": k.test, "how": k.how }))
+            .collect();
+        json!({
+            "name": t.mutant.name,
+            "breaks": t.mutant.breaks,
+            "guest": t.mutant.guest,
+            "mode": t.mutant.mode.name(),
+            "result": result,
+            "reason": reason,
+            "tests": tests,
+            "seconds": (t.seconds * 10.0).round() / 10.0,
+        })
+    };
+    Value::Array(tried.iter().map(one).collect())
+}
+
+/// docs/mutants.md. Times are left out: the file changes only if a result does.
+fn as_markdown(tried: &[Tried]) -> String {
+    let killed = tried.iter().filter(|t| t.killers().is_some()).count();
+    let mut text = format!(
+        "# Mutants\n\n\
+         Each file in [mutants/](../mutants) breaks the driver in one way. `make mutants` builds each of \
+         these drivers, boots it in a guest, runs the tests that have to notice, and writes this table: \
+         {killed} of {} were noticed. The tests pass on the driver as it is.\n\n\
+         | mutant | what it breaks | guest, mode | tests that fail | how |\n\
+         | --- | --- | --- | --- | --- |\n",
+        tried.len()
+    );
+    for t in tried {
+        let (tests, how) = match &t.fate {
+            Fate::Killed(killers) => (
+                shown(killers, |k| format!("`{}`", k.test)),
+                shown(killers, |k| k.how.clone()),
+            ),
+            Fate::Survived(_) => ("**none**".into(), String::new()),
+            Fate::Broken(_) => ("**could not be tried**".into(), String::new()),
+        };
+        let cells = [
+            t.mutant.name.clone(),
+            t.mutant.breaks.clone(),
+            format!("{}, {}", t.mutant.guest, t.mutant.mode.name()),
+            tests,
+            how,
+        ];
+        let cells = cells.map(|cell| cell.replace('|', "\\|"));
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    text
+}

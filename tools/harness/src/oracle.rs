@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Compares what a guest program meant to draw with what the device holds, without asking the driver:
+//! each page of the program's reference has to be in VRAM, once.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+
+use crate::qmp::Qmp;
+use crate::Result;
+
+/// The granularity of VRAM objects on the guests' architecture, in bytes.
+const PAGE: usize = 4096;
+
+/// Where the pages of a reference were found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Found {
+    /// For each page of the reference its page number in VRAM.
+    pages: Vec<usize>,
+    /// The content of those pages, read from VRAM.
+    pub bytes: Vec<u8>,
+}
+
+impl Found {
+    /// How many runs of neighbouring VRAM pages the object consists of.
+    pub fn pieces(&self) -> usize {
+        1 + self
+            .pages
+            .windows(2)
+            .filter(|pair| pair[1] != pair[0] + 1)
+            .count()
+    }
+
+    /// A line that tells the result.
+    pub fn summary(&self) -> String {
+        let pages = self.pages.len();
+        let first = self.pages.iter().min().unwrap_or(&0) * PAGE;
+        format!(
+            "{pages} of {pages} pages match VRAM byte for byte ({} piece(s), lowest at {first:#x})",
+            self.pieces()
+        )
+    }
+}
+
+/// Looks in the VRAM of the device at PCI address `slot` for the first `size` bytes of `reference`.
+/// `dump` is scratch space.
+pub fn look(qmp: &mut Qmp, slot: &str, reference: &Path, size: u64, dump: &Path) -> Result<Found> {
+    let mut meant = Vec::new();
+    File::open(reference)
+        .and_then(|file| file.take(size).read_to_end(&mut meant))
+        .map_err(|e| format!("{}: {e}", reference.display()))?;
+    let bar = qmp.bar(slot, 0)?;
+    qmp.save_memory(bar, dump)?;
+    let vram = fs::read(dump).map_err(|e| format!("{}: {e}", dump.display()))?;
+    fs::remove_file(dump).map_err(|e| format!("{}: {e}", dump.display()))?;
+    find(&meant, &vram)
+}
+
+/// Finds each page of `meant` in `vram`; an error if one is missing, or is there more than once.
+fn find(meant: &[u8], vram: &[u8]) -> Result<Found> {
+    if meant.is_empty() || meant.len() % PAGE != 0 {
+        return Err(format!(
+            "the reference has {} bytes, which is not a number of pages",
+            meant.len()
+        ));
+    }
+    let mut places: HashMap<&[u8], Vec<usize>> = meant
+        .chunks_exact(PAGE)
+        .map(|page| (page, Vec::new()))
+        .collect();
+    let count = meant.len() / PAGE;
+    if places.len() != count {
+        return Err(format!(
+            "only {} of the reference's {count} pages are unique",
+            places.len()
+        ));
+    }
+    for (number, page) in vram.chunks_exact(PAGE).enumerate() {
+        if let Some(found) = places.get_mut(page) {
+            found.push(number);
+        }
+    }
+    let mut pages = Vec::with_capacity(count);
+    for (index, page) in meant.chunks_exact(PAGE).enumerate() {
+        match places[page][..] {
+            [only] => pages.push(only),
+            ref others => {
+                let good = places.values().filter(|p| p.len() == 1).count();
+                return Err(format!(
+                    "{good} of {count} pages match; page {index} is {} times in VRAM",
+                    others.len()
+                ));
+            }
+        }
+    }
+    let bytes = pages
+        .iter()
+        .flat_map(|&p| &vram[p * PAGE..(p + 1) * PAGE])
+        .copied()
+        .collect();
+    Ok(Found { pages, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pages(fill: &[u8]) -> Vec<u8> {
+        fill.iter().flat_map(|&byte| [byte; PAGE]).collect()
+    }
+
+    #[test]
+    fn finds_scattered_pages() {
+        let found = find(&pages(&[1, 2, 3]), &pages(&[0, 3, 0, 1, 2])).unwrap();
+        assert_eq!(found.pages, [3, 4, 1]);
+        assert_eq!(found.pieces(), 2);
+        assert_eq!(found.bytes, pages(&[1, 2, 3]));
+    }
+
+    #[test]
+    fn one_wrong_byte_is_found() {
+        let mut vram = pages(&[1, 2]);
+        vram[PAGE + 17] ^= 1;
+        assert!(find(&pages(&[1, 2]), &vram)
+            .unwrap_err()
+            .contains("1 of 2 pages"));
+    }
+
+    #[test]
+    fn a_page_that_is_there_twice_proves_nothing() {
+        assert!(find(&pages(&[1, 2]), &pages(&[1, 2, 2])).is_err());
+        assert!(find(&pages(&[1, 1]), &pages(&[1, 2])).is_err());
+        assert!(find(&[], &pages(&[1])).is_err());
+    }
+}

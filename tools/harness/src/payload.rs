@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Builds what a guest runs: the module for its kernel, the test and example programs, the guest's
+//! scripts; and packs them into the disk image and the initramfs that it boots with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::settings::{Flavour, Settings};
+use crate::{command, Result};
+
+/// What a guest boots with, next to its kernel and root file system.
+pub struct Payload {
+    /// Overlays the root file system.
+    pub squashfs: PathBuf,
+    /// Mounts the two and goes there.
+    pub initrd: PathBuf,
+}
+
+/// Directories with what runs in guests on any kernel, and their names there below /barium.
+pub struct Programs(Vec<(PathBuf, &'static str)>);
+
+/// What the benchmark runs.
+pub fn bench_programs(dir: &Path) -> Programs {
+    Programs(vec![(dir.into(), "bin")])
+}
+
+/// Builds the IGT tests and the examples.
+pub fn programs(settings: &Settings) -> Result<Programs> {
+    let logs = logs(&settings.out)?;
+    let igt = settings.out.join("igt");
+    let examples = settings.out.join("examples");
+    for (name, output) in [("igt-tests", &igt), ("examples", &examples)] {
+        command::dir(output)?;
+        command::logged(
+            Command::new("make")
+                .arg("-C")
+                .arg(settings.source.join(name))
+                .arg(format!("OUT={}", output.display()))
+                .arg("-j2"),
+            &logs.join(format!("{name}.log")),
+        )?;
+    }
+    Ok(Programs(vec![(igt, "igt"), (examples, "bin")]))
+}
+
+/// Builds everything for guests with this kernel.
+pub fn build(settings: &Settings, flavour: Flavour, programs: &Programs) -> Result<Payload> {
+    let module = module(flavour, &settings.source, &settings.out)?;
+    pack(settings, flavour, &module, programs, &settings.out)
+}
+
+fn logs(work: &Path) -> Result<PathBuf> {
+    let logs = work.join("log");
+    command::dir(&logs)?;
+    Ok(logs)
+}
+
+/// Makes disk image and initramfs under `work` for guests with this kernel and that `module`.
+pub fn pack(
+    settings: &Settings,
+    flavour: Flavour,
+    module: &Path,
+    programs: &Programs,
+    work: &Path,
+) -> Result<Payload> {
+    let logs = logs(work)?;
+    let stage = work.join(format!("stage-{}", flavour.name()));
+    command::fresh_dir(&stage)?;
+    stage_modules(flavour, module, &stage, &logs)?;
+    let ours = stage.join("barium");
+    command::dir(&ours)?;
+    copy(&settings.source.join("tools/guest"), &ours.join("guest"))?;
+    for (dir, name) in &programs.0 {
+        copy(dir, &ours.join(name))?;
+    }
+
+    let squashfs = work.join(format!("payload-{}.squashfs", flavour.name()));
+    command::logged(
+        Command::new("mksquashfs").args([&stage, &squashfs]).args([
+            "-noappend",
+            "-no-progress",
+            "-quiet",
+            "-all-root",
+            "-noI",
+            "-noD",
+            "-noF",
+            "-noX",
+        ]),
+        &logs.join("payload.log"),
+    )?;
+    let initrd = build_initrd(settings, work, &logs)?;
+    Ok(Payload { squashfs, initrd })
+}
+
+/// Builds the module of the tree `source` for this kernel below `work`, gives its path.
+pub fn module(flavour: Flavour, source: &Path, work: &Path) -> Result<PathBuf> {
+    let logs = logs(work)?;
+    let output = work.join(format!("module-{}", flavour.name()));
+    command::dir(&output)?;
+    command::logged(
+        Command::new("make")
+            .arg("-C")
+            .arg(flavour.build_dir())
+            .args(flavour.make_arguments())
+            .arg(format!("M={}", source.display()))
+            .arg(format!("MO={}", output.display()))
+            .args(["-j2", "modules"]),
+        &logs.join(format!("module-{}.log", flavour.name())),
+    )?;
+    Ok(output.join("drivers/gpu/drm/barium/barium.ko"))
+}
+
+/// The kernel's own modules, ours with them, and the index that modprobe wants.
+fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> Result<()> {
+    let installed = flavour.build_dir().join("modules");
+    let release = command::read_lossy(&installed.join("release"))
+        .trim()
+        .to_string();
+    let modules = stage.join("usr/lib/modules");
+    command::dir(&modules)?;
+    copy(
+        &installed.join("lib/modules").join(&release),
+        &modules.join(&release),
+    )?;
+    let extra = modules.join(&release).join("extra");
+    command::dir(&extra)?;
+    copy(module, &extra.join("barium.ko"))?;
+    // Debian's kmod looks for modules below usr/lib only if lib is that.
+    std::os::unix::fs::symlink("usr/lib", stage.join("lib")).map_err(|e| format!("lib: {e}"))?;
+    command::logged(
+        Command::new("depmod").arg("-b").arg(stage).arg(&release),
+        &logs.join(format!("depmod-{}.log", flavour.name())),
+    )?;
+    fs::remove_file(stage.join("lib")).map_err(|e| format!("lib: {e}"))
+}
+
+fn build_initrd(settings: &Settings, work: &Path, logs: &Path) -> Result<PathBuf> {
+    let stage = work.join("stage-initrd");
+    command::fresh_dir(&stage)?;
+    for name in ["bin", "dev", "root", "payload", "overlay", "new"] {
+        command::dir(&stage.join(name))?;
+    }
+    copy(Path::new("/usr/bin/busybox"), &stage.join("bin/busybox"))?;
+    copy(
+        &settings.source.join("tools/guest/initramfs.sh"),
+        &stage.join("init"),
+    )?;
+    let initrd = work.join("initrd.cpio");
+    command::logged(
+        Command::new("sh")
+            .args([
+                "-c",
+                "cd \"$1\" && find . | cpio --quiet -o -H newc >\"$2\"",
+                "sh",
+            ])
+            .args([&stage, &initrd]),
+        &logs.join("initrd.log"),
+    )?;
+    Ok(initrd)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp").arg("-a").args([from, to]).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        _ => Err(format!(
+            "{} cannot be copied to {}",
+            from.display(),
+            to.display()
+        )),
+    }
+}

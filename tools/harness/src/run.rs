@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! `make run`, which leaves a picture of what a program drew into VRAM, and `make shell`.
+
+use std::time::Instant;
+
+use crate::payload;
+use crate::picture;
+use crate::qemu::{Console, Machine, Processor};
+use crate::settings::{Flavour, Settings};
+use crate::{command, kernel_log, vm, Result};
+
+/// Size of the picture in pixels.
+const WIDTH: u32 = 640;
+/// Size of the picture in pixels.
+const HEIGHT: u32 = 480;
+
+/// Seconds that `make run` may take from boot to power-off.
+const LIMIT: u32 = 180;
+
+/// What of the program's output the summary shows, and under which title.
+const SHOWN: &[(&str, &str)] = &[
+    ("device", "device"),
+    ("driver", "driver"),
+    ("vram_size", "VRAM, bytes"),
+    ("size", "object, bytes"),
+    ("minor_faults", "faults taken"),
+    ("vmflags", "VmFlags"),
+    ("cache_mode", "cache mode"),
+];
+
+/// Boots a guest, has the example draw there, and writes what the device holds to `vram.png`.
+pub fn run(settings: &Settings) -> Result<bool> {
+    let start = Instant::now();
+    println!("[build] driver, tests and examples");
+    let payload = payload::build(settings, Flavour::Opt, &payload::programs(settings)?)?;
+    println!("[build] done in {} s", start.elapsed().as_secs());
+
+    let machine = Machine {
+        flavour: Flavour::Opt,
+        processor: Processor::Two,
+        payload: &payload,
+        scenario: "run",
+        parameters: vec![
+            format!("guest_width={WIDTH}"),
+            format!("guest_height={HEIGHT}"),
+        ],
+        tests: "",
+        devices: display(&settings.display),
+        dir: settings.out.join("vm/run"),
+        console: Console::Logged,
+    };
+    println!(
+        "[run] booting a guest with {}, typically 15 s",
+        settings.display
+    );
+    let start = Instant::now();
+    let left = vm::run(settings, &machine, Some("run"), settings.limit(LIMIT))?;
+    println!("[run] done in {} s", start.elapsed().as_secs());
+
+    let failed: Vec<_> = left
+        .entries
+        .iter()
+        .filter(|e| !e.reason.is_empty())
+        .collect();
+    for entry in &failed {
+        println!("{}: {}", entry.name, entry.reason);
+    }
+    if let Some(why) = left.lost {
+        return Err(format!("the guest: {why}"));
+    }
+    if let Some(alarm) = kernel_log::alarm(&left.console) {
+        return Err(format!("the kernel complains:\n{alarm}"));
+    }
+    let ([found], true) = (&left.found[..], failed.is_empty()) else {
+        return Err(format!(
+            "there is no picture; the guest's console is in {}",
+            settings.shown(&machine.console_log())
+        ));
+    };
+    let path = settings.out.join("vram.png");
+    picture::write(&path, WIDTH, HEIGHT, &found.bytes)?;
+
+    println!();
+    for (key, title) in SHOWN {
+        let value = left
+            .said
+            .iter()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        println!("{title:>14}  {}", value.unwrap_or("?"));
+    }
+    println!("{:>14}  {}", "VRAM holds", found.summary());
+    println!(
+        "{:>14}  {} (read from the device by the host)",
+        "picture",
+        settings.shown(&path)
+    );
+    Ok(true)
+}
+
+/// Boots a guest with the driver loaded and the user at its console.
+pub fn shell(settings: &Settings) -> Result<bool> {
+    let payload = payload::build(settings, settings.kernel, &payload::programs(settings)?)?;
+    let mut devices = display(&settings.display);
+    devices.extend(settings.qemu_args.iter().cloned());
+    if settings.gdb {
+        devices.extend(["-S", "-gdb"].map(String::from));
+        let socket = settings.out.join("vm/shell/gdb");
+        devices.push(format!("unix:{},server=on,wait=off", socket.display()));
+        println!(
+            "[shell] waits for: gdb -ex 'target remote {}'",
+            settings.shown(&socket)
+        );
+    }
+    let machine = Machine {
+        flavour: settings.kernel,
+        processor: Processor::Two,
+        payload: &payload,
+        scenario: "shell",
+        parameters: Vec::new(),
+        tests: "",
+        devices,
+        dir: settings.out.join("vm/shell"),
+        console: Console::Interactive,
+    };
+    command::fresh_dir(&machine.dir)?;
+    println!(
+        "[shell] `poweroff -f`, or control-a x, ends it; tests are in /barium, $PATH has them"
+    );
+    let mut child = machine.start(settings)?;
+    let status = child.wait().map_err(|e| format!("QEMU: {e}"))?;
+    Ok(status.success())
+}
+
+/// QEMU's arguments for a display behind a PCIe port, which lets it be unplugged; and for an empty port
+/// with room for one like it.
+pub fn display(device: &str) -> Vec<String> {
+    [
+        // The port's own hot-plug, not ACPI's: the guests' kernels know that one.
+        "-global",
+        "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+        "-device",
+        "pcie-root-port,id=port0,chassis=1,slot=1",
+        "-device",
+        "pcie-root-port,id=port1,chassis=2,slot=2,pref32-reserve=64M,mem-reserve=4M",
+        "-device",
+        &format!("{device},id=display0,bus=port0"),
+    ]
+    .map(String::from)
+    .into()
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! `make test`: all guests, side by side, and the harness's own tests; `make unplug`.
+
+use std::collections::VecDeque;
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use crate::attend::{self, Order};
+use crate::guests::{self, Guest};
+use crate::payload::{self, Payload};
+use crate::report::{self, Entry, Report};
+use crate::settings::{Flavour, Settings};
+use crate::{command, Result};
+
+/// Everything, or what the user wants of it. Whether nothing failed.
+pub fn test(settings: &Settings) -> Result<bool> {
+    let mut guests = guests::all(settings);
+    guests.retain(|guest| guest.name.contains(&settings.only));
+    if guests.is_empty() {
+        return Err(format!("ONLY={} names no guest", settings.only));
+    }
+    let mut report = Report::default();
+    if settings.only.is_empty() && settings.tests.is_empty() {
+        let tests = unit_tests(settings)?;
+        println!("[harness] its own tests: {}", report::summary(&tests));
+        report.add("harness", tests);
+    }
+    run(settings, guests, &settings.tests, report)
+}
+
+/// `make unplug`: the device goes while processes write, very often. Whether nobody noticed.
+pub fn unplug(settings: &Settings) -> Result<bool> {
+    let guests = vec![guests::unplug()];
+    run(settings, guests, guests::UNPLUG_TEST, Report::default())
+}
+
+/// Runs `tests` in `guests`, adds the results to `report` and tells them.
+fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> Result<bool> {
+    let start = Instant::now();
+    println!("[build] driver, tests, examples");
+    let programs = payload::programs(settings)?;
+    let payload = |flavour: Flavour| -> Result<Option<Payload>> {
+        if guests.iter().all(|g| g.flavour != flavour) {
+            return Ok(None);
+        }
+        payload::build(settings, flavour, &programs).map(Some)
+    };
+    let opt = payload(Flavour::Opt)?;
+    let debug = payload(Flavour::Debug)?;
+    println!("[build] done in {} s", start.elapsed().as_secs());
+    guests::write_memories(settings)?;
+
+    let queue = Mutex::new(VecDeque::from(guests));
+    let report = Mutex::new(report);
+    std::thread::scope(|scope| {
+        for _ in 0..settings.jobs.max(1) {
+            scope.spawn(|| loop {
+                let Some(guest) = command::lock(&queue).pop_front() else {
+                    break;
+                };
+                let payload = match guest.flavour {
+                    Flavour::Opt => &opt,
+                    Flavour::Debug => &debug,
+                };
+                let entries = match payload {
+                    Some(payload) => one_guest(settings, &guest, payload, tests),
+                    None => vec![Entry::failed("guest", "nothing was built for it")],
+                };
+                command::lock(&report).add(&guest.name, entries);
+            });
+        }
+    });
+
+    let report = report
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let path = settings.out.join("results.json");
+    report.write(&path)?;
+    report.print();
+    println!("Results are in {}.", settings.shown(&path));
+    println!("{}", report.summary());
+    Ok(report.is_good())
+}
+
+fn one_guest(settings: &Settings, guest: &Guest, payload: &Payload, tests: &str) -> Vec<Entry> {
+    println!("[{}] started, typically {} s", guest.name, guest.typical);
+    let start = Instant::now();
+    let entries = attend::attend(
+        settings,
+        &Order {
+            guest,
+            payload,
+            tests,
+            dir: settings.out.join("vm").join(guest.name.replace('/', "-")),
+            name: Some(&guest.name),
+        },
+    );
+    println!(
+        "[{}] {} in {} s",
+        guest.name,
+        report::summary(&entries),
+        start.elapsed().as_secs()
+    );
+    entries
+}
+
+/// The harness's own tests, by cargo.
+fn unit_tests(settings: &Settings) -> Result<Vec<Entry>> {
+    let script = settings.source.join("tools/setup/harness-build.sh");
+    let output = Command::new("bash")
+        .arg(script)
+        .arg("test")
+        .output()
+        .map_err(|e| format!("cargo test: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut entries: Vec<Entry> = text
+        .lines()
+        .filter_map(|line| {
+            let (name, result) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+            Some(match result {
+                "ok" => Entry::passed(name),
+                other => Entry::failed(name, other),
+            })
+        })
+        .collect();
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        entries.push(Entry::failed(
+            "cargo test",
+            format!("{text}\n{}", command::tail(&errors, 20)),
+        ));
+    }
+    Ok(entries)
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! One guest from boot to power-off: answers what its scripts ask on the control line, watches the
+//! time, and fetches what it leaves behind.
+//!
+//! The guest's lines are `begin TEST`, `result OUTCOME SECONDS TEST [REASON]`, `say TEXT`, `end`, and
+//! these, which are answered by one line each: `oracle TEST BYTES PCI-ADDRESS MIN-PIECES`,
+//! `unplug ID`, `plug ID BUS`.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::oracle::{self, Found};
+use crate::qemu::Machine;
+use crate::qmp::Qmp;
+use crate::report::{Entry, Outcome};
+use crate::settings::Settings;
+use crate::{command, Result};
+
+/// How often a guest's doings are told if it has nothing to say itself.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How long reading the control line may take before the clock is looked at.
+const POLL: Duration = Duration::from_millis(200);
+/// Lines of the console that a message about a lost guest quotes.
+const QUOTED_LINES: usize = 25;
+
+/// What a guest has left.
+pub struct Left {
+    /// Results that its scripts reported.
+    pub entries: Vec<Entry>,
+    /// Lines that its scripts said, in order.
+    pub said: Vec<String>,
+    /// What the oracle found in VRAM, in order.
+    pub found: Vec<Found>,
+    /// Everything on its console.
+    pub console: String,
+    /// Directory with the files it left.
+    pub results: PathBuf,
+    /// Why it did not come to its end, if it did not.
+    pub lost: Option<String>,
+}
+
+/// Boots `machine` and stays until it is off or `limit` is over. Says how it goes if it has a `name`.
+pub fn run(
+    settings: &Settings,
+    machine: &Machine,
+    name: Option<&str>,
+    limit: Duration,
+) -> Result<Left> {
+    command::fresh_dir(&machine.dir)?;
+    let child = machine.start(settings)?;
+    let mut session = Session {
+        machine,
+        name,
+        child,
+        running: String::from("booting"),
+        entries: Vec::new(),
+        said: Vec::new(),
+        found: Vec::new(),
+        ended: false,
+    };
+    let lost = session.attend(limit);
+    // Gone already if all went well.
+    let _ = session.child.kill();
+    let _ = session.child.wait();
+
+    let console = command::read_lossy(&machine.console_log());
+    let lost = match lost {
+        Ok(()) if session.ended => None,
+        Ok(()) => Some(format!("switched off while {}", session.running)),
+        Err(why) => Some(format!("{why}, while {}", session.running)),
+    };
+    let lost = lost.map(|why| {
+        let qemu = command::read_lossy(&machine.dir.join("qemu.log"));
+        let log = settings.shown(&machine.console_log());
+        format!(
+            "{why}; {qemu}the end of {log}:\n{}",
+            command::tail(&console, QUOTED_LINES)
+        )
+    });
+    let results = session.fetch_results()?;
+    Ok(Left {
+        entries: session.entries,
+        said: session.said,
+        found: session.found,
+        console,
+        results,
+        lost,
+    })
+}
+
+struct Session<'a> {
+    machine: &'a Machine<'a>,
+    name: Option<&'a str>,
+    child: Child,
+    running: String,
+    entries: Vec<Entry>,
+    said: Vec<String>,
+    found: Vec<Found>,
+    ended: bool,
+}
+
+impl Session<'_> {
+    /// Serves the control line until QEMU ends.
+    fn attend(&mut self, limit: Duration) -> Result<()> {
+        let start = Instant::now();
+        let mut told = Instant::now();
+        let mut line = self.connect(start + limit)?;
+        let mut pending = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match line.read(&mut buffer) {
+                Ok(0) => {
+                    return match self.child.wait() {
+                        Ok(status) if !status.success() => Err(format!("QEMU ended: {status}")),
+                        _ => Ok(()),
+                    };
+                }
+                Ok(count) => pending.extend_from_slice(&buffer[..count]),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => (),
+                Err(e) => return Err(format!("control line: {e}")),
+            }
+            while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
+                let text: Vec<u8> = pending.drain(..=end).collect();
+                let text = String::from_utf8_lossy(&text);
+                if let Some(answer) = self.answer(text.trim()) {
+                    writeln!(line, "{answer}").map_err(|e| format!("control line: {e}"))?;
+                    told = Instant::now();
+                }
+            }
+            if start.elapsed() > limit {
+                return Err(format!("not done after {} s", limit.as_secs()));
+            }
+            if told.elapsed() > HEARTBEAT {
+                told = Instant::now();
+                self.tell(&format!(
+                    "{} s: {}",
+                    start.elapsed().as_secs(),
+                    self.doing()
+                ));
+            }
+        }
+    }
+
+    /// QEMU makes the socket soon after its start.
+    fn connect(&mut self, deadline: Instant) -> Result<UnixStream> {
+        loop {
+            match UnixStream::connect(self.machine.control_socket()) {
+                Ok(stream) => {
+                    stream
+                        .set_read_timeout(Some(POLL))
+                        .map_err(|e| format!("control line: {e}"))?;
+                    return Ok(stream);
+                }
+                Err(_) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(20))
+                }
+                Err(e) => return Err(format!("control line: {e}")),
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("QEMU did not start: {status}"));
+            }
+        }
+    }
+
+    /// Does what a line of the guest asks for; gives the answer if it waits for one.
+    fn answer(&mut self, line: &str) -> Option<String> {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match verb {
+            "begin" => self.running = rest.into(),
+            "result" => self.take_result(rest),
+            "say" => self.said.push(rest.into()),
+            "end" => self.ended = true,
+            "oracle" => {
+                return Some(match self.consult(rest) {
+                    Ok(summary) => format!("match {summary}"),
+                    Err(why) => format!("mismatch {why}"),
+                })
+            }
+            "unplug" | "plug" => {
+                return Some(match self.hot_plug(verb, rest) {
+                    Ok(()) => "done".into(),
+                    Err(why) => format!("refused {why}"),
+                })
+            }
+            // Noise of the line while the guest's kernel finds it.
+            _ => (),
+        }
+        None
+    }
+
+    fn tell(&self, text: &str) {
+        if let Some(name) = self.name {
+            println!("[{name}] {text}");
+        }
+    }
+
+    fn take_result(&mut self, line: &str) {
+        let mut parts = line.splitn(4, ' ');
+        let mut next = || parts.next().unwrap_or_default();
+        let (outcome, seconds, test, reason) = (next(), next(), next(), next());
+        let outcome = match outcome {
+            "pass" => Outcome::Passed,
+            "skip" => Outcome::Skipped,
+            _ => Outcome::Failed,
+        };
+        if outcome == Outcome::Failed {
+            self.tell(&format!("failed: {test}: {reason}"));
+        }
+        let mut entry = Entry::new(test, outcome, reason.replace(" | ", "\n"));
+        entry.seconds = seconds.parse().unwrap_or_default();
+        self.entries.push(entry);
+    }
+
+    fn consult(&mut self, arguments: &str) -> Result<String> {
+        let parts: Vec<&str> = arguments.split_whitespace().collect();
+        let [_, size, slot, min_pieces] = parts[..] else {
+            return Err("oracle TEST BYTES PCI-ADDRESS MIN-PIECES".into());
+        };
+        let size = size.parse().map_err(|_| format!("{size} is no size"))?;
+        let min_pieces: usize = min_pieces
+            .parse()
+            .map_err(|_| format!("{min_pieces} is no number"))?;
+        let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
+        let dump = self.machine.dir.join("vram.dump");
+        let found = oracle::look(&mut qmp, slot, &self.machine.exchange_disk(), size, &dump)?;
+        let summary = found.summary();
+        if found.pieces() < min_pieces {
+            return Err(format!(
+                "the object was to be in {min_pieces} pieces at least: {summary}"
+            ));
+        }
+        self.found.push(found);
+        Ok(summary)
+    }
+
+    /// Takes a device out of the running machine, or plugs one like it into another port. Not into
+    /// the same: QEMU keeps the VRAM of an unplugged display under the name of its place.
+    fn hot_plug(&mut self, verb: &str, arguments: &str) -> Result<()> {
+        let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
+        if verb == "unplug" {
+            let arguments = json!({ "id": arguments });
+            return qmp.execute("device_del", arguments).map(drop);
+        }
+        let (id, bus) = arguments.split_once(' ').ok_or("plug ID BUS")?;
+        let named = |part: &str| part == format!("id={id}");
+        let spec = self
+            .machine
+            .devices
+            .iter()
+            .find(|d| d.split(',').any(named));
+        let spec = spec.ok_or_else(|| format!("this guest never had a device {id}"))?;
+        let (driver, rest) = spec.split_once(',').unwrap_or((spec, ""));
+        let mut arguments = serde_json::Map::new();
+        arguments.insert("driver".into(), driver.into());
+        for (key, value) in rest.split(',').filter_map(|part| part.split_once('=')) {
+            arguments.insert(key.into(), value.into());
+        }
+        arguments.insert("id".into(), format!("{id}-{bus}").into());
+        arguments.insert("bus".into(), bus.into());
+        qmp.execute("device_add", arguments.into()).map(drop)
+    }
+
+    /// What the guest is at, for the heartbeat. IGT announces its subtests in the kernel log.
+    fn doing(&self) -> String {
+        let console = command::read_lossy(&self.machine.console_log());
+        let subtest = console.lines().rev().find_map(|line| {
+            let (_, announced) = line.split_once("[IGT] ")?;
+            announced
+                .contains("starting subtest")
+                .then_some(announced.trim())
+        });
+        match subtest {
+            Some(subtest) if self.running.starts_with("igt") => {
+                format!("{}: {subtest}", self.running)
+            }
+            _ => self.running.clone(),
+        }
+    }
+
+    /// Unpacks the archive that the guest wrote to its results disk, if it came to that.
+    fn fetch_results(&self) -> Result<PathBuf> {
+        let results = self.machine.dir.join("results");
+        command::fresh_dir(&results)?;
+        if self.ended {
+            command::logged(
+                Command::new("tar")
+                    .arg("-xf")
+                    .arg(self.machine.results_disk())
+                    .arg("-C")
+                    .arg(&results),
+                &self.machine.dir.join("results.log"),
+            )?;
+        }
+        for disk in [self.machine.results_disk(), self.machine.exchange_disk()] {
+            std::fs::remove_file(&disk).map_err(|e| format!("{}: {e}", disk.display()))?;
+        }
+        Ok(results)
+    }
+}

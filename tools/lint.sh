@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# `make lint`, in the toolbox: format, clippy, checkpatch, ShellCheck, and where unsafe may be. Runs
+# all of them, and is content only if all are.
+set -uo pipefail
+
+source=/barium/src
+linux=/barium/linux
+log=/barium/out/log
+failed=()
+cd "$source" || exit
+mkdir -p "$log"
+
+# lint NAME COMMAND...: quiet if COMMAND is content, else shows what it says.
+lint() {
+	local name=$1 start=$SECONDS
+	shift
+	if ("$@") >"$log/lint-$name.log" 2>&1; then
+		echo "[lint] $name: fine, $((SECONDS - start)) s"
+	else
+		echo "[lint] $name:"
+		cat "$log/lint-$name.log"
+		failed+=("$name")
+	fi
+}
+
+driver_format() {
+	mapfile -t files < <(find drivers -name '*.rs')
+	[[ ${#files[@]} -gt 0 ]] || return
+	rustfmt --check --edition 2021 --config-path .rustfmt.toml "${files[@]}"
+}
+
+# In an output directory of its own, empty: what is built already is not looked at again.
+driver_clippy() {
+	rm -rf /barium/out/lint
+	mkdir -p /barium/out/lint
+	make -C /barium/kernel-opt "M=$source" MO=/barium/out/lint "-j$(nproc)" \
+		CLIPPY=1 W=1 KRUSTFLAGS=-Dwarnings KCFLAGS=-Werror modules
+}
+
+# The driver's rule: unsafe is for upstream/. Comments may talk about it.
+no_unsafe() {
+	local found
+	found=$(find drivers -name '*.rs' -not -path '*/upstream/*' -exec awk '
+		{ sub(/\/\/.*/, "") }
+		/(^|[^A-Za-z0-9_])unsafe([^A-Za-z0-9_]|$)/ { print FILENAME ":" FNR ":" $0 }' {} +)
+	[[ -z $found ]] || { echo "$found" && return 1; }
+}
+
+harness_format() {
+	cd tools/harness/src && rustfmt --check --edition 2021 main.rs
+}
+
+harness_clippy() {
+	bash tools/setup/harness-build.sh clippy --all-targets -- -D warnings
+}
+
+bench_format() {
+	mapfile -t files < <(find bench -name '*.rs')
+	rustfmt --check --edition 2021 "${files[@]}"
+}
+
+bench_clippy() {
+	bash tools/setup/bench-build.sh clippy --all-targets -- -D warnings
+}
+
+bench_tests() {
+	bash tools/setup/bench-build.sh test -p barium-bench -p barium-bench-report
+}
+
+# check_c ARG... -- DIR...: checkpatch on the C files there.
+check_c() {
+	local options=() files
+	while [[ $1 != -- ]]; do
+		options+=("$1")
+		shift
+	done
+	mapfile -t files < <(find "${@:2}" -name '*.[ch]')
+	[[ ${#files[@]} -gt 0 ]] || return
+	perl "$linux/scripts/checkpatch.pl" --strict --no-tree --quiet --show-types \
+		"${options[@]}" -f "${files[@]}"
+}
+
+# The names of libdrm's functions are not ours to choose.
+checkpatch() {
+	check_c -- drivers uapi && check_c --ignore CAMELCASE -- igt-tests examples
+}
+
+shell() {
+	mapfile -t files < <(grep -rlE '^#!.*sh$|^# shellcheck shell=' tools bench .ci)
+	shellcheck --external-sources --source-path=SCRIPTDIR "${files[@]}"
+}
+
+lint shellcheck shell
+lint harness-format harness_format
+lint driver-format driver_format
+lint unsafe no_unsafe
+lint checkpatch checkpatch
+lint harness-clippy harness_clippy
+lint bench-format bench_format
+lint bench-clippy bench_clippy
+lint bench-tests bench_tests
+lint driver-clippy driver_clippy
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+	echo "[lint] failed: ${failed[*]}"
+	exit 1
+fi

@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR, FLAVOUR being opt or debug. DIR becomes the
+# build directory (O=), with all that building modules needs, and modules/ with those installed.
+set -euo pipefail
+. "${BASH_SOURCE[0]%/*}/../lib.sh"
+
+mkdir "$1"
+in_toolbox "$2" "$3:/barium/linux:ro" "$1:/barium/kernel-$4" "$TOP:/barium/src:ro" -- \
+	bash /barium/src/tools/setup/kernel-build.sh "$4"
