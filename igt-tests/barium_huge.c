@@ -2,7 +2,8 @@
 /*
  * Objects that are large enough for huge page table entries: the rules of barium_fault,
  * barium_access and barium_hotunplug hold for them as well. All tests but those of the entries
- * themselves make sense without huge entries, and run without.
+ * themselves make sense without huge entries, and run without. All skip where VRAM is less than
+ * 8 MiB.
  */
 #include <errno.h>
 #include <fcntl.h>
