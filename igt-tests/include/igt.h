@@ -77,6 +77,27 @@ void igt_waitchildren(void);
 
 void gem_close(int fd, __u32 handle);
 
+enum igt_suspend_state {
+	SUSPEND_STATE_FREEZE,
+	SUSPEND_STATE_STANDBY,
+	SUSPEND_STATE_MEM,
+	SUSPEND_STATE_DISK,
+};
+
+enum igt_suspend_test {
+	SUSPEND_TEST_NONE,
+	SUSPEND_TEST_FREEZER,
+	SUSPEND_TEST_DEVICES,
+	SUSPEND_TEST_PLATFORM,
+	SUSPEND_TEST_PROCESSORS,
+	SUSPEND_TEST_CORE,
+};
+
+/* Seconds that the next sleep lasts. */
+void igt_set_autoresume_delay(enum igt_suspend_state state, int delay_secs);
+/* Skips where the machine cannot sleep like that. */
+void igt_system_suspend_autoresume(enum igt_suspend_state state, enum igt_suspend_test test);
+
 /* The lines that igt_kmsg() writes carry their level in front. */
 #define KMSG_WARNING		"<4>[IGT] "
 

@@ -186,8 +186,9 @@ impl Machine<'_> {
     }
 
     fn append(&self) -> String {
+        // No console on the display unless a scenario asks for one: it would take VRAM, and time.
         let mut append = format!(
-            "console=ttyS0 panic=-1 guest_run={} guest_kernel={}",
+            "console=ttyS0 panic=-1 drm_client_lib.active= guest_run={} guest_kernel={}",
             self.scenario,
             self.flavour.name()
         );

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/*
+ * System sleep (S3): what a program has in VRAM is there when the machine is awake again, and its
+ * mappings go on. The real-time clock wakes it up.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "igt.h"
+#include "barium_lib.h"
+
+IGT_TEST_DESCRIPTION("Objects and mappings across suspend to RAM.");
+
+#define PAGES 16
+/* Seconds of sleep. The alarm must not go off on the way down. */
+#define SLEEP 5
+
+static void sleep_once(void)
+{
+	igt_set_autoresume_delay(SUSPEND_STATE_MEM, SLEEP);
+	igt_system_suspend_autoresume(SUSPEND_STATE_MEM, SUSPEND_TEST_NONE);
+}
+
+static bool all_stamped(const struct barium_bo *bo, __u32 seed)
+{
+	return barium_is_stamped(bo->map, 0, bo->size / barium_page_size(), seed);
+}
+
+/* An object large enough for huge entries, small ones, and one in pieces. */
+static void content(int fd)
+{
+	size_t pages = (4 << 20) / barium_page_size();
+	__u64 before = barium_vram_available(fd);
+	struct barium_bo large = barium_bo_create(fd, pages);
+	struct barium_bo small = barium_bo_create(fd, 1);
+	struct barium_bo scattered;
+	int others = barium_bo_create_scattered(fd, PAGES, &scattered);
+
+	barium_stamp(large.map, 0, pages, 1);
+	barium_stamp(small.map, 0, 1, 2);
+	barium_stamp(scattered.map, 0, PAGES, 3);
+	sleep_once();
+	igt_assert(all_stamped(&large, 1));
+	igt_assert(all_stamped(&small, 2));
+	igt_assert(all_stamped(&scattered, 3));
+
+	barium_bo_fini(fd, &scattered);
+	close(others);
+	barium_bo_fini(fd, &small);
+	barium_bo_fini(fd, &large);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+}
+
+/* The mapping is there before, no page of it is. */
+static void fault_after(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, PAGES);
+	__u8 *untouched = barium_mmap(fd, bo.handle, bo.size);
+	char entry[256];
+
+	barium_stamp(bo.map, 0, PAGES, 1);
+	sleep_once();
+	barium_check_stamp(untouched, 0, PAGES, 1);
+	barium_page_table_entry(untouched, entry, sizeof(entry));
+	igt_assert_f(strstr(entry, " PWT ") && !strstr(entry, " PCD "),
+		     "the page table entry is%s\n", entry);
+	barium_munmap(untouched, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+static void create_after(int fd)
+{
+	__u64 before = barium_vram_available(fd);
+	struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+	barium_stamp(bo.map, 0, PAGES, 1);
+	barium_bo_fini(fd, &bo);
+	sleep_once();
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+	bo = barium_bo_create(fd, PAGES);
+	barium_check_zero(bo.map, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+struct writer {
+	__u32 *word;
+	bool stop;
+	__u32 written;
+};
+
+static void *write_on(void *data)
+{
+	struct writer *writer = data;
+
+	while (!READ_ONCE(writer->stop)) {
+		WRITE_ONCE(*writer->word, ++writer->written);
+		if (READ_ONCE(*writer->word) != writer->written)
+			return "a write was lost";
+	}
+	return NULL;
+}
+
+static void writer(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, 1);
+	struct writer writer = { .word = (__u32 *)bo.map };
+	__u32 asleep;
+	pthread_t thread;
+	void *fault;
+
+	igt_assert_eq(pthread_create(&thread, NULL, write_on, &writer), 0);
+	sleep_once();
+	asleep = READ_ONCE(*writer.word);
+	while (READ_ONCE(*writer.word) == asleep)
+		usleep(1000);
+	WRITE_ONCE(writer.stop, true);
+	igt_assert_eq(pthread_join(thread, &fault), 0);
+	igt_assert_f(!fault, "%s\n", (const char *)fault);
+	barium_bo_fini(fd, &bo);
+}
+
+static const struct barium_subtest tests[] = {
+	{ "content", "What was written before is there after, in objects of all kinds.", content },
+	{ "fault-after", "The first touch after sleep shows the right page, write-combining.",
+	  fault_after },
+	{ "create-after", "Objects made after sleep read zero.", create_after },
+	{ "writer", "A thread that writes all along loses nothing.", writer },
+	{}
+};
+
+int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+{
+	barium_subtests(tests);
+}
