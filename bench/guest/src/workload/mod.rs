@@ -10,10 +10,10 @@ pub mod processes;
 pub mod scaling;
 pub mod touch;
 
-/// Guest instructions over which a workload is repeated at least: several ticks of the timer. What the
-/// kernel puts off, such as freeing memory after an RCU grace period, comes with those, and is
-/// missing or doubled in what is shorter.
-const LEAST: u64 = 30_000_000;
+/// Guest instructions over which a workload is repeated at least: many ticks of the timer. What the
+/// kernel puts off, such as freeing memory after an RCU grace period, comes with those, and makes
+/// figures of fewer ticks differ from run to run by over 1%.
+const LEAST: u64 = 150_000_000;
 
 /// The costs of rounds, after one that does not count: `least` of them or more.
 fn repeat(least: usize, mut round: impl FnMut() -> io::Result<u64>) -> io::Result<Vec<u64>> {

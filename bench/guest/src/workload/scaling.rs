@@ -5,10 +5,11 @@
 //! Times are noise where the machine has other work to do. What counts is the ratio of the best
 //! rounds, with rounds of one thread and of several taking turns, next to what the machine itself
 //! gains from the same number of threads; and rounds go on for as long as they still get better.
+//! Rounds are long enough for the start of a thread not to count.
 
 use std::hint::black_box;
 use std::io;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,10 +24,14 @@ use crate::Result;
 const SIZE: usize = 8 << 20;
 /// Pages of each object.
 const PAGES: usize = SIZE / PAGE;
+/// What one thread is to have to do in a round: mappings are added until it takes that long.
+const ROUND: Duration = Duration::from_millis(15);
+/// Most mappings of each object. That much address space is free everywhere.
+const COPIES: usize = 2048;
 /// Measuring ends after so many rounds in which no best time got better by more than 1%,
-const QUIET_ROUNDS: usize = 40;
+const QUIET_ROUNDS: usize = 25;
 /// or after so many rounds.
-const ROUNDS: usize = 400;
+const ROUNDS: usize = 150;
 
 /// Where the machine itself gains less than this part of its CPUs, it had other work to do, and no
 /// ratio is worth anything.
@@ -92,25 +97,24 @@ fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scalin
     let objects: Vec<Object> = (0..objects)
         .map(|_| device.create(SIZE))
         .collect::<io::Result<_>>()?;
-    let pages = objects.len() * PAGES;
-    let work = |mappings: &[Mapping], share: usize, of: usize| {
-        for page in share * pages / of..(share + 1) * pages / of {
-            mappings[page / PAGES].touch(page % PAGES, 1);
-        }
-    };
-    let touch = |count: usize| -> io::Result<Duration> {
-        let mappings: Vec<Mapping> = objects
-            .iter()
-            .map(|&object| device.map(object))
+    // Each of the objects so often.
+    let touch = |count: usize, copies: usize| -> io::Result<Duration> {
+        let mappings: Vec<Mapping> = (0..copies)
+            .flat_map(|_| objects.iter().map(|&object| device.map(object)))
             .collect::<io::Result<_>>()?;
-        Ok(together(count, |share| work(&mappings, share, count)))
+        Ok(together(count, |share| {
+            touch_share(&mappings, objects.len(), share, count);
+        }))
     };
-    let spin = |count: usize| together(count, |_| spin(4_000_000 / count));
+    let copies = enough(COPIES, |copies| touch(1, copies))?;
+    let turns = enough(usize::MAX, |turns| Ok(together(1, |_| spin(turns))))?;
+    let spin = |count: usize| together(count, |_| spin(turns / count));
     let mut best = [Duration::MAX; 4];
     let rounds = until_quiet(&mut best, || {
-        Ok([touch(1)?, touch(threads)?, spin(1), spin(threads)])
+        Ok([touch(1, copies)?, touch(threads, copies)?, spin(1), spin(threads)])
     })?;
     let [one, several, machine_one, machine_several] = best.map(|time| time.as_secs_f64());
+    let pages = copies * objects.len() * PAGES;
     let per_page = |time: f64| rounded(time * 1e9 / pages as f64);
     let machine = machine_one / machine_several;
     let cpus = thread::available_parallelism()?.get().min(threads);
@@ -124,6 +128,25 @@ fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scalin
         "pages": pages,
         "rounds": rounds,
     })))
+}
+
+/// Touches this thread's share of each set of mappings, a set having one of each object.
+fn touch_share(mappings: &[Mapping], objects: usize, share: usize, of: usize) {
+    let pages = objects * PAGES;
+    for set in mappings.chunks(objects) {
+        for page in share * pages / of..(share + 1) * pages / of {
+            set[page / PAGES].touch(page % PAGES, 1);
+        }
+    }
+}
+
+/// How much work takes as long as a round should, at most `most`.
+fn enough(most: usize, mut work: impl FnMut(usize) -> io::Result<Duration>) -> io::Result<usize> {
+    let mut amount = 1;
+    while amount < most && work(amount)? < ROUND {
+        amount *= 2;
+    }
+    Ok(amount)
 }
 
 /// Repeats `round` and keeps the best of each of its times; gives the number of rounds.
@@ -149,15 +172,18 @@ fn until_quiet<const N: usize>(
 }
 
 /// Runs `work` on so many threads, each with its number; the time from the first one's start to the
-/// last one's end.
+/// last one's end. All are awake before the first one starts: waking costs more than many faults.
 fn together(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
-    let barrier = Barrier::new(threads);
+    let waiting = AtomicUsize::new(threads);
     let times: Vec<(Instant, Instant)> = thread::scope(|scope| {
-        let (work, barrier) = (&work, &barrier);
+        let (work, waiting) = (&work, &waiting);
         let running: Vec<_> = (0..threads)
             .map(|share| {
                 scope.spawn(move || {
-                    barrier.wait();
+                    waiting.fetch_sub(1, Ordering::AcqRel);
+                    while waiting.load(Ordering::Acquire) != 0 {
+                        thread::yield_now();
+                    }
                     let start = Instant::now();
                     work(share);
                     (start, Instant::now())
