@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the first touch of a page puts into the page table: the right page of the object, once, with
- * the right cache mode, whatever was done to the mapping before.
+ * What the first touch of a page finds: the right page of the object, whatever was done to the
+ * mapping before, and whoever else touches it. How many faults that takes is in
+ * barium_fault_count, the cache mode in barium_cache_mode.
  */
-#include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "igt.h"
 #include "barium_lib.h"
 
-IGT_TEST_DESCRIPTION("Pages, counts and cache modes of faults.");
+IGT_TEST_DESCRIPTION("Which page of an object a fault maps.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 64
@@ -35,41 +30,33 @@ static void check_page(__u8 *map, size_t page, size_t first)
 	barium_check_stamp(map + page * barium_page_size(), first + page, 1, 1);
 }
 
-static void order_forward(int fd)
+/* Touches all pages: page @first, and then always the one @step further on, around the end. */
+static void in_order(int fd, size_t first, size_t step)
 {
 	struct barium_bo bo = stamped(fd, PAGES, 1);
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 	size_t i;
 
 	for (i = 0; i < PAGES; i++)
-		check_page(map, i, 0);
+		check_page(map, (first + i * step) % PAGES, 0);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
+}
+
+static void order_forward(int fd)
+{
+	in_order(fd, 0, 1);
 }
 
 static void order_backward(int fd)
 {
-	struct barium_bo bo = stamped(fd, PAGES, 1);
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
-	size_t i;
-
-	for (i = PAGES; i--;)
-		check_page(map, i, 0);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
+	in_order(fd, PAGES - 1, PAGES - 1);
 }
 
 static void order_scattered(int fd)
 {
-	struct barium_bo bo = stamped(fd, PAGES, 1);
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
-	size_t i;
-
-	/* 37 has no factor in common with the number of pages, so each page has its turn. */
-	for (i = 0; i < PAGES; i++)
-		check_page(map, i * 37 % PAGES, 0);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
+	/* It has no factor in common with the number of pages, so each page has its turn. */
+	in_order(fd, 0, 37);
 }
 
 /* Two objects whose pages take turns: neither gets a page of the other. */
@@ -363,474 +350,6 @@ static void threads(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void require_single_pages(int fd)
-{
-	igt_require_f(barium_get_param(fd, BARIUM_PARAM_FAULT_AROUND) == 1,
-		      "the driver maps more than one page at a time\n");
-}
-
-static long write_pages(__u8 *map, size_t pages)
-{
-	long before = barium_minor_faults();
-	size_t i;
-
-	for (i = 0; i < pages; i++)
-		WRITE_ONCE(map[i * barium_page_size()], 1);
-	return barium_minor_faults() - before;
-}
-
-static long read_pages(__u8 *map, size_t pages)
-{
-	long before = barium_minor_faults();
-	size_t i;
-
-	for (i = 0; i < pages; i++)
-		READ_ONCE(map[i * barium_page_size()]);
-	return barium_minor_faults() - before;
-}
-
-static void count_write(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	require_single_pages(fd);
-	write_pages(bo.map, 0);
-	igt_assert_eq(write_pages(bo.map, PAGES), PAGES);
-	igt_assert_eq(write_pages(bo.map, PAGES), 0);
-	barium_bo_fini(fd, &bo);
-}
-
-static void count_read(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	require_single_pages(fd);
-	read_pages(bo.map, 0);
-	igt_assert_eq(read_pages(bo.map, PAGES), PAGES);
-	igt_assert_eq(read_pages(bo.map, PAGES), 0);
-	barium_bo_fini(fd, &bo);
-}
-
-/* The entry that a read makes is writable at once where the mapping is. */
-static void count_read_then_write(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	write_pages(bo.map, 0);
-	read_pages(bo.map, PAGES);
-	igt_assert_eq(write_pages(bo.map, PAGES), 0);
-	barium_bo_fini(fd, &bo);
-}
-
-static void require_fault_around(int fd)
-{
-	igt_require_f(barium_get_param(fd, BARIUM_PARAM_FAULT_AROUND) > 1,
-		      "the driver maps one page at a time\n");
-}
-
-/* No more than a fault for each 32 pages: a loose bound, as the policy may change. */
-static void count_stream(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4 * PAGES);
-
-	require_fault_around(fd);
-	write_pages(bo.map, 0);
-	igt_assert_lte(write_pages(bo.map, 4 * PAGES), PAGES / 8);
-	igt_assert_eq(write_pages(bo.map, 4 * PAGES), 0);
-	barium_bo_fini(fd, &bo);
-}
-
-static void count_stream_backward(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4 * PAGES);
-	long before;
-	size_t i;
-
-	require_fault_around(fd);
-	write_pages(bo.map, 0);
-	before = barium_minor_faults();
-	for (i = 4 * PAGES; i--;)
-		WRITE_ONCE(bo.map[i * barium_page_size()], 1);
-	igt_assert_lte(barium_minor_faults() - before, PAGES / 8);
-	barium_bo_fini(fd, &bo);
-}
-
-static void count_random_advice(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	write_pages(bo.map, 0);
-	igt_assert_eq(madvise(bo.map, bo.size, MADV_RANDOM), 0);
-	igt_assert_eq(write_pages(bo.map, PAGES), PAGES);
-	barium_bo_fini(fd, &bo);
-}
-
-/* A piece of VRAM too small for a huge entry, and an untouched mapping of it in one page table. */
-static __u8 *map_in_one_table(int fd, struct barium_bo *bo)
-{
-	size_t table = 2ul << 20;
-	__u8 *room, *at;
-
-	*bo = (struct barium_bo){ .size = 4 * PAGES * barium_page_size() };
-	igt_assert_eq(__barium_gem_create(fd, &bo->size, BARIUM_GEM_CREATE_CONTIGUOUS,
-					  &bo->handle), 0);
-	bo->offset = barium_gem_mmap_offset(fd, bo->handle);
-	bo->map = barium_mmap(fd, bo->handle, bo->size);
-	barium_stamp(bo->map, 0, 4 * PAGES, 1);
-
-	room = mmap(NULL, 2 * table, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	igt_assert(room != MAP_FAILED);
-	at = (__u8 *)(((uintptr_t)room + table - 1) & ~(table - 1));
-	igt_assert(mmap(at, bo->size, RW, MAP_SHARED | MAP_FIXED, fd, bo->offset) == at);
-	return at;
-}
-
-static void count_will_need(int fd)
-{
-	size_t page = barium_page_size();
-	struct barium_bo bo;
-	__u8 *map, *part;
-
-	require_fault_around(fd);
-	map = map_in_one_table(fd, &bo);
-	part = map + PAGES * page;
-	read_pages(map, 0);
-	igt_assert_eq(madvise(part, PAGES * page, MADV_WILLNEED), 0);
-	/* Not the first page of the part, from where a stream could be expected. */
-	igt_assert_eq(read_pages(part + PAGES / 2 * page, 1), 1);
-	igt_assert_eq(read_pages(part, PAGES), 0);
-	barium_check_stamp(map, 0, 4 * PAGES, 1);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Advice for one part is none for another. */
-static void count_will_need_elsewhere(int fd)
-{
-	size_t page = barium_page_size();
-	struct barium_bo bo;
-	__u8 *map, *other;
-
-	require_fault_around(fd);
-	map = map_in_one_table(fd, &bo);
-	other = map + 3 * PAGES * page;
-	read_pages(map, 0);
-	igt_assert_eq(madvise(map + PAGES * page, PAGES * page, MADV_WILLNEED), 0);
-	igt_assert_eq(read_pages(other + PAGES / 2 * page, 1), 1);
-	igt_assert_lt(0, read_pages(other, PAGES));
-	barium_check_stamp(map, 0, 4 * PAGES, 1);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static void count_sequential_advice(int fd)
-{
-	size_t page = barium_page_size(), first = PAGES + PAGES / 2, i;
-	struct barium_bo bo;
-	long before;
-	__u8 *map;
-
-	require_fault_around(fd);
-	map = map_in_one_table(fd, &bo);
-	read_pages(map, 0);
-	igt_assert_eq(madvise(map, bo.size, MADV_SEQUENTIAL), 0);
-	igt_assert_eq(read_pages(map + first * page, 1), 1);
-	igt_assert_eq(read_pages(map + first * page, 4 * PAGES - first), 0);
-
-	before = barium_minor_faults();
-	for (i = first; i--;)
-		READ_ONCE(map[i * page]);
-	igt_assert_eq(barium_minor_faults() - before, first);
-	barium_check_stamp(map, 0, 4 * PAGES, 1);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-/* What is mapped beside a page ends where the area does, on both sides. */
-static void around_ends_with_area(int fd)
-{
-	size_t page = barium_page_size(), i, j;
-	struct barium_bo bo;
-	__u8 *map, *part;
-
-	for (i = 0; i < 2; i++) {
-		map = map_in_one_table(fd, &bo);
-		part = map + PAGES * page;
-		barium_munmap(map, PAGES * page);
-		barium_munmap(part + PAGES * page, 2 * PAGES * page);
-		for (j = 0; j < PAGES; j++)
-			READ_ONCE(part[(i ? PAGES - 1 - j : j) * page]);
-		barium_check_stamp(part, PAGES, PAGES, 1);
-		for (j = 0; j < 4 * PAGES; j++) {
-			if (j < PAGES || j >= 2 * PAGES)
-				igt_assert_eq(barium_try_read(map + j * page), SIGSEGV);
-		}
-		barium_munmap(part, PAGES * page);
-		barium_bo_fini(fd, &bo);
-	}
-}
-
-#define TRACEFS "/sys/kernel/tracing"
-#define TRACE TRACEFS "/instances/barium_fault"
-#define LOCK_TAKEN TRACE "/events/mmap_lock/mmap_lock_acquire_returned"
-
-/* Starts a trace of the calling thread's takings of mmap locks, off for now; returns its switch. */
-static int trace_mmap_lock(void)
-{
-	FILE *filter;
-	int onoff;
-
-	/* Fails where it is there already. */
-	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
-	rmdir(TRACE);
-	igt_require_f(!mkdir(TRACE, 0700), "the kernel cannot trace\n");
-	onoff = open(LOCK_TAKEN "/enable", O_WRONLY | O_CLOEXEC);
-	if (onoff < 0)
-		rmdir(TRACE);
-	igt_require_f(onoff >= 0, "the kernel does not trace the mmap lock\n");
-
-	filter = fopen(LOCK_TAKEN "/filter", "w");
-	igt_assert(filter);
-	fprintf(filter, "common_pid == %d\n", gettid());
-	igt_assert_eq(fclose(filter), 0);
-	return onoff;
-}
-
-static void end_trace(int onoff)
-{
-	close(onoff);
-	rmdir(TRACE);
-}
-
-/* How many times the calling thread took the mmap lock in @touch of some pages. */
-static long locks_taken(int onoff, void (*touch)(__u8 *map), __u8 *map)
-{
-	char line[512], on = '1', off = '0';
-	long taken = 0;
-	FILE *trace;
-
-	/* Opening it for writing clears it. */
-	trace = fopen(TRACE "/trace", "w+");
-	igt_assert(trace);
-	igt_assert_eq(write(onoff, &on, 1), 1);
-	touch(map);
-	igt_assert_eq(write(onoff, &off, 1), 1);
-
-	while (fgets(line, sizeof(line), trace))
-		taken += line[0] != '#';
-	fclose(trace);
-	return taken;
-}
-
-/* Half of the pages are read first, half are written. */
-static void touch_some(__u8 *map)
-{
-	size_t page = barium_page_size(), i;
-
-	for (i = 0; i < PAGES; i += 2) {
-		READ_ONCE(map[i * page]);
-		WRITE_ONCE(map[(i + 1) * page], 1);
-	}
-}
-
-/* For its own accesses to the process's memory the kernel always takes the mmap lock. */
-static void touch_from_kernel(__u8 *map)
-{
-	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-	size_t i;
-
-	for (i = 0; i < PAGES; i++)
-		igt_assert_eq(read(zero, map + i * barium_page_size(), 1), 1);
-	close(zero);
-}
-
-struct changer {
-	pthread_t thread;
-	__u8 *map;
-	size_t size;
-	int turns;
-	bool stop;
-};
-
-/* Holds the process's mmap lock for writing nearly all the time. */
-static void *change_areas(void *data)
-{
-	struct changer *changer = data;
-
-	while (!READ_ONCE(changer->stop)) {
-		mprotect(changer->map, changer->size, PROT_READ);
-		mprotect(changer->map, changer->size, RW);
-		WRITE_ONCE(changer->turns, changer->turns + 1);
-	}
-
-	return NULL;
-}
-
-static void start_changer(struct changer *changer)
-{
-	*changer = (struct changer){ .size = 4 << 20 };
-	changer->map = mmap(NULL, changer->size, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	igt_assert(changer->map != MAP_FAILED);
-	memset(changer->map, 1, changer->size);
-	igt_assert_eq(pthread_create(&changer->thread, NULL, change_areas, changer), 0);
-	while (!READ_ONCE(changer->turns))
-		sched_yield();
-}
-
-static void stop_changer(struct changer *changer)
-{
-	WRITE_ONCE(changer->stop, true);
-	pthread_join(changer->thread, NULL);
-	barium_munmap(changer->map, changer->size);
-}
-
-/*
- * Another thread has the mmap lock most of the time, and faults do not want it. They are counted,
- * too: no lock is worth nothing if there was no fault. That the count of locks can be trusted is
- * shown by faults in the same mapping that do want the lock.
- */
-static void under_area_lock(int fd)
-{
-	struct barium_bo bo = stamped(fd, 2 * PAGES, 1);
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
-	long taken, from_kernel, before, faults;
-	struct changer changer;
-	int onoff;
-
-	onoff = trace_mmap_lock();
-	/* So that there is a fault for each page. */
-	igt_assert_eq(madvise(map, bo.size, MADV_RANDOM), 0);
-	/* So that the test's own code and data are there when it counts. */
-	locks_taken(onoff, touch_some, bo.map);
-
-	start_changer(&changer);
-	before = barium_minor_faults();
-	taken = locks_taken(onoff, touch_some, map);
-	faults = barium_minor_faults() - before;
-	stop_changer(&changer);
-	from_kernel = locks_taken(onoff, touch_from_kernel, map + PAGES * barium_page_size());
-	end_trace(onoff);
-
-	igt_assert_lte(PAGES, faults);
-	igt_assert_lte(PAGES, from_kernel);
-	igt_assert_eq(taken, 0);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static bool is_write_combining(const void *addr)
-{
-	char entry[256];
-
-	barium_page_table_entry(addr, entry, sizeof(entry));
-	return strstr(entry, " PWT ") && !strstr(entry, " PCD ");
-}
-
-static void check_write_combining(const void *addr)
-{
-	char entry[256];
-
-	barium_page_table_entry(addr, entry, sizeof(entry));
-	igt_assert_f(strstr(entry, " USR ") && strstr(entry, " PWT ") && !strstr(entry, " PCD "),
-		     "the page table entry is%s\n", entry);
-}
-
-static void cache_mode(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-	size_t page = barium_page_size();
-	int on_stack = 0;
-
-	READ_ONCE(bo.map[0]);
-	WRITE_ONCE(bo.map[3 * page], 1);
-	check_write_combining(bo.map);
-	check_write_combining(bo.map + 3 * page);
-
-	/* So that the test is not fooled by a dump that says the same of any page. */
-	WRITE_ONCE(on_stack, 1);
-	igt_assert(!is_write_combining(&on_stack));
-	barium_bo_fini(fd, &bo);
-}
-
-static void cache_mode_read_only(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 1);
-	char entry[256];
-	__u8 *map;
-
-	igt_assert_eq(__barium_mmap(fd, bo.size, PROT_READ, MAP_SHARED, bo.offset, (void **)&map),
-		      0);
-	READ_ONCE(map[0]);
-	check_write_combining(map);
-	barium_page_table_entry(map, entry, sizeof(entry));
-	igt_assert_f(strstr(entry, " ro "), "the page table entry is%s\n", entry);
-
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static void cache_mode_after_mprotect(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	size_t page = barium_page_size();
-
-	READ_ONCE(bo.map[0]);
-	igt_assert_eq(mprotect(bo.map, bo.size, PROT_READ), 0);
-	igt_assert_eq(mprotect(bo.map, bo.size, RW), 0);
-	WRITE_ONCE(bo.map[0], 1);
-	WRITE_ONCE(bo.map[page], 1);
-	check_write_combining(bo.map);
-	check_write_combining(bo.map + page);
-	barium_bo_fini(fd, &bo);
-}
-
-static void cache_mode_fork(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	size_t page = barium_page_size();
-
-	READ_ONCE(bo.map[0]);
-	check_write_combining(bo.map);
-	igt_fork(child, 1) {
-		READ_ONCE(bo.map[0]);
-		WRITE_ONCE(bo.map[page], 1);
-		check_write_combining(bo.map);
-		check_write_combining(bo.map + page);
-	}
-	igt_waitchildren();
-	barium_bo_fini(fd, &bo);
-}
-
-/* All of VRAM is known as write-combining, not just a part of the BAR. */
-static void memory_type(int fd)
-{
-	FILE *list = barium_debugfs("x86/pat_memtype_list"), *resource;
-	char slot[BARIUM_SLOT_LEN], path[128], line[256];
-	unsigned long long bar, start, end, covered;
-	int rest;
-
-	igt_require_f(list, "the kernel does not list memory types\n");
-	barium_slot(fd, slot);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", slot);
-	resource = fopen(path, "r");
-	igt_assert(resource);
-	igt_assert_eq(fscanf(resource, "%llx", &bar), 1);
-	fclose(resource);
-
-	covered = bar;
-	while (fgets(line, sizeof(line), list)) {
-		if (sscanf(line, "PAT: [mem %llx-%llx]%n", &start, &end, &rest) != 2 ||
-		    end <= bar || start >= bar + barium_vram_size(fd))
-			continue;
-
-		igt_assert_f(!strncmp(line + rest, " write-combining", 16), "VRAM: %s", line);
-		if (start <= covered && end > covered)
-			covered = end;
-	}
-	fclose(list);
-	igt_assert_lte_u64(bar + barium_vram_size(fd), covered);
-}
-
 /* Accesses of each width, aligned, unaligned, and across the border of two pages. */
 static void widths(int fd)
 {
@@ -907,33 +426,6 @@ static const struct barium_subtest tests[] = {
 	{ "two-processes", "Two processes talk through mappings of their own.", two_processes },
 	{ "threads", "Threads that touch one mapping at the same time get the right pages.",
 	  threads },
-	{ "count-write", "Writing takes one fault for each page, once.", count_write },
-	{ "count-read", "Reading takes one fault for each page, once.", count_read },
-	{ "count-read-then-write", "Writing after reading takes no further fault.",
-	  count_read_then_write },
-	{ "count-stream", "Writing from start to end takes few faults.", count_stream },
-	{ "count-stream-backward", "Writing from end to start takes few faults.",
-	  count_stream_backward },
-	{ "count-random-advice", "A program that says so takes one fault for each page.",
-	  count_random_advice },
-	{ "count-will-need", "What a program says it will need comes with one fault.",
-	  count_will_need },
-	{ "count-will-need-elsewhere", "What it does not say so of comes with more.",
-	  count_will_need_elsewhere },
-	{ "count-sequential-advice", "All pages that follow come with one fault, none before it.",
-	  count_sequential_advice },
-	{ "around-ends-with-area", "Nothing is mapped where the mapping is not.",
-	  around_ends_with_area },
-	{ "under-area-lock", "Faults are served without the lock of all of a process's memory.",
-	  under_area_lock },
-	{ "cache-mode", "The page table has touched pages as write-combining.", cache_mode },
-	{ "cache-mode-read-only", "Read-only pages are write-combining, and read-only.",
-	  cache_mode_read_only },
-	{ "cache-mode-after-mprotect", "A change of protection keeps write-combining.",
-	  cache_mode_after_mprotect },
-	{ "cache-mode-fork", "A child's pages are write-combining.", cache_mode_fork },
-	{ "memory-type", "The kernel has all of VRAM as write-combining, and nothing else.",
-	  memory_type },
 	{ "widths", "Accesses of any width and alignment do what they should.", widths },
 	{ "border-first-touch", "One access can be the first to two pages.", border_first_touch },
 	{ "atomics", "Atomic additions of two processes are all counted.", atomics },

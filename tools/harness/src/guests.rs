@@ -63,15 +63,16 @@ pub struct Guest {
 }
 
 /// Tests that depend on the mode. On the debug kernel they are those that meet most of the code.
-const MODE_TESTS: &str = "@barium_(mmap|fault|huge|ahead|access|prime|lifetime|hotunplug)@";
-const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|huge|ahead|access)@";
+const MODE_TESTS: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access|prime|lifetime|\
+     hotunplug|hotunplug_race|rebind)@";
+const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access)@";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;
 const UNPLUG_ROUNDS_LONG: u32 = 200;
 
 /// The test of `make unplug`.
-pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug@writers$";
+pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 
 /// All guests of `make test`, in the order in which they are started. The debug kernel's takes as
 /// long as all the others together, so it is among the first; the plain one beside it shows

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The cache mode of mappings: write-combining in the page table itself, where the processor looks,
+ * and in the kernel's list of memory types, which decides what gets there.
+ */
+#include <sys/mman.h>
+
+#include "igt.h"
+#include "barium_lib.h"
+
+IGT_TEST_DESCRIPTION("Write-combining, in page tables and memory types.");
+
+#define RW (PROT_READ | PROT_WRITE)
+
+static bool is_write_combining(const void *addr)
+{
+	char entry[256];
+
+	barium_page_table_entry(addr, entry, sizeof(entry));
+	return strstr(entry, " PWT ") && !strstr(entry, " PCD ");
+}
+
+static void check_write_combining(const void *addr)
+{
+	char entry[256];
+
+	barium_page_table_entry(addr, entry, sizeof(entry));
+	igt_assert_f(strstr(entry, " USR ") && strstr(entry, " PWT ") && !strstr(entry, " PCD "),
+		     "the page table entry is%s\n", entry);
+}
+
+static void touched(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, 4);
+	size_t page = barium_page_size();
+	int on_stack = 0;
+
+	READ_ONCE(bo.map[0]);
+	WRITE_ONCE(bo.map[3 * page], 1);
+	check_write_combining(bo.map);
+	check_write_combining(bo.map + 3 * page);
+
+	/* So that the test is not fooled by a dump that says the same of any page. */
+	WRITE_ONCE(on_stack, 1);
+	igt_assert(!is_write_combining(&on_stack));
+	barium_bo_fini(fd, &bo);
+}
+
+static void read_only(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, 1);
+	char entry[256];
+	__u8 *map;
+
+	igt_assert_eq(__barium_mmap(fd, bo.size, PROT_READ, MAP_SHARED, bo.offset, (void **)&map),
+		      0);
+	READ_ONCE(map[0]);
+	check_write_combining(map);
+	barium_page_table_entry(map, entry, sizeof(entry));
+	igt_assert_f(strstr(entry, " ro "), "the page table entry is%s\n", entry);
+
+	barium_munmap(map, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+static void after_mprotect(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, 2);
+	size_t page = barium_page_size();
+
+	READ_ONCE(bo.map[0]);
+	igt_assert_eq(mprotect(bo.map, bo.size, PROT_READ), 0);
+	igt_assert_eq(mprotect(bo.map, bo.size, RW), 0);
+	WRITE_ONCE(bo.map[0], 1);
+	WRITE_ONCE(bo.map[page], 1);
+	check_write_combining(bo.map);
+	check_write_combining(bo.map + page);
+	barium_bo_fini(fd, &bo);
+}
+
+static void forked(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, 2);
+	size_t page = barium_page_size();
+
+	READ_ONCE(bo.map[0]);
+	check_write_combining(bo.map);
+	igt_fork(child, 1) {
+		READ_ONCE(bo.map[0]);
+		WRITE_ONCE(bo.map[page], 1);
+		check_write_combining(bo.map);
+		check_write_combining(bo.map + page);
+	}
+	igt_waitchildren();
+	barium_bo_fini(fd, &bo);
+}
+
+/* All of VRAM is known as write-combining, not just a part of the BAR. */
+static void memory_type(int fd)
+{
+	FILE *list = barium_debugfs("x86/pat_memtype_list"), *resource;
+	char slot[BARIUM_SLOT_LEN], path[128], line[256];
+	unsigned long long bar, start, end, covered;
+	int rest;
+
+	igt_require_f(list, "the kernel does not list memory types\n");
+	barium_slot(fd, slot);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", slot);
+	resource = fopen(path, "r");
+	igt_assert(resource);
+	igt_assert_eq(fscanf(resource, "%llx", &bar), 1);
+	fclose(resource);
+
+	covered = bar;
+	while (fgets(line, sizeof(line), list)) {
+		if (sscanf(line, "PAT: [mem %llx-%llx]%n", &start, &end, &rest) != 2 ||
+		    end <= bar || start >= bar + barium_vram_size(fd))
+			continue;
+
+		igt_assert_f(!strncmp(line + rest, " write-combining", 16), "VRAM: %s", line);
+		if (start <= covered && end > covered)
+			covered = end;
+	}
+	fclose(list);
+	igt_assert_lte_u64(bar + barium_vram_size(fd), covered);
+}
+
+static const struct barium_subtest tests[] = {
+	{ "touched", "The page table has touched pages as write-combining.", touched },
+	{ "read-only", "Read-only pages are write-combining, and read-only.", read_only },
+	{ "after-mprotect", "A change of protection keeps write-combining.", after_mprotect },
+	{ "fork", "A child's pages are write-combining.", forked },
+	{ "memory-type", "The kernel has all of VRAM as write-combining, and nothing else.",
+	  memory_type },
+	{}
+};
+
+int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+{
+	barium_subtests(tests);
+}

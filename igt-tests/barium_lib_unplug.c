@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What those tests share that take the device away; see barium_lib_unplug.h.
+ */
+#include <fcntl.h>
+
+#include "igt.h"
+#include "barium_lib_unplug.h"
+
+#define DRIVER "/sys/bus/pci/drivers/barium/"
+
+/* The PCI address of the device that the tests are about. */
+static char slot[BARIUM_SLOT_LEN];
+
+/* Fit for a signal handler. */
+static bool write_sysfs(const char *path, const char *text)
+{
+	int file = open(path, O_WRONLY | O_CLOEXEC);
+	bool done;
+
+	if (file < 0)
+		return false;
+	done = write(file, text, strlen(text)) == (ssize_t)strlen(text);
+	close(file);
+	return done;
+}
+
+static bool is_bound(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), DRIVER "%s", slot);
+	return !access(path, F_OK);
+}
+
+void barium_unbind(void)
+{
+	igt_assert(write_sysfs(DRIVER "unbind", slot));
+	igt_assert(!is_bound());
+}
+
+void barium_bind(void)
+{
+	igt_assert(write_sysfs(DRIVER "bind", slot));
+	igt_assert(is_bound());
+}
+
+void barium_remove(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", slot);
+	igt_assert(write_sysfs(path, "1"));
+	igt_assert(!is_bound());
+}
+
+static void make_bound(int sig)
+{
+	(void)sig;
+
+	if (!slot[0] || is_bound())
+		return;
+	write_sysfs("/sys/bus/pci/rescan", "1");
+	if (!is_bound())
+		write_sysfs(DRIVER "bind", slot);
+}
+
+void barium_rescan(void)
+{
+	make_bound(0);
+	igt_assert(is_bound());
+}
+
+int __barium_open_bound(void)
+{
+	return __barium_open_slot(slot, O_RDWR);
+}
+
+int barium_open_bound(void)
+{
+	int fd = __barium_open_bound();
+
+	igt_assert_lte(0, fd);
+	return fd;
+}
+
+void barium_check_vram(void)
+{
+	int fd = barium_open_bound();
+	__u64 size = barium_vram_size(fd);
+
+	igt_assert_eq_u64(barium_vram_available(fd), size);
+	gem_close(fd, barium_gem_create(fd, size));
+	close(fd);
+}
+
+void barium_bo_unmap(struct barium_bo *bo)
+{
+	bo->handle = 0;
+	barium_bo_fini(-1, bo);
+}
+
+void barium_check_replaced(__u8 *map, size_t length)
+{
+	size_t page = barium_page_size(), at;
+
+	for (at = 0; at < length; at += page) {
+		igt_assert_eq(barium_try_read(map + at), 0);
+		igt_assert_eq(barium_try_read(map + at + page - 1), 0);
+	}
+	barium_check_zero(map, length);
+	for (at = 0; at < length; at += page)
+		igt_assert_eq(barium_try_write(map + at), 0);
+}
+
+void barium_unplug_subtests(const struct barium_subtest *tests)
+{
+	/* Kept over the jump that ends a fixture early. */
+	static const struct barium_subtest *test;
+
+	igt_fixture() {
+		int fd = barium_open_render();
+
+		barium_slot(fd, slot);
+		close(fd);
+		igt_require_f(!access(DRIVER "unbind", W_OK), "no right to unbind\n");
+		igt_install_exit_handler(make_bound);
+	}
+
+	for (test = tests; test->name; test++) {
+		igt_fixture()
+			make_bound(0);
+		barium_run_subtest(test);
+	}
+}

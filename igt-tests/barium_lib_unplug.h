@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What those tests share that take the device away: unbinding, binding, and what must hold after
+ * that. There is one device in this, that of barium_open_render().
+ */
+#ifndef BARIUM_LIB_UNPLUG_H
+#define BARIUM_LIB_UNPLUG_H
+
+#include "barium_lib.h"
+
+/*
+ * Runs subtests up to the first one without a name. Whatever one of them leaves behind, the next
+ * one and the next program find the device bound. Skips if it cannot be unbound.
+ */
+void barium_unplug_subtests(const struct barium_subtest *tests);
+
+/* These assert that they work. */
+void barium_unbind(void);
+void barium_bind(void);
+/* Removes the device from its bus. */
+void barium_remove(void);
+/* Finds it there again. */
+void barium_rescan(void);
+
+/* Opens the bound device's render node: a descriptor, or a negative errno. */
+int __barium_open_bound(void);
+int barium_open_bound(void);
+
+/* Asserts that all of VRAM is there to be had. */
+void barium_check_vram(void);
+/* Unmaps an object whose handle went with the device, or with its file. */
+void barium_bo_unmap(struct barium_bo *bo);
+/* Asserts that a mapping reads as zero, and can be written to. */
+void barium_check_replaced(__u8 *map, size_t length);
+
+#endif

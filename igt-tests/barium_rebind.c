@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The device comes back, by binding or by a look at the bus, and is as good as new, whoever still
+ * uses the one that was. And what does not go while it is in use: the module.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "igt.h"
+#include "barium_lib_unplug.h"
+
+IGT_TEST_DESCRIPTION("Binding the device again, with the one before still in use.");
+
+#define RW (PROT_READ | PROT_WRITE)
+#define PAGES 16
+
+/* The device is new, the mapping is of the old one: neither sees the other. */
+static void old_mapping_new_device(int fd)
+{
+	struct barium_bo old = barium_bo_create(fd, PAGES), new;
+	size_t pages = barium_vram_size(fd) / barium_page_size();
+	int fresh;
+
+	barium_stamp(old.map, 0, PAGES, 1);
+	barium_unbind();
+	barium_bind();
+	barium_check_vram();
+
+	fresh = barium_open_bound();
+	new = barium_bo_create(fresh, pages);
+	barium_stamp(new.map, 0, pages, 2);
+	barium_check_replaced(old.map, old.size);
+	memset(old.map, 0xff, old.size);
+	barium_check_stamp(new.map, 0, pages, 2);
+
+	barium_bo_unmap(&old);
+	barium_bo_fini(fresh, &new);
+	close(fresh);
+	barium_check_vram();
+}
+
+static void zero_after(int fd)
+{
+	size_t pages = barium_vram_size(fd) / barium_page_size();
+	struct barium_bo bo = barium_bo_create(fd, pages);
+	int fresh;
+
+	memset(bo.map, 0xff, bo.size);
+	barium_unbind();
+	barium_bind();
+
+	fresh = barium_open_bound();
+	barium_bo_unmap(&bo);
+	bo = barium_bo_create(fresh, pages);
+	barium_check_zero(bo.map, bo.size);
+	barium_bo_fini(fresh, &bo);
+	close(fresh);
+}
+
+static void rebind_loop(int fd)
+{
+	int round;
+
+	(void)fd;
+	for (round = 0; round < 5; round++) {
+		barium_unbind();
+		barium_bind();
+		barium_check_vram();
+	}
+}
+
+/* Each round leaves a file and a mapping of a device that is gone. */
+static void rebind_in_use(int fd)
+{
+	struct barium_bo bos[5];
+	int fds[ARRAY_SIZE(bos)];
+	size_t i;
+
+	(void)fd;
+	for (i = 0; i < ARRAY_SIZE(bos); i++) {
+		fds[i] = barium_open_bound();
+		bos[i] = barium_bo_create(fds[i], PAGES);
+		barium_stamp(bos[i].map, 0, PAGES, i);
+		barium_unbind();
+		barium_bind();
+	}
+	for (i = 0; i < ARRAY_SIZE(bos); i++) {
+		barium_check_replaced(bos[i].map, bos[i].size);
+		barium_bo_unmap(&bos[i]);
+		close(fds[i]);
+	}
+	barium_check_vram();
+}
+
+static void remove_rescan(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+	barium_stamp(bo.map, 0, PAGES / 2, 1);
+	barium_remove();
+	barium_check_replaced(bo.map, bo.size);
+	barium_mmap_refused(fd, bo.size, RW, MAP_SHARED, bo.offset, ENODEV);
+
+	barium_rescan();
+	barium_bo_unmap(&bo);
+	barium_check_vram();
+}
+
+/* Counts the lines of @file that claim a part of the range and contain @owner. */
+static int count_claims(FILE *file, const char *format, const char *owner, __u64 start, __u64 end)
+{
+	unsigned long long first, last;
+	char line[256];
+	int count = 0;
+
+	igt_assert(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, format, &first, &last) == 2 && last > start && first <= end &&
+		    strstr(line, owner))
+			count++;
+	}
+	fclose(file);
+	return count;
+}
+
+static int memory_types(__u64 start, __u64 end)
+{
+	return count_claims(barium_debugfs("x86/pat_memtype_list"), "PAT: [mem %llx-%llx]", "",
+			    start, end);
+}
+
+static int regions(__u64 start, __u64 end)
+{
+	return count_claims(fopen("/proc/iomem", "r"), "%llx-%llx", "barium", start, end);
+}
+
+/* What is asked for while the device is bound, and given back when it is not. */
+static void claims(int fd)
+{
+	FILE *list = barium_debugfs("x86/pat_memtype_list"), *file;
+	unsigned long long start, end;
+	char slot[BARIUM_SLOT_LEN], path[128];
+
+	igt_require_f(list, "the kernel does not list memory types\n");
+	fclose(list);
+	barium_slot(fd, slot);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", slot);
+	file = fopen(path, "r");
+	igt_assert(file);
+	igt_assert_eq(fscanf(file, "%llx %llx", &start, &end), 2);
+	fclose(file);
+
+	igt_assert_lt(0, memory_types(start, end));
+	igt_assert_lt(0, regions(start, end));
+	barium_unbind();
+	igt_assert_eq(memory_types(start, end), 0);
+	igt_assert_eq(regions(start, end), 0);
+	barium_bind();
+	igt_assert_lt(0, memory_types(start, end));
+}
+
+static void unload_refused(void)
+{
+	igt_assert_eq(syscall(SYS_delete_module, "barium", O_NONBLOCK), -1);
+	igt_assert(errno == EWOULDBLOCK || errno == EBUSY);
+}
+
+static void module_in_use(int fd)
+{
+	int other, buf;
+	struct barium_bo bo;
+
+	igt_require_f(!access("/sys/module/barium/refcnt", F_OK), "barium is no module\n");
+	unload_refused();
+
+	other = barium_reopen(fd, O_RDWR);
+	bo = barium_bo_create(other, 1);
+	buf = __barium_gem_export(other, bo.handle, DRM_RDWR | DRM_CLOEXEC);
+	close(other);
+	barium_unbind();
+	unload_refused();
+	barium_bind();
+	if (buf >= 0)
+		close(buf);
+	barium_bo_unmap(&bo);
+}
+
+static const struct barium_subtest tests[] = {
+	{ "old-mapping-new-device", "Old mappings and the new device do not see each other.",
+	  old_mapping_new_device },
+	{ "zero-after", "No byte of before is seen in new objects.", zero_after },
+	{ "rebind-loop", "The device can be bound again and again.", rebind_loop },
+	{ "rebind-in-use", "The device can be bound again while the old one is in use.",
+	  rebind_in_use },
+	{ "remove-rescan", "The device can be removed from the bus and found again.",
+	  remove_rescan },
+	{ "claims", "An unbound device leaves no claim on its memory behind.", claims },
+	{ "module-in-use", "The driver stays loaded while a file, mapping or dma-buf is there.",
+	  module_in_use },
+	{}
+};
+
+int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+{
+	barium_unplug_subtests(tests);
+}
