@@ -172,20 +172,20 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     pgoff: c_ulong,
     flags: c_ulong,
 ) -> c_ulong {
-    #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-    // SAFETY: The file is as `object_at()` wants it.
-    if let Some((obj, first)) = unsafe { object_at::<T>(file, pgoff) } {
-        if len < HUGE_SIZE {
-            // SAFETY: These are this callback's arguments.
-            if let Some(found) = unsafe { naturally_aligned_area(file, address, len, pgoff, flags) }
-            {
-                return found;
-            }
+    if len < HUGE_SIZE {
+        // SAFETY: These are this callback's arguments.
+        if let Some(found) = unsafe { naturally_aligned_area(file, address, len, pgoff, flags) } {
+            return found;
         }
-        let like = T::placement(&obj).wrapping_add(pgoff - first);
-        // SAFETY: These are this callback's arguments, but for the offset, which only says which
-        // address is aligned.
-        return unsafe { bindings::thp_get_unmapped_area(file, address, len, like, flags) };
+    } else {
+        #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
+        // SAFETY: The file is as `object_at()` wants it.
+        if let Some((obj, first)) = unsafe { object_at::<T>(file, pgoff) } {
+            let like = T::placement(&obj).wrapping_add(pgoff - first);
+            // SAFETY: These are this callback's arguments, but for the offset, which only says
+            // which address is aligned.
+            return unsafe { bindings::thp_get_unmapped_area(file, address, len, like, flags) };
+        }
     }
     // SAFETY: These are this callback's arguments.
     unsafe { bindings::mm_get_unmapped_area(file, address, len, pgoff, flags) }
