@@ -11,6 +11,7 @@ use crate::{
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
     upstream::{
         self,
+        dumb::DumbBuffers,
         fault::PageIndex, //
     },
     vram::{
@@ -131,6 +132,35 @@ pub(crate) fn lookup(file: &drm::File<File>, handle: u32) -> Result<ARef<BariumO
     BariumObject::lookup_handle(file, handle)
 }
 
+/// The pixels that a line of a dumb buffer is a multiple of: `VGA` and `secondary-vga` round the
+/// length of a line down to as many.
+const DUMB_PITCH_PIXELS: u32 = 8;
+
+impl DumbBuffers for VramObject {
+    /// Every display of this kind can show such lines.
+    ///
+    /// Errors: `EINVAL` if there are no such pixels. Besides what can be shown, there are those
+    /// that clients make buffers of for other uses: of 1, 2 and 4 bits, and for video (10, 12, 15,
+    /// 30, 64).
+    fn pitch_align(bpp: u32) -> Result<usize> {
+        match bpp {
+            1 | 2 | 4 | 8 | 10 | 12 | 15 | 16 | 24 | 30 | 32 | 64 => {
+                Ok(usize::try_from(bpp.div_ceil(u8::BITS) * DUMB_PITCH_PIXELS)?)
+            }
+            _ => Err(EINVAL),
+        }
+    }
+
+    /// It is in one piece, because the display shows nothing else.
+    fn create_dumb(
+        dev: &BariumDevice<Registered>,
+        reg: &BariumRegistrationData<'_>,
+        size: u64,
+    ) -> Result<ARef<BariumObject>> {
+        create(dev, reg, size, BARIUM_GEM_CREATE_CONTIGUOUS)
+    }
+}
+
 /// The size in bytes of an object of which `wanted` bytes are asked for.
 fn object_size(wanted: u64) -> Result<usize> {
     if wanted == 0 {
@@ -195,6 +225,28 @@ mod tests {
     fn a_size_that_overflows_is_refused() {
         for size in [u64::MAX, u64::MAX - wanted(PAGE_SIZE) + 2] {
             assert_eq!(object_size(size).err(), Some(EINVAL));
+        }
+    }
+
+    #[test]
+    fn lines_of_dumb_buffers_are_whole_groups_of_pixels() {
+        for (bpp, align) in [
+            (1, 8),
+            (8, 8),
+            (15, 16),
+            (16, 16),
+            (24, 24),
+            (32, 32),
+            (64, 64),
+        ] {
+            assert_eq!(VramObject::pitch_align(bpp).ok(), Some(align));
+        }
+    }
+
+    #[test]
+    fn unknown_sizes_of_pixels_are_refused() {
+        for bpp in [0, 3, 7, 31, 33, 40, 48, 65, 128, u32::MAX] {
+            assert_eq!(VramObject::pitch_align(bpp).err(), Some(EINVAL));
         }
     }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver can do with the file of its DRM device before `mmap()` and beside it.
+//! What a driver can do with the file of its DRM device before `mmap()` and beside it; and the
+//! table of functions of a driver that all this goes into.
 //!
 //! - Upstream today: `drm::UnregisteredDevice` points the device to a constant `drm_driver` with
-//!   constant file operations; `get_unmapped_area` and `fadvise` are not among them.
+//!   constant file operations; `get_unmapped_area` and `fadvise` are not among them, nor are dumb
+//!   buffers ([`super::dumb`]).
 //! - The shape it should have: optional methods of `drm::gem::DriverObject`: where an object wants
 //!   to be mapped, and what is advised about it.
 //! - Why this is sound on 7.3: [`extend`] runs before the device is registered, so nobody reads
@@ -13,6 +15,10 @@
 //! - Delete when upstream has the methods.
 
 use super::{
+    dumb::{
+        self,
+        DumbBuffers, //
+    },
     fault::HUGE_SIZE,
     gem::{
         MappedObject,
@@ -65,11 +71,13 @@ impl Tables {
 }
 
 /// Gives the files of `dev` what [`MappedObject::placement`] and [`MappedObject::will_need`] are
-/// for. `tables` must be the same for all devices of the driver, and for no other driver's.
+/// for, and dumb buffers. `tables` must be the same for all devices of the driver, and for no other
+/// driver's.
 pub(crate) fn extend<D, T>(dev: &drm::UnregisteredDevice<D>, tables: &'static Tables)
 where
     D: drm::Driver<Object = Object<T>>,
-    T: MappedObject<Driver = D>,
+    D::File: drm::file::DriverFile<Driver = D>,
+    T: DumbBuffers<Driver = D>,
 {
     // `Device` is `repr(C)` and starts with its `drm_device`.
     let raw: *mut bindings::drm_device =
@@ -88,7 +96,11 @@ where
                 ..*fops
             }
         });
-        bindings::drm_driver { fops, ..*upstream }
+        bindings::drm_driver {
+            dumb_create: Some(dumb::create_callback::<D, T>),
+            fops,
+            ..*upstream
+        }
     });
     // SAFETY: The device is not registered, so nobody else reads this now.
     unsafe { (*raw).driver = driver };

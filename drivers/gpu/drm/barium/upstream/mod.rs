@@ -8,6 +8,7 @@
 
 pub(crate) mod access;
 pub(crate) mod drm_driver;
+pub(crate) mod dumb;
 pub(crate) mod fault;
 pub(crate) mod gem;
 pub(crate) mod ioctl;
