@@ -17,7 +17,8 @@ use crate::{
     vram::{
         Allocation,
         Placement,
-        Run, //
+        Run,
+        VramOffset, //
     },
 };
 use core::ops::Range;
@@ -56,6 +57,14 @@ impl VramObject {
     #[inline]
     pub(crate) fn backing(&self, page: PageIndex) -> Option<Run> {
         self.allocation.run(page.0)
+    }
+
+    /// Where the object is, if it was made to be in one piece.
+    pub(crate) fn whole(&self) -> Option<VramOffset> {
+        match self.placement {
+            Placement::Anywhere => None,
+            Placement::Contiguous => Some(self.backing(PageIndex(0))?.place()),
+        }
     }
 
     /// The pages that a program has said it will need soon.

@@ -10,7 +10,8 @@
 //! shows the same pages.
 //!
 //! While the device is there a page shows VRAM; once it is gone, each page shows the object's page
-//! of zeros, so that no access ever raises `SIGBUS`. A fault takes no lock of the driver's and
+//! of zeros, so that no access ever raises `SIGBUS`. The kernel's own clients, which see an object as
+//! a whole and only if it was made to be in one piece, see memory that is shown nowhere. A fault takes no lock of the driver's and
 //! allocates nothing of its own: the object's place in VRAM does not change.
 
 use crate::{
@@ -42,13 +43,17 @@ use crate::{
             NewVma,
             PfnVma, //
         },
+        vmap::KernelView,
         wc_bar::Frames, //
     },
     vram::VramOffset,
 };
 use core::ops::Range;
 use kernel::{
-    drm::gem::BaseObject,
+    drm::{
+        gem::BaseObject,
+        Ioctl, //
+    },
     page::PAGE_SHIFT,
     prelude::*, //
 };
@@ -130,6 +135,19 @@ impl MappedObject for VramObject {
                 reg.aperture()
                     .transfer(VramOffset(start + in_page), transfer)
             })
+        })
+    }
+
+    /// Errors: `EOPNOTSUPP` if the object is not in one piece; `ENOMEM`.
+    fn vmap(obj: &BariumObject, dev: &BariumDevice<Ioctl>) -> Result<KernelView> {
+        let place = obj.whole().ok_or(EOPNOTSUPP)?;
+        let Some(guard) = dev.registration_guard() else {
+            return KernelView::nothing(obj.size());
+        };
+        guard.registration_data_with(|reg| {
+            reg.aperture()
+                .map(place, obj.size())
+                .map(KernelView::Device)
         })
     }
 }

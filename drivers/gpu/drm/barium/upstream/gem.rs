@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! GEM objects that can be mapped by userspace.
+//! GEM objects that can be mapped by userspace, and by the kernel.
 //!
-//! - Upstream today: [`drm::gem::Object`] has a private table of functions without `vm_ops` and
-//!   without `mmap`, and gives each object a shmem file, used or not.
+//! - Upstream today: [`drm::gem::Object`] has a private table of functions without `vm_ops`,
+//!   without `mmap` and without `vmap`, and gives each object a shmem file, used or not.
 //! - The shape it should have: `mmap`, `fault` and `access` as optional methods of
 //!   [`drm::gem::DriverObject`], the table made from them; objects without a file
 //!   (`drm_gem_private_object_init()`) as a choice of the driver.
@@ -32,6 +32,12 @@ use super::{
     vma::{
         NewVma,
         PfnVma, //
+    },
+    vmap::{
+        vmap_callback,
+        vunmap_callback,
+        KernelView,
+        ViewSlot, //
     }, //
 };
 use core::{
@@ -90,6 +96,10 @@ pub(crate) trait MappedObject: Send + Sync + Sized + 'static {
 
     /// Serves a debugger's access. Returns the number of bytes transferred.
     fn access(access: Access<'_, Self>) -> Result<usize>;
+
+    /// Shows all of the object to the kernel. `dev` is the object's; it was registered once, and
+    /// may be gone.
+    fn vmap(obj: &Object<Self>, dev: &drm::Device<Self::Driver, drm::Ioctl>) -> Result<KernelView>;
 }
 
 /// Driver data `T`, and what its mappings need with it.
@@ -97,6 +107,8 @@ pub(crate) trait MappedObject: Send + Sync + Sized + 'static {
 pub(crate) struct Mapped<T: MappedObject> {
     data: T,
     pub(super) zero_page: ZeroPageSlot,
+    #[pin]
+    pub(super) view: ViewSlot,
 }
 
 impl<T: MappedObject> Deref for Mapped<T> {
@@ -122,6 +134,7 @@ impl<T: MappedObject> DriverObject for Mapped<T> {
         try_pin_init!(Self {
             data: args.0,
             zero_page: SetOnce::new(),
+            view <- ViewSlot::new(),
         })
     }
 }
@@ -199,6 +212,8 @@ impl<T: MappedObject> Funcs<T> {
         });
         self.funcs.get_or_make(|| bindings::drm_gem_object_funcs {
             mmap: Some(mmap_callback::<T>),
+            vmap: Some(vmap_callback::<T>),
+            vunmap: Some(vunmap_callback::<T>),
             vm_ops,
             ..*upstream
         })
@@ -243,6 +258,7 @@ pub(super) fn once_registered<T: MappedObject>(
 ) -> &drm::Device<T::Driver, drm::Ioctl> {
     // SAFETY: The object's device is of `T::Driver`; what refers to the object (a handle, a
     // mapping, a dma-buf) refers to the device too. An object is mapped through a file of the
-    // device or through its dma-buf, and neither is there before the device is registered.
+    // device, by a client of the kernel's, which has a file too, or through its dma-buf, and none
+    // of them is there before the device is registered.
     unsafe { drm::Device::from_raw((*obj.as_raw()).dev) }
 }

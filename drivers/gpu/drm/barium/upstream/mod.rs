@@ -17,5 +17,6 @@ pub(crate) mod pci;
 pub(crate) mod registration;
 mod table;
 pub(crate) mod vma;
+pub(crate) mod vmap;
 pub(crate) mod wc_bar;
 mod zero_io;

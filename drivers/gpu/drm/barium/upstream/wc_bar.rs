@@ -12,6 +12,16 @@
 //!   Every access is checked against the length. It borrows the bound device, so it is gone before
 //!   the device is.
 //! - Delete when `pci::Bar` can do this.
+//!
+//! # Parts that others use
+//!
+//! A [`KernelMap`] is good for as long as its user keeps it, also while the driver is unbound:
+//! dropping the [`WcBar`] waits until the last one is gone. When that happens the DRM device has
+//! been unplugged, so nobody gets a new one, and the kernel's own clients have been closed. They
+//! keep a map for the time of one update of the screen, under locks that unbinding does not hold.
+//! Other drivers can't attach to a dma-buf of this driver (there is no `get_sg_table`), and without
+//! that none of them maps it. So the wait is short; and were there a user that keeps its map, the
+//! driver would stay bound, rather than have that user write to what is not there.
 
 use super::{
     fault::Beside,
@@ -25,13 +35,20 @@ use core::{
 use kernel::{
     bindings,
     device::Bound,
+    new_condvar,
+    new_mutex,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
     pci,
     prelude::*,
-    sync::barrier, //
+    sync::{
+        barrier,
+        Arc,
+        CondVar,
+        Mutex, //
+    }, //
 };
 
 /// A run of page frames of device memory, good for as long as the BAR is claimed.
@@ -64,6 +81,48 @@ impl Frames<'_> {
     }
 }
 
+/// The [`KernelMap`]s of a BAR that there are.
+#[pin_data]
+struct Users {
+    #[pin]
+    count: Mutex<usize>,
+    #[pin]
+    none_left: CondVar,
+}
+
+/// A part of a BAR, mapped in the kernel.
+///
+/// # Invariants
+///
+/// The part stays mapped and claimed as long as this object, which `users` counts, is there.
+pub(crate) struct KernelMap {
+    start: *mut c_void,
+    users: Arc<Users>,
+}
+
+// SAFETY: The mapping belongs to the device, not to a thread.
+unsafe impl Send for KernelMap {}
+
+// SAFETY: It does nothing but tell its address.
+unsafe impl Sync for KernelMap {}
+
+impl KernelMap {
+    /// Where it starts: device memory.
+    pub(super) fn as_ptr(&self) -> *mut c_void {
+        self.start
+    }
+}
+
+impl Drop for KernelMap {
+    fn drop(&mut self) {
+        let mut count = self.users.count.lock();
+        *count -= 1;
+        if *count == 0 {
+            self.users.none_left.notify_all();
+        }
+    }
+}
+
 /// A memory BAR, claimed for this driver and mapped write-combining in the kernel.
 ///
 /// # Invariants
@@ -77,6 +136,7 @@ pub(crate) struct WcBar<'a> {
     phys: usize,
     len: usize,
     base: NonNull<c_void>,
+    users: Arc<Users>,
 }
 
 // SAFETY: The mapping and the region belong to the device, not to a thread.
@@ -104,6 +164,13 @@ impl<'a> WcBar<'a> {
         }
         let index = i32::try_from(index)?;
         let raw = as_raw(pdev);
+        let users = Arc::pin_init(
+            pin_init!(Users {
+                count <- new_mutex!(0),
+                none_left <- new_condvar!(),
+            }),
+            GFP_KERNEL,
+        )?;
 
         // SAFETY: `raw` is a bound device, `index` one of its BARs (checked by
         // `resource_len()`), and `name` is static.
@@ -125,6 +192,7 @@ impl<'a> WcBar<'a> {
             phys,
             len,
             base,
+            users,
         })
     }
 
@@ -150,6 +218,18 @@ impl<'a> WcBar<'a> {
             return Err(ERANGE);
         }
         Ok(self.base.as_ptr().wrapping_byte_add(offset))
+    }
+
+    /// The `len` bytes from `offset` on, for others to use; `ERANGE` if they are not all in the
+    /// BAR.
+    pub(crate) fn map(&self, offset: usize, len: usize) -> Result<KernelMap> {
+        let start = self.at(offset, len)?;
+        *self.users.count.lock() += 1;
+        // INVARIANT: Counted just now, and `drop()` waits for all that are.
+        Ok(KernelMap {
+            start,
+            users: self.users.clone(),
+        })
     }
 
     /// Fills `len` bytes from `offset` with zeros. They are in the device when it returns.
@@ -181,7 +261,13 @@ impl<'a> WcBar<'a> {
 
 impl Drop for WcBar<'_> {
     fn drop(&mut self) {
-        // SAFETY: `base` is our `ioremap_wc()` mapping, and no access outlives `self`.
+        let mut count = self.users.count.lock();
+        while *count != 0 {
+            self.users.none_left.wait(&mut count);
+        }
+        drop(count);
+        // SAFETY: `base` is our `ioremap_wc()` mapping. No access of our own outlives `self`, and
+        // nobody else has a part of it: there are no users, and `map()` needs a `self`.
         unsafe { bindings::iounmap(self.base.as_ptr()) };
         // SAFETY: The region is ours by the type's invariants.
         unsafe { bindings::pci_release_region(as_raw(self.pdev), self.index) };

@@ -14,6 +14,7 @@ use crate::upstream::{
     access::Transfer,
     wc_bar::{
         Frames,
+        KernelMap,
         WcBar, //
     },
 };
@@ -48,8 +49,7 @@ impl<'bound> Aperture<'bound> {
             .inspect_err(|err| match *err {
                 EBUSY => dev_err!(
                     pdev,
-                    "VRAM (BAR {VRAM_BAR}) is claimed by another driver, a firmware framebuffer \
-                     perhaps (see /proc/iomem)\n"
+                    "VRAM (BAR {VRAM_BAR}) is claimed by another driver (see /proc/iomem)\n"
                 ),
                 _ => dev_err!(pdev, "can't map VRAM (BAR {VRAM_BAR}): {err:?}\n"),
             })
@@ -60,6 +60,12 @@ impl<'bound> Aperture<'bound> {
     #[inline]
     pub(crate) fn frames(&self, run: Run) -> Option<Frames<'_>> {
         self.0.frames(run.offset.0, run.pages)
+    }
+
+    /// The `len` bytes from `offset` on, for the kernel to use; `ERANGE` if they are not all in
+    /// VRAM.
+    pub(crate) fn map(&self, offset: VramOffset, len: usize) -> Result<KernelMap> {
+        self.0.map(offset.0, len)
     }
 
     /// Fills `len` bytes from `offset` with zeros; `ERANGE` if they are not all in VRAM.
