@@ -47,6 +47,15 @@ refused() {
 	echo >"/sys/bus/pci/devices/$1/driver_override"
 }
 
+# A display that has to be refused keeps the framebuffer that the firmware has set up there.
+framebuffer_kept() {
+	case $(readlink -f "$framebuffers") in
+	*/$blind/*) ;;
+	*) fail "there was none: $framebuffers" ;;
+	esac
+	[ "$(firmware_framebuffers)" = "$framebuffers" ] || fail "it is gone"
+}
+
 # A display that bochs has stays with it until it is unbound by hand, as the kernel log says.
 taken_over() {
 	rmmod barium
@@ -65,12 +74,14 @@ taken_over() {
 	bound_to_barium "$usual"
 }
 
+framebuffers=$(firmware_framebuffers)
 tell begin load
 modprobe barium
 check devices@4-MiB usable "$small" 4
 check devices@256-MiB usable "$large" 256
 check devices@16-MiB usable "$usual" 16
 check refused@no-register-bar refused "$blind" "register BAR"
+check handover@refused-display-keeps-framebuffer framebuffer_kept
 check refused@edu refused "$edu" "register BAR"
 check refused@wrong-id refused "$wrong_id" "ID register reads"
 check refused@no-vram refused "$no_vram" "no VRAM"

@@ -89,6 +89,14 @@ render_node() {
 	return 0
 }
 
+# firmware_framebuffers: the devices through which a driver draws on what the firmware has set up.
+firmware_framebuffers() {
+	for device_path in /sys/bus/platform/drivers/simple-framebuffer/*/drm; do
+		[ -e "$device_path" ] && echo "$device_path"
+	done
+	return 0
+}
+
 # bind PCI-ADDRESS DRIVER, unbind PCI-ADDRESS DRIVER
 bind() {
 	echo "$1" >"/sys/bus/pci/drivers/$2/bind"

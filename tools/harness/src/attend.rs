@@ -38,6 +38,7 @@ pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
     if guest.unplug_rounds > 0 {
         parameters.push(format!("guest_unplug_rounds={}", guest.unplug_rounds));
     }
+    parameters.extend(guest.boot.iter().map(|&word| word.into()));
     if self_checks(order) {
         parameters.push("guest_self_check=1".into());
     }

@@ -46,6 +46,8 @@ pub struct Guest {
     pub scenario: &'static str,
     /// Arguments of QEMU.
     pub devices: Vec<String>,
+    /// Further words for the kernel's command line.
+    pub boot: &'static [&'static str],
     /// Modes of the driver. All tests run in the first, those that depend on it in the others.
     pub modes: Vec<Mode>,
     /// Regular expression for the tests that depend on the mode.
@@ -74,6 +76,9 @@ const UNPLUG_ROUNDS_LONG: u32 = 200;
 /// The test of `make unplug`.
 pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 
+/// Has the firmware set up a framebuffer, of 800x600 pixels of 32 bits, for a driver to take over.
+const FIRMWARE_FB: &[&str] = &["vga=0x343"];
+
 /// All guests of `make test`, in the order in which they are started. The debug kernel's takes as
 /// long as all the others together, so it is among the first; the plain one beside it shows
 /// failures early.
@@ -95,9 +100,20 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         display(Flavour::Opt, "VGA"),
         display(Flavour::Opt, "secondary-vga"),
         Guest {
+            name: "opt/handover".into(),
+            scenario: "handover",
+            // Not behind a bridge: its BIOS would not find the framebuffer.
+            devices: ["-device", "VGA,id=display0"].map(String::from).into(),
+            boot: FIRMWARE_FB,
+            limit: 100,
+            typical: 15,
+            ..display(Flavour::Opt, "")
+        },
+        Guest {
             name: "opt/devices".into(),
             scenario: "devices",
             devices: odd_devices(settings),
+            boot: FIRMWARE_FB,
             limit: 200,
             typical: 30,
             ..display(Flavour::Opt, "")
@@ -124,6 +140,7 @@ fn display(flavour: Flavour, device: &str) -> Guest {
         flavour,
         scenario: "test",
         devices: run::display(device),
+        boot: &[],
         modes: vec![Mode::Default],
         mode_tests: MODE_TESTS,
         unplug_rounds: 0,
@@ -148,13 +165,13 @@ const ID_REGISTER: usize = 0x500;
 const VRAM_REGISTER: usize = 0x514;
 
 /// Displays of several sizes at once, and devices that the driver has to refuse: a display without
-/// registers, a device that is something else, and the lookalikes, whose BAR 0 has 256 bytes. The
+/// registers, which is the one that the firmware knows (the others have no ROM), a device that is something else, and the lookalikes, whose BAR 0 has 256 bytes. The
 /// addresses are those that tools/guest/devices.sh expects.
 fn odd_devices(settings: &Settings) -> Vec<String> {
     let mut arguments: Vec<String> = [
-        "bochs-display,id=small,vgamem=4M,addr=0x10",
-        "secondary-vga,id=large,vgamem_mb=256,addr=0x11",
-        "bochs-display,id=usual,addr=0x12",
+        "bochs-display,id=small,vgamem=4M,romfile=,addr=0x10",
+        "secondary-vga,id=large,vgamem_mb=256,romfile=,addr=0x11",
+        "bochs-display,id=usual,romfile=,addr=0x12",
         "VGA,id=blind,mmio=off,addr=0x13",
         "edu,id=edu,addr=0x14",
     ]

@@ -62,6 +62,8 @@ impl pci::Driver for BariumDriver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pdev.enable_device_mem()?;
         let vram = dispi::vram_size(pdev)?;
+        // Not before it is known that this is a display that we can drive.
+        upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
         let aperture = Aperture::new(pdev, vram)?;
         let heap = Heap::new(vram)?;
 

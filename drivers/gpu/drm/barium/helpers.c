@@ -5,6 +5,7 @@
  */
 #include <drm/drm_gem.h>
 #include <drm/drm_vma_manager.h>
+#include <linux/aperture.h>
 #include <linux/mm.h>
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
@@ -152,4 +153,9 @@ void barium_vma_offset_unlock(struct drm_vma_offset_manager *mgr)
 bool barium_gem_object_get_unless_zero(struct drm_gem_object *obj)
 {
 	return kref_get_unless_zero(&obj->refcount);
+}
+
+int barium_remove_firmware_fb(struct pci_dev *pdev, const char *name)
+{
+	return aperture_remove_conflicting_pci_devices(pdev, name);
 }

@@ -10,6 +10,7 @@ pub(crate) mod access;
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;
 pub(crate) mod fault;
+pub(crate) mod firmware_fb;
 pub(crate) mod gem;
 pub(crate) mod ioctl;
 pub(crate) mod map_ahead;
