@@ -64,13 +64,13 @@ static void close_leftovers(void)
 	closedir(dir);
 }
 
-void barium_run_subtest(const struct barium_subtest *test)
+static void run_subtest(const struct barium_subtest *test, int (*open_device)(void))
 {
 	static int fd;
 
 	igt_subtest_group() {
 		igt_fixture()
-			fd = barium_open_render();
+			fd = open_device();
 
 		igt_describe(test->what);
 		igt_subtest(test->name)
@@ -83,10 +83,21 @@ void barium_run_subtest(const struct barium_subtest *test)
 	}
 }
 
+void barium_run_subtest(const struct barium_subtest *test)
+{
+	run_subtest(test, barium_open_render);
+}
+
 void barium_subtests(const struct barium_subtest *tests)
 {
 	for (; tests->name; tests++)
-		barium_run_subtest(tests);
+		run_subtest(tests, barium_open_render);
+}
+
+void barium_primary_subtests(const struct barium_subtest *tests)
+{
+	for (; tests->name; tests++)
+		run_subtest(tests, barium_open_primary);
 }
 
 int barium_ioctl(int fd, unsigned long request, void *arg)
@@ -100,12 +111,12 @@ int barium_ioctl(int fd, unsigned long request, void *arg)
 	return ret ? -errno : 0;
 }
 
-static bool is_barium(int fd)
+static bool is_of_driver(int fd, const char *driver)
 {
 	char name[16] = {};
 	struct drm_version version = { .name = name, .name_len = sizeof(name) - 1 };
 
-	return !barium_ioctl(fd, DRM_IOCTL_VERSION, &version) && !strcmp(name, "barium");
+	return !barium_ioctl(fd, DRM_IOCTL_VERSION, &version) && !strcmp(name, driver);
 }
 
 static bool sysfs_slot(int fd, char *slot, size_t length)
@@ -128,8 +139,8 @@ static bool sysfs_slot(int fd, char *slot, size_t length)
 	return true;
 }
 
-/* Opens the first node named @prefix* that is barium's and, if @slot is set, that device's. */
-static int open_node(const char *prefix, const char *slot, int flags)
+/* Opens the first node named @prefix* that is @driver's and, if @slot is set, that device's. */
+static int open_node(const char *driver, const char *prefix, const char *slot, int flags)
 {
 	char path[PATH_MAX], found[BARIUM_SLOT_LEN];
 	DIR *dir = opendir("/dev/dri");
@@ -148,7 +159,7 @@ static int open_node(const char *prefix, const char *slot, int flags)
 		if (fd < 0)
 			continue;
 
-		if (is_barium(fd) &&
+		if (is_of_driver(fd, driver) &&
 		    (!slot || (sysfs_slot(fd, found, sizeof(found)) && !strcmp(slot, found))))
 			break;
 
@@ -162,12 +173,12 @@ static int open_node(const char *prefix, const char *slot, int flags)
 
 int __barium_open_slot(const char *slot, int flags)
 {
-	return open_node("renderD", slot, flags);
+	return open_node("barium", "renderD", slot, flags);
 }
 
 int barium_open_render(void)
 {
-	int fd = open_node("renderD", getenv("BARIUM_DEVICE"), O_RDWR);
+	int fd = open_node("barium", "renderD", getenv("BARIUM_DEVICE"), O_RDWR);
 
 	igt_require_f(fd >= 0, "no render node of a barium device\n");
 	return fd;
@@ -175,9 +186,19 @@ int barium_open_render(void)
 
 int barium_open_primary(void)
 {
-	int fd = open_node("card", getenv("BARIUM_DEVICE"), O_RDWR);
+	int fd = open_node("barium", "card", getenv("BARIUM_DEVICE"), O_RDWR);
 
 	igt_require_f(fd >= 0, "no primary node of a barium device\n");
+	return fd;
+}
+
+int barium_load_and_open(const char *driver)
+{
+	int fd;
+
+	igt_require_f(igt_kmod_load(driver, NULL) == 0, "no module %s\n", driver);
+	fd = open_node(driver, "card", NULL, O_RDWR);
+	igt_require_f(fd >= 0, "no primary node of a %s device\n", driver);
 	return fd;
 }
 

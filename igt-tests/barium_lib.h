@@ -28,6 +28,8 @@ struct barium_subtest {
 void barium_run_subtest(const struct barium_subtest *test);
 /* Runs subtests up to the first one without a name. */
 void barium_subtests(const struct barium_subtest *tests);
+/* The same with clients on the primary node. */
+void barium_primary_subtests(const struct barium_subtest *tests);
 
 /*
  * Opens a node of the device at the PCI address in $BARIUM_DEVICE, or of the first barium device.
@@ -35,6 +37,9 @@ void barium_subtests(const struct barium_subtest *tests);
  */
 int barium_open_render(void);
 int barium_open_primary(void);
+
+/* Loads another driver and opens the primary node of its device; skips if it has none. */
+int barium_load_and_open(const char *driver);
 
 /* Opens the render node of the device at @slot, with open() flags @flags; negative errno. */
 int __barium_open_slot(const char *slot, int flags);

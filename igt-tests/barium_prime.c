@@ -7,8 +7,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+
+#include <linux/dma-buf.h>
+#include <linux/udmabuf.h>
 
 #include "igt.h"
 #include "barium_lib.h"
@@ -345,6 +349,92 @@ static void import_no_buffer(int fd)
 	close(ends[1]);
 }
 
+/* A dma-buf of @pages pages of system memory. */
+static int make_udmabuf(size_t pages)
+{
+	struct udmabuf_create create = { .size = pages * barium_page_size() };
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), buf;
+
+	igt_require_f(dev >= 0, "this kernel has no udmabuf\n");
+	create.memfd = memfd_create("barium_prime", MFD_ALLOW_SEALING);
+	igt_assert_lte(0, create.memfd);
+	igt_assert_eq(ftruncate(create.memfd, create.size), 0);
+	igt_assert_eq(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	buf = ioctl(dev, UDMABUF_CREATE, &create);
+	igt_assert_lte(0, buf);
+
+	close(create.memfd);
+	close(dev);
+	return buf;
+}
+
+/* Memory that is not VRAM is no object of this driver, neither to map nor to show. */
+static void import_foreign_refused(int fd)
+{
+	int primary = barium_open_primary(), buf = make_udmabuf(PAGES);
+	__u64 before = barium_vram_available(fd);
+	__u32 handle;
+
+	igt_assert_eq(__import(fd, buf, &handle), -EINVAL);
+	igt_assert_eq_u32(handle, 0);
+	igt_assert_eq(__import(primary, buf, &handle), -EINVAL);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+	close(buf);
+	close(primary);
+}
+
+static void import_vgem_refused(int fd)
+{
+	struct drm_mode_create_dumb dumb = { .width = 64, .height = 64, .bpp = 32 };
+	int vgem = barium_load_and_open("vgem"), buf;
+	__u32 handle;
+
+	igt_assert_eq(barium_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
+	buf = __barium_gem_export(vgem, dumb.handle, DRM_RDWR | DRM_CLOEXEC);
+	igt_assert_lte(0, buf);
+	igt_assert_eq(__import(fd, buf, &handle), -EINVAL);
+	close(buf);
+	close(vgem);
+}
+
+/* There is no way for another device to reach VRAM, and it is told so. */
+static void attach_refused(int fd)
+{
+	int vgem = barium_load_and_open("vgem"), buf;
+	__u64 before = barium_vram_available(fd);
+	struct barium_bo bo = barium_bo_create(fd, PAGES);
+	__u32 handle;
+
+	buf = export(fd, bo.handle);
+	barium_stamp(bo.map, 0, PAGES, 1);
+	igt_assert_eq(__import(vgem, buf, &handle), -ENOSYS);
+	barium_check_stamp(bo.map, 0, PAGES, 1);
+
+	close(buf);
+	barium_bo_fini(fd, &bo);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+	close(vgem);
+}
+
+/* What a client does around its accesses has nothing to wait for, and is no error. */
+static void sync_accesses(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, PAGES);
+	int buf = export(fd, bo.handle);
+	void *map = map_buf(buf, 0, PAGES);
+	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_RW | DMA_BUF_SYNC_START };
+
+	igt_assert_eq(barium_ioctl(buf, DMA_BUF_IOCTL_SYNC, &sync), 0);
+	barium_stamp(map, 0, PAGES, 1);
+	sync.flags = DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END;
+	igt_assert_eq(barium_ioctl(buf, DMA_BUF_IOCTL_SYNC, &sync), 0);
+	barium_check_stamp(bo.map, 0, PAGES, 1);
+
+	barium_munmap(map, bo.size);
+	close(buf);
+	barium_bo_fini(fd, &bo);
+}
+
 static void export_unknown(int fd)
 {
 	__u32 handle = barium_gem_create(fd, barium_page_size());
@@ -510,6 +600,12 @@ static const struct barium_subtest tests[] = {
 	{ "import-outlives-exporter", "An imported object outlives the client that made it.",
 	  import_outlives_exporter },
 	{ "import-no-buffer", "What is no dma-buf is not imported.", import_no_buffer },
+	{ "import-foreign-refused", "A dma-buf of system memory is not imported.",
+	  import_foreign_refused },
+	{ "import-vgem-refused", "A dma-buf of another DRM device is not imported.",
+	  import_vgem_refused },
+	{ "attach-refused", "Another device cannot use a dma-buf of VRAM.", attach_refused },
+	{ "sync-accesses", "Accesses to a dma-buf may be announced.", sync_accesses },
 	{ "export-unknown", "A handle that names nothing is not exported.", export_unknown },
 	{ "export-size", "A dma-buf is as large as its object.", export_size },
 	{ "pass-buffer", "A dma-buf works in a process that it was sent to.", pass_buffer },

@@ -98,6 +98,8 @@ void igt_set_autoresume_delay(enum igt_suspend_state state, int delay_secs);
 /* Skips where the machine cannot sleep like that. */
 void igt_system_suspend_autoresume(enum igt_suspend_state state, enum igt_suspend_test test);
 
+int igt_kmod_load(const char *mod_name, const char *opts);
+
 /* The lines that igt_kmsg() writes carry their level in front. */
 #define KMSG_WARNING		"<4>[IGT] "
 

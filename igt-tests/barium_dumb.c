@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Dumb buffers: the geometry that they get, what is refused with which error, and that they are
+ * objects in VRAM like all others, in one piece. Showing them is not tested here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "igt.h"
+#include "barium_lib.h"
+
+IGT_TEST_DESCRIPTION("Dumb buffers in VRAM.");
+
+#define RW	(PROT_READ | PROT_WRITE)
+
+/* The pixels that the length of a line is a multiple of: VGA's lines have to be. */
+#define PITCH_PIXELS	8
+
+static int __create(int fd, __u32 width, __u32 height, __u32 bpp, struct drm_mode_create_dumb *dumb)
+{
+	/* What is returned may not depend on what was there. */
+	*dumb = (struct drm_mode_create_dumb) {
+		.width = width,
+		.height = height,
+		.bpp = bpp,
+		.handle = ~0u,
+		.pitch = ~0u,
+		.size = ~0ull,
+	};
+
+	return barium_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, dumb);
+}
+
+static struct drm_mode_create_dumb create(int fd, __u32 width, __u32 height, __u32 bpp)
+{
+	struct drm_mode_create_dumb dumb;
+
+	igt_assert_f(__create(fd, width, height, bpp, &dumb) == 0, "%ux%u pixels of %u bits\n",
+		     width, height, bpp);
+	return dumb;
+}
+
+static int __destroy(int fd, __u32 handle)
+{
+	struct drm_mode_destroy_dumb dumb = { .handle = handle };
+
+	return barium_ioctl(fd, DRM_IOCTL_MODE_DESTROY_DUMB, &dumb);
+}
+
+static int __map_offset(int fd, __u32 handle, __u64 *offset)
+{
+	struct drm_mode_map_dumb dumb = { .handle = handle };
+	int err = barium_ioctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &dumb);
+
+	*offset = dumb.offset;
+	return err;
+}
+
+static void *map(int fd, const struct drm_mode_create_dumb *dumb)
+{
+	__u64 offset;
+	void *map;
+
+	igt_assert_eq(__map_offset(fd, dumb->handle, &offset), 0);
+	igt_assert_eq(__barium_mmap(fd, dumb->size, RW, MAP_SHARED, offset, &map), 0);
+	return map;
+}
+
+/* Asserts that a buffer is refused with @error, says nothing of one, and costs nothing. */
+static void refused(int fd, __u32 width, __u32 height, __u32 bpp, int error)
+{
+	__u64 before = barium_vram_available(fd);
+	struct drm_mode_create_dumb dumb;
+
+	igt_assert_f(__create(fd, width, height, bpp, &dumb) == -error,
+		     "%#x x %#x pixels of %u bits are not refused with errno %d\n", width, height,
+		     bpp, error);
+	igt_assert_eq_u32(dumb.handle, 0);
+	igt_assert_eq_u32(dumb.pitch, 0);
+	igt_assert_eq_u64(dumb.size, 0);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+}
+
+/* A line is as long as its pixels are, rounded up to whole groups of them, and no longer. */
+static void geometry(int fd)
+{
+	const __u32 bpps[] = { 8, 10, 12, 15, 16, 24, 30, 32, 64 };
+	const __u32 widths[] = { 1, 7, 8, 9, 64, 633, 640, 1366 };
+	size_t page = barium_page_size(), b, w;
+	struct drm_mode_create_dumb dumb;
+	__u32 bytes;
+
+	for (b = 0; b < ARRAY_SIZE(bpps); b++) {
+		for (w = 0; w < ARRAY_SIZE(widths); w++) {
+			bytes = (bpps[b] + 7) / 8;
+			dumb = create(fd, widths[w], 13, bpps[b]);
+			igt_assert_eq_u32(dumb.pitch % (PITCH_PIXELS * bytes), 0);
+			igt_assert_eq_u32(dumb.pitch / (PITCH_PIXELS * bytes),
+					  (widths[w] + PITCH_PIXELS - 1) / PITCH_PIXELS);
+			igt_assert_eq_u64(dumb.size % page, 0);
+			igt_assert_eq_u64(dumb.size / page,
+					  (dumb.pitch * 13 + page - 1) / page);
+			igt_assert_eq(__destroy(fd, dumb.handle), 0);
+		}
+	}
+}
+
+/* Of pixels smaller than a byte, each byte of a line has several. */
+static void small_pixels(int fd)
+{
+	struct drm_mode_create_dumb dumb;
+	__u32 bpp;
+
+	for (bpp = 1; bpp <= 4; bpp *= 2) {
+		dumb = create(fd, 640, 480, bpp);
+		igt_assert_eq_u32(dumb.pitch, 640 * bpp / 8);
+		igt_assert_eq(__destroy(fd, dumb.handle), 0);
+	}
+}
+
+static void size_zero(int fd)
+{
+	refused(fd, 0, 480, 32, EINVAL);
+	refused(fd, 640, 0, 32, EINVAL);
+	refused(fd, 640, 480, 0, EINVAL);
+}
+
+static void size_overflow(int fd)
+{
+	refused(fd, ~0u, 1, 32, EINVAL);
+	refused(fd, 1, ~0u, 32, EINVAL);
+	refused(fd, ~0u, ~0u, 32, EINVAL);
+	refused(fd, 0x10000, 0x10000, 8, EINVAL);
+	refused(fd, 0x8000, 0x8000, 32, EINVAL);
+	refused(fd, 640, 480, ~0u, EINVAL);
+	/* These overflow when they are rounded only: the length of a line, and the size. */
+	refused(fd, 0x3fffffff, 1, 32, EINVAL);
+	refused(fd, 0x3ffffff8, 1, 32, EINVAL);
+}
+
+static void pixels_unknown(int fd)
+{
+	const __u32 bpps[] = { 3, 5, 7, 9, 11, 13, 17, 20, 23, 31, 33, 40, 48, 63, 65, 96, 128,
+			       255 };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bpps); i++)
+		refused(fd, 64, 64, bpps[i], EINVAL);
+}
+
+/* What fits gets its place, and what does not is refused, however much that is. */
+static void no_space(int fd)
+{
+	__u64 before = barium_vram_available(fd), half = before / 2 + barium_page_size();
+	struct drm_mode_create_dumb dumb;
+
+	refused(fd, 8192, barium_vram_size(fd) / 8192 + 1, 8, ENOSPC);
+	refused(fd, 0xfff8, 0xffff, 8, ENOSPC);
+
+	dumb = create(fd, 1024, half / 1024, 8);
+	igt_assert_eq_u64(barium_vram_available(fd), before - dumb.size);
+	refused(fd, 1024, half / 1024, 8, ENOSPC);
+	igt_assert_eq(__destroy(fd, dumb.handle), 0);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+}
+
+/* The display shows what is in one piece: scraps do not add up to a buffer. */
+static void no_piece(int fd)
+{
+	struct barium_bo scattered;
+	int holder = barium_bo_create_scattered(fd, 8, &scattered);
+	size_t page = barium_page_size();
+
+	barium_bo_fini(fd, &scattered);
+	igt_assert_lte_u64(8 * page, barium_vram_available(fd));
+	refused(fd, page, 2, 8, ENOSPC);
+	gem_close(fd, create(fd, page, 1, 8).handle);
+	close(holder);
+}
+
+static void is_object(int fd)
+{
+	struct drm_mode_create_dumb dumb = create(fd, 640, 480, 32);
+	struct drm_barium_gem_info info;
+
+	barium_gem_info(fd, dumb.handle, &info);
+	igt_assert_eq_u64(info.size, dumb.size);
+	igt_assert_eq_u32(info.flags, BARIUM_GEM_CREATE_CONTIGUOUS);
+	igt_assert_eq(__destroy(fd, dumb.handle), 0);
+	igt_assert_eq(__barium_gem_info(fd, dumb.handle, &info), -ENOENT);
+}
+
+/* Both ways to an offset lead to the same pages, for objects of both kinds. */
+static void map_shared(int fd)
+{
+	struct drm_mode_create_dumb dumb = create(fd, 1000, 100, 32);
+	size_t page = barium_page_size(), pages = dumb.size / page;
+	struct barium_bo bo = barium_bo_create(fd, 4);
+	void *one = map(fd, &dumb), *other = barium_mmap(fd, dumb.handle, dumb.size);
+	__u64 offset;
+
+	barium_stamp(one, 0, pages, 1);
+	barium_check_stamp(other, 0, pages, 1);
+	igt_assert_eq(__map_offset(fd, bo.handle, &offset), 0);
+	igt_assert_eq_u64(offset, bo.offset);
+
+	barium_munmap(one, dumb.size);
+	barium_munmap(other, dumb.size);
+	barium_bo_fini(fd, &bo);
+	igt_assert_eq(__destroy(fd, dumb.handle), 0);
+}
+
+static void map_unknown(int fd)
+{
+	struct drm_mode_create_dumb dumb = create(fd, 64, 64, 32);
+	__u64 offset;
+
+	igt_assert_eq(__map_offset(fd, dumb.handle + 1, &offset), -ENOENT);
+	igt_assert_eq_u64(offset, 0);
+	igt_assert_eq(__destroy(fd, dumb.handle), 0);
+	igt_assert_eq(__map_offset(fd, dumb.handle, &offset), -ENOENT);
+	igt_assert_eq(__destroy(fd, dumb.handle), -EINVAL);
+}
+
+/* What others left in VRAM is not seen. */
+static void reads_zero(int fd)
+{
+	__u64 quarter = barium_vram_available(fd) / 4;
+	struct drm_mode_create_dumb dumb;
+	void *at;
+	int turn;
+
+	for (turn = 0; turn < 8; turn++) {
+		dumb = create(fd, 1024, quarter / 1024, 8);
+		at = map(fd, &dumb);
+		barium_check_zero(at, dumb.size);
+		memset(at, 0xa5, dumb.size);
+		barium_munmap(at, dumb.size);
+		igt_assert_eq(__destroy(fd, dumb.handle), 0);
+	}
+}
+
+/* A picture outlives its handle, as long as it is mapped. */
+static void outlives_handle(int fd)
+{
+	__u64 before = barium_vram_available(fd);
+	struct drm_mode_create_dumb dumb = create(fd, 640, 480, 32);
+	size_t pages = dumb.size / barium_page_size();
+	void *at = map(fd, &dumb);
+
+	barium_stamp(at, 0, pages, 1);
+	igt_assert_eq(__destroy(fd, dumb.handle), 0);
+	igt_assert_eq_u64(barium_vram_available(fd), before - dumb.size);
+	barium_check_stamp(at, 0, pages, 1);
+	barium_munmap(at, dumb.size);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+}
+
+/* Dumb buffers are for whoever may show them. */
+static void render_refused(int fd)
+{
+	int render = barium_open_render();
+	struct drm_mode_create_dumb dumb, good = create(fd, 64, 64, 32);
+	__u64 offset;
+
+	igt_assert_eq(__create(render, 64, 64, 32, &dumb), -EACCES);
+	igt_assert_eq(__map_offset(render, good.handle, &offset), -EACCES);
+	igt_assert_eq(__destroy(render, good.handle), -EACCES);
+	igt_assert_eq(__destroy(fd, good.handle), 0);
+	close(render);
+}
+
+static const struct barium_subtest tests[] = {
+	{ "geometry", "Lines are whole groups of 8 pixels, sizes are whole pages.", geometry },
+	{ "small-pixels", "Pixels may be smaller than a byte.", small_pixels },
+	{ "size-zero", "A buffer without pixels is refused.", size_zero },
+	{ "size-overflow", "What does not fit in 32 bits is refused.", size_overflow },
+	{ "pixels-unknown", "Pixels of a size that nobody uses are refused.", pixels_unknown },
+	{ "no-space", "What does not fit in VRAM is refused.", no_space },
+	{ "no-piece", "What fits in VRAM in pieces only is refused.", no_piece },
+	{ "is-object", "A buffer is a contiguous object.", is_object },
+	{ "map-shared", "A buffer can be mapped like any object.", map_shared },
+	{ "map-unknown", "A handle that names nothing is refused.", map_unknown },
+	{ "reads-zero", "A new buffer reads as zero.", reads_zero },
+	{ "outlives-handle", "A mapped buffer outlives its handle.", outlives_handle },
+	{ "render-refused", "Clients of the render node get no buffers.", render_refused },
+	{}
+};
+
+int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+{
+	barium_primary_subtests(tests);
+}
