@@ -163,7 +163,7 @@ impl<'a, T: MappedObject> Access<'a, T> {
     /// Does the transfer with the object's page of zeros, as a process does that touches the
     /// mapping after [`Fault::insert_zero_page`].
     pub(crate) fn with_zero_page(self) -> Result<usize> {
-        let page = zero_page(self.obj)?.ok_or(EAGAIN)?;
+        let page = zero_page(self.obj)?;
         self.for_each_page(|_, offset, transfer| match transfer {
             // SAFETY: The buffer is a slice of that length. That the process may write to the
             // page at the same time is the debugger's business: bytes are copied, none is

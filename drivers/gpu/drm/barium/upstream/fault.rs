@@ -42,7 +42,11 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::SetOnce, //
+    sync::SetOnce,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
 // Defined in helpers.c.
@@ -241,10 +245,8 @@ impl<'a, T: MappedObject> Fault<'a, T> {
     /// The object gets it at the first call and has it until it is freed. All pages of all
     /// mappings of the object show this one page.
     pub(crate) fn insert_zero_page(&self) -> Outcome {
-        let page = match zero_page(self.obj) {
-            Ok(Some(page)) => page,
-            Ok(None) => return Outcome::DONE,
-            Err(_) => return Outcome::OOM,
+        let Ok(page) = zero_page(self.obj) else {
+            return Outcome::OOM;
         };
         // SAFETY: The union's halves are the same integer.
         let flags = unsafe { self.vma().__bindgen_anon_2.vm_flags };
@@ -388,14 +390,19 @@ impl<'a, T: MappedObject> HugeFault<'a, T> {
 /// Where an object keeps its page of zeros.
 pub(super) type ZeroPageSlot = SetOnce<Page>;
 
-/// The object's page of zeros. `None`: another thread is setting it right now.
-pub(super) fn zero_page<T: MappedObject>(obj: &Object<T>) -> Result<Option<&Page>> {
+/// The object's page of zeros, which it gets at the first call. May sleep. Errors: `ENOMEM`.
+pub(super) fn zero_page<T: MappedObject>(obj: &Object<T>) -> Result<&Page> {
     let slot = &obj.zero_page;
-    if slot.as_ref().is_none() {
+    loop {
+        if let Some(page) = slot.as_ref() {
+            return Ok(page);
+        }
         // A loser of the race frees its page.
-        slot.populate(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?);
+        if !slot.populate(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?) {
+            // Another thread is between the two steps of `populate()`.
+            fsleep(Delta::from_micros(1));
+        }
     }
-    Ok(slot.as_ref())
 }
 
 /// The `fault` entry of the area's `vm_ops`.

@@ -44,7 +44,8 @@ use kernel::{
 /// fault at that page; `step` says how many of the pages the fault has mapped, at least one.
 ///
 /// Errors: `EINVAL` if `addresses` is empty or not page aligned; `EFAULT` if not all of it is
-/// mapped to objects of `dev`; `EINTR` on a signal; what a fault ran into.
+/// mapped to objects of `dev`; `EINTR` on a signal; `ENODEV` once `dev` is being unplugged, which
+/// waits for its callers; what a fault ran into.
 pub(crate) fn map_ahead<D, T>(
     dev: &drm::Device<D>,
     addresses: Range<usize>,
@@ -66,6 +67,9 @@ where
     while address < addresses.end {
         if Task::signal_pending(current) {
             return Err(EINTR);
+        }
+        if is_unplugged(dev) {
+            return Err(ENODEV);
         }
         let vma = guard.vma_lookup(address).ok_or(EFAULT)?;
         let (obj, page) = object_of::<T>(vma, address).ok_or(EFAULT)?;
@@ -91,6 +95,14 @@ where
         address += step(obj, page, pages).clamp(1, pages) * PAGE_SIZE;
     }
     Ok(())
+}
+
+/// Whether unplugging `dev` has begun. It ends when nobody is in a guarded section any more.
+fn is_unplugged<D: drm::Driver>(dev: &drm::Device<D>) -> bool {
+    // `Device` is `repr(C)` and starts with its `drm_device`.
+    let raw: *const bindings::drm_device = core::ptr::from_ref(dev).cast();
+    // SAFETY: The device is valid. The flag is a byte that is set once, on another CPU perhaps.
+    unsafe { (&raw const (*raw).unplugged).read_volatile() }
 }
 
 /// The object that `vma` shows, if it is of type `T`, and the page that is at `address`.

@@ -121,7 +121,11 @@ impl Heap {
         let piece = match self.0.take_spare(size >> PAGE_SHIFT) {
             Some(piece) => piece,
             None => match self.0.take(size, placement) {
-                Err(ENOSPC) if self.0.give_back_spare() => self.0.take(size, placement)?,
+                // Also if nothing was kept: somebody else may have given it back just now.
+                Err(ENOSPC) => {
+                    self.0.give_back_spare();
+                    self.0.take(size, placement)?
+                }
                 taken => taken?,
             },
         };
@@ -190,15 +194,11 @@ impl Inner {
         }
     }
 
-    /// Gives all that is kept back to the buddy allocator. Returns whether there was anything.
-    fn give_back_spare(&self) -> bool {
-        let mut any = false;
-        // One at a time: giving back takes the buddy allocator's lock.
-        while let Some(piece) = { self.spare.lock().0.pop() } {
-            drop(piece);
-            any = true;
-        }
-        any
+    /// Gives all that is kept back to the buddy allocator. When it returns, that has it, whoever it
+    /// was that gave it back.
+    fn give_back_spare(&self) {
+        // With the lock held, so that who finds nothing here finds it there.
+        self.spare.lock().0.clear();
     }
 }
 
