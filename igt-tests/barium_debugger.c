@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Those who look at a mapping from outside: gdb, core dumps, and whatever in the kernel walks page
+ * tables or wants pages of system memory. The system calls behind a debugger, and small mappings, are
+ * in barium_access.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <linux/io_uring.h>
+
+#include "igt.h"
+#include "barium_lib_unplug.h"
+
+IGT_TEST_DESCRIPTION("Debuggers, core dumps, and who else looks at a mapping from outside.");
+
+#define RW (PROT_READ | PROT_WRITE)
+#define PAGES 16
+#define LARGE_PAGES 1024
+#define WORDS 4
+
+/* A word that stands nowhere in the program, its text included. */
+static __u64 secret(size_t word)
+{
+	volatile __u64 half = 0x5eC4e75eC4e7ull;
+
+	return (half << 16 | word) ^ 0x0123456789abcdefull;
+}
+
+static void hide(__u8 *map, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size / 8; i++)
+		WRITE_ONCE(((__u64 *)map)[i], secret(i));
+}
+
+/* A child that has the mappings of its parent and does nothing. */
+static pid_t start_inferior(void)
+{
+	pid_t pid = fork();
+
+	igt_assert_lte(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+static void end_inferior(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void require_gdb(void)
+{
+	igt_require_f(!access("/usr/bin/gdb", X_OK), "no gdb\n");
+}
+
+/* Has gdb attach to @pid and run @script, a file of its commands; gives what it says. */
+static char *gdb(pid_t pid, const char *commands)
+{
+	char path[] = "/tmp/barium-gdb-XXXXXX", line[256], *said = calloc(1, 65536);
+	int script = mkstemp(path);
+	FILE *pipe;
+
+	igt_assert(script >= 0 && said);
+	igt_assert_eq(write(script, commands, strlen(commands)), strlen(commands));
+	close(script);
+	snprintf(line, sizeof(line),
+		 "gdb -nx -q -batch -iex 'set auto-solib-add off' -p %d -x %s 2>&1", pid, path);
+	pipe = popen(line, "r");
+	igt_assert(pipe);
+	if (!fread(said, 1, 65535, pipe))
+		said[0] = '\0';
+	pclose(pipe);
+	unlink(path);
+	return said;
+}
+
+/* gdb's commands that print WORDS words at @at and then set the second of them to @value. */
+static int script(char *text, size_t room, const void *at, __u64 value)
+{
+	return snprintf(text, room,
+			"output/x *(unsigned long long *)%p@%d\necho \\n\n"
+			"set var ((unsigned long long *)%p)[1] = 0x%llx\n", at, WORDS, at, value);
+}
+
+/* What gdb prints for those words. */
+static void expected(char *text, size_t room, const __u64 *words)
+{
+	snprintf(text, room, "{0x%llx, 0x%llx, 0x%llx, 0x%llx}", words[0], words[1], words[2],
+		 words[3]);
+}
+
+/* What gdb does with arrays in mappings, all of them at once because it takes long to start. */
+struct looked_at {
+	__u8 *map;		/* where gdb looks */
+	__u8 *same;		/* the same bytes in another mapping */
+	__u64 words[WORDS];	/* what it has to find */
+};
+
+static void check_with_gdb(struct looked_at *arrays, size_t count)
+{
+	char text[4096], line[256], *said;
+	size_t i, at = 0;
+	pid_t pid;
+
+	text[0] = '\0';
+	for (i = 0; i < count; i++)
+		at += script(text + at, sizeof(text) - at, arrays[i].map, 0x1000 + i);
+
+	pid = start_inferior();
+	said = gdb(pid, text);
+	end_inferior(pid);
+
+	for (i = 0; i < count; i++) {
+		expected(line, sizeof(line), arrays[i].words);
+		igt_assert_f(strstr(said, line), "array %zu: no %s in what gdb says:\n%s\n", i,
+			     line, said);
+		igt_assert_eq_u64(READ_ONCE(((__u64 *)arrays[i].same)[1]), 0x1000 + i);
+	}
+	free(said);
+}
+
+static struct looked_at look(__u8 *map, __u8 *same)
+{
+	struct looked_at array = { .map = map, .same = same };
+
+	memcpy(array.words, same, sizeof(array.words));
+	return array;
+}
+
+/* Small and large, through a mapping that is in use and through one that was never touched. */
+static void with_gdb(int fd)
+{
+	struct barium_bo small = barium_bo_create(fd, PAGES);
+	struct barium_bo large = barium_bo_create(fd, LARGE_PAGES);
+	__u8 *small_again, *large_again;
+	struct looked_at arrays[5];
+	size_t page = barium_page_size();
+
+	require_gdb();
+	hide(small.map, small.size);
+	hide(large.map, large.size);
+	small_again = barium_mmap(fd, small.handle, small.size);
+	large_again = barium_mmap(fd, large.handle, large.size);
+
+	arrays[0] = look(small.map + 64, small.map + 64);
+	arrays[1] = look(small_again + 3 * page, small.map + 3 * page);
+	arrays[2] = look(large.map + 700 * page, large.map + 700 * page);
+	arrays[3] = look(large_again + 512 * page - 2 * sizeof(__u64),
+			 large.map + 512 * page - 2 * sizeof(__u64));
+	arrays[4] = look(small_again + 9 * page - sizeof(__u64),
+			 small.map + 9 * page - sizeof(__u64));
+	check_with_gdb(arrays, ARRAY_SIZE(arrays));
+
+	barium_munmap(small_again, small.size);
+	barium_munmap(large_again, large.size);
+	barium_bo_fini(fd, &small);
+	barium_bo_fini(fd, &large);
+}
+
+static void with_gdb_unplugged(int fd)
+{
+	struct barium_bo one = barium_bo_create(fd, PAGES), two = barium_bo_create(fd, PAGES);
+	struct looked_at arrays[2];
+
+	require_gdb();
+	hide(one.map, one.size);
+	barium_unbind();
+	WRITE_ONCE(*(__u64 *)one.map, 42);
+	arrays[0] = look(one.map, one.map);
+	arrays[1] = (struct looked_at){ .map = two.map, .same = two.map };
+	check_with_gdb(arrays, ARRAY_SIZE(arrays));
+	barium_bo_unmap(&one);
+	barium_bo_unmap(&two);
+	barium_bind();
+}
+
+/* Whether @path, a file of less than @limit bytes, holds any of the words that were hidden. */
+static bool holds_secret(const char *path, size_t limit)
+{
+	FILE *file = fopen(path, "r");
+	bool found = false;
+	size_t count, i;
+	__u64 words[512];
+	struct stat st;
+
+	igt_assert_f(file && !fstat(fileno(file), &st), "there is no %s\n", path);
+	igt_assert_lt_u64(0, st.st_size);
+	igt_assert_f((size_t)st.st_size < limit, "it has %zu bytes\n", (size_t)st.st_size);
+	while ((count = fread(words, 8, ARRAY_SIZE(words), file))) {
+		for (i = 0; i < count; i++)
+			found |= (words[i] ^ 0x0123456789abcdefull) >> 16 == secret(0) >> 16;
+	}
+	fclose(file);
+	return found;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	igt_require_f(file, "cannot write %s\n", path);
+	fputs(text, file);
+	igt_require_f(!fclose(file), "cannot write %s\n", path);
+}
+
+/* All kinds of memory are wanted in the dump, but for private mappings of files: the libraries. */
+static void abort_in(void *dir)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	FILE *filter = fopen("/proc/self/coredump_filter", "w");
+
+	if (filter) {
+		fputs("0x1fb", filter);
+		fclose(filter);
+	}
+	if (chdir(dir) || setrlimit(RLIMIT_CORE, &limit))
+		_exit(1);
+	signal(SIGABRT, SIG_DFL);
+	raise(SIGABRT);
+}
+
+/* Dumps a process that has @bo mapped, and looks for it in what was dumped. */
+static void check_core(struct barium_bo *bo)
+{
+	char dir[] = "/tmp/barium-core-XXXXXX", path[64], pattern[128] = "";
+	FILE *old = fopen("/proc/sys/kernel/core_pattern", "r");
+	bool found;
+	int status;
+
+	igt_require_f(old && fgets(pattern, sizeof(pattern), old), "no core dumps\n");
+	fclose(old);
+	igt_assert(mkdtemp(dir));
+	write_file("/proc/sys/kernel/core_pattern", "core");
+	status = barium_in_child(abort_in, dir);
+	write_file("/proc/sys/kernel/core_pattern", pattern);
+
+	igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && WCOREDUMP(status));
+	snprintf(path, sizeof(path), "%s/core", dir);
+	found = holds_secret(path, bo->size);
+	unlink(path);
+	rmdir(dir);
+	igt_assert_f(!found, "VRAM is in the core dump\n");
+}
+
+/* Large, so that the dump's size alone would show it. */
+static void core(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, 3 * LARGE_PAGES);
+	struct barium_bo small = barium_bo_create(fd, PAGES);
+
+	hide(bo.map, bo.size / 2);
+	hide(small.map, small.size);
+	check_core(&bo);
+	barium_bo_fini(fd, &small);
+	barium_bo_fini(fd, &bo);
+}
+
+static void core_unplugged(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, 3 * LARGE_PAGES);
+
+	hide(bo.map, PAGES * barium_page_size());
+	barium_unbind();
+	hide(bo.map, barium_page_size());
+	check_core(&bo);
+	barium_bo_unmap(&bo);
+	barium_bind();
+}
+
+/* Across the end of a huge entry, of the mapping, and of what is left of it after a split. */
+static void mem_ends(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, LARGE_PAGES);
+	size_t page = barium_page_size(), huge = 512 * page;
+	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	__u8 *copy = malloc(4 * page);
+
+	igt_assert(mem >= 0 && copy);
+	hide(bo.map, bo.size);
+	igt_assert_eq(pread(mem, copy, 4 * page, (uintptr_t)map + huge - 2 * page), 4 * page);
+	igt_assert(!memcmp(copy, bo.map + huge - 2 * page, 4 * page));
+
+	barium_munmap(map + huge + 8 * page, bo.size - huge - 8 * page);
+	igt_assert_eq(pread(mem, copy, 4 * page, (uintptr_t)map + huge + 7 * page - 5), page + 5);
+	igt_assert(!memcmp(copy, bo.map + huge + 7 * page - 5, page + 5));
+	igt_assert_eq(pwrite(mem, copy, 4 * page, (uintptr_t)map + huge + 8 * page - 3), 3);
+	igt_assert(!memcmp(bo.map + huge + 8 * page - 3, copy, 3));
+	igt_assert_eq(pread(mem, copy, page, (uintptr_t)map + huge + 8 * page), -1);
+
+	close(mem);
+	free(copy);
+	barium_munmap(map, huge + 8 * page);
+	barium_bo_fini(fd, &bo);
+}
+
+/* Has @try refused by mappings small and large, before and after they are touched. */
+static void by_all(int fd, void (*try)(__u8 *map, size_t size))
+{
+	static const size_t pages[] = { PAGES, LARGE_PAGES };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		struct barium_bo bo = barium_bo_create(fd, pages[i]);
+		__u64 before = barium_vram_available(fd);
+
+		try(bo.map, bo.size);
+		barium_stamp(bo.map, 0, pages[i], 1);
+		try(bo.map, bo.size);
+		barium_check_stamp(bo.map, 0, pages[i], 1);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+		barium_bo_fini(fd, &bo);
+	}
+}
+
+static void try_vmsplice(__u8 *map, size_t size)
+{
+	struct iovec iov = { .iov_base = map, .iov_len = size };
+	int ends[2], flags;
+
+	igt_assert_eq(pipe(ends), 0);
+	for (flags = 0; flags <= SPLICE_F_GIFT; flags += SPLICE_F_GIFT) {
+		igt_assert_eq(vmsplice(ends[1], &iov, 1, SPLICE_F_NONBLOCK | flags), -1);
+		igt_assert_eq(errno, EFAULT);
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void no_vmsplice(int fd)
+{
+	by_all(fd, try_vmsplice);
+}
+
+static void try_process_vm(__u8 *map, size_t size)
+{
+	char copy[64] = {};
+	struct iovec remote = { .iov_base = map + size - 64, .iov_len = 64 };
+	struct iovec local = { .iov_base = copy, .iov_len = 64 };
+
+	igt_assert_eq(process_vm_readv(getpid(), &local, 1, &remote, 1, 0), -1);
+	igt_assert_eq(errno, EFAULT);
+	igt_assert_eq(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), -1);
+	igt_assert_eq(errno, EFAULT);
+	/* The other way round, the mapping is memory as any other. */
+	remote = (struct iovec){ .iov_base = copy, .iov_len = 64 };
+	local = (struct iovec){ .iov_base = map + 64, .iov_len = 64 };
+	igt_assert_eq(process_vm_readv(getpid(), &local, 1, &remote, 1, 0), 64);
+	igt_assert_eq(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), 64);
+}
+
+static void no_process_vm(int fd)
+{
+	by_all(fd, try_process_vm);
+}
+
+static int disk = -1;
+
+static void try_direct_io(__u8 *map, size_t size)
+{
+	size_t length = size < 1 << 20 ? size : 1 << 20;
+
+	igt_assert_eq(pread(disk, map, length, 0), -1);
+	igt_assert_eq(errno, EFAULT);
+	igt_assert_eq(pwrite(disk, map, length, 0), -1);
+	igt_assert_eq(errno, EFAULT);
+}
+
+/* The last disk of the guest is for the tests to write to. */
+static void no_direct_io(int fd)
+{
+	disk = open("/dev/vdd", O_RDWR | O_DIRECT | O_CLOEXEC);
+	igt_require_f(disk >= 0, "no disk to read and write directly\n");
+	by_all(fd, try_direct_io);
+	close(disk);
+}
+
+static void try_io_uring(__u8 *map, size_t size)
+{
+	struct io_uring_params params = {};
+	struct iovec iov = { .iov_base = map, .iov_len = size };
+	int ring = syscall(SYS_io_uring_setup, 4, &params);
+
+	igt_require_f(ring >= 0, "no io_uring\n");
+	igt_assert_eq(syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &iov, 1), -1);
+	igt_assert_eq(errno, EFAULT);
+	close(ring);
+}
+
+static void no_io_uring(int fd)
+{
+	by_all(fd, try_io_uring);
+}
+
+/* What tools/testing/selftests/mm/gup_test has: the kernel's own way to ask for pages in each way. */
+struct gup_test {
+	__u64 get_delta_usec;
+	__u64 put_delta_usec;
+	__u64 addr;
+	__u64 size;
+	__u32 nr_pages_per_call;
+	__u32 gup_flags;
+	__u32 test_flags;
+	__u32 which_pages[8];
+};
+
+struct pin_longterm_test {
+	__u64 addr;
+	__u64 size;
+	__u32 flags;
+};
+
+/* get and pin, fast and slow, and pinning for long */
+#define GUP_KINDS 5
+#define GUP_TEST(kind) _IOWR('g', 1 + (kind), struct gup_test)
+#define PIN_LONGTERM_START _IOW('g', 7, struct pin_longterm_test)
+#define FOLL_WRITE 1
+
+static int gup = -1;
+
+static void try_gup(__u8 *map, size_t size)
+{
+	unsigned int kind, write;
+
+	for (kind = 0; kind < GUP_KINDS; kind++) {
+		for (write = 0; write < 2; write++) {
+			struct gup_test test = {
+				.addr = (uintptr_t)map,
+				.size = size,
+				.nr_pages_per_call = size / barium_page_size(),
+				.gup_flags = write * FOLL_WRITE,
+			};
+
+			igt_assert_eq(ioctl(gup, GUP_TEST(kind), &test), 0);
+			igt_assert_f(!test.size, "way %u of asking gets %llu bytes\n", kind,
+				     test.size);
+		}
+	}
+	/* How virtual machines and devices of userspace ask. */
+	for (write = 0; write < 4; write++) {
+		struct pin_longterm_test test = {
+			.addr = (uintptr_t)map, .size = size, .flags = write,
+		};
+
+		igt_assert_eq(ioctl(gup, PIN_LONGTERM_START, &test), -1);
+		igt_assert_eq(errno, EFAULT);
+	}
+}
+
+static void no_pages(int fd)
+{
+	struct gup_test test = { .size = barium_page_size(), .nr_pages_per_call = 1 };
+	__u8 own[2 * barium_page_size()];
+
+	gup = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+	igt_require_f(gup >= 0, "the kernel has no gup_test\n");
+	/* It does get pages of system memory. */
+	test.addr = ((uintptr_t)own + barium_page_size()) & -barium_page_size();
+	igt_assert_eq(ioctl(gup, GUP_TEST(3), &test), 0);
+	igt_assert_eq_u64(test.size, barium_page_size());
+	by_all(fd, try_gup);
+	close(gup);
+}
+
+static void read_all(const char *path)
+{
+	static char text[65536];
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+
+	while (file >= 0 && read(file, text, sizeof(text)) > 0)
+		;
+	close(file);
+}
+
+/* Whoever walks the page tables of a process finds entries that have no page of system memory. */
+static void walk(__u8 *map, size_t size)
+{
+	static const char * const files[] = {
+		"/proc/self/smaps", "/proc/self/smaps_rollup", "/proc/self/numa_maps",
+		"/proc/self/maps",
+	};
+	size_t pages = size / barium_page_size(), i;
+	unsigned char *in_core = malloc(pages);
+	__u64 *map_entries = malloc(pages * 8);
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int clear = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+
+	igt_assert(in_core && map_entries);
+	for (i = 0; i < ARRAY_SIZE(files); i++)
+		read_all(files[i]);
+	if (pagemap >= 0)
+		igt_assert_eq(pread(pagemap, map_entries, pages * 8,
+				    (uintptr_t)map / barium_page_size() * 8), pages * 8);
+	for (i = 1; clear >= 0 && i <= 5; i++)
+		dprintf(clear, "%zu", i);
+	mincore(map, size, in_core);
+	msync(map, size, MS_SYNC);
+	madvise(map, size, MADV_COLD);
+	madvise(map, size, MADV_PAGEOUT);
+	madvise(map, size, MADV_COLLAPSE);
+	close(pagemap);
+	close(clear);
+	free(in_core);
+	free(map_entries);
+}
+
+static void walkers(int fd)
+{
+	by_all(fd, walk);
+}
+
+static const struct barium_subtest tests[] = {
+	{ "gdb", "gdb reads and writes arrays in mappings, touched and untouched.", with_gdb },
+	{ "gdb-unplugged", "gdb sees what the program sees after the device went.",
+	  with_gdb_unplugged },
+	{ "core", "A core dump of all memory is made, and has no VRAM in it.", core },
+	{ "core-unplugged", "Nor has it the pages that replace VRAM.", core_unplugged },
+	{ "mem-ends", "An access goes on over a huge entry's end, and ends with the mapping.",
+	  mem_ends },
+	{ "no-vmsplice", "No mapping gives pages to a pipe.", no_vmsplice },
+	{ "no-process-vm", "No mapping gives pages to process_vm_readv().", no_process_vm },
+	{ "no-direct-io", "No mapping gives pages to direct I/O.", no_direct_io },
+	{ "no-io-uring", "No mapping can be a registered buffer.", no_io_uring },
+	{ "no-pages", "No mapping gives pages to anybody in the kernel, for long or short.",
+	  no_pages },
+	{ "walkers", "Walking the page tables does no harm.", walkers },
+	{}
+};
+
+int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+{
+	barium_unplug_subtests(tests);
+}

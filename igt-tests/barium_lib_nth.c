@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Calls in which one allocation fails; see barium_lib_nth.h.
+ *
+ * The kernel counts the allocations of a task down from the number in its fail-nth file, and fails
+ * the one at which it comes to 0.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "barium_lib_nth.h"
+#include "barium_lib_unplug.h"
+
+#define DEBUGFS "/sys/kernel/debug/"
+/* No call has as many allocations. */
+#define MOST 50000
+
+static int counter = -1;
+
+static bool set_knob(const char *kind, const char *knob, const char *value)
+{
+	char path[128];
+	int file;
+	bool done;
+
+	snprintf(path, sizeof(path), DEBUGFS "%s/%s", kind, knob);
+	file = open(path, O_WRONLY | O_CLOEXEC);
+	if (file < 0)
+		return false;
+	done = write(file, value, strlen(value)) == (ssize_t)strlen(value);
+	close(file);
+	return done;
+}
+
+static void stop_failing(int sig)
+{
+	(void)sig;
+	set_knob("fail_page_alloc", "probability", "0");
+	set_knob("failslab", "probability", "0");
+}
+
+void barium_nth_init(void)
+{
+	static const char * const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
+	size_t i;
+
+	if (counter < 0)
+		counter = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	igt_require_f(counter >= 0, "the kernel injects no faults\n");
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		igt_require_f(set_knob(kinds[i], "verbose", "0"), "the kernel has no %s\n",
+			      kinds[i]);
+		igt_assert(set_knob(kinds[i], "probability", "0"));
+		igt_assert(set_knob(kinds[i], "times", "-1"));
+		igt_assert(set_knob(kinds[i], "task-filter", "1"));
+	}
+	/* Allocations that may wait, of single pages too: those are what a driver makes. */
+	igt_assert(set_knob("failslab", "ignore-gfp-wait", "0"));
+	igt_assert(set_knob("fail_page_alloc", "ignore-gfp-wait", "0"));
+	igt_assert(set_knob("fail_page_alloc", "ignore-gfp-highmem", "0"));
+	igt_assert(set_knob("fail_page_alloc", "min-order", "0"));
+	igt_install_exit_handler(stop_failing);
+}
+
+void barium_fail_pages(bool fail)
+{
+	igt_assert(set_knob("fail_page_alloc", "probability", fail ? "100" : "0"));
+}
+
+static void arm(unsigned int nth)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", nth);
+
+	igt_assert_eq(pwrite(counter, text, len, 0), len);
+}
+
+/* Returns whether it has come to 0. The accesses to the file are counted too. */
+static bool disarm(void)
+{
+	char text[16] = {};
+	bool fired = pread(counter, text, sizeof(text) - 1, 0) > 0 && !atoi(text);
+	int tries = 0;
+
+	while (pwrite(counter, "0", 1, 0) != 1)
+		igt_assert_lt(tries++, 2);
+	return fired;
+}
+
+struct tally {
+	unsigned int failed;
+	unsigned int no_memory;
+	unsigned int fault;
+	unsigned int other;
+};
+
+static void count(struct tally *tally, int err)
+{
+	tally->failed++;
+	if (err == -ENOMEM)
+		tally->no_memory++;
+	else if (err == -EFAULT)
+		tally->fault++;
+	else if (err)
+		tally->other++;
+}
+
+static unsigned int stride_of(const struct barium_nth_call *call)
+{
+	const char *wanted = getenv("BARIUM_FAULT_STRIDE");
+
+	if (wanted && atoi(wanted) > 0)
+		return atoi(wanted);
+	return call->stride ?: 1;
+}
+
+/* One turn. Returns whether the allocation that was to fail was met. */
+static bool turn(int fd, const struct barium_nth_call *call, unsigned int nth,
+		 struct tally *tally)
+{
+	struct barium_scene scene = { .fd = -1, .other = -1, .buf = -1 };
+	bool fired;
+	int err;
+
+	if (!call->no_client)
+		scene.fd = barium_reopen(fd, O_RDWR);
+	if (call->prepare)
+		call->prepare(&scene);
+
+	arm(nth);
+	err = call->call(&scene);
+	fired = disarm();
+
+	igt_assert_f(fired || !err, "error %d, though nothing was made to fail\n", err);
+	if (fired)
+		count(tally, err);
+	if (err) {
+		igt_assert_f(err == -ENOMEM || err == -EFAULT || err == -call->also ||
+			     call->any_error,
+			     "error %d when allocation %u fails\n", err, nth);
+		igt_assert_eq(call->call(&scene), 0);
+	}
+	if (call->check)
+		call->check(&scene);
+	if (call->finish)
+		call->finish(&scene);
+	close(scene.buf);
+	close(scene.other);
+	close(scene.fd);
+	return fired;
+}
+
+static void fail_each(int fd, const struct barium_nth_call *call)
+{
+	__u64 before = call->no_client ? 0 : barium_vram_available(fd);
+	unsigned int nth, stride = stride_of(call);
+	struct tally tally = {}, none = {};
+	bool fired = true;
+
+	barium_nth_init();
+	if (call->before)
+		call->before(fd);
+	/* What is allocated at the first time only is not what this is about. */
+	turn(fd, call, 0, &none);
+	for (nth = 1; fired; nth += stride) {
+		igt_assert_lt(nth, MOST);
+		fired = turn(fd, call, nth, &tally);
+		if (!call->no_client)
+			igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	if (call->after)
+		call->after();
+	igt_info("note: %s: of %u allocations %u were failed: %u ENOMEM, %u EFAULT, %u other errors, %u done without\n",
+		 call->what, nth - stride - 1, tally.failed, tally.no_memory, tally.fault, tally.other,
+		 tally.failed - tally.no_memory - tally.fault - tally.other);
+}
+
+static const struct barium_nth_call *current;
+
+static void run_current(int fd)
+{
+	fail_each(fd, current);
+}
+
+void barium_nth_subtests(const struct barium_nth_call *calls)
+{
+	for (current = calls; current->name; current++) {
+		struct barium_subtest one[] = { { current->name, current->what, run_current }, {} };
+
+		barium_unplug_subtests(one);
+	}
+}
