@@ -30,6 +30,11 @@ usable() {
 	BARIUM_DEVICE=$1 barium_mmap --run-subtest whole-vram || fail "whole-vram: $?"
 }
 
+# objects PCI-ADDRESS: one client has as many objects of a page as there can be.
+objects() {
+	BARIUM_DEVICE=$1 barium_limits --run-subtest many-objects || fail "many-objects: $?"
+}
+
 # errors_of PCI-ADDRESS [TEXT]: how many errors with TEXT the kernel log has for the device.
 errors_of() {
 	dmesg --level err | grep "barium $1" | grep -c -- "${2:-.}"
@@ -80,6 +85,7 @@ modprobe barium
 check devices@4-MiB usable "$small" 4
 check devices@256-MiB usable "$large" 256
 check devices@16-MiB usable "$usual" 16
+check limits@256-MiB objects "$large"
 check refused@no-register-bar refused "$blind" "register BAR"
 check handover@refused-display-keeps-framebuffer framebuffer_kept
 check refused@edu refused "$edu" "register BAR"

@@ -39,7 +39,7 @@ now() {
 }
 
 # check NAME COMMAND...: a test; COMMAND returns 0 for passed, 77 for skipped. What it prints is kept,
-# and is the reason if it fails.
+# and is the reason if it fails; lines that begin with "note: " are told in any case.
 check() {
 	check_name=$1
 	shift
@@ -49,7 +49,10 @@ check() {
 	check_start=$(now)
 	("$@") >"$check_log" 2>&1
 	case $? in
-	0) check_outcome=pass check_reason= ;;
+	0)
+		check_outcome=pass
+		check_reason=$(sed -n 's/^note: //p' "$check_log" | sed ':a;N;$!ba;s/\n/ | /g')
+		;;
 	77) check_outcome=skip check_reason=$(tail -n 3 "$check_log" | tr '\n' ' ') ;;
 	*) check_outcome=fail check_reason=$(tail -n 15 "$check_log" | sed ':a;N;$!ba;s/\n/ | /g') ;;
 	esac

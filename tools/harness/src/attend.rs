@@ -9,7 +9,7 @@ use crate::guests::{Guest, Mode};
 use crate::payload::Payload;
 use crate::qemu::{Console, Machine, Processor};
 use crate::report::Entry;
-use crate::settings::Settings;
+use crate::settings::{Flavour, Settings};
 use crate::{igt, kernel_log, ktap, vm, Result};
 
 /// What is to happen with a guest.
@@ -133,6 +133,16 @@ fn igt_runs(order: &Order<'_>) -> Vec<IgtRun> {
             format!("{}/", mode.name()),
         )
     }));
+    // Only this kernel can make allocations fail.
+    if order.guest.flavour == Flavour::Debug {
+        runs.push(IgtRun::new("igt-faultinject", String::new()));
+        runs.extend(others.iter().map(|mode| {
+            IgtRun::new(
+                &format!("igt-faultinject-{}", mode.name()),
+                format!("{}/", mode.name()),
+            )
+        }));
+    }
     if self_checks(order) {
         runs.push(IgtRun {
             read: igt::self_check,

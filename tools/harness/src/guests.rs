@@ -66,8 +66,9 @@ pub struct Guest {
 
 /// Tests that depend on the mode. On the debug kernel they are those that meet most of the code.
 const MODE_TESTS: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access|prime|lifetime|\
-     hotunplug|hotunplug_race|rebind)@";
-const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access)@";
+     hotunplug|hotunplug_race|rebind|race|debugger)@";
+const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access)@|\
+     @barium_faultinject_map@(touch|map-ahead)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;
@@ -78,6 +79,9 @@ pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 
 /// Has the firmware set up a framebuffer, of 800x600 pixels of 32 bits, for a driver to take over.
 const FIRMWARE_FB: &[&str] = &["vga=0x343"];
+
+/// The tests of `make faultinject`.
+pub const FAULT_TESTS: &str = "^igt@barium_faultinject|^kmemleak$|^vram@";
 
 /// All guests of `make test`, in the order in which they are started. The debug kernel's takes as
 /// long as all the others together, so it is among the first; the plain one beside it shows
@@ -126,6 +130,20 @@ pub fn unplug() -> Guest {
     Guest {
         name: "debug/unplug".into(),
         unplug_rounds: UNPLUG_ROUNDS_LONG,
+        limit: 2400,
+        typical: 300,
+        test_limit: 2000,
+        ..display(Flavour::Debug, "bochs-display")
+    }
+}
+
+/// The guest of `make faultinject`.
+pub fn faultinject() -> Guest {
+    Guest {
+        name: "debug/faultinject".into(),
+        modes: Mode::ALL.into(),
+        mode_tests: "@barium_faultinject_map@(touch|map-ahead)",
+        boot: &["guest_fault_stride=1"],
         limit: 2400,
         typical: 300,
         test_limit: 2000,

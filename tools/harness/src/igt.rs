@@ -12,6 +12,9 @@ use crate::{command, Result};
 /// Lines of a test's output that a failure quotes.
 const QUOTED_LINES: usize = 25;
 
+/// What a line begins with that is to be read by people although the test passed.
+const NOTE: &str = "note: ";
+
 /// Tests of `barium_selfcheck` with the result that igt_runner has to give them.
 const SELF_CHECK: &[&str] = &["pass", "skip", "fail", "crash", "dmesg-warn"];
 
@@ -80,6 +83,10 @@ fn entry(name: &str, test: &Value) -> Entry {
         outcome,
         seconds: (time("end") - time("start")).max(0.0),
         reason,
+        notes: field("out")
+            .lines()
+            .filter_map(|line| line.strip_prefix(NOTE).map(str::to_owned))
+            .collect(),
     }
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What `make run`, `make shell`, `make test`, `make unplug` and `make mutants` do inside the toolbox:
-//! build the module and the test programs, boot guests, look at what they and the device hold, and
-//! report.
+//! What `make run`, `make shell`, `make test`, `make unplug`, `make faultinject` and `make mutants` do
+//! inside the toolbox: build the module and the test programs, boot guests, look at what they and the
+//! device hold, and report.
 //!
-//! `barium run | shell | test | unplug | mutants`. Options come from the environment, see [`settings`].
+//! `barium run | shell | test | unplug | faultinject | mutants | bench`. Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
 
@@ -45,9 +45,12 @@ fn main() -> ExitCode {
         ["shell"] => run::shell(&settings),
         ["test"] => suite::test(&settings),
         ["unplug"] => suite::unplug(&settings),
+        ["faultinject"] => suite::faultinject(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["bench"] => bench::bench(&settings),
-        _ => Err("usage: barium run | shell | test | unplug | mutants | bench".into()),
+        _ => Err(
+            "usage: barium run | shell | test | unplug | faultinject | mutants | bench".into(),
+        ),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -40,6 +40,8 @@ pub struct Entry {
     pub seconds: f64,
     /// Why it did not pass; empty if it did.
     pub reason: String,
+    /// What it has found out, for people: numbers mostly.
+    pub notes: Vec<String>,
 }
 
 impl Entry {
@@ -60,6 +62,7 @@ impl Entry {
             outcome,
             seconds: 0.0,
             reason: reason.into(),
+            notes: Vec::new(),
         }
     }
 }
@@ -104,6 +107,7 @@ impl Report {
                     "result": e.outcome.name(),
                     "seconds": (e.seconds * 1000.0).round() / 1000.0,
                     "reason": e.reason,
+                    "notes": e.notes,
                 })
             })
             .collect();
@@ -114,6 +118,15 @@ impl Report {
             "tests": tests,
         });
         command::write(path, format!("{all:#}\n").as_bytes())
+    }
+
+    /// Prints what tests have noted.
+    pub fn print_notes(&self) {
+        for entry in &self.entries {
+            for note in &entry.notes {
+                println!("{}: {note}", entry.name);
+            }
+        }
     }
 
     /// Prints what was skipped and what failed, each with its reason.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make test`: all guests, side by side, and the harness's own tests; `make unplug`.
+//! `make test`: all guests, side by side, and the harness's own tests; `make unplug` and
+//! `make faultinject`.
 
 use std::collections::VecDeque;
 use std::process::Command;
@@ -36,7 +37,13 @@ pub fn unplug(settings: &Settings) -> Result<bool> {
     run(settings, guests, guests::UNPLUG_TEST, Report::default())
 }
 
-/// Runs `tests` in `guests`, adds the results to `report` and tells them.
+/// `make faultinject`: each allocation of each call fails once. Whether nothing came of it.
+pub fn faultinject(settings: &Settings) -> Result<bool> {
+    let guests = vec![guests::faultinject()];
+    run(settings, guests, guests::FAULT_TESTS, Report::default())
+}
+
+/// Runs `tests` in `guests`, adds the results to `report` and tells them; of one guest what was noted, too.
 fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> Result<bool> {
     let start = Instant::now();
     println!("[build] driver, tests, examples");
@@ -51,6 +58,7 @@ fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> 
     let debug = payload(Flavour::Debug)?;
     println!("[build] done in {} s", start.elapsed().as_secs());
     guests::write_memories(settings)?;
+    let alone = guests.len() == 1;
 
     let queue = Mutex::new(VecDeque::from(guests));
     let report = Mutex::new(report);
@@ -78,6 +86,9 @@ fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> 
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     let path = settings.out.join("results.json");
     report.write(&path)?;
+    if alone {
+        report.print_notes();
+    }
     report.print();
     println!("Results are in {}.", settings.shown(&path));
     println!("{}", report.summary());

@@ -212,7 +212,14 @@ impl Session<'_> {
         if outcome == Outcome::Failed {
             self.tell(&format!("failed: {test}: {reason}"));
         }
-        let mut entry = Entry::new(test, outcome, reason.replace(" | ", "\n"));
+        let text = reason.replace(" | ", "\n");
+        let mut entry = match outcome {
+            Outcome::Passed => Entry {
+                notes: text.lines().map(str::to_owned).collect(),
+                ..Entry::passed(test)
+            },
+            _ => Entry::new(test, outcome, text),
+        };
         entry.seconds = seconds.parse().unwrap_or_default();
         self.entries.push(entry);
     }
