@@ -11,7 +11,7 @@ export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL
 # Build outputs of `modules` go to MO if it is given, else next to the sources.
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
-.PHONY: help modules modules_clean setup run shell test unplug faultinject mutants bench bench-docs lint clean distclean
+.PHONY: help modules modules_clean setup run shell test unplug faultinject kcsan mutants bench bench-docs lint clean distclean
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -23,7 +23,7 @@ modules modules_clean:
 # When make is killed, so is what it started.
 TIED = $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM --)
 
-setup run shell test unplug faultinject mutants bench bench-docs lint clean distclean:
+setup run shell test unplug faultinject kcsan mutants bench bench-docs lint clean distclean:
 	@$(TIED) tools/barium $@
 
 #: Barium, a DRM driver in Rust for VRAM behind a PCI BAR.
@@ -33,6 +33,7 @@ setup run shell test unplug faultinject mutants bench bench-docs lint clean dist
 #:   make shell      a prompt in a guest with the driver loaded
 #:   make unplug     take the device away from writing processes 200 times, on the debug kernel
 #:   make faultinject  fail each allocation of each call, on the debug kernel; ends with a table
+#:   make kcsan      let threads race on a kernel that looks for data races (builds that one first)
 #:   make mutants    break the driver in many ways, see that tests notice: docs/mutants.md
 #:   make bench      what faults cost, beside TTM, shmem and eager mapping: out/bench.json and plots
 #:   make bench-docs put its last tables and plots into README.md and docs/

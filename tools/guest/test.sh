@@ -96,6 +96,7 @@ no_leaks() {
 modes=${guest_modes:-default}
 mode=${modes%%,*}
 
+[ -z "$guest_race_seconds" ] || export BARIUM_RACE_SECONDS="$guest_race_seconds"
 [ -z "$guest_unplug_rounds" ] || export BARIUM_UNPLUG_ROUNDS="$guest_unplug_rounds"
 [ -z "$guest_fault_stride" ] || export BARIUM_FAULT_STRIDE="$guest_fault_stride"
 [ ! -e "$kmemleak" ] || echo clear >"$kmemleak"

@@ -21,6 +21,7 @@ mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
 mount -t tmpfs -o mode=1777 tmp "$root/tmp"
 while [[ $1 != -- ]]; do
 	IFS=: read -r host inside mode <<<"$1"
+	mkdir -p "$root$inside"
 	mount --bind "$host" "$root$inside"
 	[[ $mode != ro ]] || read_only "$root$inside"
 	shift

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR, FLAVOUR being opt or debug. DIR becomes the
+# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR, FLAVOUR being opt, debug or kcsan. DIR becomes the
 # build directory (O=), with all that building modules needs, and modules/ with those installed.
 set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/../lib.sh"

@@ -80,6 +80,9 @@ pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 /// Has the firmware set up a framebuffer, of 800x600 pixels of 32 bits, for a driver to take over.
 const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 
+/// The tests of `make kcsan`.
+pub const RACE_TESTS: &str = "^igt@barium_(race|hotunplug_race|ahead|lifetime)@";
+
 /// The tests of `make faultinject`.
 pub const FAULT_TESTS: &str = "^igt@barium_faultinject|^kmemleak$|^vram@";
 
@@ -148,6 +151,20 @@ pub fn faultinject() -> Guest {
         typical: 300,
         test_limit: 2000,
         ..display(Flavour::Debug, "bochs-display")
+    }
+}
+
+/// The guest of `make kcsan`.
+pub fn kcsan() -> Guest {
+    Guest {
+        name: "kcsan/race".into(),
+        modes: Mode::ALL.into(),
+        mode_tests: "@barium_race@",
+        boot: &["guest_race_seconds=10"],
+        limit: 2400,
+        typical: 900,
+        test_limit: 600,
+        ..display(Flavour::Kcsan, "bochs-display")
     }
 }
 

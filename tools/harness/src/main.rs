@@ -4,7 +4,7 @@
 //! inside the toolbox: build the module and the test programs, boot guests, look at what they and the
 //! device hold, and report.
 //!
-//! `barium run | shell | test | unplug | faultinject | mutants | bench`. Options come from the environment, see [`settings`].
+//! `barium run | shell | test | unplug | faultinject | kcsan | mutants | bench`. Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
 
@@ -46,10 +46,11 @@ fn main() -> ExitCode {
         ["test"] => suite::test(&settings),
         ["unplug"] => suite::unplug(&settings),
         ["faultinject"] => suite::faultinject(&settings),
+        ["kcsan"] => suite::kcsan(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["bench"] => bench::bench(&settings),
         _ => Err(
-            "usage: barium run | shell | test | unplug | faultinject | mutants | bench".into(),
+            "usage: barium run | shell | test | unplug | faultinject | kcsan | mutants | bench".into(),
         ),
     };
     match done {

@@ -132,10 +132,9 @@ impl Machine<'_> {
         // Guests must not outlive the harness, whatever happens to it.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
-        let memory = if self.flavour == Flavour::Debug {
-            "2G"
-        } else {
-            "1G"
+        let memory = match self.flavour {
+            Flavour::Opt => "1G",
+            Flavour::Debug | Flavour::Kcsan => "2G",
         };
         // Without five-level paging: while the kernel identifies the processor, it does not know for a
         // moment that it has that, and KASAN then takes an interrupt's accesses for wild.

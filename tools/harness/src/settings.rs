@@ -15,6 +15,8 @@ pub enum Flavour {
     Opt,
     /// With every checker that a driver of this kind can trip.
     Debug,
+    /// With the checker for data races.
+    Kcsan,
 }
 
 impl Flavour {
@@ -23,6 +25,7 @@ impl Flavour {
         match self {
             Flavour::Opt => "opt",
             Flavour::Debug => "debug",
+            Flavour::Kcsan => "kcsan",
         }
     }
 
@@ -34,7 +37,7 @@ impl Flavour {
     /// What `make` needs to build modules for this kernel.
     pub fn make_arguments(self) -> &'static [&'static str] {
         match self {
-            Flavour::Opt => &[],
+            Flavour::Opt | Flavour::Kcsan => &[],
             Flavour::Debug => &["LLVM=1"],
         }
     }
@@ -82,6 +85,7 @@ impl Settings {
         let kernel = match text("KERNEL", "opt").as_str() {
             "opt" => Flavour::Opt,
             "debug" => Flavour::Debug,
+            "kcsan" => Flavour::Kcsan,
             other => return Err(format!("KERNEL={other}: must be opt or debug")),
         };
         let factor = text("TIMEOUT_FACTOR", "1");

@@ -43,6 +43,13 @@ pub fn faultinject(settings: &Settings) -> Result<bool> {
     run(settings, guests, guests::FAULT_TESTS, Report::default())
 }
 
+/// `make kcsan`: threads and processes against each other, watched for data races. Whether there were
+/// none.
+pub fn kcsan(settings: &Settings) -> Result<bool> {
+    let guests = vec![guests::kcsan()];
+    run(settings, guests, guests::RACE_TESTS, Report::default())
+}
+
 /// Runs `tests` in `guests`, adds the results to `report` and tells them; of one guest what was noted, too.
 fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> Result<bool> {
     let start = Instant::now();
@@ -56,6 +63,7 @@ fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> 
     };
     let opt = payload(Flavour::Opt)?;
     let debug = payload(Flavour::Debug)?;
+    let kcsan = payload(Flavour::Kcsan)?;
     println!("[build] done in {} s", start.elapsed().as_secs());
     guests::write_memories(settings)?;
     let alone = guests.len() == 1;
@@ -71,6 +79,7 @@ fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> 
                 let payload = match guest.flavour {
                     Flavour::Opt => &opt,
                     Flavour::Debug => &debug,
+                    Flavour::Kcsan => &kcsan,
                 };
                 let entries = match payload {
                     Some(payload) => one_guest(settings, &guest, payload, tests),
