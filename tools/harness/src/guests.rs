@@ -65,7 +65,8 @@ pub struct Guest {
 }
 
 /// Tests that depend on the mode. On the debug kernel they are those that meet most of the code.
-const MODE_TESTS: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access|prime|lifetime|\
+const MODE_TESTS: &str =
+    "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access|prime|lifetime|\
      hotunplug|hotunplug_race|rebind|race|debugger)@";
 const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access)@|\
      @barium_faultinject_map@(touch|map-ahead)";

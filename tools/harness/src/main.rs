@@ -50,7 +50,8 @@ fn main() -> ExitCode {
         ["mutants"] => mutants::mutants(&settings),
         ["bench"] => bench::bench(&settings),
         _ => Err(
-            "usage: barium run | shell | test | unplug | faultinject | kcsan | mutants | bench".into(),
+            "usage: barium run | shell | test | unplug | faultinject | kcsan | mutants | bench"
+                .into(),
         ),
     };
     match done {

@@ -111,7 +111,12 @@ fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scalin
     let spin = |count: usize| together(count, |_| spin(turns / count));
     let mut best = [Duration::MAX; 4];
     let rounds = until_quiet(&mut best, || {
-        Ok([touch(1, copies)?, touch(threads, copies)?, spin(1), spin(threads)])
+        Ok([
+            touch(1, copies)?,
+            touch(threads, copies)?,
+            spin(1),
+            spin(threads),
+        ])
     })?;
     let [one, several, machine_one, machine_several] = best.map(|time| time.as_secs_f64());
     let pages = copies * objects.len() * PAGES;
