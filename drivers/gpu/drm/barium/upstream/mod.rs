@@ -16,6 +16,7 @@ pub(crate) mod ioctl;
 pub(crate) mod map_ahead;
 pub(crate) mod pci;
 pub(crate) mod registration;
+pub(crate) mod kms;
 mod table;
 pub(crate) mod vma;
 pub(crate) mod vmap;

@@ -123,6 +123,20 @@ impl Drop for KernelMap {
     }
 }
 
+/// A part of a BAR, mapped in the kernel for as long as the BAR is claimed.
+///
+/// # Invariants
+///
+/// The address is in the mapping of a [`WcBar`] that is alive for `'a`.
+pub(crate) struct BarPart<'a>(*mut c_void, PhantomData<&'a WcBar<'a>>);
+
+impl BarPart<'_> {
+    /// Where it starts: device memory.
+    pub(super) fn as_ptr(&self) -> *mut c_void {
+        self.0
+    }
+}
+
 /// A memory BAR, claimed for this driver and mapped write-combining in the kernel.
 ///
 /// # Invariants
@@ -218,6 +232,12 @@ impl<'a> WcBar<'a> {
             return Err(ERANGE);
         }
         Ok(self.base.as_ptr().wrapping_byte_add(offset))
+    }
+
+    /// The `len` bytes from `offset` on; `ERANGE` if they are not all in the BAR. Takes no lock.
+    pub(crate) fn part(&self, offset: usize, len: usize) -> Result<BarPart<'_>> {
+        // INVARIANT: `at()` checked that the range is in the mapping.
+        Ok(BarPart(self.at(offset, len)?, PhantomData))
     }
 
     /// The `len` bytes from `offset` on, for others to use; `ERANGE` if they are not all in the

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who shows something without being asked by userspace: the kernel's own clients (the console),
+//! and whoever has to take the screen away and give it back.
+//!
+//! - Upstream today: nothing.
+//! - The shape it should have: the clients are a part of registering a device, as here; suspend and
+//!   resume are methods of a registered device.
+//! - Why this is sound on 7.3: a device that is registered through [`Ready`] has its
+//!   mode configuration complete, for as long as it lives.
+//! - Delete when upstream has KMS abstractions.
+
+use super::{
+    bindings,
+    raw_device,
+    Device,
+    Driver,
+    Ready, //
+};
+use kernel::{
+    drm::Registered,
+    error::to_result,
+    prelude::*,
+    sync::aref::ARef, //
+};
+
+/// A device that shows nothing once this is dropped.
+///
+/// When the device is unplugged by then, the hardware is not touched: framebuffers are let go, and
+/// what waits for events gets them.
+pub(in crate::upstream) struct Shutdown<K: Driver>(ARef<Device<K>>);
+
+impl<K: Driver> Shutdown<K> {
+    pub(in crate::upstream) fn new(ready: &Ready<K>) -> Self {
+        Self(ready.device().into())
+    }
+}
+
+impl<K: Driver> Drop for Shutdown<K> {
+    fn drop(&mut self) {
+        // SAFETY: The device is valid, and its mode configuration complete.
+        unsafe { bindings::drm_atomic_helper_shutdown(raw_device::<K>(&self.0)) };
+    }
+}
+
+/// The `fbdev_probe` entry of a driver: how the console gets a picture.
+///
+/// It is the function for drivers that have dumb buffers and `vmap`, in whatever memory. What the
+/// console draws is collected in system memory, and the changed part goes to VRAM, at most 20 times
+/// a second; nothing is ever read from VRAM. Named after TTM, it is not about TTM.
+pub(in crate::upstream) const FBDEV_PROBE: FbdevProbe = {
+    #[cfg(CONFIG_DRM_TTM_HELPER)]
+    let probe: FbdevProbe = Some(bindings::drm_fbdev_ttm_driver_fbdev_probe);
+    #[cfg(not(CONFIG_DRM_TTM_HELPER))]
+    let probe: FbdevProbe = None;
+    probe
+};
+
+type FbdevProbe = Option<
+    unsafe extern "C" fn(
+        *mut kernel::bindings::drm_fb_helper,
+        *mut bindings::drm_fb_helper_surface_size,
+    ) -> c_int,
+>;
+
+/// Lets the kernel's clients have the screen of `dev` for as long as nobody else wants it.
+pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
+    #[cfg(all(CONFIG_DRM_CLIENT_SETUP, CONFIG_DRM_TTM_HELPER))]
+    // SAFETY: The device is registered, and its mode configuration complete; null leaves the
+    // choice of the format to DRM.
+    unsafe {
+        bindings::drm_client_setup(raw_device::<K>(dev), core::ptr::null())
+    };
+}
+
+/// Switches the screen off and keeps in mind what it shows.
+pub(crate) fn suspend<K: Driver>(dev: &Device<K, Registered>) -> Result {
+    // SAFETY: The device is registered, and its mode configuration complete.
+    to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw_device::<K>(dev)) })
+}
+
+/// Shows again what was shown before [`suspend`].
+pub(crate) fn resume<K: Driver>(dev: &Device<K, Registered>) -> Result {
+    // SAFETY: The device is registered, and its mode configuration complete.
+    to_result(unsafe { bindings::drm_mode_config_helper_resume(raw_device::<K>(dev)) })
+}

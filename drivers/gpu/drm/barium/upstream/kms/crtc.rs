@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! CRTCs: what makes a mode, and says when a picture begins.
+//!
+//! - Upstream today: nothing.
+//! - The shape it should have: [`DriverCrtc`], with states of the driver's own; vblank as a choice
+//!   between a timer and an interrupt.
+//! - Why this is sound on 7.3: DRM calls the functions of the table for CRTCs that were made with
+//!   it. The vblank functions are DRM's own, driven by a timer of the CRTC; vblank is on between
+//!   `atomic_enable` and `atomic_disable`, whether or not the hardware is still there, so events are
+//!   delivered in any case.
+//! - Delete when upstream has KMS abstractions.
+
+use super::{
+    bindings,
+    mode::{
+        DisplayMode,
+        ModeStatus, //
+    },
+    plane::NewPlane,
+    with_hardware,
+    Device,
+    Driver,
+    RegistrationData,
+    Setup, //
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    drm::Registered,
+    error::from_err_ptr,
+    prelude::*, //
+};
+
+/// A CRTC whose primary plane is on whenever it is, and whose vblank is a timer.
+pub(crate) trait DriverCrtc: Sized + 'static {
+    /// The driver that it is of.
+    type Driver: Driver;
+
+    /// Whether the hardware has this mode.
+    fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
+
+    /// Switches the screen on. What it shows has come with the plane, right before this.
+    fn atomic_enable(
+        dev: &Device<Self::Driver, Registered>,
+        reg: &RegistrationData<'_, Self::Driver>,
+    );
+
+    /// Switches the screen off.
+    fn atomic_disable(
+        dev: &Device<Self::Driver, Registered>,
+        reg: &RegistrationData<'_, Self::Driver>,
+    );
+}
+
+/// A CRTC that has no encoder yet.
+pub(crate) struct NewCrtc<'a, K: Driver> {
+    pub(super) setup: &'a Setup<K>,
+    pub(super) raw: NonNull<bindings::drm_crtc>,
+}
+
+struct Tables<C>(PhantomData<C>);
+
+impl<C: DriverCrtc> Tables<C> {
+    const FUNCS: bindings::drm_crtc_funcs = bindings::drm_crtc_funcs {
+        reset: Some(bindings::drm_atomic_helper_crtc_reset),
+        set_config: Some(bindings::drm_atomic_helper_set_config),
+        page_flip: Some(bindings::drm_atomic_helper_page_flip),
+        atomic_duplicate_state: Some(bindings::drm_atomic_helper_crtc_duplicate_state),
+        atomic_destroy_state: Some(bindings::drm_atomic_helper_crtc_destroy_state),
+        enable_vblank: Some(bindings::drm_crtc_vblank_helper_enable_vblank_timer),
+        disable_vblank: Some(bindings::drm_crtc_vblank_helper_disable_vblank_timer),
+        get_vblank_timestamp: Some(
+            bindings::drm_crtc_vblank_helper_get_vblank_timestamp_from_timer,
+        ),
+        ..pin_init::zeroed()
+    };
+
+    const HELPER_FUNCS: bindings::drm_crtc_helper_funcs = bindings::drm_crtc_helper_funcs {
+        mode_valid: Some(mode_valid_callback::<C>),
+        atomic_check: Some(atomic_check_callback),
+        atomic_flush: Some(bindings::drm_crtc_vblank_atomic_flush),
+        atomic_enable: Some(atomic_enable_callback::<C>),
+        atomic_disable: Some(atomic_disable_callback::<C>),
+        ..pin_init::zeroed()
+    };
+}
+
+impl<'a, K: Driver> NewPlane<'a, K> {
+    /// Makes a CRTC whose primary plane this is.
+    ///
+    /// Errors: `ENOMEM`.
+    pub(crate) fn crtc<C: DriverCrtc<Driver = K>>(self) -> Result<NewCrtc<'a, K>> {
+        let (setup, plane) = self.into_raw();
+        // SAFETY: The device is valid and its mode configuration initialised; the plane is of
+        // the same device, and has no CRTC yet. The table is a constant without `destroy`, as is
+        // wanted.
+        let raw = from_err_ptr(unsafe {
+            bindings::__drmm_crtc_alloc_with_planes(
+                setup.raw(),
+                size_of::<bindings::drm_crtc>(),
+                0,
+                plane,
+                core::ptr::null_mut(),
+                const { &Tables::<C>::FUNCS },
+                core::ptr::null(),
+            )
+        })?;
+        let raw = NonNull::new(raw)
+            .ok_or(ENOMEM)?
+            .cast::<bindings::drm_crtc>();
+        // SAFETY: It was just made, for a device that nobody else knows.
+        unsafe { (*raw.as_ptr()).helper_private = const { &Tables::<C>::HELPER_FUNCS } };
+        Ok(NewCrtc { setup, raw })
+    }
+}
+
+/// The `mode_valid` entry of a CRTC.
+///
+/// # Safety
+///
+/// To be called by DRM only, with a CRTC of `C::Driver`.
+unsafe extern "C" fn mode_valid_callback<C: DriverCrtc>(
+    crtc: *mut bindings::drm_crtc,
+    mode: *const bindings::drm_display_mode,
+) -> bindings::drm_mode_status {
+    // SAFETY: The CRTC's device is one of this driver, and lives as long as the CRTC.
+    let dev = unsafe { Device::<C::Driver>::from_raw((*crtc).dev) };
+    // SAFETY: The mode is the caller's for the time of the call.
+    let mode = unsafe { DisplayMode::from_raw(mode) };
+    C::mode_valid(dev, mode).into_raw()
+}
+
+/// The `atomic_check` entry of a CRTC: it needs its primary plane.
+///
+/// # Safety
+///
+/// To be called by DRM only, with a CRTC that is part of `commit`.
+unsafe extern "C" fn atomic_check_callback(
+    crtc: *mut bindings::drm_crtc,
+    commit: *mut bindings::drm_atomic_commit,
+) -> c_int {
+    // SAFETY: The CRTC is valid; its index does not change.
+    let index = unsafe { (*crtc).index };
+    // SAFETY: A commit has a place for each CRTC, and the CRTC's states are in it.
+    let state = unsafe { (*(*commit).crtcs.add(index as usize)).new_state };
+    // SAFETY: As above.
+    if !unsafe { (*state).enable } {
+        return 0;
+    }
+    // SAFETY: As above.
+    unsafe { bindings::drm_atomic_helper_check_crtc_primary_plane(state) }
+}
+
+/// The `atomic_enable` entry of a CRTC.
+///
+/// # Safety
+///
+/// To be called by DRM only, with a CRTC of `C::Driver`.
+unsafe extern "C" fn atomic_enable_callback<C: DriverCrtc>(
+    crtc: *mut bindings::drm_crtc,
+    _commit: *mut bindings::drm_atomic_commit,
+) {
+    // SAFETY: The CRTC's device is one of this driver. Nothing is committed before it is
+    // registered.
+    unsafe { with_hardware::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_enable(dev, reg)) };
+    // SAFETY: The CRTC is valid, and its device has vblank.
+    unsafe { bindings::drm_crtc_vblank_on(crtc) };
+}
+
+/// The `atomic_disable` entry of a CRTC.
+///
+/// # Safety
+///
+/// To be called by DRM only, with a CRTC of `C::Driver`.
+unsafe extern "C" fn atomic_disable_callback<C: DriverCrtc>(
+    crtc: *mut bindings::drm_crtc,
+    _commit: *mut bindings::drm_atomic_commit,
+) {
+    // SAFETY: The CRTC is valid, and its device has vblank.
+    unsafe { bindings::drm_crtc_vblank_off(crtc) };
+    // SAFETY: The CRTC's device is one of this driver. Nothing is committed before it is
+    // registered.
+    unsafe { with_hardware::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_disable(dev, reg)) };
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Setting mode setting up: the way from a device that nobody knows to one that is ready to be
+//! registered.
+//!
+//! - Upstream today: nothing; `drm::UnregisteredDevice` can be registered at once.
+//! - The shape it should have: [`Setup`], which takes the unregistered device and gives it back as
+//!   [`Ready`] when all its objects are there.
+//! - Why this is sound on 7.3: the device that [`Setup`] owns is unregistered, so nobody else reads
+//!   or writes its mode configuration. `drmm_mode_config_init()` is called before any object can be
+//!   made, as only a [`Setup`] makes them, and `drm_mode_config_reset()` after the last one, as it
+//!   consumes the [`Setup`] that they borrow.
+//! - Delete when upstream has KMS abstractions.
+
+use super::{
+    bindings,
+    framebuffer,
+    raw_device,
+    Driver, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    drm,
+    error::to_result,
+    prelude::*, //
+};
+
+/// The sizes of framebuffers that a device can do something with, in pixels and lines.
+#[derive(Clone, Copy)]
+pub(crate) struct SizeLimits {
+    pub(crate) max_width: u16,
+    pub(crate) max_height: u16,
+}
+
+/// A device whose mode setting is being set up.
+pub(crate) struct Setup<K: Driver> {
+    drm: drm::UnregisteredDevice<K::Driver>,
+}
+
+/// A device that is ready to be registered.
+pub(crate) struct Ready<K: Driver> {
+    drm: drm::UnregisteredDevice<K::Driver>,
+}
+
+impl<K: Driver> Ready<K> {
+    pub(super) fn device(&self) -> &drm::Device<K::Driver> {
+        &self.drm
+    }
+
+    pub(in crate::upstream) fn into_device(self) -> drm::UnregisteredDevice<K::Driver> {
+        self.drm
+    }
+}
+
+struct Tables<K>(PhantomData<K>);
+
+impl<K: Driver> Tables<K> {
+    const FUNCS: bindings::drm_mode_config_funcs = bindings::drm_mode_config_funcs {
+        fb_create: Some(framebuffer::create_callback::<K>),
+        atomic_check: Some(atomic_check_callback),
+        atomic_commit: Some(atomic_commit_callback),
+        ..pin_init::zeroed()
+    };
+}
+
+impl<K: Driver> Setup<K> {
+    /// Starts. [`super::super::drm_driver::extend`] must have been called for the device.
+    ///
+    /// Errors: `EINVAL` if the driver is not one that sets modes; `ENOMEM`.
+    pub(crate) fn new(drm: drm::UnregisteredDevice<K::Driver>, limits: SizeLimits) -> Result<Self> {
+        let raw = raw_device::<K>(&drm);
+        // SAFETY: The device is valid, and its driver a table that lives as long as the module.
+        if unsafe { (*(*raw).driver).driver_features } & super::FEATURES != super::FEATURES {
+            return Err(EINVAL);
+        }
+        // SAFETY: The device is valid and not registered.
+        to_result(unsafe { bindings::drmm_mode_config_init(raw) })?;
+        // SAFETY: As above, and nobody else knows it.
+        let config = unsafe { &mut (*raw).mode_config };
+        config.max_width = limits.max_width.into();
+        config.max_height = limits.max_height.into();
+        config.preferred_depth = 24;
+        config.quirk_addfb_prefer_host_byte_order = true;
+        config.funcs = const { &Tables::<K>::FUNCS };
+        Ok(Self { drm })
+    }
+
+    pub(super) fn raw(&self) -> *mut bindings::drm_device {
+        raw_device::<K>(&self.drm)
+    }
+
+    /// Ends: the objects that were made are the ones there are.
+    ///
+    /// Errors: `EINVAL` if there is no CRTC; `ENOMEM`.
+    pub(crate) fn finish(self) -> Result<Ready<K>> {
+        let raw = self.raw();
+        // SAFETY: The device is valid, and only we know it.
+        let crtcs = u32::try_from(unsafe { (*raw).mode_config.num_crtc })?;
+        if crtcs == 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: The device is valid, not registered, and has that many CRTCs.
+        to_result(unsafe { bindings::drm_vblank_init(raw, crtcs) })?;
+        // SAFETY: As above; all of its objects are initialised.
+        unsafe { bindings::drm_mode_config_reset(raw) };
+        Ok(Ready { drm: self.drm })
+    }
+}
+
+/// The `atomic_check` entry.
+///
+/// # Safety
+///
+/// To be called by DRM only.
+unsafe extern "C" fn atomic_check_callback(
+    dev: *mut bindings::drm_device,
+    state: *mut kernel::bindings::drm_atomic_commit,
+) -> c_int {
+    // SAFETY: These are this callback's arguments.
+    unsafe { bindings::drm_atomic_helper_check(dev, state.cast()) }
+}
+
+/// The `atomic_commit` entry.
+///
+/// # Safety
+///
+/// To be called by DRM only.
+unsafe extern "C" fn atomic_commit_callback(
+    dev: *mut bindings::drm_device,
+    state: *mut kernel::bindings::drm_atomic_commit,
+    nonblock: bool,
+) -> c_int {
+    // SAFETY: These are this callback's arguments.
+    unsafe { bindings::drm_atomic_helper_commit(dev, state.cast(), nonblock) }
+}
