@@ -12,13 +12,19 @@
 //! a page in VRAM, and [`vram`] for the page frame of that place. [`upstream`] is between it and
 //! the memory manager.
 //!
+//! # The way of a picture
+//!
+//! An object that is in one piece is shown where it is: [`display`] tells the device where that
+//! is, through the registers of [`dispi`]. No pixel is copied.
+//!
 //! # Rooms
 //!
-//! `file -> gem -> vram`, `mmap -> gem`, all of them `-> upstream`; [`driver`] wires. Only
-//! [`upstream`] has `unsafe` code.
+//! `file -> gem -> vram`, `mmap -> gem`, `display -> gem`, all of them `-> upstream`; [`driver`]
+//! wires. Only [`upstream`] has `unsafe` code.
 
 mod device;
 mod dispi;
+mod display;
 mod driver;
 mod fault_around;
 mod file;

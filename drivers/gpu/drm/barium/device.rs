@@ -11,13 +11,19 @@
 //!
 //! 1. `mmap_lock`, or the lock of one mapping (taken by the memory manager before a fault)
 //! 2. `registration_guard()` (SRCU)
-//! 3. the heap's mutexes ([`Heap`])
+//! 3. the heap's mutexes ([`Heap`]), or that of what the display has been told ([`Screen`])
 //!
-//! The fault path takes 1 and 2, and never 3.
+//! The fault path takes 1 and 2, and never 3. DRM's locks of mode setting come before 2.
 
-use crate::vram::{
-    Aperture,
-    Heap, //
+use crate::{
+    display::{
+        Limits,
+        Screen, //
+    },
+    vram::{
+        Aperture,
+        Heap, //
+    },
 };
 
 /// How mappings are filled. It is chosen when the module is loaded.
@@ -33,12 +39,22 @@ pub(crate) struct Config {
 /// hardware.
 pub(crate) struct BariumData {
     heap: Heap,
+    limits: Limits,
     config: Config,
 }
 
 impl BariumData {
-    pub(crate) fn new(heap: Heap, config: Config) -> Self {
-        Self { heap, config }
+    pub(crate) fn new(heap: Heap, limits: Limits, config: Config) -> Self {
+        Self {
+            heap,
+            limits,
+            config,
+        }
+    }
+
+    /// What the display can show.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// How mappings are filled.
@@ -55,12 +71,18 @@ impl BariumData {
 
 /// What lives as long as the driver is bound: the way to the hardware.
 pub(crate) struct BariumRegistrationData<'bound> {
+    screen: Screen<'bound>,
     aperture: Aperture<'bound>,
 }
 
 impl<'bound> BariumRegistrationData<'bound> {
-    pub(crate) fn new(aperture: Aperture<'bound>) -> Self {
-        Self { aperture }
+    pub(crate) fn new(screen: Screen<'bound>, aperture: Aperture<'bound>) -> Self {
+        Self { screen, aperture }
+    }
+
+    /// What is seen of VRAM.
+    pub(crate) fn screen(&self) -> &Screen<'bound> {
+        &self.screen
     }
 
     /// The BAR that shows VRAM.

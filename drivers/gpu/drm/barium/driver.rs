@@ -8,6 +8,11 @@ use crate::{
         BariumRegistrationData, //
     },
     dispi,
+    display::{
+        self,
+        Limits,
+        Screen, //
+    },
     file::File,
     gem::BariumObject,
     uapi::*,
@@ -61,19 +66,25 @@ impl pci::Driver for BariumDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pdev.enable_device_mem()?;
-        let vram = dispi::vram_size(pdev)?;
+        let regs = dispi::Registers::new(pdev)?;
+        let properties = regs.properties(pdev)?;
         // Not before it is known that this is a display that we can drive.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
-        let aperture = Aperture::new(pdev, vram)?;
-        let heap = Heap::new(vram)?;
+        let aperture = Aperture::new(pdev, properties.vram)?;
+        let data = BariumData::new(
+            Heap::new(properties.vram)?,
+            Limits::new(&properties)?,
+            crate::config(),
+        );
+        let screen = Screen::new(regs, &properties)?;
 
-        let drm =
-            drm::UnregisteredDevice::<Self>::new(pdev, Ok(BariumData::new(heap, crate::config())))?;
+        let drm = drm::UnregisteredDevice::<Self>::new(pdev, Ok(data))?;
         upstream::drm_driver::extend(&drm, &TABLES);
-        let reg_data = BariumRegistrationData::new(aperture);
+        let drm = display::set_up(drm)?;
+        let reg_data = BariumRegistrationData::new(screen, aperture);
         upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
 
-        dev_info!(pdev, "{} MiB of VRAM\n", vram.mib());
+        dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
         Ok(Self)
     }
 }

@@ -24,6 +24,7 @@ use super::{
         MappedObject,
         Object, //
     },
+    kms,
     table::Table, //
 };
 use kernel::{
@@ -71,8 +72,8 @@ impl Tables {
 }
 
 /// Gives the files of `dev` what [`MappedObject::placement`] and [`MappedObject::will_need`] are
-/// for, and dumb buffers. `tables` must be the same for all devices of the driver, and for no other
-/// driver's.
+/// for, dumb buffers, and the features of mode setting ([`kms::Setup`]). `tables` must be the same
+/// for all devices of the driver, and for no other driver's.
 pub(crate) fn extend<D, T>(dev: &drm::UnregisteredDevice<D>, tables: &'static Tables)
 where
     D: drm::Driver<Object = Object<T>>,
@@ -97,6 +98,8 @@ where
             }
         });
         bindings::drm_driver {
+            driver_features: upstream.driver_features | kms::FEATURES,
+            fbdev_probe: kms::client::FBDEV_PROBE,
             dumb_create: Some(dumb::create_callback::<D, T>),
             fops,
             ..*upstream

@@ -9,36 +9,57 @@
 //!   parent is unbound, before anything borrowed for that time goes out of date.
 //! - Delete when upstream's function is safe.
 
+use super::kms::{
+    self,
+    client::Shutdown,
+    Ready, //
+};
 use kernel::{
     device::Bound,
     devres,
     drm,
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
 
-/// Registers `drm` with userspace, until `dev`, its parent, is unbound.
+/// What there is while a device is registered. The order is that of the end: the device is unplugged,
+/// which lets go of the registration data; then, without hardware, what it shows.
+struct Registered<K: kms::Driver> {
+    _registration: drm::Registration<'static, K::Driver>,
+    _shutdown: Shutdown<K>,
+}
+
+/// Registers `ready` with userspace, until `dev`, its parent, is unbound, and lets the kernel's own
+/// clients have its screen.
 ///
 /// At unbind the device is unplugged, which ends all guarded sections and removes all page table
 /// entries of its mappings, and then `reg_data` is dropped.
 ///
 /// Errors: `EINVAL` if `dev` is not the parent; `ENOMEM`; what `drm_dev_register()` says.
-pub(crate) fn register<'bound, T>(
+pub(crate) fn register<'bound, K: kms::Driver>(
     dev: &'bound kernel::device::Device<Bound>,
-    drm: drm::UnregisteredDevice<T>,
-    reg_data: T::RegistrationData<'bound>,
-) -> Result
-where
-    T: drm::Driver + 'static,
-{
+    ready: Ready<K>,
+    reg_data: <K::Driver as drm::Driver>::RegistrationData<'bound>,
+) -> Result {
+    let shutdown = Shutdown::new(&ready);
+    let device = ready.into_device();
     // SAFETY: The registration is not forgotten: `devres::register()` drops it at unbind, or at
     // once if it fails.
-    let registration = unsafe { drm::Registration::<T>::new(dev, drm, reg_data, 0) }?;
+    let registration = unsafe { drm::Registration::<K::Driver>::new(dev, device, reg_data, 0) }?;
     // SAFETY: The types differ in a lifetime only. Devres keeps the registration to itself until
     // it drops it at unbind, which is within `'bound`.
     let registration = unsafe {
-        core::mem::transmute::<drm::Registration<'bound, T>, drm::Registration<'static, T>>(
-            registration,
-        )
+        core::mem::transmute::<
+            drm::Registration<'bound, K::Driver>,
+            drm::Registration<'static, K::Driver>,
+        >(registration)
     };
-    devres::register(dev, registration, GFP_KERNEL)
+    let drm: ARef<drm::Device<K::Driver>> = registration.device().into();
+    let registered = Registered {
+        _registration: registration,
+        _shutdown: shutdown,
+    };
+    devres::register(dev, registered, GFP_KERNEL)?;
+    kms::client::set_up::<K>(&drm);
+    Ok(())
 }

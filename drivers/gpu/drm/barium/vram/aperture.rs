@@ -13,6 +13,7 @@ use super::{
 use crate::upstream::{
     access::Transfer,
     wc_bar::{
+        BarPart,
         Frames,
         KernelMap,
         WcBar, //
@@ -66,6 +67,11 @@ impl<'bound> Aperture<'bound> {
     /// VRAM.
     pub(crate) fn map(&self, offset: VramOffset, len: usize) -> Result<KernelMap> {
         self.0.map(offset.0, len)
+    }
+
+    /// The `len` bytes from `offset` on; `ERANGE` if they are not all in VRAM. Takes no lock.
+    pub(crate) fn part(&self, offset: VramOffset, len: usize) -> Result<BarPart<'_>> {
+        self.0.part(offset.0, len)
     }
 
     /// Fills `len` bytes from `offset` with zeros; `ERANGE` if they are not all in VRAM.

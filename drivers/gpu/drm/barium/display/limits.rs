@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the device can show, and what it has to be told for that: numbers only.
+//!
+//! The device counts the start of a picture in lines and pixels ([`Scanout`]), in 16 bits each, and
+//! shows nothing, or something else, if the picture is not all in VRAM: the last line counts with
+//! all of its pitch. `bochs-display` takes all values, but no mode below 64 by 64. `VGA` and
+//! `secondary-vga` silently change what they do not like: widths and pitches are whole groups of 8
+//! pixels, no value is above the largest mode, and a start is a multiple of 4 bytes (QEMU's
+//! `vbe_fixup_regs()`).
+
+use crate::{
+    dispi::{
+        ByteOrder,
+        Kind,
+        Properties, //
+    },
+    upstream::kms::{
+        mode::{
+            Fourcc,
+            ModeStatus, //
+        },
+        SizeLimits, //
+    },
+};
+use core::num::{
+    NonZeroU16,
+    NonZeroU32,
+    NonZeroU64, //
+};
+use kernel::prelude::*;
+
+/// What formats there are, the preferred one first; the last one only with a byte order to choose.
+///
+/// What is behind the plane is black, so that alpha changes nothing.
+const FORMATS: [Fourcc; 4] = [
+    Fourcc::XRGB8888,
+    Fourcc::ARGB8888,
+    Fourcc::RGB565,
+    Fourcc::BGRX8888,
+];
+
+/// The pictures that there can be in a second. The device shows what is there whenever it likes; DRM
+/// has a timer for each, and complains if one takes longer than a tenth of a second.
+const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
+
+const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
+const FOUR: NonZeroU32 = NonZeroU32::new(4).unwrap();
+
+/// The largest width and height of a framebuffer.
+const MAX_SIZE: u16 = (1 << 15) - 1;
+/// The smallest width and height of `bochs-display`.
+const BOCHS_MIN_SIZE: u16 = 64;
+/// What `VGA` rounds widths and pitches down to, in pixels.
+const VGA_WIDTH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();
+/// What the start of a picture of `VGA` is a multiple of, in bytes.
+const VGA_START_ALIGN: NonZeroU64 = NonZeroU64::new(4).unwrap();
+
+/// A picture in memory, wherever that is.
+#[derive(Clone, Copy)]
+pub(super) struct Picture {
+    pub(super) format: Fourcc,
+    /// In pixels.
+    pub(super) width: u32,
+    /// In lines.
+    pub(super) height: u32,
+    /// The bytes from the start of a line to that of the next.
+    pub(super) pitch: u32,
+}
+
+impl Picture {
+    /// Where pixel `x` of line `y` is, in bytes from the first one.
+    pub(super) fn place(&self, x: u32, y: u32) -> u64 {
+        u64::from(y) * u64::from(self.pitch)
+            + u64::from(x) * u64::from(bytes_per_pixel(self.format).get())
+    }
+
+    /// The bytes from the first pixel to the end of the last; `None` if it has no lines.
+    pub(super) fn len(&self) -> Option<u64> {
+        let last = self.height.checked_sub(1)?;
+        Some(self.place(self.width, last))
+    }
+}
+
+fn bytes_per_pixel(format: Fourcc) -> NonZeroU32 {
+    match format {
+        Fourcc::RGB565 => TWO,
+        _ => FOUR,
+    }
+}
+
+/// What the device has to be told to show a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scanout {
+    /// In pixels.
+    pub(super) width: u16,
+    /// In lines.
+    pub(super) height: u16,
+    pub(super) bits_per_pixel: u16,
+    pub(super) byte_order: ByteOrder,
+    /// The pixels from the start of a line to that of the next.
+    pub(super) line: u16,
+    /// The pixels before the first one.
+    pub(super) column: u16,
+    /// The lines before the first one.
+    pub(super) row: u16,
+}
+
+/// What a device can show.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// In bytes.
+    vram: u64,
+    min_width: u16,
+    min_height: u16,
+    /// Of a mode, and the largest length of a line and column to start with, in pixels.
+    max_width: u16,
+    /// Of a mode, and the largest line to start with.
+    max_height: u16,
+    /// What widths and lengths of lines are multiples of, in pixels.
+    width_align: NonZeroU16,
+    /// What the start is a multiple of, in bytes, besides that of a pixel.
+    start_align: NonZeroU64,
+    has_byte_order: bool,
+}
+
+impl Limits {
+    pub(crate) fn new(properties: &Properties) -> Result<Self> {
+        let vram = u64::try_from(properties.vram.bytes())?;
+        let has_byte_order = properties.has_byte_order;
+        Ok(match properties.kind {
+            Kind::Bochs => Self {
+                vram,
+                min_width: BOCHS_MIN_SIZE,
+                min_height: BOCHS_MIN_SIZE,
+                max_width: u16::MAX,
+                max_height: u16::MAX,
+                width_align: NonZeroU16::MIN,
+                start_align: NonZeroU64::MIN,
+                has_byte_order,
+            },
+            Kind::Vga {
+                max_width,
+                max_height,
+            } => Self {
+                vram,
+                min_width: VGA_WIDTH_ALIGN.get(),
+                min_height: 1,
+                max_width,
+                max_height,
+                width_align: VGA_WIDTH_ALIGN,
+                start_align: VGA_START_ALIGN,
+                has_byte_order,
+            },
+        })
+    }
+
+    /// The formats that can be shown, the preferred one first.
+    pub(super) fn formats(&self) -> &'static [Fourcc] {
+        match self.has_byte_order {
+            true => &FORMATS,
+            false => &FORMATS[..FORMATS.len() - 1],
+        }
+    }
+
+    /// The sizes of framebuffers that are good for something. Places in them are fixed point numbers
+    /// in DRM, with 15 bits before the point.
+    pub(super) fn sizes(&self) -> SizeLimits {
+        SizeLimits {
+            max_width: self.max_width.min(MAX_SIZE),
+            max_height: self.max_height.min(MAX_SIZE),
+        }
+    }
+
+    /// Whether there can be a mode of this size and with so many pictures in a second, in the format
+    /// that takes most memory.
+    pub(super) fn mode(&self, width: u16, height: u16, refresh: u32) -> ModeStatus {
+        let size = u64::from(width) * u64::from(height) * 4;
+        match () {
+            () if width < self.min_width || width > self.max_width => ModeStatus::BadWidth,
+            () if width % self.width_align != 0 => ModeStatus::BadWidth,
+            () if height < self.min_height || height > self.max_height => ModeStatus::BadHeight,
+            () if refresh < *REFRESH.start() => ModeStatus::TooSlow,
+            () if refresh > *REFRESH.end() => ModeStatus::TooFast,
+            () if size > self.vram => ModeStatus::Memory,
+            () => ModeStatus::Ok,
+        }
+    }
+
+    /// The length, in pixels, of a line of `pitch` bytes.
+    ///
+    /// Errors: `EINVAL` if the device has no lines of this length.
+    pub(super) fn line(&self, format: Fourcc, pitch: u32) -> Result<u16> {
+        let bytes = bytes_per_pixel(format);
+        if pitch % bytes != 0 {
+            return Err(EINVAL);
+        }
+        u16::try_from(pitch / bytes)
+            .ok()
+            .filter(|line| *line <= self.max_width && *line % self.width_align == 0)
+            .ok_or(EINVAL)
+    }
+
+    /// What the device has to be told to show `picture`, which starts `start` bytes into VRAM.
+    ///
+    /// Errors: `EINVAL` if it can't show that.
+    pub(super) fn scanout(&self, picture: &Picture, start: u64) -> Result<Scanout> {
+        let pitch = NonZeroU64::new(picture.pitch.into()).ok_or(EINVAL)?;
+        let end = start + u64::from(picture.height) * pitch.get();
+        let bytes = NonZeroU64::from(bytes_per_pixel(picture.format));
+        if end > self.vram || start % bytes != 0 || start % self.start_align != 0 {
+            return Err(EINVAL);
+        }
+        let row = (start / pitch).min(self.max_height.into());
+        let column = u16::try_from((start - row * pitch.get()) / bytes).map_err(|_| EINVAL)?;
+        if column > self.max_width {
+            return Err(EINVAL);
+        }
+        Ok(Scanout {
+            width: picture.width.try_into().map_err(|_| EINVAL)?,
+            height: picture.height.try_into().map_err(|_| EINVAL)?,
+            bits_per_pixel: u16::try_from(bytes_per_pixel(picture.format).get() * u8::BITS)?,
+            byte_order: match picture.format {
+                Fourcc::BGRX8888 => ByteOrder::Big,
+                _ => ByteOrder::Little,
+            },
+            line: self.line(picture.format, picture.pitch)?,
+            column,
+            row: row.try_into().map_err(|_| EINVAL)?,
+        })
+    }
+}
+
+#[kunit_tests(barium_display_limits)]
+mod tests {
+    use super::*;
+
+    const VRAM: u64 = 16 << 20;
+
+    fn bochs() -> Limits {
+        Limits {
+            vram: VRAM,
+            min_width: BOCHS_MIN_SIZE,
+            min_height: BOCHS_MIN_SIZE,
+            max_width: u16::MAX,
+            max_height: u16::MAX,
+            width_align: NonZeroU16::MIN,
+            start_align: NonZeroU64::MIN,
+            has_byte_order: true,
+        }
+    }
+
+    fn vga() -> Limits {
+        Limits {
+            min_width: VGA_WIDTH_ALIGN.get(),
+            min_height: 1,
+            max_width: 16000,
+            max_height: 12000,
+            width_align: VGA_WIDTH_ALIGN,
+            start_align: VGA_START_ALIGN,
+            has_byte_order: false,
+            ..bochs()
+        }
+    }
+
+    fn picture(pitch: u32) -> Picture {
+        Picture {
+            format: Fourcc::XRGB8888,
+            width: 640,
+            height: 480,
+            pitch,
+        }
+    }
+
+    /// Where the device starts, in bytes, if it is told this.
+    fn start(scanout: &Scanout) -> u64 {
+        (u64::from(scanout.row) * u64::from(scanout.line) + u64::from(scanout.column))
+            * u64::from(scanout.bits_per_pixel / 8)
+    }
+
+    #[test]
+    fn a_picture_starts_where_it_is() {
+        for limits in [bochs(), vga()] {
+            for at in [0, 4, 2556, 2560, 2564, 4096, 1 << 20, VRAM - 480 * 2560] {
+                let scanout = limits.scanout(&picture(2560), at);
+                assert_eq!(scanout.map(|scanout| start(&scanout)).ok(), Some(at));
+            }
+        }
+    }
+
+    #[test]
+    fn a_picture_does_not_end_behind_vram() {
+        for limits in [bochs(), vga()] {
+            let last = VRAM - 480 * 5120;
+            assert!(limits.scanout(&picture(5120), last).is_ok());
+            assert_eq!(limits.scanout(&picture(5120), last + 4).err(), Some(EINVAL));
+            assert_eq!(limits.scanout(&picture(5120), VRAM).err(), Some(EINVAL));
+        }
+    }
+
+    #[test]
+    fn a_start_is_a_whole_number_of_pixels() {
+        for at in [1, 2, 3, 5] {
+            assert_eq!(bochs().scanout(&picture(2560), at).err(), Some(EINVAL));
+        }
+        let small = Picture {
+            format: Fourcc::RGB565,
+            ..picture(1280)
+        };
+        assert!(bochs().scanout(&small, 2).is_ok());
+        assert_eq!(vga().scanout(&small, 2).err(), Some(EINVAL));
+        assert!(vga().scanout(&small, 4).is_ok());
+    }
+
+    #[test]
+    fn a_start_is_within_what_16_bits_can_say() {
+        let large = Limits {
+            vram: 256 << 20,
+            ..vga()
+        };
+        let first_line_too_far = 12001 * 2560;
+        let at = large.scanout(&picture(2560), first_line_too_far);
+        assert_eq!(
+            at.map(|scanout| start(&scanout)).ok(),
+            Some(first_line_too_far)
+        );
+        let too_far = 12000 * 2560 + 16001 * 4;
+        assert!(large.scanout(&picture(2560), too_far - 4).is_ok());
+        assert_eq!(large.scanout(&picture(2560), too_far).err(), Some(EINVAL));
+    }
+
+    #[test]
+    fn lines_have_lengths_that_the_device_has() {
+        for (limits, pitch, line) in [
+            (bochs(), 2560, Some(640)),
+            (bochs(), 2564, Some(641)),
+            (bochs(), 2562, None),
+            (bochs(), 65535 * 4, Some(65535)),
+            (bochs(), 65536 * 4, None),
+            (vga(), 2560, Some(640)),
+            (vga(), 2564, None),
+            (vga(), 2592, Some(648)),
+            (vga(), 16000 * 4, Some(16000)),
+            (vga(), 16008 * 4, None),
+        ] {
+            assert_eq!(limits.line(Fourcc::XRGB8888, pitch).ok(), line);
+        }
+    }
+
+    #[test]
+    fn modes_are_those_that_the_device_has() {
+        for (limits, width, height, status) in [
+            (bochs(), 64, 64, ModeStatus::Ok),
+            (bochs(), 63, 64, ModeStatus::BadWidth),
+            (bochs(), 64, 63, ModeStatus::BadHeight),
+            (bochs(), 1366, 768, ModeStatus::Ok),
+            (bochs(), 2048, 2048, ModeStatus::Ok),
+            (bochs(), 2048, 2049, ModeStatus::Memory),
+            (vga(), 8, 1, ModeStatus::Ok),
+            (vga(), 0, 1, ModeStatus::BadWidth),
+            (vga(), 8, 0, ModeStatus::BadHeight),
+            (vga(), 1366, 768, ModeStatus::BadWidth),
+            (vga(), 16000, 200, ModeStatus::Ok),
+            (vga(), 16008, 200, ModeStatus::BadWidth),
+            (vga(), 200, 12001, ModeStatus::BadHeight),
+        ] {
+            assert_eq!(limits.mode(width, height, 60), status);
+        }
+        for (refresh, status) in [
+            (0, ModeStatus::TooSlow),
+            (19, ModeStatus::TooSlow),
+            (20, ModeStatus::Ok),
+            (500, ModeStatus::Ok),
+            (501, ModeStatus::TooFast),
+        ] {
+            assert_eq!(vga().mode(640, 480, refresh), status);
+        }
+    }
+
+    #[test]
+    fn a_picture_ends_behind_its_last_pixel() {
+        assert_eq!(picture(2560).len(), Some(480 * 2560));
+        assert_eq!(picture(4000).len(), Some(479 * 4000 + 2560));
+        let none = Picture {
+            height: 0,
+            ..picture(2560)
+        };
+        assert_eq!(none.len(), None);
+    }
+
+    #[test]
+    fn the_byte_order_is_a_format_only_where_it_can_be_chosen() {
+        let has = |limits: Limits| limits.formats().contains(&Fourcc::BGRX8888);
+        assert!(has(bochs()));
+        assert!(!has(vga()));
+    }
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The display: one screen, which shows a part of VRAM.
+//!
+//! An object that is shown is where it is in VRAM already. To show another one, the device is told
+//! another place to start at, and no pixel is touched ([`screen`]). What the device can be told is
+//! in [`limits`].
+//!
+//! There is no cursor plane: the device has none, so the cursor would have to be drawn into the
+//! object that is shown, or into a copy of it. Compositors draw their own then.
+
+mod limits;
+mod screen;
+
+pub(crate) use limits::Limits;
+pub(crate) use screen::Screen;
+
+use crate::{
+    device::BariumRegistrationData,
+    driver::{
+        BariumDevice,
+        BariumDriver, //
+    },
+    gem::VramObject,
+    upstream::kms::{
+        self,
+        connector::DriverConnector,
+        crtc::DriverCrtc,
+        framebuffer::Framebuffer,
+        mode::{
+            DisplayMode,
+            ModeStatus, //
+        },
+        plane::{
+            DriverPlane,
+            View, //
+        },
+        Ready,
+        Setup, //
+    },
+    upstream::wc_bar::BarPart,
+    vram::VramOffset,
+};
+use kernel::{
+    drm::{
+        self,
+        Registered, //
+    },
+    prelude::*, //
+};
+use limits::{
+    Picture,
+    Scanout, //
+};
+
+/// Mode setting of this driver.
+pub(crate) struct Display;
+
+impl kms::Driver for Display {
+    type Driver = BariumDriver;
+    type Memory = VramObject;
+
+    /// Errors: `EINVAL` if the object was not made to be in one piece, or the device has no lines of
+    /// this length.
+    fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
+        framebuffer.object().whole().ok_or(EINVAL)?;
+        dev.limits()
+            .line(framebuffer.format(), framebuffer.pitch())
+            .map(|_| ())
+    }
+}
+
+/// What is shown of `view`, and where in VRAM that starts, in bytes.
+fn place(view: &View<'_, Display>) -> Result<(Picture, u64)> {
+    let framebuffer = &view.framebuffer;
+    let object = framebuffer.object().whole().ok_or(EINVAL)?;
+    let picture = Picture {
+        format: framebuffer.format(),
+        width: view.width,
+        height: view.height,
+        pitch: framebuffer.pitch(),
+    };
+    let offset = u64::from(framebuffer.offset()) + picture.place(view.x, view.y);
+    Ok((picture, u64::try_from(object.0)? + offset))
+}
+
+/// What the device has to be told to show `view`.
+fn scanout(limits: &Limits, view: &View<'_, Display>) -> Result<Scanout> {
+    let (picture, start) = place(view)?;
+    limits.scanout(&picture, start)
+}
+
+/// The plane: all of the screen.
+struct Plane;
+
+impl DriverPlane for Plane {
+    type Driver = Display;
+
+    fn atomic_check(dev: &BariumDevice, new: &View<'_, Display>) -> Result {
+        // Its id can be guessed while it is being checked for the first time.
+        <Display as kms::Driver>::check_framebuffer(dev, &new.framebuffer)?;
+        scanout(dev.limits(), new).map(|_| ())
+    }
+
+    fn atomic_update(
+        dev: &BariumDevice<Registered>,
+        reg: &BariumRegistrationData<'_>,
+        new: &View<'_, Display>,
+    ) {
+        // It has been checked, and what is checked does not change.
+        if let Ok(scanout) = scanout(dev.limits(), new) {
+            reg.screen().show(scanout);
+        }
+    }
+
+    fn scanout_memory<'a>(
+        reg: &'a BariumRegistrationData<'_>,
+        shown: &View<'_, Display>,
+    ) -> Result<BarPart<'a>> {
+        let (picture, start) = place(shown)?;
+        let len = picture.len().ok_or(EINVAL)?;
+        reg.aperture()
+            .part(VramOffset(start.try_into()?), len.try_into()?)
+    }
+}
+
+/// The CRTC.
+struct Crtc;
+
+impl DriverCrtc for Crtc {
+    type Driver = Display;
+
+    fn mode_valid(dev: &BariumDevice, mode: &DisplayMode) -> ModeStatus {
+        dev.limits()
+            .mode(mode.width(), mode.height(), mode.refresh())
+    }
+
+    fn atomic_enable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
+        reg.screen().switch_on();
+    }
+
+    fn atomic_disable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
+        reg.screen().switch_off();
+    }
+}
+
+/// The connector: QEMU's window.
+struct Connector;
+
+impl DriverConnector for Connector {
+    type Driver = Display;
+    const PREFERRED_SIZE: (u16, u16) = (1024, 768);
+
+    fn read_edid(
+        _dev: &BariumDevice<Registered>,
+        reg: &BariumRegistrationData<'_>,
+        offset: usize,
+        buf: &mut [u8],
+    ) -> Result {
+        reg.screen().read_edid(offset, buf)
+    }
+}
+
+/// Switches the screen off, and keeps in mind what it shows.
+#[expect(dead_code, reason = "the PCI abstraction has no suspend and resume yet")]
+pub(crate) fn suspend(dev: &BariumDevice<Registered>) -> Result {
+    kms::client::suspend::<Display>(dev)
+}
+
+/// Shows again what was shown before [`suspend`]. The device has been reset meanwhile.
+#[expect(dead_code, reason = "the PCI abstraction has no suspend and resume yet")]
+pub(crate) fn resume(dev: &BariumDevice<Registered>) -> Result {
+    dev.registration_data_with(|reg| reg.screen().forget());
+    kms::client::resume::<Display>(dev)
+}
+
+/// Makes the display of a device.
+pub(crate) fn set_up(drm: drm::UnregisteredDevice<BariumDriver>) -> Result<Ready<Display>> {
+    let limits = *drm.limits();
+    let setup = Setup::<Display>::new(drm, limits.sizes())?;
+    setup
+        .primary_plane::<Plane>(limits.formats())?
+        .crtc::<Crtc>()?
+        .virtual_encoder()?
+        .virtual_connector::<Connector>()?;
+    setup.finish()
+}
