@@ -140,3 +140,50 @@ pub(super) unsafe extern "C" fn vunmap_callback<T: MappedObject>(
     let obj = unsafe { Object::<T>::from_raw(raw) };
     obj.view.put();
 }
+
+#[kunit_tests(barium_vmap)]
+mod tests {
+    use super::*;
+    use kernel::page::PAGE_SIZE;
+
+    /// Where a view is.
+    fn address(view: bindings::iosys_map) -> usize {
+        // SAFETY: The union's halves are pointers, whose addresses are what is wanted.
+        unsafe { view.__bindgen_anon_1.vaddr }.addr()
+    }
+
+    fn slot() -> Result<Pin<KBox<ViewSlot>>> {
+        KBox::pin_init(ViewSlot::new(), GFP_KERNEL)
+    }
+
+    #[test]
+    fn all_users_have_one_view() -> Result {
+        let slot = slot()?;
+        let first = slot.get(|| KernelView::nothing(PAGE_SIZE))?;
+        let second = slot.get(|| Err(EIO))?;
+        assert!(!first.is_iomem);
+        assert_eq!(address(first), address(second));
+        Ok(())
+    }
+
+    #[test]
+    fn the_view_stays_until_its_last_user_is_gone() -> Result {
+        let slot = slot()?;
+        slot.get(|| KernelView::nothing(PAGE_SIZE))?;
+        slot.get(|| Err(EIO))?;
+        slot.put();
+        assert!(slot.handed_out.lock().is_some());
+        slot.put();
+        assert!(slot.handed_out.lock().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn who_gets_no_view_is_no_user() -> Result {
+        let slot = slot()?;
+        assert!(slot.get(|| Err(EIO)).is_err());
+        assert!(slot.handed_out.lock().is_none());
+        slot.put();
+        Ok(())
+    }
+}
