@@ -4,6 +4,7 @@
 //! directories, locks.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
@@ -63,9 +64,49 @@ pub fn dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Writes a whole file.
+/// Runs `build`, which makes files in `dir` that make takes for made by their times. If it was killed
+/// there last time, some may be half-made: the directory is emptied then.
+pub fn build_in(dir: &Path, build: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mark = dir.join(".unfinished");
+    if mark.exists() {
+        fresh_dir(dir)?;
+    }
+    self::dir(dir)?;
+    write(&mark, b"")?;
+    build()?;
+    fs::remove_file(&mark).map_err(|e| format!("{}: {e}", mark.display()))
+}
+
+/// Writes a file, which is there as a whole or not at all.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
-    fs::write(path, content).map_err(|e| format!("{}: {e}", path.display()))
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tmp");
+    let unfinished = Path::new(&name);
+    fs::write(unfinished, content)
+        .and_then(|()| fs::rename(unfinished, path))
+        .map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// Whether next to nothing can be written below `dir` any more.
+pub fn is_full(dir: &Path) -> bool {
+    let df = Command::new("df")
+        .args(["--output=avail", "-Bk"])
+        .arg(dir)
+        .output();
+    let text = df.map(|df| String::from_utf8_lossy(&df.stdout).into_owned());
+    let free = text.ok().and_then(|text| {
+        let line = text.lines().last()?.trim();
+        line.strip_suffix('K')?.parse::<u64>().ok()
+    });
+    free.is_some_and(|kib| kib < 1024)
+}
+
+/// Removes a file if it is there.
+pub fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(format!("{}: {e}", path.display())),
+        _ => Ok(()),
+    }
 }
 
 /// What the mutex holds, also after a thread that had it has panicked.

@@ -32,15 +32,16 @@ pub fn programs(settings: &Settings) -> Result<Programs> {
     let igt = settings.out.join("igt");
     let examples = settings.out.join("examples");
     for (name, output) in [("igt-tests", &igt), ("examples", &examples)] {
-        command::dir(output)?;
-        command::logged(
-            Command::new("make")
-                .arg("-C")
-                .arg(settings.source.join(name))
-                .arg(format!("OUT={}", output.display()))
-                .arg("-j2"),
-            &logs.join(format!("{name}.log")),
-        )?;
+        command::build_in(output, || {
+            command::logged(
+                Command::new("make")
+                    .arg("-C")
+                    .arg(settings.source.join(name))
+                    .arg(format!("OUT={}", output.display()))
+                    .arg("-j2"),
+                &logs.join(format!("{name}.log")),
+            )
+        })?;
     }
     Ok(Programs(vec![(igt, "igt"), (examples, "bin")]))
 }
@@ -98,17 +99,18 @@ pub fn pack(
 pub fn module(flavour: Flavour, source: &Path, work: &Path) -> Result<PathBuf> {
     let logs = logs(work)?;
     let output = work.join(format!("module-{}", flavour.name()));
-    command::dir(&output)?;
-    command::logged(
-        Command::new("make")
-            .arg("-C")
-            .arg(flavour.build_dir())
-            .args(flavour.make_arguments())
-            .arg(format!("M={}", source.display()))
-            .arg(format!("MO={}", output.display()))
-            .args(["-j2", "modules"]),
-        &logs.join(format!("module-{}.log", flavour.name())),
-    )?;
+    command::build_in(&output, || {
+        command::logged(
+            Command::new("make")
+                .arg("-C")
+                .arg(flavour.build_dir())
+                .args(flavour.make_arguments())
+                .arg(format!("M={}", source.display()))
+                .arg(format!("MO={}", output.display()))
+                .args(["-j2", "modules"]),
+            &logs.join(format!("module-{}.log", flavour.name())),
+        )
+    })?;
     Ok(output.join("drivers/gpu/drm/barium/barium.ko"))
 }
 

@@ -205,11 +205,16 @@ fn socket_argument(prefix: &str, path: &Path) -> String {
 
 /// Guests find the disks in this order, as /dev/vda and so on.
 fn disk_arguments(number: usize, path: &Path, read_only: bool) -> [String; 4] {
-    let read_only = if read_only { "on" } else { "off" };
+    // Where the host's disk is full, the guest is to see an error: by default, QEMU stops it.
+    let access = if read_only {
+        "readonly=on"
+    } else {
+        "readonly=off,werror=report"
+    };
     [
         "-drive".into(),
         format!(
-            "if=none,id=disk{number},format=raw,readonly={read_only},file={}",
+            "if=none,id=disk{number},format=raw,{access},file={}",
             path.display()
         ),
         "-device".into(),

@@ -70,7 +70,12 @@ pub fn run(
     let _ = session.child.wait();
 
     let console = command::read_lossy(&machine.console_log());
+    let full = command::is_full(&machine.dir);
     let lost = match lost {
+        _ if full => Some(format!(
+            "no space is left in {}, OUT=<dir> puts it elsewhere",
+            settings.host_out
+        )),
         Ok(()) if session.ended => None,
         Ok(()) => Some(format!("switched off while {}", session.running)),
         Err(why) => Some(format!("{why}, while {}", session.running)),
@@ -83,6 +88,8 @@ pub fn run(
             command::tail(&console, QUOTED_LINES)
         )
     });
+    // What a guest has left on a full disk is not whole.
+    session.ended &= !full;
     let results = session.fetch_results()?;
     Ok(Left {
         entries: session.entries,
