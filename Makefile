@@ -11,7 +11,10 @@ export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL
 # Build outputs of `modules` go to MO if it is given, else next to the sources.
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
-.PHONY: help modules modules_clean setup run shell test unplug faultinject kcsan mutants bench bench-docs lint clean distclean
+# What tools/barium is for.
+COMMANDS = setup setup-test run shell test unplug faultinject kcsan mutants bench bench-docs lint clean distclean
+
+.PHONY: help modules modules_clean $(COMMANDS)
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
@@ -23,7 +26,7 @@ modules modules_clean:
 # When make is killed, so is what it started.
 TIED = $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM --)
 
-setup run shell test unplug faultinject kcsan mutants bench bench-docs lint clean distclean:
+$(COMMANDS):
 	@$(TIED) tools/barium $@
 
 #: Barium, a DRM driver in Rust for VRAM behind a PCI BAR.
@@ -39,6 +42,7 @@ setup run shell test unplug faultinject kcsan mutants bench bench-docs lint clea
 #:   make bench-docs put its last tables and plots into README.md and docs/
 #:   make lint       rustfmt, clippy, checkpatch, ShellCheck, no unsafe outside of upstream/
 #:   make setup      only set up what the others need: toolbox, kernels, guest image
+#:   make setup-test kill, starve and disturb that, see that it says what is wrong and recovers
 #:   make clean      remove out/
 #:   make distclean  remove out/ and the cache
 #:   make KDIR=<built kernel tree> [MO=<output directory>] [LLVM=1]

@@ -115,3 +115,30 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_unfinished_build_left_is_not_kept() {
+        let dir = std::env::temp_dir().join("barium-build-in");
+        let _ = fs::remove_dir_all(&dir);
+        let object = dir.join("object");
+        let build = |result: Result<()>| {
+            build_in(&dir, || {
+                let was_there = object.exists();
+                write(&object, b"half")?;
+                result.map(|()| assert!(!was_there))
+            })
+        };
+        assert!(build(Err("killed".into())).is_err());
+        assert_eq!(build(Ok(())), Ok(()));
+        let kept = build_in(&dir, || {
+            assert!(object.exists());
+            Ok(())
+        });
+        assert_eq!(kept, Ok(()));
+        let _ = fs::remove_dir_all(&dir);
+    }
+}

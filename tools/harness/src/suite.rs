@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make test`: all guests, side by side, and the harness's own tests; `make unplug` and
-//! `make faultinject`.
+//! `make test`: all guests, side by side, the harness's own tests, and checks of the set-up;
+//! `make unplug` and `make faultinject`.
 
 use std::collections::VecDeque;
 use std::process::Command;
@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::attend::{self, Order};
 use crate::guests::{self, Guest};
 use crate::payload::{self, Payload};
-use crate::report::{self, Entry, Report};
+use crate::report::{self, Entry, Outcome, Report};
 use crate::settings::{Flavour, Settings};
 use crate::{command, Result};
 
@@ -27,6 +27,10 @@ pub fn test(settings: &Settings) -> Result<bool> {
         let tests = unit_tests(settings)?;
         println!("[harness] its own tests: {}", report::summary(&tests));
         report.add("harness", tests);
+        println!("[setup] checks of the set-up, typically 20 s");
+        let checks = setup_checks(settings)?;
+        println!("[setup] {}", report::summary(&checks));
+        report.add("setup", checks);
     }
     run(settings, guests, &settings.tests, report)
 }
@@ -53,6 +57,9 @@ pub fn kcsan(settings: &Settings) -> Result<bool> {
 /// Runs `tests` in `guests`, adds the results to `report` and tells them; of one guest what was noted, too.
 fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> Result<bool> {
     let start = Instant::now();
+    let path = settings.out.join("results.json");
+    // So that nobody takes the last run's for this one's.
+    command::remove(&path)?;
     println!("[build] driver, tests, examples");
     let programs = payload::programs(settings)?;
     let payload = |flavour: Flavour| -> Result<Option<Payload>> {
@@ -93,7 +100,6 @@ fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> 
     let report = report
         .into_inner()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let path = settings.out.join("results.json");
     report.write(&path)?;
     if alone {
         report.print_notes();
@@ -126,6 +132,35 @@ fn one_guest(settings: &Settings, guest: &Guest, payload: &Payload, tests: &str)
     entries
 }
 
+/// The quick checks of tools/check-setup. Its lines are `OUTCOME NAME[: WHY]`.
+fn setup_checks(settings: &Settings) -> Result<Vec<Entry>> {
+    let output = Command::new("bash")
+        .arg(settings.source.join("tools/check-setup/check.sh"))
+        .arg("quick")
+        .output()
+        .map_err(|e| format!("checks of the set-up: {e}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut entries: Vec<Entry> = text.lines().filter_map(setup_check).collect();
+    if !output.status.success() && entries.iter().all(|e| e.outcome != Outcome::Failed) {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        entries.push(Entry::failed("check.sh", format!("{text}\n{errors}")));
+    }
+    Ok(entries)
+}
+
+/// The result in a line of a check of the set-up; none if it is something else.
+fn setup_check(line: &str) -> Option<Entry> {
+    let (outcome, rest) = line.split_once(' ')?;
+    let outcome = match outcome {
+        "passed" => Outcome::Passed,
+        "skipped" => Outcome::Skipped,
+        "failed" => Outcome::Failed,
+        _ => return None,
+    };
+    let (name, why) = rest.split_once(": ").unwrap_or((rest, ""));
+    Some(Entry::new(name, outcome, why))
+}
+
 /// The harness's own tests, by cargo.
 fn unit_tests(settings: &Settings) -> Result<Vec<Entry>> {
     let script = settings.source.join("tools/setup/harness-build.sh");
@@ -153,4 +188,24 @@ fn unit_tests(settings: &Settings) -> Result<Vec<Entry>> {
         ));
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_set_up_checks_are_read() {
+        let read = |line| setup_check(line).map(|e| (e.name, e.outcome, e.reason));
+        let entry = |name: &str, outcome, why: &str| Some((name.into(), outcome, why.into()));
+        assert_eq!(
+            read("passed killed/INT"),
+            entry("killed/INT", Outcome::Passed, "")
+        );
+        assert_eq!(
+            read("failed set-up/no-home: it did not fail: no"),
+            entry("set-up/no-home", Outcome::Failed, "it did not fail: no")
+        );
+        assert_eq!(read("40 passed, 2 failed, 0 skipped"), None);
+    }
 }

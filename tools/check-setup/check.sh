@@ -1,0 +1,187 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Checks that the set-up is robust: check.sh quick|all. `quick` makes stand-ins for the parts, which
+# takes seconds; `all` also kills real runs, which need the parts in BARIUM_CACHE, and takes minutes.
+# Everything happens in directories of its own, and in a mount namespace of its own.
+#
+# Each line of its output is `passed NAME`, `skipped NAME: why` or `failed NAME: why`, the last one
+# counts them. CHECK=<regex> runs only checks with names like this.
+# shellcheck disable=SC2317 # what check() calls is reached
+set -uo pipefail
+
+here=$(cd -- "${BASH_SOURCE[0]%/*}" && pwd)
+top=${here%/tools/*}
+
+# What is mounted here is gone when this is.
+if [[ -z ${CHECK_SETUP_INSIDE-} ]]; then
+	userns=()
+	[[ $(id -u) -eq 0 ]] || userns=(--user --map-root-user)
+	export CHECK_SETUP_INSIDE=1
+	exec setpriv --pdeathsig KILL -- unshare "${userns[@]}" --mount -- "$BASH" "$here/check.sh" "$@"
+fi
+
+real_cache=${BARIUM_CACHE:-${XDG_CACHE_HOME:-${HOME-}/.cache}/barium}
+real_out=${OUT:-$top/out}/check-setup
+work=$(mktemp -d "${TMPDIR:-/tmp}/barium-check.XXXXXX")
+trap 'umount --lazy "$work"; rmdir "$work"' EXIT
+mount -t tmpfs -o mode=755 barium-check "$work"
+unset BARIUM_CACHE XDG_CACHE_HOME OUT KSRC ONLY TESTS MUTANT BENCH KERNEL JOBS MAKEFLAGS MAKELEVEL
+counts=([0]=0 [1]=0 [77]=0)
+
+# check NAME COMMAND...: COMMAND returns 0 for passed, 77 for skipped; the last line that it prints is
+# the reason if it does not pass.
+check() {
+	local name=$1 status word
+	shift
+	[[ $name =~ ${CHECK-} ]] || return 0
+	fresh
+	("$@") >"$work/check.log" 2>&1
+	status=$?
+	unmount_all
+	case $status in
+	0) word=passed ;;
+	77) word=skipped ;;
+	*) status=1 word=failed ;;
+	esac
+	counts[status]=$((counts[status] + 1))
+	if [[ $status -eq 0 ]]; then
+		echo "$word $name"
+	else
+		echo "$word $name: $(tail -n 1 "$work/check.log")"
+	fi
+}
+
+# fail WORDS...: ends a check; what the run under test said comes before.
+fail() {
+	cat "$said" 2>/dev/null
+	echo "$*"
+	exit 1
+}
+
+skip() {
+	echo "$*"
+	exit 77
+}
+
+# fresh: the tree under test with stand-ins for all that takes long, an empty cache, no results.
+fresh() {
+	cache=$work/cache out=$work/out tree=$work/tree said=$work/said
+	export FAKE_LOG=$work/made
+	chmod -R u+rwX "$work" 2>/dev/null
+	rm -rf "$cache" "$out" "$tree" "$FAKE_LOG" "${work:?}"/{bin,other,some}
+	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
+	touch "$FAKE_LOG" "$said"
+	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
+	cp -r "$top"/tools/{barium,lib.sh,setup,kernel} "$tree/tools"
+	local part
+	for part in toolbox linux guest kernel; do
+		cp "$here/fake-part.sh" "$tree/tools/setup/$part.sh"
+	done
+	# A machine with room, and with the packages that it needs.
+	fake_command df 'printf "Avail\n99999M\n"'
+	fake_command mmdebstrap 'exit 1'
+	PATH=$work/bin:$real_path
+}
+real_path=$PATH
+
+# fake_command NAME SHELL: a command that stands before the machine's own.
+fake_command() {
+	printf '#!/bin/sh\n%s\n' "$2" >"$work/bin/$1"
+	chmod 755 "$work/bin/$1"
+}
+
+# unmount_all: what a check has mounted.
+unmount_all() {
+	local point
+	while read -r _ _ _ _ point _; do
+		case $point in
+		"$work"/?* | "$real_out"/?* | /etc/sub?id) echo "$point" ;;
+		esac
+	done </proc/self/mountinfo | tac | xargs -r -n1 umount --lazy
+}
+
+# barium ARG...: the command under test; its output is in $said.
+barium() {
+	BARIUM_CACHE=$cache OUT=$out "$tree/tools/barium" "$@" >"$said" 2>&1 </dev/null
+}
+
+# says REGEX COMMAND...: fails within a minute, and says why in words that REGEX knows; a message of
+# the shell itself is not one for the user.
+says() {
+	local regex=$1 status=0 start=$SECONDS
+	shift
+	"$@" || status=$?
+	[[ $status -ne 0 ]] || fail "it did not fail"
+	[[ $status -lt 126 ]] || fail "ended with $status"
+	((SECONDS - start < 60)) || fail "took $((SECONDS - start)) s"
+	grep -Eq -- "$regex" "$said" || fail "does not say \`$regex\` but: $(tail -n 2 "$said" | tr '\n' ' ')"
+	! grep -E '(barium|\.sh): line [0-9]+:' "$said" || fail "the shell complains: $(cat "$said")"
+}
+
+# refused REGEX COMMAND...: like says, and leaves nothing half-made.
+refused() {
+	says "$@"
+	nothing_half_made
+}
+
+# nothing_half_made: each part that has a final name is whole, and nothing else is in the cache.
+nothing_half_made() {
+	local path
+	for path in "$cache"/*; do
+		case ${path##*/} in
+		harness-* | '*') ;;
+		*.tmp) fail "${path##*/} is left" ;;
+		*) [[ -e $path/whole || -L $path ]] || fail "${path##*/} is not whole" ;;
+		esac
+	done
+}
+
+# start COMMAND...: in the background, in a session of its own, with an interrupt working as on a
+# terminal. Sets session.
+start() {
+	env --default-signal=INT,QUIT setsid "$@" >"$said" 2>&1 </dev/null &
+	session=$!
+}
+
+# session_left: processes of the session, whatever namespace they are in.
+session_left() {
+	local stat state pid sid
+	for stat in /proc/[0-9]*/stat; do
+		read -r stat 2>/dev/null <"$stat" || continue
+		pid=${stat%% *}
+		read -r state _ _ sid _ <<<"${stat##*) }"
+		[[ $sid != "$session" || $state == Z ]] || tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null
+	done
+}
+
+# hit SIGNAL: the session by SIGNAL: INT as from the keyboard, others make alone. Nothing of it is left
+# some seconds later.
+hit() {
+	local to=$session tries
+	[[ $1 != INT ]] || to=-$session
+	kill -s "$1" -- "$to" 2>/dev/null
+	for tries in {1..50}; do
+		[[ -n $(session_left) ]] || break
+		sleep 0.1
+	done
+	[[ -z $(session_left) ]] || fail "$((tries / 10)) s after SIG$1 there is: $(session_left)"
+	wait "$session" || true
+}
+
+main() {
+	# shellcheck source=quick.sh
+	. "$here/quick.sh"
+	quick_checks
+	if [[ ${1-} == all ]]; then
+		# shellcheck source=real.sh
+		. "$here/real.sh"
+		real_checks
+	fi
+	echo "${counts[0]} passed, ${counts[1]} failed, ${counts[77]} skipped"
+	[[ ${counts[1]} -eq 0 ]]
+}
+
+# The whole file has been read when this runs: changing it meanwhile does no harm.
+main "$@"
+exit

@@ -1,0 +1,334 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Checks with stand-ins for the parts. Sourced by check.sh.
+# shellcheck disable=SC2154 # check.sh sets real_path, session, work
+
+quick_checks() {
+	check set-up/makes-each-part-once once
+	check set-up/of-two-at-once-one-makes two_at_once
+	check set-up/waits-for-the-same-out same_out
+	check set-up/leftovers-are-removed leftovers
+	check set-up/damaged-part-is-made-again damaged
+	check set-up/part-fails part_fails
+	check set-up/disk-full-while-making disk_full
+	check set-up/cache-too-small cache_too_small
+	check set-up/out-too-small out_too_small
+	check set-up/cache-read-only cache_read_only
+	check set-up/source-read-only source_read_only
+	check set-up/source-read-only-without-out source_read_only_without_out
+	check set-up/no-home no_home
+	check set-up/colon-in-path colon
+	check set-up/path-with-spaces spaces
+	check set-up/no-mmdebstrap no_mmdebstrap
+	check set-up/apt-get-fails apt_get_fails
+	check set-up/no-unshare no_unshare
+	check set-up/user-without-uidmap user_without_uidmap
+	check set-up/user-without-ids user_without_ids
+	check set-up/no-capability no_capability
+	check set-up/mirror-without-linux mirror_without_linux
+	check set-up/ksrc-is-no-kernel ksrc_is_no_kernel
+	check set-up/ksrc-was-built-in ksrc_was_built_in
+	check set-up/unknown-kernel unknown_kernel
+	check set-up/unknown-command unknown_command
+	check out/with-foreign-files foreign_out
+	check out/of-another-tree other_tree
+	check clean/refused-while-in-use in_use clean "$work/out" "$work/out"
+	check clean/removes-only-its-own clean_own
+	check distclean/refused-while-in-use in_use distclean "$work/cache" "$work/out-too"
+	check distclean/removes-all distclean_all
+	check distclean/killed distclean_killed
+	local signal
+	for signal in INT TERM KILL; do
+		check "killed/$signal" killed "$signal"
+	done
+}
+
+made() {
+	sort "$FAKE_LOG" | tr '\n' ' '
+}
+
+all_parts='guest kernel-debug kernel-opt linux toolbox '
+
+# good COMMAND...: succeeds, and all parts are there.
+good() {
+	"$@" || fail "ended with $?"
+	local kind
+	for kind in $all_parts; do
+		[[ -n $(compgen -G "$cache/$kind-*") ]] || fail "there is no $kind"
+	done
+	nothing_half_made
+}
+
+once() {
+	good barium setup
+	good barium setup
+	[[ $(made) == "$all_parts" ]] || fail "made: $(made)"
+}
+
+# make_setup OUT: the command for start().
+make_setup() {
+	start env BARIUM_CACHE="$cache" OUT="$1" FAKE_SECONDS="${FAKE_SECONDS-}" make -C "$tree" setup
+}
+
+two_at_once() {
+	local first
+	FAKE_SECONDS=0.5
+	make_setup "$out"
+	first=$session
+	said=$work/said-too
+	make_setup "$work/out-too"
+	wait "$session" || fail "the second ended with $?"
+	said=$work/said
+	wait "$first" || fail "the first ended with $?"
+	nothing_half_made
+	[[ $(made) == "$all_parts" ]] || fail "made: $(made)"
+	cat "$work/said" "$work/said-too" | grep "waiting for that" || fail "no word about waiting"
+}
+
+same_out() {
+	FAKE_SECONDS=0.5
+	make_setup "$out"
+	local first=$session
+	sleep 0.3
+	said=$work/said-too
+	good barium setup
+	grep "is using $out: waiting" "$said" || fail "no word about waiting"
+	wait "$first" || fail "the first ended with $?"
+}
+
+leftovers() {
+	good barium setup
+	mkdir -p "$cache/kernel-opt-0123456789ab.tmp/with" "$cache/toolbox-0123456789ab.tmp"
+	chmod 000 "$cache/kernel-opt-0123456789ab.tmp/with"
+	good barium setup
+}
+
+damaged() {
+	good barium setup
+	local path=("$cache"/kernel-opt-*)
+	rm -r "${path[0]:?}"/*
+	good barium setup
+	grep "kernel-opt" "$said" || fail "no word about it"
+}
+
+part_fails() {
+	FAKE=broken refused "toolbox: could not be made.*$out/log/toolbox.log" barium setup
+	grep "a reason" "$said" || fail "no word of why"
+	good barium setup
+}
+
+disk_full() {
+	mount -t tmpfs -o size=16m tmpfs "$cache"
+	FAKE=large refused "No space left on device" barium setup
+	grep "No space is left in $cache.*BARIUM_CACHE" "$said" || fail "no word of where"
+	umount "$cache"
+	good barium setup
+}
+
+cache_too_small() {
+	rm "$work/bin/df"
+	mount -t tmpfs -o size=1g tmpfs "$cache"
+	refused "$cache has 10.. MiB free.* takes [0-9]+ MiB.*BARIUM_CACHE" barium setup
+	[[ -z $(made) ]] || fail "made: $(made)"
+}
+
+out_too_small() {
+	mount -t tmpfs -o size=1m tmpfs "$out"
+	fake_command df "case \$* in *$out) printf 'Avail\\n1M\\n';; *) printf 'Avail\\n99999M\\n';; esac"
+	refused "$out has 1 MiB free, 500 MiB are needed.*OUT=" barium setup
+}
+
+read_only() {
+	mount --bind "$1" "$1"
+	mount -o remount,bind,ro "$1"
+}
+
+cache_read_only() {
+	read_only "$cache"
+	refused "cannot write to $cache.*BARIUM_CACHE" barium setup
+}
+
+source_read_only() {
+	read_only "$tree"
+	good barium setup
+}
+
+source_read_only_without_out() {
+	read_only "$tree"
+	out='' refused "cannot (write to|make) $tree/out.*OUT=" barium setup
+}
+
+no_home() {
+	refused "HOME.*BARIUM_CACHE" env -u HOME OUT="$out" "$tree/tools/barium" setup >"$said" 2>&1
+}
+
+colon() {
+	out=$work/out:put
+	mkdir "$out"
+	refused "$out.*colon" barium setup
+}
+
+spaces() {
+	mv "$tree" "$work/a tree"
+	tree="$work/a tree" cache="$work/a cache" out="$work/an out"
+	good barium setup
+	good barium setup
+	rm -rf "$tree" "$cache" "$out"
+}
+
+# without COMMAND...: a PATH with all commands but these.
+without() {
+	local dir name
+	mkdir "$work/some"
+	for dir in ${real_path//:/ }; do
+		ln -s "$dir"/* "$work/some/" 2>/dev/null
+	done
+	for name in "$@"; do
+		rm -f "$work/bin/$name" "$work/some/$name"
+	done
+	PATH=$work/bin:$work/some
+}
+
+no_mmdebstrap() {
+	without mmdebstrap apt-get
+	refused "missing on this machine: mmdebstrap.*install" barium setup
+}
+
+apt_get_fails() {
+	without mmdebstrap
+	fake_command apt-get 'echo "E: Unable to locate package mmdebstrap"; exit 100'
+	refused "could not install mmdebstrap.*host.log" barium setup
+	grep "Unable to locate" "$said" || fail "no word of why"
+}
+
+no_unshare() {
+	without unshare
+	refused "missing on this machine: util-linux.*install" barium setup
+}
+
+# as_user COMMAND...: as a user without rights, to whom the directories belong.
+as_user() {
+	chown -R 65534:65534 "$work" 2>/dev/null || skip "there is no other user in this user namespace"
+	setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all -- \
+		env BARIUM_CACHE="$cache" OUT="$out" "$tree/tools/barium" "$@" >"$said" 2>&1 </dev/null
+}
+
+user_without_uidmap() {
+	without newuidmap
+	refused "missing on this machine: uidmap.*install" as_user setup
+}
+
+user_without_ids() {
+	fake_command newuidmap 'exit 1'
+	fake_command newgidmap 'exit 1'
+	refused "user namespace.*/etc/subuid" as_user setup
+}
+
+in_container() {
+	setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin -- \
+		env BARIUM_CACHE="$cache" OUT="$out" "$tree/tools/barium" "$@" >"$said" 2>&1
+}
+
+no_capability() {
+	refused "unshare is refused.*CAP_SYS_ADMIN" in_container setup
+}
+
+mirror_without_linux() {
+	FAKE=without-linux refused "no linux-source-7.3.*KSRC" barium setup
+}
+
+ksrc_is_no_kernel() {
+	mkdir "$work/bin/empty"
+	KSRC=$work/bin/empty refused "KSRC=.* is not a kernel source tree" barium setup
+}
+
+ksrc_was_built_in() {
+	mkdir -p "$work/bin/linux/rust/kernel/drm"
+	touch "$work/bin/linux/.config"
+	KSRC=$work/bin/linux refused "KSRC=.*mrproper" barium setup
+}
+
+unknown_kernel() {
+	KERNEL=optimal refused "KERNEL=optimal: must be opt or debug" barium shell
+}
+
+unknown_command() {
+	refused "setup" barium st
+}
+
+# in_use COMMAND DIR OUT: while a run with OUT makes something, COMMAND leaves DIR alone.
+in_use() {
+	good barium setup
+	rm -r "$cache"/kernel-opt-*
+	FAKE_SECONDS=3 make_setup "$3"
+	sleep 1
+	said=$work/said-too
+	says "another run is using $2" barium "$1"
+	hit KILL
+}
+
+foreign_out() {
+	touch "$out/mine"
+	refused "$out has files in it.*OUT=" barium setup
+	refused "$out has files in it.*OUT=" barium clean
+	[[ $(ls -A "$out") == mine ]] || fail "there is: $(ls -A "$out")"
+}
+
+# What was built from another tree is not taken for built.
+other_tree() {
+	good barium setup
+	mkdir "$out/igt"
+	good barium setup
+	[[ -e $out/igt ]] || fail "what was built is gone"
+	mv "$tree" "$work/tree-too"
+	tree=$work/tree-too good barium setup
+	rm -r "$work/tree-too"
+	[[ ! -e $out/igt ]] || fail "what was built is still there"
+}
+
+clean_own() {
+	good barium setup
+	mkdir "$out/mine"
+	barium clean || fail "ended with $?"
+	[[ $(ls -A "$out") == mine ]] || fail "there is: $(ls -A "$out")"
+}
+
+distclean_all() {
+	good barium setup
+	touch "$cache/mine"
+	barium distclean || fail "ended with $?"
+	[[ $(ls -A "$cache") == mine ]] || fail "there is: $(ls -A "$cache")"
+}
+
+# Killed while it removes the second part.
+distclean_killed() {
+	good barium setup
+	# shellcheck disable=SC2016 # the command expands it
+	fake_command rm 'for path; do :; done
+		case $path in *kernel-opt*) exec /bin/rm "$path/whole";; esac
+		exec /bin/rm "$@"'
+	fake_command du 'echo 1'
+	barium distclean
+	rm "$work/bin/rm"
+	local path
+	for path in "$cache"/*-*; do
+		[[ $path == *.tmp || $path == */harness-* || -e $path/whole ]] || fail "$path is not whole"
+	done
+	good barium setup
+}
+
+# killed SIGNAL: while a part is made, be it the first or the last; all is well with the next run.
+killed() {
+	local kinds
+	read -r -a kinds <<<"$all_parts"
+	FAKE_SLOW=${kinds[RANDOM % ${#kinds[@]}]} make_setup "$out"
+	sleep "$((RANDOM % 3)).$((RANDOM % 10))"
+	hit "$1"
+	local path
+	for path in "$cache"/*-*; do
+		[[ $path == *.tmp || $path == */harness-* || $path == *'*'* || -e $path/whole ]] ||
+			fail "$path is not whole"
+	done
+	good barium setup
+}
