@@ -140,8 +140,19 @@ nothing_half_made() {
 # start COMMAND...: in the background, in a session of its own, with an interrupt working as on a
 # terminal. Sets session.
 start() {
-	env --default-signal=INT,QUIT setsid "$@" >"$said" 2>&1 </dev/null &
+	: >"$said"
+	env --default-signal=INT,QUIT setsid "$@" >>"$said" 2>&1 </dev/null &
 	session=$!
+}
+
+# wait_until_says REGEX: until what was started has said that.
+wait_until_says() {
+	local tries
+	for tries in {1..300}; do
+		! grep -q -- "$1" "$said" || return 0
+		sleep 0.1
+	done
+	fail "does not say \`$1\` within $((tries / 10)) s"
 }
 
 # session_left: processes of the session, whatever namespace they are in.

@@ -73,7 +73,7 @@ make_setup() {
 
 two_at_once() {
 	local first
-	FAKE_SECONDS=0.5
+	FAKE_SECONDS=1
 	make_setup "$out"
 	first=$session
 	said=$work/said-too
@@ -90,7 +90,7 @@ same_out() {
 	FAKE_SECONDS=0.5
 	make_setup "$out"
 	local first=$session
-	sleep 0.3
+	wait_until_says "making"
 	said=$work/said-too
 	good barium setup
 	grep "is using $out: waiting" "$said" || fail "no word about waiting"
@@ -261,8 +261,8 @@ unknown_command() {
 in_use() {
 	good barium setup
 	rm -r "$cache"/kernel-opt-*
-	FAKE_SECONDS=3 make_setup "$3"
-	sleep 1
+	FAKE_SLOW=kernel-opt make_setup "$3"
+	wait_until_says "kernel-opt.*building"
 	said=$work/said-too
 	says "another run is using $2" barium "$1"
 	hit KILL
