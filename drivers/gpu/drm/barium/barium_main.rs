@@ -71,7 +71,7 @@ fn config() -> device::Config {
 #[pin_data]
 struct BariumModule {
     #[pin]
-    _registration: kernel::driver::Registration<kernel::pci::Adapter<driver::BariumDriver>>,
+    _registration: kernel::driver::Registration<upstream::pm::Adapter<driver::BariumDriver>>,
 }
 
 impl InPlaceModule for BariumModule {

@@ -16,14 +16,20 @@ use crate::{
     file::File,
     gem::BariumObject,
     uapi::*,
-    upstream,
+    upstream::{
+        self,
+        pm::SystemSleep,
+        registration::WasRegistered, //
+    },
     vram::{
         Aperture,
         Heap, //
     },
 };
+use core::pin::Pin;
 use kernel::{
     device::{
+        Bound,
         Core,
         DeviceContext, //
     },
@@ -44,6 +50,11 @@ const DEVICE_STDVGA: u16 = 0x1111;
 /// The driver, to the PCI bus and to DRM.
 pub(crate) struct BariumDriver;
 
+/// What the PCI bus keeps for us while the driver is bound.
+pub(crate) struct BoundDevice {
+    drm: WasRegistered<BariumDriver>,
+}
+
 /// The DRM device of this driver.
 pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
@@ -58,7 +69,7 @@ kernel::pci_device_table!(
 
 impl pci::Driver for BariumDriver {
     type IdInfo = ();
-    type Data<'bound> = Self;
+    type Data<'bound> = BoundDevice;
     const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
 
     fn probe<'bound>(
@@ -82,10 +93,22 @@ impl pci::Driver for BariumDriver {
         upstream::drm_driver::extend(&drm, &TABLES);
         let drm = display::set_up(drm)?;
         let reg_data = BariumRegistrationData::new(screen, aperture);
-        upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
+        let drm = upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
-        Ok(Self)
+        Ok(BoundDevice { drm })
+    }
+}
+
+/// VRAM keeps its content: QEMU's devices do not lose it. Mappings keep their entries: the processes
+/// are frozen before the device sleeps, and go on when its BARs are where they were.
+impl SystemSleep for BariumDriver {
+    fn suspend(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        data.drm.if_plugged(display::suspend).unwrap_or(Ok(()))
+    }
+
+    fn resume(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        data.drm.if_plugged(display::resume).unwrap_or(Ok(()))
     }
 }
 

@@ -162,13 +162,11 @@ impl DriverConnector for Connector {
 }
 
 /// Switches the screen off, and keeps in mind what it shows.
-#[expect(dead_code, reason = "the PCI abstraction has no suspend and resume yet")]
 pub(crate) fn suspend(dev: &BariumDevice<Registered>) -> Result {
     kms::client::suspend::<Display>(dev)
 }
 
 /// Shows again what was shown before [`suspend`]. The device has been reset meanwhile.
-#[expect(dead_code, reason = "the PCI abstraction has no suspend and resume yet")]
 pub(crate) fn resume(dev: &BariumDevice<Registered>) -> Result {
     dev.registration_data_with(|reg| reg.screen().forget());
     kms::client::resume::<Display>(dev)

@@ -15,6 +15,7 @@ pub(crate) mod gem;
 pub(crate) mod ioctl;
 pub(crate) mod map_ahead;
 pub(crate) mod pci;
+pub(crate) mod pm;
 pub(crate) mod registration;
 pub(crate) mod kms;
 mod table;

@@ -15,6 +15,7 @@ use super::kms::{
     Ready, //
 };
 use kernel::{
+    bindings,
     device::Bound,
     devres,
     drm,
@@ -29,6 +30,25 @@ struct Registered<K: kms::Driver> {
     _shutdown: Shutdown<K>,
 }
 
+/// A device that has been registered, and may be unplugged since.
+pub(crate) struct WasRegistered<D: drm::Driver>(ARef<drm::Device<D>>);
+
+impl<D: drm::Driver> WasRegistered<D> {
+    /// Calls `with` with the registered device, unless it is unplugged: that waits until `with`
+    /// returns.
+    pub(crate) fn if_plugged<R>(
+        &self,
+        with: impl FnOnce(&drm::Device<D, drm::Registered>) -> R,
+    ) -> Option<R> {
+        // `Device` is `repr(C)` and starts with its `drm_device`.
+        let raw: *const bindings::drm_device = core::ptr::from_ref(&*self.0).cast();
+        // SAFETY: The device is valid, and has been registered.
+        let dev = unsafe { drm::Device::<D, drm::Ioctl>::from_raw(raw) };
+        let guard = dev.registration_guard()?;
+        Some(with(&guard))
+    }
+}
+
 /// Registers `ready` with userspace, until `dev`, its parent, is unbound, and lets the kernel's own
 /// clients have its screen.
 ///
@@ -40,7 +60,7 @@ pub(crate) fn register<'bound, K: kms::Driver>(
     dev: &'bound kernel::device::Device<Bound>,
     ready: Ready<K>,
     reg_data: <K::Driver as drm::Driver>::RegistrationData<'bound>,
-) -> Result {
+) -> Result<WasRegistered<K::Driver>> {
     let shutdown = Shutdown::new(&ready);
     let device = ready.into_device();
     // SAFETY: The registration is not forgotten: `devres::register()` drops it at unbind, or at
@@ -61,5 +81,5 @@ pub(crate) fn register<'bound, K: kms::Driver>(
     };
     devres::register(dev, registered, GFP_KERNEL)?;
     kms::client::set_up::<K>(&drm);
-    Ok(())
+    Ok(WasRegistered(drm))
 }
