@@ -13,13 +13,12 @@
 
 #![expect(
     clippy::all,
+    clippy::cast_lossless,
     clippy::ptr_as_ptr,
     clippy::undocumented_unsafe_blocks,
     dead_code,
     improper_ctypes,
-    missing_docs,
     non_camel_case_types,
-    non_snake_case,
     non_upper_case_globals,
     unreachable_pub,
     unsafe_op_in_unsafe_fn,
