@@ -98,8 +98,9 @@ impl<'bound> Screen<'bound> {
         match self.kind {
             Kind::Vga { .. } => self.regs.set_picture(false),
             Kind::Bochs => {
+                let mut programmed = self.programmed.lock();
                 self.regs.disable();
-                self.programmed.lock().scanout = None;
+                programmed.scanout = None;
             }
         }
     }

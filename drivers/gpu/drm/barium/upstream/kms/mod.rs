@@ -15,6 +15,18 @@
 //!   for; that these are of the type parameters of the table is what [`Setup`] ensures.
 //! - Delete when upstream has KMS abstractions.
 //!
+//! # Setting up
+//!
+//! ```ignore
+//! let setup = Setup::<Display>::new(drm, limits)?;
+//! setup
+//!     .primary_plane::<Plane>(formats)?
+//!     .crtc::<Crtc>()?
+//!     .virtual_encoder()?
+//!     .virtual_connector::<Connector>()?;
+//! registration::register(parent, setup.finish()?, reg_data)?;
+//! ```
+//!
 //! # Two kinds of methods
 //!
 //! What checks a state gets the device, and may be called at any time, also when the hardware is
