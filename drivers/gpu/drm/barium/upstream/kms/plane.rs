@@ -39,6 +39,11 @@ use kernel::{
 /// `DRM_PLANE_NO_SCALING`: the factor 1 as a fixed point number.
 const NO_SCALING: c_int = 1 << 16;
 
+/// What may be done with alpha values. Behind a primary plane all is black: colours that are
+/// multiplied by alpha look the same whether alpha is used or not.
+const BLEND_MODES: c_uint =
+    1 << bindings::DRM_MODE_BLEND_PREMULTI | 1 << bindings::DRM_MODE_BLEND_PIXEL_NONE;
+
 /// The primary plane of a CRTC: it covers all of it, and does not scale.
 pub(crate) trait DriverPlane: Sized + 'static {
     /// The driver that it is of.
@@ -133,8 +138,8 @@ impl<P: DriverPlane> Tables<P> {
 }
 
 impl<K: Driver> Setup<K> {
-    /// Makes a primary plane that shows `formats`, the first one being the one to prefer, and takes
-    /// note of damage.
+    /// Makes a primary plane that shows `formats`, the first one being the one to prefer, and lets
+    /// clients say what has changed.
     ///
     /// Errors: `ENOMEM`.
     pub(crate) fn primary_plane<P: DriverPlane<Driver = K>>(
@@ -165,6 +170,10 @@ impl<K: Driver> Setup<K> {
         unsafe { (*raw.as_ptr()).helper_private = const { &Tables::<P>::HELPER_FUNCS } };
         // SAFETY: As above.
         unsafe { bindings::drm_plane_enable_fb_damage_clips(raw.as_ptr()) };
+        // SAFETY: As above.
+        to_result(unsafe {
+            bindings::drm_plane_create_blend_mode_property(raw.as_ptr(), BLEND_MODES)
+        })?;
         Ok(NewPlane { setup: self, raw })
     }
 }
