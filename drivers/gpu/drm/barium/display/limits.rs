@@ -40,8 +40,8 @@ const FORMATS: [Fourcc; 4] = [
     Fourcc::BGRX8888,
 ];
 
-/// The pictures that there can be in a second. The device shows what is there whenever it likes; DRM
-/// has a timer for each, and complains if one takes longer than a tenth of a second.
+/// The pictures that there can be in a second. The device shows what is there whenever it likes;
+/// DRM has a timer for each, and complains if one takes longer than a tenth of a second.
 const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 
 const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
@@ -163,8 +163,8 @@ impl Limits {
         }
     }
 
-    /// The sizes of framebuffers that are good for something. Places in them are fixed point numbers
-    /// in DRM, with 15 bits before the point.
+    /// The sizes of framebuffers that are good for something. Places in them are fixed point
+    /// numbers in DRM, with 15 bits before the point.
     pub(super) fn sizes(&self) -> SizeLimits {
         SizeLimits {
             max_width: self.max_width.min(MAX_SIZE),
@@ -172,8 +172,8 @@ impl Limits {
         }
     }
 
-    /// Whether there can be a mode of this size and with so many pictures in a second, in the format
-    /// that takes most memory.
+    /// Whether there can be a mode of this size and with so many pictures in a second, in the
+    /// format that takes most memory.
     pub(super) fn mode(&self, width: u16, height: u16, refresh: u32) -> ModeStatus {
         let size = u64::from(width) * u64::from(height) * 4;
         match () {

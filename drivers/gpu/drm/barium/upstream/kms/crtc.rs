@@ -7,8 +7,8 @@
 //!   between a timer and an interrupt.
 //! - Why this is sound on 7.3: DRM calls the functions of the table for CRTCs that were made with
 //!   it. The vblank functions are DRM's own, driven by a timer of the CRTC; vblank is on between
-//!   `atomic_enable` and `atomic_disable`, whether or not the hardware is still there, so events are
-//!   delivered in any case.
+//!   `atomic_enable` and `atomic_disable`, whether or not the hardware is still there, so events
+//!   are delivered in any case.
 //! - Delete when upstream has KMS abstractions.
 
 use super::{

@@ -61,7 +61,7 @@ pub(crate) trait DriverPlane: Sized + 'static {
     );
 
     /// The memory of what is shown, in which the kernel writes why it panics: from the first pixel
-    /// to the last. Called with interrupts off, when anything may be locked: it may not take a lock.
+    /// to the last. Called with interrupts off, when anything may be locked: it may take no lock.
     fn scanout_memory<'a>(
         reg: &'a RegistrationData<'_, Self::Driver>,
         shown: &View<'_, Self::Driver>,
