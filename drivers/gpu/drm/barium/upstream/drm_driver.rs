@@ -55,6 +55,11 @@ extern "C" {
 /// `include/uapi/linux/fadvise.h`: the same on all architectures.
 const POSIX_FADV_WILLNEED: c_int = 3;
 
+/// Sync objects, which are DRM's own, and what compositors and their clients use to tell each other
+/// that a picture is done. The driver has nothing to do with them.
+const SYNC_FEATURES: u32 = bindings::drm_driver_feature_DRIVER_SYNCOBJ
+    | bindings::drm_driver_feature_DRIVER_SYNCOBJ_TIMELINE;
+
 /// The tables of a driver's devices, made when the first one is: a `static` of the driver.
 pub(crate) struct Tables {
     driver: Table<bindings::drm_driver>,
@@ -98,7 +103,7 @@ where
             }
         });
         bindings::drm_driver {
-            driver_features: upstream.driver_features | kms::FEATURES,
+            driver_features: upstream.driver_features | kms::FEATURES | SYNC_FEATURES,
             fbdev_probe: kms::client::FBDEV_PROBE,
             dumb_create: Some(dumb::create_callback::<D, T>),
             fops,
