@@ -125,7 +125,7 @@ static void scattered(int fd)
 
 static void whole_vram(int fd)
 {
-	size_t pages = barium_vram_size(fd) / barium_page_size();
+	size_t pages = barium_vram_available(fd) / barium_page_size();
 	struct barium_bo bo = stamped(fd, pages);
 	void *map = barium_mmap(fd, bo.handle, bo.size);
 

@@ -74,8 +74,8 @@ static void refused(int fd, __u32 width, __u32 height, __u32 bpp, int error)
 	struct drm_mode_create_dumb dumb;
 
 	igt_assert_f(__create(fd, width, height, bpp, &dumb) == -error,
-		     "%#x x %#x pixels of %u bits are not refused with errno %d\n", width, height,
-		     bpp, error);
+		     "%#x x %#x pixels of %u bits do not fail with errno %d\n", width, height, bpp,
+		     error);
 	igt_assert_eq_u32(dumb.handle, 0);
 	igt_assert_eq_u32(dumb.pitch, 0);
 	igt_assert_eq_u64(dumb.size, 0);

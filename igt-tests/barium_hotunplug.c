@@ -96,8 +96,8 @@ static void partly_touched(int fd)
 /* Large enough for huge entries, one part touched, one not. */
 static void large(int fd)
 {
-	__u64 size = barium_vram_size(fd) / 2;
 	size_t page = barium_page_size();
+	__u64 size = barium_room() / 4 / page * 2 * page;
 	struct barium_bo bo = barium_bo_create(fd, size / page);
 	__u8 *again = barium_mmap(fd, bo.handle, size);
 

@@ -4,6 +4,7 @@
  * may be killed or hang, and what is left behind is given back.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -15,6 +16,8 @@ IGT_TEST_DESCRIPTION("Use of the device while it goes away.");
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 16
 #define CHILDREN 2
+/* The part of the console's framebuffer that is drawn on through a mapping. */
+#define MAPPED_BYTES 65536
 
 /* Memory that the children of a test share with it. */
 struct board {
@@ -211,10 +214,63 @@ static void opens(int fd)
 	barium_check_vram();
 }
 
+/* Draws on the console's framebuffer, one child through a mapping, the other by writing. */
+static void draw(struct board *board, int child, int fb, __u8 *map)
+{
+	static __u8 line[4096];
+
+	while (!READ_ONCE(board->stop)) {
+		if (child) {
+			memset(line, board->passes[child], sizeof(line));
+			igt_assert_eq(pwrite(fb, line, sizeof(line), MAPPED_BYTES), sizeof(line));
+		} else {
+			memset(map, board->passes[child], MAPPED_BYTES);
+		}
+		WRITE_ONCE(board->passes[child], board->passes[child] + 1);
+		usleep(1000);
+	}
+}
+
+/*
+ * The kernel brings to the screen what is drawn, while the device goes, and has nowhere to bring it
+ * to afterwards.
+ */
+static void draw_console(int fd)
+{
+	char name[BARIUM_NAME_LEN], path[64];
+	struct board *board;
+	__u8 *map;
+	int fb;
+
+	igt_require_f(barium_console(fd, name), "no console on this device\n");
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	fb = open(path, O_RDWR | O_CLOEXEC);
+	igt_require_f(fb >= 0, "no node for the console's framebuffer\n");
+	map = mmap(NULL, MAPPED_BYTES, RW, MAP_SHARED, fb, 0);
+	igt_assert(map != MAP_FAILED);
+	board = new_board();
+
+	igt_fork(child, CHILDREN)
+		draw(board, child, fb, map);
+
+	wait_for_passes(board);
+	barium_unbind();
+	wait_for_passes(board);
+	/* The kernel looks for changes 20 times a second. */
+	usleep(200000);
+	end_children(board);
+
+	munmap(map, MAPPED_BYTES);
+	close(fb);
+	barium_bind();
+	barium_check_vram();
+}
+
 static const struct barium_subtest tests[] = {
 	{ "writers", "Processes that write while the device goes do not notice.", writers },
 	{ "faults", "Processes that fault while the device goes are not killed.", faults },
 	{ "creations", "Objects can be made and closed while the device goes.", creations },
+	{ "console", "The console may be drawn on while the device goes.", draw_console },
 	{ "opens", "The device can be opened while it comes and goes.", opens },
 	{}
 };

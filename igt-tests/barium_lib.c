@@ -207,6 +207,30 @@ void barium_slot(int fd, char slot[static BARIUM_SLOT_LEN])
 	igt_assert(sysfs_slot(fd, slot, BARIUM_SLOT_LEN));
 }
 
+bool barium_console(int fd, char name[static BARIUM_NAME_LEN])
+{
+	char slot[BARIUM_SLOT_LEN], link[PATH_MAX], target[PATH_MAX];
+	DIR *dir = opendir("/sys/class/graphics");
+	struct dirent *entry;
+	bool found = false;
+	ssize_t len;
+
+	barium_slot(fd, slot);
+	while (dir && !found && (entry = readdir(dir))) {
+		snprintf(link, sizeof(link), "/sys/class/graphics/%s/device", entry->d_name);
+		len = readlink(link, target, sizeof(target) - 1);
+		if (len < 0)
+			continue;
+
+		target[len] = '\0';
+		found = !strcmp(strrchr(target, '/') + 1, slot);
+		snprintf(name, BARIUM_NAME_LEN, "%.*s", BARIUM_NAME_LEN - 1, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 int barium_reopen(int fd, int flags)
 {
 	char path[32];
@@ -243,6 +267,23 @@ __u64 barium_vram_size(int fd)
 __u64 barium_vram_available(int fd)
 {
 	return barium_get_param(fd, BARIUM_PARAM_VRAM_AVAILABLE);
+}
+
+__u64 barium_vram_largest_piece(int fd)
+{
+	__u64 page = barium_page_size(), fits = 0, step, size;
+	__u32 handle;
+
+	for (step = 1ull << 40; step >= page; step /= 2) {
+		size = fits + step;
+		if (__barium_gem_create(fd, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle))
+			continue;
+
+		fits = size;
+		gem_close(fd, handle);
+	}
+
+	return fits;
 }
 
 size_t barium_page_size(void)

@@ -17,6 +17,8 @@
 
 /* Long enough for "0000:00:01.0". */
 #define BARIUM_SLOT_LEN 32
+/* Long enough for "fb0". */
+#define BARIUM_NAME_LEN 32
 
 /* A subtest that gets a client of its own on the render node. */
 struct barium_subtest {
@@ -48,6 +50,9 @@ void barium_slot(int fd, char slot[static BARIUM_SLOT_LEN]);
 /* Opens the same node once more, with open() flags @flags: a client of its own. */
 int barium_reopen(int fd, int flags);
 
+/* The name of the framebuffer, "fb0", through which the kernel's console is on the screen. */
+bool barium_console(int fd, char name[static BARIUM_NAME_LEN]);
+
 /* ioctl() that starts over when a signal interrupts it; 0 or a negative errno. */
 int barium_ioctl(int fd, unsigned long request, void *arg);
 
@@ -55,6 +60,8 @@ int __barium_get_param(int fd, __u32 param, __u64 *value);
 __u64 barium_get_param(int fd, __u32 param);
 __u64 barium_vram_size(int fd);
 __u64 barium_vram_available(int fd);
+/* The size of the largest contiguous object that there is room for. */
+__u64 barium_vram_largest_piece(int fd);
 size_t barium_page_size(void);
 
 /* On success *size is what the driver returned. */

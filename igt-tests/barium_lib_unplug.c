@@ -11,6 +11,7 @@
 
 /* The PCI address of the device that the tests are about. */
 static char slot[BARIUM_SLOT_LEN];
+static __u64 room;
 
 /* Fit for a signal handler. */
 static bool write_sysfs(const char *path, const char *text)
@@ -87,11 +88,15 @@ int barium_open_bound(void)
 void barium_check_vram(void)
 {
 	int fd = barium_open_bound();
-	__u64 size = barium_vram_size(fd);
 
-	igt_assert_eq_u64(barium_vram_available(fd), size);
-	gem_close(fd, barium_gem_create(fd, size));
+	igt_assert_eq_u64(barium_vram_available(fd), room);
+	gem_close(fd, barium_gem_create(fd, room));
 	close(fd);
+}
+
+__u64 barium_room(void)
+{
+	return room;
 }
 
 void barium_bo_unmap(struct barium_bo *bo)
@@ -122,6 +127,7 @@ void barium_unplug_subtests(const struct barium_subtest *tests)
 		int fd = barium_open_render();
 
 		barium_slot(fd, slot);
+		room = barium_vram_available(fd);
 		close(fd);
 		igt_require_f(!access(DRIVER "unbind", W_OK), "no right to unbind\n");
 		igt_install_exit_handler(make_bound);

@@ -26,7 +26,9 @@ void barium_rescan(void);
 int __barium_open_bound(void);
 int barium_open_bound(void);
 
-/* Asserts that all of VRAM is there to be had. */
+/* Bytes of VRAM that were to be had before the first test: the kernel's console has the rest. */
+__u64 barium_room(void);
+/* Asserts that they are to be had. */
 void barium_check_vram(void);
 /* Unmaps an object whose handle went with the device, or with its file. */
 void barium_bo_unmap(struct barium_bo *bo);

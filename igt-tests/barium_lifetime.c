@@ -74,7 +74,7 @@ static void close_file_duplicate(int fd)
 /* What a mapping keeps cannot be had by another object. */
 static void mapping_keeps_vram(int fd)
 {
-	__u64 vram = barium_vram_size(fd), size = vram;
+	__u64 vram = barium_vram_available(fd), size = vram;
 	struct barium_bo bo = barium_bo_create(fd, vram / barium_page_size());
 	__u32 handle;
 

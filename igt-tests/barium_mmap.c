@@ -321,7 +321,7 @@ static void offset_closed(int fd)
 
 static void whole_vram(int fd)
 {
-	size_t pages = barium_vram_size(fd) / barium_page_size();
+	size_t pages = barium_vram_available(fd) / barium_page_size();
 	struct barium_bo bo = barium_bo_create(fd, pages);
 	void *again;
 

@@ -20,7 +20,7 @@ IGT_TEST_DESCRIPTION("Binding the device again, with the one before still in use
 static void old_mapping_new_device(int fd)
 {
 	struct barium_bo old = barium_bo_create(fd, PAGES), new;
-	size_t pages = barium_vram_size(fd) / barium_page_size();
+	size_t pages = barium_room() / barium_page_size();
 	int fresh;
 
 	barium_stamp(old.map, 0, PAGES, 1);
@@ -43,7 +43,7 @@ static void old_mapping_new_device(int fd)
 
 static void zero_after(int fd)
 {
-	size_t pages = barium_vram_size(fd) / barium_page_size();
+	size_t pages = barium_room() / barium_page_size();
 	struct barium_bo bo = barium_bo_create(fd, pages);
 	int fresh;
 
