@@ -7,9 +7,11 @@
 
 mod abi;
 mod clock;
+mod meter;
 mod pattern;
 mod profile;
 mod row;
+mod screen;
 mod sys;
 mod way;
 mod workload;

@@ -5,9 +5,13 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a page. The benchmark is for x86-64, which has just this.
 pub const PAGE: usize = 4096;
+/// The same for ioctls.
+pub const PAGE_U32: u32 = 4096;
 
 /// Calls a DRM ioctl until no signal interrupts it.
 ///
@@ -24,6 +28,11 @@ pub fn ioctl<T>(file: &File, number: u32, argument: &mut T) -> io::Result<()> {
             return Err(error);
         }
     }
+}
+
+/// The address of an array that an ioctl is to fill or to read.
+pub fn address<T, const N: usize>(array: &mut [T; N]) -> u64 {
+    array.as_mut_ptr().expose_provenance() as u64
 }
 
 /// A shared mapping of device memory, gone when dropped.
@@ -172,5 +181,73 @@ impl Touches {
         let offsets: Vec<usize> = pages.iter().map(|page| page * PAGE).collect();
         let highest = offsets.iter().copied().max().unwrap_or(0);
         Self { offsets, highest }
+    }
+}
+
+/// A number that child processes share with their parent.
+pub struct SharedCounter(NonNull<AtomicU64>);
+
+impl SharedCounter {
+    /// A number that is 0.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: the kernel chooses a free address.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                PAGE,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        match NonNull::new(start.cast()) {
+            Some(number) if start != libc::MAP_FAILED => Ok(Self(number)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    fn number(&self) -> &AtomicU64 {
+        // SAFETY: a page of zeros, which is never unmapped, holds such a number.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// What it is now.
+    pub fn get(&self) -> u64 {
+        self.number().load(Ordering::Relaxed)
+    }
+
+    /// Adds to it. Only one process may do so.
+    pub fn add(&self, count: u64) {
+        let number = self.number();
+        number.store(number.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+    }
+}
+
+/// A child process that runs when nothing else does, until this is dropped.
+pub struct Idler(libc::pid_t);
+
+impl Idler {
+    /// Forks a child that does `work`, which must not end. The calling process must have one thread
+    /// only.
+    pub fn run(work: impl FnOnce()) -> io::Result<Self> {
+        let Child(pid) = Child::run(|| {
+            let lowest = libc::sched_param { sched_priority: 0 };
+            // SAFETY: the kernel reads the parameter.
+            if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &lowest) } == 0 {
+                work();
+            }
+        })?;
+        Ok(Self(pid))
+    }
+}
+
+impl Drop for Idler {
+    fn drop(&mut self) {
+        // SAFETY: our child, which has not been waited for.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, std::ptr::null_mut(), 0);
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::abi;
+use crate::screen::Screen;
 use crate::sys::{self, Mapping, PAGE};
 
 /// A way to have device memory mapped.
@@ -60,6 +61,8 @@ pub struct Device {
     /// For sysfs: what is to be the next "object", in bytes from the BAR's start, and the BAR's size.
     next: Cell<u64>,
     size: u64,
+    /// The device's place in sysfs.
+    sysfs: PathBuf,
 }
 
 /// Something in a device that can be mapped.
@@ -86,7 +89,23 @@ impl Device {
             file,
             next: Cell::new(0),
             size,
+            sysfs,
         })
+    }
+
+    /// The device's screen, if this is a way to show something. Of the two drivers for the same
+    /// display, that is; qxl is for another.
+    pub fn screen(&self) -> io::Result<Option<Screen>> {
+        if !matches!(self.way, Way::Barium | Way::Shmem) {
+            return Ok(None);
+        }
+        let path = node(&self.sysfs, "card")?;
+        let file = match self.way {
+            // It has the primary node already, and only the first who has it may set modes.
+            Way::Shmem => self.file.try_clone()?,
+            _ => File::options().read(true).write(true).open(path)?,
+        };
+        Screen::new(file).map(Some)
     }
 
     /// Creates an object of `len` bytes, whole pages.

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::{life, processes, touch};
+use super::{display, life, processes, touch};
 use crate::row::Outcome;
 use crate::way::Device;
 use crate::Result;
@@ -44,6 +44,7 @@ pub fn all() -> Vec<Workload> {
     let mut all = touch::workloads();
     all.extend(life::workloads());
     all.extend(processes::workloads());
+    all.extend(display::workloads());
     all
 }
 

@@ -5,6 +5,7 @@
 use std::io;
 
 pub mod cost;
+pub mod display;
 pub mod life;
 pub mod processes;
 pub mod scaling;

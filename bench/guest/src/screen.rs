@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A screen of 1920x1080 pixels, and pictures on it, by the ioctls that all display drivers have.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use crate::abi;
+use crate::sys::{self, Mapping};
+
+/// The size of a picture in pixels, and of a pixel in bits.
+const WIDTH: u16 = 1920;
+const HEIGHT: u16 = 1080;
+const BPP: u32 = 32;
+/// The bits of a pixel that count.
+const DEPTH: u32 = 24;
+
+/// A device's only screen. The process has to be the one that may set modes.
+pub struct Screen {
+    file: File,
+    crtc: u32,
+    connector: u32,
+}
+
+/// A buffer for the screen.
+pub struct Picture {
+    handle: u32,
+    framebuffer: u32,
+    len: usize,
+}
+
+impl Screen {
+    /// The screen of the device whose primary node is `file`.
+    pub fn new(file: File) -> io::Result<Self> {
+        let (mut crtcs, mut connectors) = ([0u32; 1], [0u32; 1]);
+        let mut resources = abi::drm_mode_card_res {
+            crtc_id_ptr: sys::address(&mut crtcs),
+            connector_id_ptr: sys::address(&mut connectors),
+            count_crtcs: 1,
+            count_connectors: 1,
+            ..abi::drm_mode_card_res::default()
+        };
+        sys::ioctl(&file, abi::BENCH_GET_RESOURCES, &mut resources)?;
+        if resources.count_crtcs != 1 || resources.count_connectors != 1 {
+            return Err(io::Error::other("the device has more than one screen"));
+        }
+        Ok(Self {
+            file,
+            crtc: crtcs[0],
+            connector: connectors[0],
+        })
+    }
+
+    /// Makes a dumb buffer of `width` x `height` pixels of `BPP` bits.
+    fn dumb(&self, width: u32, height: u32) -> io::Result<abi::drm_mode_create_dumb> {
+        let mut create = abi::drm_mode_create_dumb {
+            height,
+            width,
+            bpp: BPP,
+            ..abi::drm_mode_create_dumb::default()
+        };
+        sys::ioctl(&self.file, abi::BENCH_CREATE_DUMB, &mut create)?;
+        Ok(create)
+    }
+
+    /// Maps a dumb buffer.
+    fn map_dumb(&self, handle: u32, len: usize) -> io::Result<Mapping> {
+        let mut map = abi::drm_mode_map_dumb {
+            handle,
+            ..abi::drm_mode_map_dumb::default()
+        };
+        sys::ioctl(&self.file, abi::BENCH_MAP_DUMB, &mut map)?;
+        Mapping::new(&self.file, map.offset, len)
+    }
+
+    fn destroy_dumb(&self, handle: u32) -> io::Result<()> {
+        let mut destroy = abi::drm_mode_destroy_dumb { handle };
+        sys::ioctl(&self.file, abi::BENCH_DESTROY_DUMB, &mut destroy)
+    }
+
+    /// A whole life of a dumb buffer with lines of a page each: `touch` has its mapping.
+    pub fn life(&self, pages: u32, touch: impl FnOnce(&Mapping)) -> io::Result<()> {
+        let dumb = self.dumb(sys::PAGE_U32 / (BPP / u8::BITS), pages)?;
+        touch(&self.map_dumb(dumb.handle, length(&dumb)?)?);
+        self.destroy_dumb(dumb.handle)
+    }
+
+    /// Makes a picture.
+    pub fn picture(&self) -> io::Result<Picture> {
+        let dumb = self.dumb(WIDTH.into(), HEIGHT.into())?;
+        let mut framebuffer = abi::drm_mode_fb_cmd {
+            width: WIDTH.into(),
+            height: HEIGHT.into(),
+            pitch: dumb.pitch,
+            bpp: BPP,
+            depth: DEPTH,
+            handle: dumb.handle,
+            ..abi::drm_mode_fb_cmd::default()
+        };
+        sys::ioctl(&self.file, abi::BENCH_ADD_FB, &mut framebuffer)?;
+        Ok(Picture {
+            handle: dumb.handle,
+            framebuffer: framebuffer.fb_id,
+            len: length(&dumb)?,
+        })
+    }
+
+    /// Maps a picture, to draw it.
+    pub fn map(&self, picture: &Picture) -> io::Result<Mapping> {
+        self.map_dumb(picture.handle, picture.len)
+    }
+
+    /// Switches the screen on and shows a picture.
+    pub fn switch_on(&self, picture: &Picture) -> io::Result<()> {
+        let mut connectors = [self.connector];
+        let mut set = abi::drm_mode_crtc {
+            set_connectors_ptr: sys::address(&mut connectors),
+            count_connectors: 1,
+            crtc_id: self.crtc,
+            fb_id: picture.framebuffer,
+            mode_valid: 1,
+            mode: mode(),
+            ..abi::drm_mode_crtc::default()
+        };
+        sys::ioctl(&self.file, abi::BENCH_SET_CRTC, &mut set)
+    }
+
+    /// Switches the screen off.
+    pub fn switch_off(&self) -> io::Result<()> {
+        let mut set = abi::drm_mode_crtc {
+            crtc_id: self.crtc,
+            ..abi::drm_mode_crtc::default()
+        };
+        sys::ioctl(&self.file, abi::BENCH_SET_CRTC, &mut set)
+    }
+
+    /// Asks for another picture to be shown next.
+    pub fn flip(&self, picture: &Picture) -> io::Result<()> {
+        let mut flip = abi::drm_mode_crtc_page_flip {
+            crtc_id: self.crtc,
+            fb_id: picture.framebuffer,
+            flags: abi::DRM_MODE_PAGE_FLIP_EVENT,
+            ..abi::drm_mode_crtc_page_flip::default()
+        };
+        sys::ioctl(&self.file, abi::BENCH_PAGE_FLIP, &mut flip)
+    }
+
+    /// Waits until that is shown.
+    pub fn wait(&self) -> io::Result<()> {
+        let mut event = [0; 64];
+        match (&self.file).read(&mut event)? {
+            0 => Err(io::Error::other("no event")),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn length(dumb: &abi::drm_mode_create_dumb) -> io::Result<usize> {
+    usize::try_from(dumb.size).map_err(io::Error::other)
+}
+
+/// 1920x1080 at 60 Hz, as television has it.
+fn mode() -> abi::drm_mode_modeinfo {
+    abi::drm_mode_modeinfo {
+        clock: 148_500,
+        hdisplay: WIDTH,
+        hsync_start: 2008,
+        hsync_end: 2052,
+        htotal: 2200,
+        vdisplay: HEIGHT,
+        vsync_start: 1084,
+        vsync_end: 1089,
+        vtotal: 1125,
+        vrefresh: 60,
+        ..abi::drm_mode_modeinfo::default()
+    }
+}

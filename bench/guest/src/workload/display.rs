@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The display: what it takes to show another picture, to draw one and show it, to switch the
+//! screen on; and whole lives of dumb buffers.
+
+use std::io;
+
+use super::cost::Workload;
+use super::repeat;
+use crate::clock;
+use crate::meter::Meter;
+use crate::row::{Outcome, Rounds};
+use crate::screen::{Picture, Screen};
+use crate::sys::{Touches, PAGE};
+use crate::way::Device;
+
+/// Rounds of what waits for the display, each of which takes a sixtieth of a second and longer.
+const ROUNDS: usize = 24;
+/// The size of the dumb buffers whose lives are measured, in pages: 8 MiB.
+const DUMB_PAGES: u16 = 2048;
+/// Lives of them that are measured at least.
+const LEAST_LIVES: usize = 4;
+
+/// The workloads of this file.
+pub fn workloads() -> Vec<Workload> {
+    let measure = |name: &str, measure: fn(&Screen) -> io::Result<Outcome>| {
+        Workload::new(name.into(), move |device| on_screen(device, measure))
+    };
+    vec![
+        measure("flip-1080p", flip),
+        measure("redraw-flip-1080p", redraw_and_flip),
+        measure("first-frame-1080p", first_frame),
+        measure("dumb-8M", dumb_lives),
+    ]
+}
+
+fn on_screen(device: &Device, measure: fn(&Screen) -> io::Result<Outcome>) -> io::Result<Outcome> {
+    match device.screen()? {
+        Some(screen) => measure(&screen),
+        None => Ok(Outcome::Missing("shows nothing".into())),
+    }
+}
+
+/// From asking for the other of two pictures to the device being told of it.
+fn flip(screen: &Screen) -> io::Result<Outcome> {
+    flips(screen, |picture| screen.flip(picture))
+}
+
+/// The same, after all of the picture has been drawn.
+fn redraw_and_flip(screen: &Screen) -> io::Result<Outcome> {
+    flips(screen, |picture| {
+        screen.map(picture)?.fill(0x0042_6172_0069_756d);
+        screen.flip(picture)
+    })
+}
+
+/// Shows two pictures in turn.
+fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::Result<Outcome> {
+    let pictures = [screen.picture()?, screen.picture()?];
+    screen.switch_on(&pictures[1])?;
+    let meter = Meter::start()?;
+    let round = |picture: &Picture| {
+        let cost = meter.cost(|| show(picture))?;
+        screen.wait()?;
+        Ok(cost)
+    };
+    // Where it all is has been found out after one turn.
+    pictures
+        .iter()
+        .try_for_each(|picture| round(picture).map(drop))?;
+    let costs: io::Result<Vec<u64>> = pictures.iter().cycle().take(ROUNDS).map(round).collect();
+    drop(meter);
+    screen.switch_off()?;
+    Ok(measured(costs?))
+}
+
+/// From a dark screen to a picture.
+fn first_frame(screen: &Screen) -> io::Result<Outcome> {
+    let picture = screen.picture()?;
+    let meter = Meter::start()?;
+    let round = || {
+        let cost = meter.cost(|| screen.switch_on(&picture));
+        screen.switch_off()?;
+        cost
+    };
+    round()?;
+    let costs: io::Result<Vec<u64>> = (0..ROUNDS).map(|_| round()).collect();
+    Ok(measured(costs?))
+}
+
+/// Create, map, touch all pages for the first time, unmap, destroy.
+fn dumb_lives(screen: &Screen) -> io::Result<Outcome> {
+    let pages: Vec<usize> = (0..DUMB_PAGES.into()).collect();
+    let touches = Touches::new(&pages);
+    debug_assert_eq!(usize::from(DUMB_PAGES) * PAGE, 8 << 20);
+    let costs = repeat(LEAST_LIVES, || {
+        let start = clock::instructions();
+        screen.life(DUMB_PAGES.into(), |mapping| mapping.touch_all(&touches))?;
+        Ok(clock::instructions() - start)
+    })?;
+    Ok(measured(costs))
+}
+
+/// Figures of whole rounds.
+fn measured(costs: Vec<u64>) -> Outcome {
+    Outcome::Measured(Rounds {
+        costs,
+        pages: 1,
+        faults: None,
+    })
+}
