@@ -12,7 +12,7 @@ export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # What tools/barium is for.
-COMMANDS = setup setup-test run shell test unplug faultinject kcsan mutants bench bench-docs lint clean distclean
+COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan mutants bench bench-docs lint clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
 
@@ -34,6 +34,7 @@ $(COMMANDS):
 #:   make run        draw a picture into VRAM in a guest, read it back: out/vram.png
 #:   make test       all tests; results in out/results.json
 #:   make shell      a prompt in a guest with the driver loaded
+#:   make igt        IGT's own tests, on this driver and on bochs, half an hour: docs/igt.md
 #:   make unplug     take the device away from writing processes 200 times, on the debug kernel
 #:   make faultinject  fail each allocation of each call, on the debug kernel; ends with a table
 #:   make kcsan      let threads race on a kernel that looks for data races (builds that one first)
@@ -54,7 +55,7 @@ $(COMMANDS):
 #:   OUT=<dir>              where results go (default out)
 #:   KSRC=<dir>             a Linux 7.3 source tree to use instead of the package mirror's
 #:   ONLY=<text>            test: only guests with this in their name, e.g. opt/VGA
-#:   TESTS=<regex>          test: only tests with names like this, e.g. barium_mmap@
+#:   TESTS=<regex>          test, igt: only tests with names like this, e.g. barium_mmap@
 #:   MUTANT=<text>          mutants: only those with this in their name
 #:   BENCH=<text>           bench: only workloads with this in their name, e.g. seq-8M
 #:   JOBS=<n>               test, mutants: guests at a time (default 2)

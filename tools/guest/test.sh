@@ -6,10 +6,10 @@
 # (guest_mode_tests).
 # shellcheck source=rebind.sh
 . /barium/guest/rebind.sh
+# shellcheck source=igt-lib.sh
+. /barium/guest/igt-lib.sh
 
 kmemleak=/sys/kernel/debug/kmemleak
-official='core_auth core_getclient core_getstats core_getversion core_setmaster
-	core_setmaster_vs_auth core_debugfs core_sysfs core_hotunplug'
 
 load() {
 	load_driver "$mode"
@@ -35,16 +35,11 @@ listed() {
 }
 
 # igt NAME DIRECTORY LEVEL: the tests named on stdin, by igt_runner. What the kernel logs at LEVEL (4:
-# warnings) or worse makes a test fail. Subtests of a binary run in one process: starting it takes
-# longer than most of them. Their output goes through pipes, because of what came through a socket
-# igt_runner attributes some to other subtests then.
+# warnings) or worse makes a test fail.
 igt() {
 	tell begin "$1"
 	cat >"/tmp/$1.list"
-	[ -s "/tmp/$1.list" ] || return 0
-	IGT_FORCE_DRIVER=barium IGT_RUNNER_DISABLE_SOCKET_COMMUNICATION=1 igt_runner --overwrite --multiple-mode \
-		--dmesg-warn-level "$3" --per-test-timeout "${guest_test_timeout:-180}" \
-		--test-list "/tmp/$1.list" "$2" "$results/$1" >"$results/log/$1.log" 2>&1
+	[ ! -s "/tmp/$1.list" ] || run_igt barium "$2" "/tmp/$1.list" "$1" "$3"
 }
 
 # igt_barium SUFFIX TESTS: our tests with names like TESTS. Those that make allocations fail are apart:
@@ -55,16 +50,6 @@ igt_barium() {
 	grep -Ev '@barium_(faultinject|suspend)' /tmp/ours.list | igt "igt-barium$1" /barium/igt 4
 	[ ! -e /proc/self/fail-nth ] ||
 		grep @barium_faultinject /tmp/ours.list | igt "igt-faultinject$1" /barium/igt 2
-}
-
-# official_root: IGT's own tests that apply, in a directory with a list of just them.
-official_root() {
-	mkdir -p /tmp/official
-	for test in $official; do
-		ln -s "/usr/libexec/igt-gpu-tools/$test" /tmp/official/
-	done
-	printf 'TESTLIST\n%s\nEND TESTLIST\n' "$(echo "$official" | tr -s '\n\t' '  ')" \
-		>/tmp/official/test-list.txt
 }
 
 # sleep_checks: barium_suspend, not by igt_runner: the kernel logs an error of its own when QEMU's clock
@@ -108,8 +93,8 @@ check oracle@draw look oracle@draw 1 --width 640 --height 480
 check oracle@scattered look oracle@scattered 8 --width 512 --height 384 --scatter
 igt_barium '' .
 case ${guest_tests:-core_} in
-*core_*)
-	official_root
+*core_* | *kms_* | *drm_read* | *syncobj*)
+	official_root "$(quick_tests)"
 	listed /tmp/official | igt igt-official /tmp/official 4
 	;;
 esac

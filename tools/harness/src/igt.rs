@@ -2,6 +2,7 @@
 
 //! Reads igt_runner's `results.json`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
@@ -25,6 +26,123 @@ pub fn results(path: &Path) -> Result<Vec<Entry>> {
         .iter()
         .map(|(name, test)| entry(name, test))
         .collect())
+}
+
+/// What IGT says of a test.
+pub struct Verdict {
+    /// As igt_runner has it: pass, skip, fail, dmesg-warn, crash, timeout, ...
+    pub result: String,
+    /// Why it did not pass, in one line; empty if it did.
+    pub reason: String,
+}
+
+impl Verdict {
+    /// The result as one of pass, skip and fail, which is everything else.
+    pub fn kind(&self) -> &'static str {
+        match self.result.as_str() {
+            "pass" => "pass",
+            "skip" => "skip",
+            _ => "fail",
+        }
+    }
+}
+
+/// The verdicts of one run of igt_runner, by the names of tests.
+pub fn verdicts(path: &Path) -> Result<BTreeMap<String, Verdict>> {
+    let json = parse(path)?;
+    let start = |test: &Value| test["time"]["start"].as_f64().unwrap_or_default();
+    let mut ran: Vec<(&String, &Value)> = tests(&json)?.iter().collect();
+    ran.sort_by(|(_, one), (_, other)| start(one).total_cmp(&start(other)));
+
+    let mut verdicts = BTreeMap::new();
+    let mut before = Before::default();
+    for (name, test) in ran {
+        let verdict = verdict(name, test, &mut before);
+        verdicts.insert(name.clone(), verdict);
+    }
+    Ok(verdicts)
+}
+
+/// What the test before has said. IGT tells once why it skips several tests in a row.
+#[derive(Default)]
+struct Before {
+    binary: String,
+    why: String,
+}
+
+fn verdict(name: &str, test: &Value, before: &mut Before) -> Verdict {
+    let field = |name: &str| test[name].as_str().unwrap_or_default();
+    let result = field("result");
+    let binary = name.split('@').nth(1).unwrap_or_default();
+    if before.binary != binary {
+        *before = Before {
+            binary: binary.into(),
+            ..Before::default()
+        };
+    }
+    // What comes after the subtest's end belongs to the next.
+    let out = field("out");
+    let end = out.find(": SKIP (").unwrap_or(out.len());
+    let (out, after) = out.split_at(end);
+    let reason = match result {
+        "pass" => String::new(),
+        "dmesg-warn" | "dmesg-fail" => complaint(field("dmesg")),
+        _ => said_why(out, field("err")).unwrap_or_else(|| match result {
+            "skip" => before.why.clone(),
+            _ => String::new(),
+        }),
+    };
+    before.why = said_why(after, "").unwrap_or_else(|| reason.clone());
+    Verdict {
+        result: result.into(),
+        reason,
+    }
+}
+
+/// The first line of a kernel log that is a warning or worse, without level and time.
+fn complaint(dmesg: &str) -> String {
+    let levels = ["<4>", "<3>", "<2>", "<1>", "<0>"];
+    dmesg
+        .lines()
+        .filter(|line| levels.iter().any(|level| line.starts_with(level)))
+        .map(|line| line.split_once("] ").map_or(line, |(_, text)| text).trim())
+        .find(|text| !text.contains("cut here"))
+        .unwrap_or_default()
+        .into()
+}
+
+/// What IGT says of a requirement that is not met, or of an assertion that is not true: the text
+/// that the test's author gave, and the condition.
+fn said_why(out: &str, err: &str) -> Option<String> {
+    let lines: Vec<&str> = out
+        .lines()
+        .chain(err.lines())
+        .map(without_log_head)
+        .collect();
+    let said = |head: &str| lines.iter().position(|line| line.starts_with(head));
+    let at = said("Test requirement: ").or_else(|| said("Failed assertion: "))?;
+    let condition = lines[at]
+        .split_once(": ")
+        .map_or(lines[at], |(_, rest)| rest);
+    let text = lines[at + 1..]
+        .iter()
+        .find(|line| !line.is_empty() && !line.starts_with("Last errno"))
+        .filter(|line| {
+            !["Subtest ", "Dynamic ", "Stack trace", "Test ", "Failed "]
+                .iter()
+                .any(|head| line.starts_with(head))
+        });
+    Some(match text {
+        Some(text) => format!("{text} ({condition})"),
+        None => condition.into(),
+    })
+}
+
+/// A line without the `[seconds] (test:pid) CRITICAL: ` that IGT's log begins with.
+fn without_log_head(line: &str) -> &str {
+    line.split_once("CRITICAL: ")
+        .map_or(line, |(_, rest)| rest)
+        .trim()
 }
 
 /// Whether each way for a test to end was reported as that.
@@ -130,6 +248,44 @@ mod tests {
             assert_eq!(entry.outcome, outcome, "{result}");
             assert!((entry.seconds - 2.5).abs() < 1e-9);
         }
+    }
+
+    #[test]
+    fn a_reason_is_told_once_for_several_tests() {
+        let mut before = Before::default();
+        let mut why = |name: &str, result: &str, out: &str| {
+            let test = json!({ "result": result, "out": out });
+            verdict(name, &test, &mut before).reason
+        };
+        let said = "Test requirement not met in function f, file x.c:1:\n\
+                    Test requirement: has_crc\nLast errno: 2\nNo CRC\n";
+        let skip = |text: &str| format!("{text}Subtest y: SKIP (0.0s)\n");
+        assert_eq!(why("igt@x@a", "skip", &skip(said)), "No CRC (has_crc)");
+        assert_eq!(why("igt@x@b", "skip", &skip("")), "No CRC (has_crc)");
+        assert_eq!(why("igt@x@c", "pass", ""), "");
+        let next = skip("") + &said.replace("CRC", "VRR");
+        assert_eq!(why("igt@x@d", "skip", &next), "");
+        assert_eq!(why("igt@x@e", "skip", &skip("")), "No VRR (has_crc)");
+        assert_eq!(why("igt@z@a", "skip", &skip("")), "");
+    }
+
+    #[test]
+    fn quotes_the_kernels_complaint() {
+        let dmesg = "<6> [1.0] [IGT] x: starting\n<4> [2.0] ------------[ cut here ]------------\n\
+                     <4> [2.1] WARNING: drivers/x.c:1\n<6> [2.2] more\n";
+        assert_eq!(complaint(dmesg), "WARNING: drivers/x.c:1");
+        assert_eq!(complaint("<6> [1.0] fine\n"), "");
+    }
+
+    #[test]
+    fn says_what_failed() {
+        let err = "[1.5] (x:12) CRITICAL: Test assertion failure function f, file x.c:1:\n\
+                   [1.6] (x:12) CRITICAL: Failed assertion: a == b\n\
+                   [1.7] (x:12) CRITICAL: error: 1 != 2\n";
+        let test = json!({ "result": "fail", "out": "Starting\n", "err": err });
+        let verdict = verdict("igt@x@y", &test, &mut Before::default());
+        assert_eq!(verdict.reason, "error: 1 != 2 (a == b)");
+        assert_eq!(verdict.kind(), "fail");
     }
 
     #[test]

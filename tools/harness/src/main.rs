@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What `make run`, `make shell`, `make test`, `make unplug`, `make faultinject` and `make mutants` do
-//! inside the toolbox: build the module and the test programs, boot guests, look at what they and the
-//! device hold, and report.
+//! What `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make faultinject` and
+//! `make mutants` do inside the toolbox: build the module and the test programs, boot guests, look at
+//! what they and the device hold, and report.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | mutants | bench`. Options come from the environment, see [`settings`].
+//! `barium run | shell | test | unplug | faultinject | kcsan | mutants | igt | bench`. Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
 
@@ -17,6 +17,8 @@ mod kernel_log;
 mod ktap;
 mod mutant;
 mod mutants;
+mod official;
+mod official_doc;
 mod oracle;
 mod payload;
 mod picture;
@@ -48,9 +50,10 @@ fn main() -> ExitCode {
         ["faultinject"] => suite::faultinject(&settings),
         ["kcsan"] => suite::kcsan(&settings),
         ["mutants"] => mutants::mutants(&settings),
+        ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
         _ => Err(
-            "usage: barium run | shell | test | unplug | faultinject | kcsan | mutants | bench"
+            "usage: barium run | shell | test | unplug | faultinject | kcsan | mutants | igt | bench"
                 .into(),
         ),
     };

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The document that compares two drivers by IGT's own tests, and explains what ours does not pass.
+//!
+//! The explanations are in `igt-tests/explained.txt`: blocks of a title, the tests and the reasons
+//! (of IGT's) that it is about, each a regular expression for the whole of it, and a text.
+//!
+//! ```text
+//! Title: Checksums of what is shown
+//! Tests: igt@kms_plane@.*
+//! Reason: .*CRC.*
+//! The device cannot compute any.
+//! ```
+//!
+//! The first block that fits explains a test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+use regex::Regex;
+
+use crate::igt::Verdict;
+use crate::official::{Findings, DRIVERS};
+use crate::settings::Settings;
+use crate::{command, Result};
+
+/// The order in which verdicts are counted.
+const KINDS: [&str; 3] = ["pass", "skip", "fail"];
+
+/// An explanation.
+#[derive(Debug)]
+struct Explanation {
+    title: String,
+    tests: Regex,
+    reason: Regex,
+    text: String,
+}
+
+impl Explanation {
+    /// The blocks of a file; lines that begin with `#` are left out.
+    fn all(text: &str) -> Result<Vec<Self>> {
+        let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
+        lines
+            .split(|line| line.is_empty())
+            .filter(|block| !block.is_empty())
+            .map(Self::new)
+            .collect()
+    }
+
+    fn new(block: &[&str]) -> Result<Self> {
+        let field = |name: &str| block.iter().find_map(|line| line.strip_prefix(name));
+        let regex = |name: &str| {
+            let text = field(name).unwrap_or(".*");
+            Regex::new(&format!("^(?s:{text})$")).map_err(|e| format!("explained.txt: {e}"))
+        };
+        let text: Vec<&str> = block
+            .iter()
+            .filter(|line| {
+                !["Title: ", "Tests: ", "Reason: "]
+                    .iter()
+                    .any(|f| line.starts_with(f))
+            })
+            .copied()
+            .collect();
+        let title = field("Title: ").ok_or_else(|| format!("no title: {}", block.join("\n")))?;
+        if text.is_empty() {
+            return Err(format!("{title}: explained by nothing"));
+        }
+        Ok(Explanation {
+            title: title.into(),
+            tests: regex("Tests: ")?,
+            reason: regex("Reason: ")?,
+            text: text.join("\n"),
+        })
+    }
+
+    fn is_of(&self, test: &str, verdict: &Verdict) -> bool {
+        self.tests.is_match(test) && self.reason.is_match(&verdict.reason)
+    }
+}
+
+/// What the document says.
+pub struct Document<'a> {
+    ours: &'a Findings,
+    theirs: &'a Findings,
+    explanations: Vec<Explanation>,
+}
+
+impl<'a> Document<'a> {
+    /// A document about what `ours` and `theirs` have found.
+    pub fn new(settings: &Settings, ours: &'a Findings, theirs: &'a Findings) -> Result<Self> {
+        let path = settings.source.join("igt-tests/explained.txt");
+        Ok(Document {
+            ours,
+            theirs,
+            explanations: Explanation::all(&command::read_lossy(&path))?,
+        })
+    }
+
+    /// Our tests that did not pass, by the explanation's number (the last for none).
+    fn by_explanation(&self) -> BTreeMap<usize, Vec<(&str, &Verdict)>> {
+        let mut groups: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for (test, verdict) in &self.ours.verdicts {
+            if verdict.kind() != "pass" {
+                let group = self
+                    .explanations
+                    .iter()
+                    .position(|e| e.is_of(test, verdict));
+                groups
+                    .entry(group.unwrap_or(self.explanations.len()))
+                    .or_default()
+                    .push((test.as_str(), verdict));
+            }
+        }
+        groups
+    }
+
+    /// Tests with different verdicts.
+    fn differences(&self) -> Vec<(&str, &str, &str)> {
+        let names: BTreeSet<&String> = self
+            .ours
+            .verdicts
+            .keys()
+            .chain(self.theirs.verdicts.keys())
+            .collect();
+        let of = |findings: &'a Findings, name: &str| {
+            findings.verdicts.get(name).map_or("-", Verdict::kind)
+        };
+        names
+            .into_iter()
+            .map(|name| (name.as_str(), of(self.ours, name), of(self.theirs, name)))
+            .filter(|(_, ours, theirs)| ours != theirs)
+            .collect()
+    }
+
+    /// Tests that they pass and we do not.
+    fn behind(&self) -> Vec<&str> {
+        self.differences()
+            .into_iter()
+            .filter(|&(_, _, theirs)| theirs == "pass")
+            .map(|(name, ..)| name)
+            .collect()
+    }
+
+    /// Whether we pass all that they do, all else is explained, and the kernel has no complaint.
+    /// Says what is not so.
+    pub fn is_good(&self) -> bool {
+        let groups = self.by_explanation();
+        let unexplained = groups
+            .get(&self.explanations.len())
+            .map_or(&[][..], Vec::as_slice);
+        for name in self.behind() {
+            println!("failed: {name}: {} passes it", DRIVERS[1].title);
+        }
+        for (name, verdict) in unexplained {
+            println!(
+                "failed: {name}: {}, not explained: {}",
+                verdict.result, verdict.reason
+            );
+        }
+        if let Some(alarm) = &self.ours.alarm {
+            println!("failed: the kernel complains:\n{alarm}");
+        }
+        println!("{}", self.ours.summary());
+        self.behind().is_empty() && unexplained.is_empty() && self.ours.alarm.is_none()
+    }
+
+    /// The document.
+    pub fn text(&self) -> String {
+        [
+            String::from(HEAD),
+            self.summary(),
+            self.difference_table(),
+            self.explained(),
+        ]
+        .join("\n")
+    }
+
+    /// How many of each test's subtests ended how.
+    fn summary(&self) -> String {
+        let mut binaries: BTreeMap<&str, [usize; 6]> = BTreeMap::new();
+        for (column, findings) in [(0, self.ours), (3, self.theirs)] {
+            for (test, verdict) in &findings.verdicts {
+                let counts = binaries.entry(binary(test)).or_default();
+                if let Some(kind) = KINDS.iter().position(|&kind| kind == verdict.kind()) {
+                    counts[column + kind] += 1;
+                }
+            }
+        }
+        let [ours, theirs] = &DRIVERS;
+        let mut text = String::from("| test |");
+        for driver in [ours, theirs] {
+            for kind in KINDS {
+                let _ = write!(text, " {} {kind} |", driver.title);
+            }
+        }
+        text.push_str("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
+        let mut total = [0; 6];
+        for (name, counts) in &binaries {
+            let _ = writeln!(text, "| `{name}` | {} |", cells(counts));
+            for (sum, count) in total.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        let _ = writeln!(text, "| all | {} |", cells(&total));
+        text
+    }
+
+    fn difference_table(&self) -> String {
+        let [ours, theirs] = &DRIVERS;
+        let mut text = format!(
+            "## Where they differ\n\n| test | {} | {} |\n| --- | --- | --- |\n",
+            ours.title, theirs.title
+        );
+        for (name, ours, theirs) in self.differences() {
+            let _ = writeln!(text, "| `{name}` | {ours} | {theirs} |");
+        }
+        text
+    }
+
+    /// What we do not pass, each group with our explanation and the reasons that IGT gives.
+    fn explained(&self) -> String {
+        let mut text = format!("## What {} does not pass\n", DRIVERS[0].title);
+        for (number, tests) in self.by_explanation() {
+            let (title, why) = match self.explanations.get(number) {
+                Some(explanation) => (explanation.title.as_str(), explanation.text.as_str()),
+                None => ("Not explained", "Nobody has looked at these yet."),
+            };
+            let _ = writeln!(text, "\n### {title}: {}\n\n{why}\n", tests.len());
+            let mut by_reason: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+            for (test, verdict) in tests {
+                by_reason
+                    .entry((&verdict.result, &verdict.reason))
+                    .or_default()
+                    .push(test);
+            }
+            for ((result, reason), tests) in by_reason {
+                let tests: Vec<String> = tests.iter().map(|t| format!("`{}`", short(t))).collect();
+                let _ = writeln!(text, "- {result}, \"{}\": {}", reason, tests.join(", "));
+            }
+        }
+        text
+    }
+}
+
+/// What stands above the tables.
+const HEAD: &str = "\
+# IGT's own tests
+
+Written by `make igt`, which runs them on Barium and on the C driver `bochs` in one guest kernel, on
+identical devices. What Barium does not pass is explained below, in our words
+(`igt-tests/explained.txt`) and in IGT's.
+";
+
+fn cells(counts: &[usize; 6]) -> String {
+    counts.map(|count| count.to_string()).join(" | ")
+}
+
+/// The test's name without what all have.
+fn short(test: &str) -> &str {
+    test.strip_prefix("igt@").unwrap_or(test)
+}
+
+/// The binary that a test is in.
+fn binary(test: &str) -> &str {
+    let name = short(test);
+    name.split_once('@').map_or(name, |(binary, _)| binary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(result: &str, reason: &str) -> Verdict {
+        Verdict {
+            result: result.into(),
+            reason: reason.into(),
+        }
+    }
+
+    fn findings(verdicts: &[(&str, &str, &str)]) -> Findings {
+        Findings {
+            verdicts: verdicts
+                .iter()
+                .map(|(name, result, reason)| ((*name).into(), verdict(result, reason)))
+                .collect(),
+            alarm: None,
+        }
+    }
+
+    const EXPLAINED: &str = "# a comment\nTitle: No CRC\nReason: .*CRC.*\nThere is none.\n\n\
+                             Title: Too slow\nTests: igt@kms_x@.*\nTwo\nlines.\n";
+
+    #[test]
+    fn the_first_explanation_that_fits_counts() -> Result<()> {
+        let all = Explanation::all(EXPLAINED)?;
+        let first = |test, reason| {
+            let verdict = verdict("skip", reason);
+            all.iter().position(|e| e.is_of(test, &verdict))
+        };
+        assert_eq!(first("igt@kms_x@a", "no CRC here"), Some(0));
+        assert_eq!(first("igt@kms_x@a", "other"), Some(1));
+        assert_eq!(first("igt@kms_y@a", "other"), None);
+        assert_eq!(all[1].text, "Two\nlines.");
+        Ok(())
+    }
+
+    #[test]
+    fn an_explanation_says_something() {
+        assert!(Explanation::all("Title: Silence\nTests: igt@x\n").is_err());
+        assert!(Explanation::all("Tests: igt@x\nText.\n").is_err());
+    }
+
+    #[test]
+    fn what_they_pass_we_have_to() -> Result<()> {
+        let theirs = findings(&[("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")]);
+        for (ours, good) in [
+            (
+                vec![("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")],
+                true,
+            ),
+            (
+                vec![("igt@a@x", "pass", ""), ("igt@a@y", "skip", "?")],
+                false,
+            ),
+            (
+                vec![("igt@a@x", "skip", "CRC"), ("igt@a@y", "pass", "")],
+                false,
+            ),
+            (vec![("igt@a@y", "pass", "")], false),
+        ] {
+            let ours = findings(&ours);
+            let document = Document {
+                ours: &ours,
+                theirs: &theirs,
+                explanations: Explanation::all(EXPLAINED)?,
+            };
+            assert_eq!(document.is_good(), good);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn each_reason_is_in_the_document() -> Result<()> {
+        let ours = findings(&[("igt@a@x", "fail", "CRC"), ("igt@a@y", "skip", "why not")]);
+        let document = Document {
+            ours: &ours,
+            theirs: &ours,
+            explanations: Explanation::all(EXPLAINED)?,
+        };
+        let text = document.text();
+        for part in [
+            "| `a` | 0 | 1 | 1 |",
+            "There is none.",
+            "why not",
+            "`a@y`",
+            "Not explained",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        Ok(())
+    }
+}
