@@ -153,7 +153,11 @@ pub(crate) fn create<T: MappedObject>(
     if size == 0 || kernel::page::page_align(size) != Some(size) {
         return Err(EINVAL);
     }
-    let obj = Object::<T>::new(dev, size, Args(data))?;
+    let obj = Object::<T>::new(dev, size, Args(data)).map_err(|err| match err {
+        // What shmem says if it has no memory for the inode of the file.
+        ENOSPC => ENOMEM,
+        other => other,
+    })?;
     let raw = obj.as_raw();
 
     // SAFETY: `raw` is a valid object. Nobody else knows it, so its fields can't be in use.
