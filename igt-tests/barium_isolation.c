@@ -115,7 +115,8 @@ static void offsets_swept(int fd)
 	igt_assert_eq(sweep(fd, last), 0);
 	igt_assert_eq(sweep(owner.fd, last), OBJECTS);
 	for (bit = 12; bit < 64; bit++)
-		igt_assert_neq(__barium_mmap(fd, page, PROT_READ, MAP_SHARED, 1ull << bit, &map), 0);
+		igt_assert_neq(__barium_mmap(fd, page, PROT_READ, MAP_SHARED, 1ull << bit, &map),
+			       0);
 	end_owner(&owner);
 }
 
@@ -304,24 +305,44 @@ struct reply {
 	unsigned long request;
 	size_t size;
 	size_t first;
-	size_t end;
+	size_t length;
 	bool has_handle;
 	__u64 arg[3];
 };
 
-#define FIELD(type, from, to) \
-	sizeof(struct type), offsetof(struct type, from), \
-	offsetof(struct type, to) + sizeof(((struct type *)0)->to)
-
 static const struct reply replies[] = {
-	{ DRM_IOCTL_BARIUM_GET_PARAM, FIELD(drm_barium_get_param, value, value), false,
-	  { BARIUM_PARAM_VRAM_SIZE } },
-	{ DRM_IOCTL_BARIUM_GEM_CREATE, FIELD(drm_barium_gem_create, handle, handle), false,
-	  { 4096 } },
-	{ DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET, FIELD(drm_barium_gem_mmap_offset, offset, offset), true,
-	  {} },
-	{ DRM_IOCTL_BARIUM_GEM_INFO, FIELD(drm_barium_gem_info, flags, size), true, {} },
-	{ DRM_IOCTL_BARIUM_MAP_AHEAD, sizeof(struct drm_barium_map_ahead), 0, 0, false, {} },
+	{
+		.request = DRM_IOCTL_BARIUM_GET_PARAM,
+		.size = sizeof(struct drm_barium_get_param),
+		.first = offsetof(struct drm_barium_get_param, value),
+		.length = sizeof(__u64),
+		.arg = { BARIUM_PARAM_VRAM_SIZE },
+	},
+	{
+		.request = DRM_IOCTL_BARIUM_GEM_CREATE,
+		.size = sizeof(struct drm_barium_gem_create),
+		.first = offsetof(struct drm_barium_gem_create, handle),
+		.length = sizeof(__u32),
+		.arg = { 4096 },
+	},
+	{
+		.request = DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET,
+		.size = sizeof(struct drm_barium_gem_mmap_offset),
+		.first = offsetof(struct drm_barium_gem_mmap_offset, offset),
+		.length = sizeof(__u64),
+		.has_handle = true,
+	},
+	{
+		.request = DRM_IOCTL_BARIUM_GEM_INFO,
+		.size = sizeof(struct drm_barium_gem_info),
+		.first = offsetof(struct drm_barium_gem_info, flags),
+		.length = sizeof(__u32) + sizeof(__u64),
+		.has_handle = true,
+	},
+	{
+		.request = DRM_IOCTL_BARIUM_MAP_AHEAD,
+		.size = sizeof(struct drm_barium_map_ahead),
+	},
 };
 
 /* Room for an argument that has grown beyond what the kernel keeps on its stack. */
@@ -357,7 +378,7 @@ static void check_reply(const struct reply *reply, size_t size, const __u8 *in, 
 	size_t i;
 
 	for (i = 0; i < GROWN; i++) {
-		if (reply->first <= i && i < reply->end && i < size)
+		if (reply->first <= i && i < reply->first + reply->length && i < size)
 			continue;
 		igt_assert_f(out[i] == in[i] || (or_zero && !out[i]),
 			     "ioctl %#lx answers %#x in byte %zu\n", _IOC_NR(reply->request),
@@ -418,7 +439,7 @@ static void reply_refused(int fd)
 		int err;
 
 		reply.first = 0;
-		reply.end = 0;
+		reply.length = 0;
 		reply.has_handle = false;
 		memset(reply.arg, 0xff, sizeof(reply.arg));
 		err = call(fd, &reply, _IOC_READ | _IOC_WRITE, reply.size, in, out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls in which one allocation fails, or one copy from or to userspace: the first, then the second,
- * and so on until the call gets through without meeting the one that would have failed.
+ * Calls in which one allocation fails, or one copy from or to userspace: the first, then the
+ * second, and so on until the call gets through without meeting the one that would have failed.
  */
 #ifndef BARIUM_LIB_NTH_H
 #define BARIUM_LIB_NTH_H
@@ -30,14 +30,18 @@ struct barium_nth_call {
 	int (*call)(struct barium_scene *scene);
 	/* Asserts that a call that returned 0 has done all it should. May be NULL. */
 	void (*check)(struct barium_scene *scene);
-	/* Gives back what the scene has beside its client, its other file and its dma-buf. May be NULL. */
+	/* Gives back what the scene has beside its files and its dma-buf. May be NULL. */
 	void (*finish)(struct barium_scene *scene);
 	/* An errno that is a clean failure beside ENOMEM and EFAULT. */
 	int also;
 	/* Any errno is a clean failure. */
 	bool any_error;
-	/* Only every so many'th position is tried, unless $BARIUM_FAULT_STRIDE says 1; 0 is 1. */
+	/* Only every so many'th position is tried, and with $BARIUM_FAULT_FULL; 0 is 1. */
 	unsigned int stride;
+	unsigned int full_stride;
+	/* Positions that are left out, the first and the first after them; 0 and 0 for none. */
+	unsigned int leave_out;
+	unsigned int go_on;
 	/* The device is not there before and after each turn: there is no client. */
 	bool no_client;
 	/* What there is before the first turn and after the last. May be NULL. */

@@ -124,7 +124,10 @@ void barium_unplug_subtests(const struct barium_subtest *tests)
 	static const struct barium_subtest *test;
 
 	igt_fixture() {
-		int fd = barium_open_render();
+		int fd;
+
+		make_bound(0);
+		fd = barium_open_render();
 
 		barium_slot(fd, slot);
 		room = barium_vram_available(fd);

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Threads that do things to the same mapping or the same handles; see barium_lib_race.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "igt.h"
+#include "barium_lib_race.h"
+
+/* Handles are small numbers, so they can be guessed. */
+#define GUESSES 12
+#define RW (PROT_READ | PROT_WRITE)
+
+/* Ends the test: a thread can do no more than say so. */
+void barium_race_failed(struct barium_arena *arena, const char *why)
+{
+	arena->why = why;
+	WRITE_ONCE(arena->failed, true);
+	WRITE_ONCE(arena->stop, true);
+}
+
+bool barium_goes_on(struct barium_arena *arena)
+{
+	return !READ_ONCE(arena->stop);
+}
+
+void barium_count(struct barium_arena *arena)
+{
+	__atomic_add_fetch(&arena->turns, 1, __ATOMIC_RELAXED);
+}
+
+__u32 barium_draw(__u32 *state)
+{
+	*state = *state * 1664525 + 1013904223;
+	return *state >> 8;
+}
+
+static __thread sigjmp_buf trap;
+
+static void on_segv(int sig)
+{
+	(void)sig;
+	siglongjmp(trap, 1);
+}
+
+void barium_catch_segv(struct sigaction *old)
+{
+	struct sigaction action = { .sa_handler = on_segv };
+
+	sigaction(SIGSEGV, &action, old);
+}
+
+/* SIGBUS kills: it may not happen. */
+bool barium_peek(const __u8 *page, __u64 *start)
+{
+	if (sigsetjmp(trap, 1))
+		return false;
+	*start = READ_ONCE(*(__u64 *)page);
+	return true;
+}
+
+bool barium_poke(__u8 *byte)
+{
+	if (sigsetjmp(trap, 1))
+		return false;
+	WRITE_ONCE(*byte, 1);
+	return true;
+}
+
+__u64 barium_word_of(size_t page)
+{
+	return (page + 1) * 0x9e3779b97f4a7c15ull;
+}
+
+void barium_fill_words(__u8 *map, size_t pages)
+{
+	size_t i;
+
+	for (i = 0; i < pages; i++)
+		WRITE_ONCE(*(__u64 *)(map + i * barium_page_size()), barium_word_of(i));
+}
+
+/* The mapping may be gone at any time. */
+void *barium_toucher(void *data)
+{
+	struct barium_arena *arena = data;
+	__u32 state = (uintptr_t)&state;
+	size_t page;
+	__u8 *at;
+	__u64 word;
+
+	while (barium_goes_on(arena)) {
+		page = barium_draw(&state) % arena->pages;
+		at = READ_ONCE(arena->map) + page * barium_page_size();
+		if (barium_peek(at, &word) && word != barium_word_of(page) &&
+		    !(arena->may_be_zero && !word))
+			barium_race_failed(arena, "a page shows what is not its own");
+		barium_poke(at + 64);
+		barium_count(arena);
+	}
+	return NULL;
+}
+
+double barium_now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+double barium_race_seconds(void)
+{
+	const char *wanted = getenv("BARIUM_RACE_SECONDS");
+
+	return wanted && atof(wanted) > 0 ? atof(wanted) : 0.3;
+}
+
+void barium_race(struct barium_arena *arena, const barium_thread *threads, size_t number,
+		 void (*main)(struct barium_arena *arena))
+{
+	struct sigaction old;
+	double end = barium_now() + barium_race_seconds();
+	pthread_t ids[8];
+	size_t i;
+
+	igt_assert_lte(number, ARRAY_SIZE(ids));
+	barium_catch_segv(&old);
+	for (i = 0; i < number; i++)
+		igt_assert_eq(pthread_create(&ids[i], NULL, threads[i], arena), 0);
+	while (barium_goes_on(arena) && (barium_now() < end || !READ_ONCE(arena->turns)))
+		main(arena);
+	WRITE_ONCE(arena->stop, true);
+	for (i = 0; i < number; i++)
+		pthread_join(ids[i], NULL);
+	sigaction(SIGSEGV, &old, NULL);
+	igt_assert_f(!arena->failed, "%s\n", arena->why);
+}
+
+struct barium_arena barium_arena_make(int fd, size_t pages)
+{
+	struct barium_arena arena = {
+		.fd = fd, .bo = barium_bo_create(fd, pages), .pages = pages,
+	};
+
+	arena.map = arena.bo.map;
+	barium_fill_words(arena.bo.map, pages);
+	return arena;
+}
+
+void *barium_ahead_mapper(void *data)
+{
+	struct barium_arena *arena = data;
+	struct drm_barium_map_ahead arg = {
+		.address = (uintptr_t)arena->map,
+		.size = arena->pages * barium_page_size(),
+	};
+
+	while (barium_goes_on(arena)) {
+		int err = barium_ioctl(arena->fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg);
+
+		if (err && err != -EFAULT && err != -ENODEV)
+			barium_race_failed(arena, "mapping ahead ends with a strange error");
+		barium_count(arena);
+	}
+	return NULL;
+}
+
+/* Does what it likes with handles that other threads make and close at the same time. */
+void *barium_guesser(void *data)
+{
+	struct barium_arena *arena = data;
+	__u32 state = (uintptr_t)&state, handle;
+	struct drm_barium_gem_info info;
+	__u64 size, offset, word;
+	void *map;
+	int err;
+
+	while (barium_goes_on(arena)) {
+		handle = 1 + barium_draw(&state) % GUESSES;
+		size = (1 + barium_draw(&state) % 4) * barium_page_size();
+		switch (barium_draw(&state) % 5) {
+		case 0:
+			err = __barium_gem_create(arena->fd, &size, 0, &handle);
+			if (!err && handle > GUESSES)
+				err = __barium_gem_close(arena->fd, handle);
+			break;
+		case 1:
+			err = __barium_gem_close(arena->fd, handle);
+			break;
+		case 2:
+			err = __barium_gem_info(arena->fd, handle, &info);
+			break;
+		case 3:
+			err = __barium_gem_export(arena->fd, handle, DRM_RDWR | DRM_CLOEXEC);
+			if (err >= 0)
+				close(err);
+			break;
+		default:
+			err = __barium_gem_mmap_offset(arena->fd, handle, &offset);
+			if (!err)
+				err = __barium_mmap(arena->fd, barium_page_size(), RW, MAP_SHARED,
+						    offset, &map);
+			if (err)
+				break;
+			/* Only these threads write to what they make, and always the same. */
+			if (barium_peek(map, &word) && word && word != barium_word_of(0))
+				barium_race_failed(arena, "a new object is not clean");
+			barium_fill_words(map, 1);
+			munmap(map, barium_page_size());
+		}
+		if (err < 0 && err != -ENOENT && err != -EINVAL && err != -EACCES && err != -ENODEV)
+			barium_race_failed(arena, "a guess ends with a strange error");
+		barium_count(arena);
+	}
+	return NULL;
+}
