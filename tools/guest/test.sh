@@ -83,7 +83,7 @@ mode=${modes%%,*}
 
 [ -z "$guest_race_seconds" ] || export BARIUM_RACE_SECONDS="$guest_race_seconds"
 [ -z "$guest_unplug_rounds" ] || export BARIUM_UNPLUG_ROUNDS="$guest_unplug_rounds"
-[ -z "$guest_fault_stride" ] || export BARIUM_FAULT_STRIDE="$guest_fault_stride"
+[ -z "$guest_fault_full" ] || export BARIUM_FAULT_FULL=1
 [ ! -e "$kmemleak" ] || echo clear >"$kmemleak"
 load_in_mode load
 if wanted vram@returns-to-start; then

@@ -67,7 +67,7 @@ pub struct Guest {
 /// Tests that depend on the mode. On the debug kernel they are those that meet most of the code.
 const MODE_TESTS: &str =
     "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access|prime|lifetime|\
-     hotunplug|hotunplug_race|rebind|race|debugger)@";
+     hotunplug|hotunplug_race|rebind|race|race_unplug)@";
 const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access)@|\
      @barium_faultinject_map@(touch|map-ahead)";
 
@@ -82,7 +82,7 @@ pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 
 /// The tests of `make kcsan`.
-pub const RACE_TESTS: &str = "^igt@barium_(race|hotunplug_race|ahead|lifetime)@";
+pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
 
 /// The tests of `make faultinject`.
 pub const FAULT_TESTS: &str = "^igt@barium_faultinject|^kmemleak$|^vram@";
@@ -147,7 +147,7 @@ pub fn faultinject() -> Guest {
         name: "debug/faultinject".into(),
         modes: Mode::ALL.into(),
         mode_tests: "@barium_faultinject_map@(touch|map-ahead)",
-        boot: &["guest_fault_stride=1"],
+        boot: &["guest_fault_full=1"],
         limit: 2400,
         typical: 300,
         test_limit: 2000,
@@ -160,7 +160,7 @@ pub fn kcsan() -> Guest {
     Guest {
         name: "kcsan/race".into(),
         modes: Mode::ALL.into(),
-        mode_tests: "@barium_race@",
+        mode_tests: "@barium_race(_unplug)?@",
         boot: &["guest_race_seconds=10"],
         limit: 2400,
         typical: 900,

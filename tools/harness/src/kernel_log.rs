@@ -62,6 +62,8 @@ const FOREIGN: &[(&str, &[&str])] = &[
             "pci_rescan_remove_lock",
         ],
     ),
+    // A kernel that has no memory for the stack of a new process says so; tests see to it.
+    ("Call Trace:", &["warn_alloc+", "dup_task_struct+"]),
 ];
 /// How soon after the alarm those lines come.
 const FOREIGN_LINES: usize = 12;
@@ -188,6 +190,19 @@ mod tests {
         assert!(alarm(&ours).is_some());
         let ours = PCIEHP.replace("pci_rescan_remove_lock", "&dev->object_name_lock");
         assert!(alarm(&ours).is_some());
+    }
+
+    #[test]
+    fn lets_a_fork_fail() {
+        let log = "\
+[    1.000000] Call Trace:
+[    1.000000]  warn_alloc+0x10d/0x120
+[    1.000000]  __vmalloc_node_noprof+0xc2/0x100
+[    1.000000]  dup_task_struct+0x236/0x870
+[    1.000000]  </TASK>
+";
+        assert_eq!(alarm(log), None);
+        assert!(alarm(&log.replace("dup_task_struct", "barium_create")).is_some());
     }
 
     #[test]
