@@ -372,8 +372,8 @@ static void check_unbound(struct barium_scene *scene)
  * drm_minor_alloc_release() puts an error pointer. What goes before is the driver's own, what
  * follows is registering.
  */
-#define SYSFS_DEVICES_FROM 63
-#define SYSFS_DEVICES_TO 105
+#define SYSFS_DEVICES_FROM 60
+#define SYSFS_DEVICES_TO 125
 
 static const struct barium_nth_call calls[] = {
 	{ "get-param", "asking for a parameter",

@@ -39,7 +39,10 @@ struct barium_nth_call {
 	/* Only every so many'th position is tried, and with $BARIUM_FAULT_FULL; 0 is 1. */
 	unsigned int stride;
 	unsigned int full_stride;
-	/* Positions that are left out, the first and the first after them; 0 and 0 for none. */
+	/*
+	 * Positions that are left out, the first and the first after them; 0 and 0 for none. Only
+	 * with $BARIUM_FAULT_FULL it goes on after them.
+	 */
 	unsigned int leave_out;
 	unsigned int go_on;
 	/* The device is not there before and after each turn: there is no client. */
