@@ -62,11 +62,24 @@ bench_format() {
 }
 
 bench_clippy() {
-	bash tools/setup/bench-build.sh clippy --all-targets -- -D warnings
+	bash tools/setup/guest-build.sh bench clippy --all-targets -- -D warnings
 }
 
 bench_tests() {
-	bash tools/setup/bench-build.sh test -p barium-bench -p barium-bench-report
+	bash tools/setup/guest-build.sh bench test -p barium-bench -p barium-bench-report
+}
+
+fuzz_format() {
+	mapfile -t files < <(find fuzz -name '*.rs')
+	rustfmt --check --edition 2021 "${files[@]}"
+}
+
+fuzz_clippy() {
+	bash tools/setup/guest-build.sh fuzz clippy --all-targets -- -D warnings
+}
+
+fuzz_tests() {
+	bash tools/setup/guest-build.sh fuzz test
 }
 
 # check_c ARG... -- DIR...: checkpatch on the C files there.
@@ -101,6 +114,9 @@ lint harness-clippy harness_clippy
 lint bench-format bench_format
 lint bench-clippy bench_clippy
 lint bench-tests bench_tests
+lint fuzz-format fuzz_format
+lint fuzz-clippy fuzz_clippy
+lint fuzz-tests fuzz_tests
 lint driver-clippy driver_clippy
 
 if [[ ${#failed[@]} -gt 0 ]]; then

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What can be done with mappings.
+
+use crate::arena;
+use crate::call::{AreaCall, Choice, Pick, Range};
+use crate::lane::Lane;
+use crate::sys::{self, PAGE};
+use crate::world::{Map, Target};
+
+const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
+/// Advice to accesses, to `fork()`, to dumps, and all else that there is or may be one day.
+const ADVICE: &[i32] = &[
+    0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 100, 101,
+    102, 103, 5, -1,
+];
+
+/// Makes the call.
+pub fn run(lane: &Lane<'_>, call: AreaCall) {
+    match call {
+        AreaCall::Unmap { range } => unmap(lane, range),
+        AreaCall::Remap {
+            range,
+            pages,
+            flags,
+            at,
+        } => remap(lane, range, usize::from(pages), flags, usize::from(at)),
+        AreaCall::Protect { range, prot } => {
+            protect(lane, range, prot.of(&[RW, RW, RW, 1, 1, 2, 0, 4, 7, 8]));
+        }
+        AreaCall::Advise { range, advice } => advise(lane, range, advice.of(ADVICE)),
+        AreaCall::AdviseGood { range, advice } => advise(lane, range, advice.of(&[0, 1, 2, 3])),
+        AreaCall::Lock { range, how } => lock(lane, range, how),
+        AreaCall::Other { range, what, flags } => other(lane, range, what, flags),
+        AreaCall::Fadvise {
+            handle,
+            page,
+            pages,
+            advice,
+        } => fadvise(lane, handle, usize::from(page), usize::from(pages), advice),
+    }
+}
+
+fn unmap(lane: &Lane<'_>, range: Range) {
+    let target = lane.world().target(range, false);
+    let done = area(lane, "munmap", libc::SYS_munmap, target, &[]);
+    if done.is_ok() {
+        lane.world().carve(target.range());
+    }
+}
+
+/// A system call whose first arguments are a range.
+fn area(
+    lane: &Lane<'_>,
+    name: &str,
+    number: libc::c_long,
+    target: Target,
+    others: &[usize],
+) -> sys::Returned {
+    let mut arguments = vec![target.start, target.len];
+    arguments.extend(others);
+    let says = || {
+        let others: Vec<String> = others.iter().map(|other| format!(", {other:#x}")).collect();
+        format!(
+            "{name}({:#x}, {:#x}{})",
+            target.start,
+            target.len,
+            others.join("")
+        )
+    };
+    lane.sys(says, number, &arguments)
+}
+
+fn remap(lane: &Lane<'_>, range: Range, pages: usize, flags: Choice, at: usize) {
+    let old = lane.world().target(range, false);
+    let len = match pages % 4 {
+        0 => (1 + pages / 4 % 64) * PAGE,
+        1 if old.len > PAGE => old.len - PAGE,
+        _ => old.len,
+    };
+    let to = arena::START + at % arena::PAGES.saturating_sub(len.div_ceil(PAGE)).max(1) * PAGE;
+    let fixed = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    let (old_len, flags) = match flags.0 % 16 {
+        0..=2 => (old.len, libc::MREMAP_MAYMOVE),
+        3 => (old.len, 0),
+        // Another mapping of the same.
+        4 => (0, libc::MREMAP_MAYMOVE),
+        5 => (old.len, fixed | libc::MREMAP_DONTUNMAP),
+        6 => (old.len, 1 << 5),
+        _ => (old.len, fixed),
+    };
+    if flags & libc::MREMAP_FIXED != 0 && !arena::has(&(to..to + len)) {
+        return;
+    }
+    let before = lane.world().map_at(&old.range());
+    let from = Target {
+        start: old.start,
+        len: old_len,
+    };
+    let done = area(
+        lane,
+        "mremap",
+        libc::SYS_mremap,
+        from,
+        &[len, flags as usize, to],
+    );
+    let mut world = lane.world();
+    let Ok(address) = done else {
+        if flags & libc::MREMAP_FIXED != 0 {
+            // What was there may be gone all the same.
+            world.carve(to..to + len);
+            world.change(old.range(), |map| Some(Map { sure: false, ..map }));
+        }
+        return;
+    };
+    let len = len.next_multiple_of(PAGE);
+    if old_len != 0 && flags & libc::MREMAP_DONTUNMAP == 0 {
+        world.carve(old.range());
+    }
+    world.carve(address..address + len);
+    match before {
+        Some(map) if old.start % PAGE == 0 => {
+            world.maps.push(Map {
+                address,
+                len,
+                first: map.first + (old.start - map.address) / PAGE,
+                ..map
+            });
+        }
+        // Several mappings at once, or part of the arena: it is not known what is there.
+        _ => (),
+    }
+}
+
+fn protect(lane: &Lane<'_>, range: Range, prot: i32) {
+    let target = lane.world().target(range, false);
+    let done = area(
+        lane,
+        "mprotect",
+        libc::SYS_mprotect,
+        target,
+        &[prot as usize],
+    );
+    lane.world().change(target.range(), |map| {
+        Some(match done {
+            Ok(_) => Map { prot, ..map },
+            // A part of it may have been changed.
+            Err(_) => Map { sure: false, ..map },
+        })
+    });
+}
+
+fn advise(lane: &Lane<'_>, range: Range, advice: i32) {
+    let target = lane.world().target(range, false);
+    let done = area(
+        lane,
+        "madvise",
+        libc::SYS_madvise,
+        target,
+        &[advice as usize],
+    );
+    let inherited = match advice {
+        libc::MADV_DONTFORK => false,
+        libc::MADV_DOFORK if done.is_ok() => true,
+        _ => return,
+    };
+    lane.world()
+        .change(target.range(), |map| Some(Map { inherited, ..map }));
+}
+
+fn lock(lane: &Lane<'_>, range: Range, how: Choice) {
+    let target = lane.world().target(range, false);
+    let _ = match how.0 % 4 {
+        0 => area(lane, "mlock", libc::SYS_mlock, target, &[]),
+        1 => area(lane, "munlock", libc::SYS_munlock, target, &[]),
+        2 => area(
+            lane,
+            "mlock2",
+            libc::SYS_mlock2,
+            target,
+            &[usize::from(how.0 / 4) % 3],
+        ),
+        _ => lane.sys(|| "munlockall()".into(), libc::SYS_munlockall, &[]),
+    };
+}
+
+fn other(lane: &Lane<'_>, range: Range, what: Choice, flags: Choice) {
+    let target = lane.world().target(range, false);
+    let flag = usize::from(flags.0);
+    let _ = match what.0 % 8 {
+        0..=3 => area(lane, "msync", libc::SYS_msync, target, &[flag % 8]),
+        4..=5 => {
+            let mut vector = vec![0u8; target.len.div_ceil(PAGE).min(1 << 16)];
+            let pointer = vector.as_mut_ptr() as usize;
+            if target.len.div_ceil(PAGE) > vector.len() {
+                return;
+            }
+            area(lane, "mincore", libc::SYS_mincore, target, &[pointer])
+        }
+        6 => {
+            let page = flag % 8;
+            let done = area(
+                lane,
+                "remap_file_pages",
+                libc::SYS_remap_file_pages,
+                target,
+                &[0, page, 0],
+            );
+            lane.world().change(target.range(), |map| {
+                Some(Map {
+                    sure: false,
+                    object: None,
+                    ..map
+                })
+            });
+            done
+        }
+        _ => {
+            // set_mempolicy_home_node() and others want NUMA; this one is everywhere.
+            let mut vector = [target.start, target.len];
+            let pointer = vector.as_mut_ptr() as usize;
+            let advice = [0, 1, 2, 3, 20, 21][flag % 6];
+            let pid = sys::call(libc::SYS_pidfd_open, &[std::process::id() as usize, 0]);
+            let Ok(pid) = pid else { return };
+            let done = lane.sys(
+                || {
+                    format!(
+                        "process_madvise({:#x}, {:#x}, {advice})",
+                        target.start, target.len
+                    )
+                },
+                libc::SYS_process_madvise,
+                &[pid, pointer, 1, advice, 0],
+            );
+            let _ = sys::call(libc::SYS_close, &[pid]);
+            done
+        }
+    };
+}
+
+fn fadvise(lane: &Lane<'_>, handle: Pick, page: usize, pages: usize, advice: Choice) {
+    let found = {
+        let world = lane.world();
+        world.any_handle(handle).and_then(|handle| {
+            let client = world.clients.iter().find(|c| c.id == handle.client)?;
+            Some((client.fd, handle.offset?))
+        })
+    };
+    let Some((fd, offset)) = found else { return };
+    let offset = offset as usize + page % 64 * PAGE;
+    let len = match pages % 8 {
+        0 => 0,
+        1 => usize::MAX,
+        2 => pages,
+        _ => pages % 64 * PAGE,
+    };
+    let advice = advice.of(&[3, 3, 3, 0, 1, 2, 4, 5, 6]);
+    let _ = lane.sys(
+        || format!("posix_fadvise({fd}, {offset:#x}, {len:#x}, {advice})"),
+        libc::SYS_fadvise64,
+        &[sys::fd(fd), offset, len, advice],
+    );
+}

@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Putting objects on a screen, where the driver has one: framebuffers, modes, flips, and atomic
+//! commits of any properties with any values.
+
+use crate::abi;
+use crate::call::{Choice, KmsCall, Pick};
+use crate::lane::Lane;
+use crate::sys;
+use crate::world::Client;
+
+use super::file;
+
+/// Most ids that are asked for of each kind.
+const IDS: usize = 8;
+/// Most modes and properties.
+const MODES: usize = 64;
+
+/// `DRM_MODE_OBJECT_*`, from drm_mode.h.
+const CRTC: u32 = 0xcccc_cccc;
+const CONNECTOR: u32 = 0xc0c0_c0c0;
+const PLANE: u32 = 0xeeee_eeee;
+
+/// Formats of pixels, from drm_fourcc.h: XR24, AR24, RG16, XR30, NV12, and none.
+const FORMATS: &[u32] = &[
+    0x3432_5258,
+    0x3432_5258,
+    0x3432_5258,
+    0x3432_5241,
+    0x3631_4752,
+    0x3033_5258,
+    0x3231_564e,
+    0,
+];
+
+/// What the driver has for a screen.
+#[derive(Default)]
+struct Screen {
+    fd: i32,
+    crtc: u32,
+    connector: u32,
+    plane: u32,
+    modes: Vec<abi::drm_mode_modeinfo>,
+}
+
+/// Makes the call.
+pub fn run(lane: &Lane<'_>, call: KmsCall) {
+    match call {
+        KmsCall::Open { caps } => {
+            file::open_node(
+                lane,
+                "card",
+                libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK,
+            );
+            let _ = screen(lane, caps);
+        }
+        KmsCall::AddFb {
+            handle,
+            width,
+            height,
+            pitch,
+            format,
+            offset,
+        } => add_fb(lane, handle, [width, height], pitch, format, offset),
+        KmsCall::RemoveFb { fb } => {
+            let (fd, fb) = (card(lane).fd, fb_of(lane, fb));
+            let says = || format!("drmModeRmFB({fd}, {fb})");
+            let mut argument = fb;
+            let _ = lane.ioctl(says, fd, abi::FUZZ_RM_FB, &mut argument);
+        }
+        KmsCall::Set {
+            fb,
+            mode,
+            x,
+            y,
+            odd,
+        } => set(lane, fb, mode, [x, y], odd),
+        KmsCall::Flip { fb, flags } => flip(lane, fb, flags),
+        KmsCall::Dirty { fb, count, rect } => dirty(lane, fb, count, rect),
+        KmsCall::Atomic {
+            flags,
+            fb,
+            first,
+            second,
+            third,
+            values,
+            mode,
+        } => atomic(lane, flags, fb, &[first, second, third], values, mode),
+    }
+}
+
+/// The file that was opened last: the card, if that was.
+fn card(lane: &Lane<'_>) -> Client {
+    let world = lane.world();
+    let last = world.clients.last().copied();
+    last.unwrap_or(Client {
+        fd: -1,
+        id: usize::MAX,
+    })
+}
+
+/// A framebuffer, or a number that is none.
+fn fb_of(lane: &Lane<'_>, pick: Pick) -> u32 {
+    let world = lane.world();
+    match pick.of(world.fbs.len()) {
+        Some(index) => world.fbs[index],
+        None => u32::from(pick.0 % 4),
+    }
+}
+
+/// Asks what there is. `caps`: which capabilities of a client to have.
+fn screen(lane: &Lane<'_>, caps: Choice) -> Option<Screen> {
+    let fd = card(lane).fd;
+    for capability in 1..=5 {
+        let value = u64::from((caps.0 >> capability) & 1 == 0);
+        let mut cap = abi::drm_set_client_cap { capability, value };
+        let says = || format!("drmSetClientCap({fd}, {capability}, {value})");
+        let _ = lane.ioctl(says, fd, abi::FUZZ_SET_CLIENT_CAP, &mut cap);
+    }
+    let (mut crtcs, mut connectors) = ([0u32; IDS], [0u32; IDS]);
+    // SAFETY: all zero is a value of this type.
+    let mut resources: abi::drm_mode_card_res = unsafe { std::mem::zeroed() };
+    resources.crtc_id_ptr = crtcs.as_mut_ptr() as u64;
+    resources.connector_id_ptr = connectors.as_mut_ptr() as u64;
+    resources.count_crtcs = IDS as u32;
+    resources.count_connectors = IDS as u32;
+    let says = || format!("drmModeGetResources({fd})");
+    lane.ioctl(says, fd, abi::FUZZ_GET_RESOURCES, &mut resources)
+        .ok()?;
+    let mut planes = [0u32; IDS];
+    let mut plane = abi::drm_mode_get_plane_res {
+        plane_id_ptr: planes.as_mut_ptr() as u64,
+        count_planes: IDS as u32,
+    };
+    let says = || format!("drmModeGetPlaneResources({fd})");
+    let _ = lane.ioctl(says, fd, abi::FUZZ_GET_PLANES, &mut plane);
+    Some(Screen {
+        fd,
+        crtc: crtcs[0],
+        connector: connectors[0],
+        plane: planes[0],
+        modes: modes(lane, fd, connectors[0]),
+    })
+}
+
+/// The modes of a connector.
+fn modes(lane: &Lane<'_>, fd: i32, connector: u32) -> Vec<abi::drm_mode_modeinfo> {
+    // SAFETY: all zero is a value of these types.
+    let mut ask: abi::drm_mode_get_connector = unsafe { std::mem::zeroed() };
+    // SAFETY: as above.
+    let empty: abi::drm_mode_modeinfo = unsafe { std::mem::zeroed() };
+    ask.connector_id = connector;
+    let says = || format!("drmModeGetConnector({fd}, {connector})");
+    if lane
+        .ioctl(says, fd, abi::FUZZ_GET_CONNECTOR, &mut ask)
+        .is_err()
+    {
+        return Vec::new();
+    }
+    let mut modes = vec![empty; MODES];
+    ask.count_modes = ask.count_modes.min(MODES as u32);
+    ask.modes_ptr = modes.as_mut_ptr() as u64;
+    ask.count_props = 0;
+    ask.count_encoders = 0;
+    let _ = lane.ioctl(says, fd, abi::FUZZ_GET_CONNECTOR, &mut ask);
+    modes.truncate((ask.count_modes as usize).min(MODES));
+    modes
+}
+
+fn add_fb(
+    lane: &Lane<'_>,
+    handle: Pick,
+    size: [u16; 2],
+    pitch: Choice,
+    format: Choice,
+    offset: Choice,
+) {
+    let client = card(lane);
+    let handle = lane.world().handle(handle, client.id);
+    let side = |number: u16, sides: [u32; 6]| match number % 4 {
+        0 => u32::from(number),
+        _ => sides[usize::from(number) / 4 % sides.len()],
+    };
+    let width = side(size[0], [640, 800, 1024, 16, 64, 0]);
+    let height = side(size[1], [480, 600, 768, 16, 64, 0]);
+    // SAFETY: all zero is a value of this type.
+    let mut fb: abi::drm_mode_fb_cmd2 = unsafe { std::mem::zeroed() };
+    fb.width = width;
+    fb.height = height;
+    fb.pixel_format = format.of(FORMATS);
+    fb.handles[0] = handle.number;
+    fb.pitches[0] = pitch.of(&[
+        width * 4,
+        width * 4,
+        width * 4,
+        width * 2,
+        0,
+        4096,
+        width * 4 + 4,
+    ]);
+    fb.offsets[0] = offset.of(&[0, 0, 0, 4096, 4, 1 << 20, u32::MAX]);
+    let (format, pitch, offset) = (fb.pixel_format, fb.pitches[0], fb.offsets[0]);
+    let says = || {
+        format!(
+            "drmModeAddFB2({}, {width}, {height}, {format:#x}, handle {}, pitch {pitch}, \
+             offset {offset:#x})",
+            client.fd, handle.number
+        )
+    };
+    if lane
+        .ioctl(says, client.fd, abi::FUZZ_ADD_FB2, &mut fb)
+        .is_ok()
+    {
+        let end = u64::from(offset) + u64::from(pitch) * u64::from(height.max(1) - 1);
+        if lane.exact && handle.object.is_some() && end > handle.size {
+            lane.find("a framebuffer goes past the end of its object");
+        }
+        lane.world().fbs.push(fb.fb_id);
+    }
+}
+
+fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
+    let Some(screen) = screen(lane, mode) else {
+        return;
+    };
+    // SAFETY: all zero is a value of this type.
+    let mut crtc: abi::drm_mode_crtc = unsafe { std::mem::zeroed() };
+    let mut connectors = [screen.connector; 2];
+    crtc.crtc_id = screen.crtc;
+    crtc.fb_id = fb_of(lane, fb);
+    if odd.one_in(4) {
+        (crtc.x, crtc.y) = (u32::from(at[0]), u32::from(at[1]));
+    }
+    if let Some(mode) = screen
+        .modes
+        .get(usize::from(mode.0) % screen.modes.len().max(1))
+    {
+        crtc.mode = *mode;
+        crtc.mode_valid = 1;
+        crtc.set_connectors_ptr = connectors.as_mut_ptr() as u64;
+        crtc.count_connectors = u32::from(!odd.one_in(9));
+    }
+    match odd.0 % 16 {
+        0 => crtc.mode.hdisplay = u16::from(at[0]) * 97,
+        1 => crtc.mode.clock = 0,
+        // Off.
+        2 => {
+            crtc.mode_valid = 0;
+            crtc.fb_id = 0;
+            crtc.count_connectors = 0;
+        }
+        _ => (),
+    }
+    let (fb, width) = (crtc.fb_id, crtc.mode.hdisplay);
+    let says = || {
+        format!(
+            "drmModeSetCrtc({}, {}, fb {fb}, mode {width}x..)",
+            screen.fd, screen.crtc
+        )
+    };
+    let _ = lane.ioctl(says, screen.fd, abi::FUZZ_SET_CRTC, &mut crtc);
+}
+
+fn flip(lane: &Lane<'_>, fb: Pick, flags: Choice) {
+    let Some(screen) = screen(lane, flags) else {
+        return;
+    };
+    let mut flip = abi::drm_mode_crtc_page_flip {
+        crtc_id: screen.crtc,
+        fb_id: fb_of(lane, fb),
+        flags: flags.of(&[0, 1, 1, 2, 3, 4, 0x80]),
+        reserved: 0,
+        user_data: 7,
+    };
+    let (fb, flags) = (flip.fb_id, flip.flags);
+    let says = || {
+        format!(
+            "drmModePageFlip({}, {}, {fb}, {flags:#x})",
+            screen.fd, screen.crtc
+        )
+    };
+    let _ = lane.ioctl(says, screen.fd, abi::FUZZ_PAGE_FLIP, &mut flip);
+}
+
+fn dirty(lane: &Lane<'_>, fb: Pick, count: Choice, rect: u16) {
+    let (fd, fb) = (card(lane).fd, fb_of(lane, fb));
+    let mut rects = [abi::drm_clip_rect {
+        x1: rect % 64,
+        y1: rect % 32,
+        x2: rect,
+        y2: rect / 2,
+    }; 4];
+    // SAFETY: all zero is a value of this type.
+    let mut dirty: abi::drm_mode_fb_dirty_cmd = unsafe { std::mem::zeroed() };
+    dirty.fb_id = fb;
+    dirty.num_clips = u32::from(count.0 % 5);
+    dirty.flags = u32::from(count.0 / 64);
+    dirty.clips_ptr = rects.as_mut_ptr() as u64;
+    let says = || format!("drmModeDirtyFB({fd}, {fb}, {} rectangles)", count.0 % 5);
+    let _ = lane.ioctl(says, fd, abi::FUZZ_DIRTY_FB, &mut dirty);
+}
+
+/// The ids of an object's properties, and their values.
+fn properties(lane: &Lane<'_>, fd: i32, id: u32, kind: u32) -> Vec<(u32, u32, u64)> {
+    let (mut ids, mut values) = ([0u32; MODES], [0u64; MODES]);
+    let mut ask = abi::drm_mode_obj_get_properties {
+        props_ptr: ids.as_mut_ptr() as u64,
+        prop_values_ptr: values.as_mut_ptr() as u64,
+        count_props: MODES as u32,
+        obj_id: id,
+        obj_type: kind,
+    };
+    let says = || format!("drmModeObjectGetProperties({fd}, {id}, {kind:#x})");
+    let done = lane.ioctl(says, fd, abi::FUZZ_GET_PROPERTIES, &mut ask);
+    let count = done.map_or(0, |_| (ask.count_props as usize).min(MODES));
+    let all = ids.iter().zip(values).take(count);
+    all.map(|(property, value)| (id, *property, value))
+        .collect()
+}
+
+fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, mode: Choice) {
+    let Some(screen) = screen(lane, Choice(0)) else {
+        return;
+    };
+    let mut all = properties(lane, screen.fd, screen.plane, PLANE);
+    all.extend(properties(lane, screen.fd, screen.crtc, CRTC));
+    all.extend(properties(lane, screen.fd, screen.connector, CONNECTOR));
+    if all.is_empty() {
+        return;
+    }
+    let choices = [
+        u64::from(fb_of(lane, fb)),
+        u64::from(screen.crtc),
+        0,
+        1,
+        u64::from(values),
+        u64::from(values) << 16,
+        u64::MAX,
+        u64::from(blob(lane, &screen, mode)),
+    ];
+    let mut objects = Vec::new();
+    let mut ids = Vec::new();
+    let mut wanted = Vec::new();
+    for (index, pick) in which.iter().enumerate() {
+        let (object, property, value) = all[usize::from(*pick) % all.len()];
+        let choice = usize::from(values >> (index * 4)) % (choices.len() + 2);
+        objects.push(object);
+        ids.push(property);
+        wanted.push(choices.get(choice).copied().unwrap_or(value));
+    }
+    let counts = vec![1u32; objects.len()];
+    let mut commit = abi::drm_mode_atomic {
+        // Test only, nonblocking, allow modeset, event: all combinations.
+        flags: flags.of(&[
+            0x400, 0x400, 0, 0x100, 0x500, 0x200, 0x601, 0x401, 1, 0x8000,
+        ]),
+        count_objs: objects.len() as u32,
+        objs_ptr: objects.as_ptr() as u64,
+        count_props_ptr: counts.as_ptr() as u64,
+        props_ptr: ids.as_ptr() as u64,
+        prop_values_ptr: wanted.as_ptr() as u64,
+        reserved: 0,
+        user_data: 9,
+    };
+    let flags = commit.flags;
+    let says = || {
+        let fd = screen.fd;
+        format!("drmModeAtomicCommit({fd}, {objects:?}, {ids:?}, {wanted:#x?}, {flags:#x})")
+    };
+    let _ = lane.ioctl(says, screen.fd, abi::FUZZ_ATOMIC, &mut commit);
+}
+
+/// A mode as a blob.
+fn blob(lane: &Lane<'_>, screen: &Screen, mode: Choice) -> u32 {
+    let Some(mode) = screen
+        .modes
+        .get(usize::from(mode.0) % screen.modes.len().max(1))
+    else {
+        return 0;
+    };
+    let mut blob = abi::drm_mode_create_blob {
+        data: std::ptr::from_ref(mode) as u64,
+        length: size_of::<abi::drm_mode_modeinfo>() as u32,
+        blob_id: 0,
+    };
+    let says = || format!("drmModeCreatePropertyBlob({})", screen.fd);
+    let done: sys::Returned = lane.ioctl(says, screen.fd, abi::FUZZ_CREATE_BLOB, &mut blob);
+    done.map_or(0, |_| blob.blob_id)
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Accesses of the program to its mappings, and what they have to find there.
+
+use crate::call::Touch;
+use crate::lane::Lane;
+use crate::probe;
+use crate::sys::PAGE;
+use crate::world::{Map, WORD_AT};
+
+/// Distances from one touched page to the next.
+const STRIDES: &[isize] = &[1, 1, 1, 1, -1, -1, 2, 3, 7, 32, -5, 511, 512, 64];
+
+/// Where in a page, and what is done there.
+#[derive(Clone, Copy)]
+enum At {
+    /// Writes a word that is looked at later.
+    Write,
+    /// Reads that word, which has to be what was written.
+    Read,
+    /// Reads eight bytes, this far into the page.
+    Peek(usize),
+    /// Writes eight bytes, this far into the page.
+    Poke(usize),
+}
+
+/// Makes the call.
+pub fn run(lane: &Lane<'_>, call: Touch) {
+    let Some(map) = lane.world().map(call.map) else {
+        return;
+    };
+    let at = call.what.of(&[
+        At::Write,
+        At::Write,
+        At::Read,
+        At::Read,
+        At::Read,
+        At::Peek(0),
+        At::Peek(PAGE - 8),
+        // Into the next page.
+        At::Peek(PAGE - 4),
+        At::Poke(0),
+        At::Poke(PAGE - 8),
+        At::Poke(PAGE - 4),
+    ]);
+    let stride = call.stride.of(STRIDES);
+    let mut page = usize::from(call.page) % map.pages();
+    let count = 1 + usize::from(call.count) % 64;
+    lane.say(|| {
+        let what = match at {
+            At::Write => "write the words",
+            At::Read => "read the words",
+            At::Peek(_) => "read",
+            At::Poke(_) => "write",
+        };
+        format!(
+            "/* {what} of {count} pages from {:#x} on, every {stride} */",
+            map.address + page * PAGE
+        )
+    });
+    for _ in 0..count {
+        if !touch(lane, &map, page, at) {
+            return;
+        }
+        match page.checked_add_signed(stride) {
+            Some(next) if next < map.pages() => page = next,
+            _ => return,
+        }
+    }
+}
+
+/// One access; whether to go on.
+fn touch(lane: &Lane<'_>, map: &Map, page: usize, at: At) -> bool {
+    let start = map.address + page * PAGE;
+    lane.shared.count();
+    let (done, writes, end) = match at {
+        At::Write => {
+            let word = (map.first + page) as u64 ^ 0x6261_7269_756d_0000;
+            let done = probe::store(start + WORD_AT, word);
+            if done.is_ok() {
+                lane.world().set_word(map.object, map.first + page, word);
+            }
+            (done, true, WORD_AT + 8)
+        }
+        At::Read => {
+            let done = probe::load(start + WORD_AT);
+            if let Ok(word) = done {
+                compare(lane, map, page, word, "a mapping");
+            }
+            (done.map(drop), false, WORD_AT + 8)
+        }
+        At::Peek(offset) => (probe::load(start + offset).map(drop), false, offset + 8),
+        At::Poke(offset) => (probe::store(start + offset, 0x0101), true, offset + 8),
+    };
+    check_signal(lane, map, start, done.err(), writes, end > PAGE)
+}
+
+/// Whether the word that was read is what it has to be.
+pub fn compare(lane: &Lane<'_>, map: &Map, page: usize, word: u64, through: &str) {
+    if !lane.exact || !map.sure {
+        return;
+    }
+    match lane.world().word(map.object, map.first + page) {
+        Some(wanted) if wanted != word => lane.find(&format!(
+            "through {through}, page {} of the object reads {word:#x}, it was {wanted:#x}",
+            map.first + page
+        )),
+        _ => (),
+    }
+}
+
+/// Whether a signal, or none, is right. `across`: the access goes into the next page.
+fn check_signal(
+    lane: &Lane<'_>,
+    map: &Map,
+    address: usize,
+    signal: Option<i32>,
+    writes: bool,
+    across: bool,
+) -> bool {
+    if let Some(signal) = signal {
+        lane.tell(|| format!("signal {signal} at {address:#x}"));
+    }
+    if signal == Some(libc::SIGBUS) {
+        lane.find(&format!("SIGBUS at {address:#x}"));
+        return false;
+    }
+    let last = address + if across { 2 * PAGE } else { PAGE };
+    // Whether what can be executed can be read is the processor's choice.
+    let is_vague = map.prot == libc::PROT_EXEC;
+    if !lane.exact || !map.sure || is_vague || last > map.address + map.len {
+        return signal.is_none();
+    }
+    let needed = if writes {
+        libc::PROT_WRITE
+    } else {
+        libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC
+    };
+    let allowed = map.prot & needed != 0;
+    match (signal, allowed) {
+        (Some(signal), true) => {
+            lane.find(&format!("signal {signal} at {address:#x}, which is mapped"));
+        }
+        (None, false) => lane.find(&format!("no signal at {address:#x}, which is protected")),
+        _ => return true,
+    }
+    false
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The search: runs programs, keeps those that reach something new, makes others of them, and for each
+//! thing that is found the shortest program that still finds it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::drill;
+use crate::lane::Trace;
+use crate::program::{Program, Random};
+use crate::watch::Watch;
+
+/// One in so many programs is new, the others are made of those that are kept.
+const FRESH_ONE_IN: usize = 6;
+/// After so many things are found, it is enough.
+const MOST_FINDINGS: usize = 5;
+/// How often programs are run to make one shorter.
+const SHORTENING_RUNS: usize = 150;
+/// How often a program has to be run for what it finds, if that is a race.
+const TRIES: usize = 4;
+/// How often a race is run to see it again.
+const REPLAYS_OF_RACES: usize = 20;
+/// How often the state is told.
+const TELL: Duration = Duration::from_secs(30);
+
+/// Something that is not as it has to be.
+struct Finding {
+    what: String,
+    program: Program,
+    /// How often in [`TRIES`] it was found again.
+    again: usize,
+}
+
+/// See the head of this file.
+pub struct Campaign {
+    watch: Watch,
+    random: Random,
+    seed: u64,
+    corpus: Vec<Program>,
+    /// Programs to begin with that did not run yet.
+    drill: Vec<Program>,
+    /// All that was seen: places in the driver, and what calls returned.
+    seen: Vec<u64>,
+    findings: Vec<Finding>,
+    programs: u64,
+    calls: u64,
+    /// Seconds, programs, places: how it went.
+    course: Vec<(u64, u64, usize)>,
+    dir: PathBuf,
+}
+
+impl Campaign {
+    /// One that leaves what it finds in `dir`.
+    pub fn new(watch: Watch, seed: u64, dir: &Path) -> Self {
+        let seen = watch.ground().shared.marks().map(|_| 0).collect();
+        let mut random = Random::new(seed);
+        Self {
+            watch,
+            drill: drill::programs(&mut random),
+            random,
+            seed,
+            corpus: Vec::new(),
+            seen,
+            findings: Vec::new(),
+            programs: 0,
+            calls: 0,
+            course: Vec::new(),
+            dir: dir.into(),
+        }
+    }
+
+    /// Counts addresses in the driver as seen.
+    pub fn see(&mut self, addresses: &[usize]) {
+        let text = &self.watch.ground().text;
+        for place in addresses.iter().filter_map(|address| text.place(*address)) {
+            self.seen[place / 64] |= 1 << (place % 64);
+        }
+    }
+
+    /// Searches for that long. Whether nothing was found.
+    pub fn run(&mut self, length: Duration) -> Result<bool, String> {
+        let start = Instant::now();
+        let mut told = start;
+        while start.elapsed() < length && self.findings.len() < MOST_FINDINGS {
+            let program = self.next();
+            if let Err(what) = self.attempt(&program) {
+                self.found(program, what)?;
+            }
+            if told.elapsed() > TELL {
+                told = Instant::now();
+                self.tell(start);
+            }
+        }
+        self.tell(start);
+        self.write(start.elapsed())?;
+        Ok(self.findings.is_empty())
+    }
+
+    fn next(&mut self) -> Program {
+        // In any order: a short search has some of each kind.
+        if !self.drill.is_empty() {
+            let index = self.random.below(self.drill.len());
+            return self.drill.swap_remove(index);
+        }
+        let count = self.corpus.len();
+        if count == 0 || self.random.below(FRESH_ONE_IN) == 0 {
+            return Program::random(&mut self.random);
+        }
+        // What was kept last reaches what is least known.
+        let recent = self.random.below(2) == 0;
+        let from = if recent { count - count.div_ceil(4) } else { 0 };
+        let index = from + self.random.below(count - from);
+        let other = self.random.below(count);
+        self.corpus[index].mutated(&self.corpus[other], &mut self.random)
+    }
+
+    /// Runs a program, and keeps it if it has reached something new.
+    fn attempt(&mut self, program: &Program) -> Result<(), String> {
+        let done = self.watch.run(program, None);
+        self.programs += 1;
+        self.calls += self.watch.ground().shared.calls();
+        let mut is_new = false;
+        for (seen, now) in self.seen.iter_mut().zip(self.watch.ground().shared.marks()) {
+            is_new |= now & !*seen != 0;
+            *seen |= now;
+        }
+        if is_new {
+            self.corpus.push(program.clone());
+        }
+        done
+    }
+
+    /// Places in the driver that were seen.
+    fn places(&self) -> usize {
+        let words = &self.seen[..self.watch.ground().shared.place_words()];
+        words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    fn tell(&mut self, start: Instant) {
+        let seconds = start.elapsed().as_secs();
+        let places = self.places();
+        println!(
+            "{seconds} s: {} programs, {} calls, {} kept, {places} places seen, {} findings",
+            self.programs,
+            self.calls,
+            self.corpus.len(),
+            self.findings.len()
+        );
+        self.course.push((seconds, self.programs, places));
+    }
+
+    /// Takes note of something that was found, unless it is known.
+    fn found(&mut self, program: Program, what: String) -> Result<(), String> {
+        println!("found: {what}");
+        if self.findings.iter().any(|f| gist(&f.what) == gist(&what)) {
+            return Ok(());
+        }
+        self.watch.set_impatient(true);
+        let short = self.shortened(&program, &what);
+        let again = (0..TRIES).filter(|_| self.finds(&short, &what)).count();
+        self.watch.set_impatient(false);
+        let number = self.findings.len();
+        self.findings.push(Finding {
+            what,
+            program: short,
+            again,
+        });
+        let finding = &self.findings[number];
+        let path = self.dir.join(format!("finding-{number}.program"));
+        fs::write(&path, finding.program.bytes()).map_err(|e| e.to_string())?;
+        println!(
+            "found {again} of {TRIES} times again with {} calls, in {}; its steps:",
+            finding.program.len(),
+            path.display()
+        );
+        let program = finding.program.clone();
+        let _ = self.watch.run(&program, Some(&Trace::new()));
+        self.write(Duration::ZERO)
+    }
+
+    /// Whether the program finds this too.
+    fn finds(&mut self, program: &Program, what: &str) -> bool {
+        matches!(self.attempt(program), Err(is) if gist(&is) == gist(what))
+    }
+
+    /// The shortest program that was found which finds the same.
+    fn shortened(&mut self, program: &Program, what: &str) -> Program {
+        let tries = if program.lanes() > 1 { TRIES } else { 1 };
+        let mut runs = 0;
+        let mut finds = |campaign: &mut Self, program: &Program| {
+            (0..tries).any(|_| {
+                runs += 1;
+                runs < SHORTENING_RUNS && campaign.finds(program, what)
+            })
+        };
+        let mut best = program.clone();
+        if best.lanes() > 1 && finds(self, &best.in_one_lane()) {
+            best = best.in_one_lane();
+        }
+        let mut part = best.len().div_ceil(2);
+        while part > 0 {
+            let mut at = 0;
+            while at < best.len() {
+                let shorter = best.without(at..best.len().min(at + part));
+                if finds(self, &shorter) {
+                    best = shorter;
+                } else {
+                    at += part;
+                }
+            }
+            part /= 2;
+        }
+        best
+    }
+
+    /// Leaves the figures, and the programs that are kept.
+    fn write(&self, length: Duration) -> Result<(), String> {
+        let ground = self.watch.ground();
+        let mut places = BTreeSet::new();
+        let words = &self.seen[..ground.shared.place_words()];
+        for (word, bits) in words.iter().enumerate() {
+            for bit in (0..64).filter(|bit| (*bits >> bit) & 1 != 0) {
+                places.insert(ground.text.name(word * 64 + bit));
+            }
+        }
+        let findings: Vec<_> = self
+            .findings
+            .iter()
+            .map(|f| json!({ "what": f.what, "calls": f.program.len(), "again": f.again }))
+            .collect();
+        let report = json!({
+            "seed": self.seed,
+            "seconds": length.as_secs(),
+            "programs": self.programs,
+            "calls": self.calls,
+            "kept": self.corpus.len(),
+            "findings": findings,
+            "course": self.course,
+            "places": places,
+        });
+        fs::write(self.dir.join("fuzz.json"), format!("{report}\n")).map_err(|e| e.to_string())?;
+        let mut corpus = Vec::new();
+        for program in &self.corpus {
+            let len = u32::try_from(program.bytes().len()).unwrap_or(0);
+            corpus.extend(len.to_le_bytes());
+            corpus.extend(program.bytes());
+        }
+        fs::write(self.dir.join("corpus"), corpus).map_err(|e| e.to_string())
+    }
+}
+
+/// What is the same in a finding each time: not its numbers.
+fn gist(what: &str) -> String {
+    let words = what.split(|c: char| c.is_whitespace() || c == ',');
+    words
+        .filter(|word| !word.contains(|c: char| c.is_ascii_digit()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Runs programs one after the other and tells their steps; one that has several threads and is alone
+/// runs many times. Whether nothing was found.
+pub fn replay(mut watch: Watch, programs: &[Program]) -> bool {
+    let trace = Trace::new();
+    let mut good = true;
+    let times = match programs {
+        [program] if program.lanes() > 1 => REPLAYS_OF_RACES,
+        _ => 1,
+    };
+    let all = std::iter::repeat_n(programs, times).flatten();
+    for (number, program) in all.enumerate() {
+        trace.say(&format!(
+            "fuzz: program {number}: {} calls, {} threads",
+            program.len(),
+            program.lanes()
+        ));
+        if let Err(what) = watch.run(program, Some(&trace)) {
+            trace.say(&format!("fuzz: program {number}: found: {what}"));
+            good = false;
+        }
+    }
+    good
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What the kernel has in use, taken at quiet points: when no process uses the device, and after what
+//! is only kept for later has been given back.
+//!
+//! Caches are emptied first (`drop_caches`), and each slab cache is shrunk, which also empties KASAN's
+//! quarantine of freed objects for it; so objects that are counted are in use.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use crate::device::Place;
+use crate::sys;
+
+const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
+/// kmemleak only reports what is older than this.
+const LEAK_AGE: Duration = Duration::from_secs(6);
+
+/// The figures of one moment.
+pub struct Mark {
+    /// Seconds since the start.
+    pub at: u64,
+    /// Bytes of VRAM available.
+    pub vram: u64,
+    /// Lines of kmemleak's report.
+    pub leaks: usize,
+    /// KiB by name, of /proc/meminfo.
+    pub memory: BTreeMap<String, u64>,
+    /// Objects in use, and bytes of each, by slab cache.
+    pub slabs: BTreeMap<String, (u64, u64)>,
+    /// Areas of vmalloc and ioremap.
+    pub areas: usize,
+    /// Open files.
+    pub files: u64,
+    /// dma-bufs.
+    pub buffers: usize,
+}
+
+impl Mark {
+    /// Takes them.
+    pub fn take(at: u64, place: &Place) -> Result<Self, String> {
+        place.bind()?;
+        let (_, vram) = place.vram()?;
+        settle();
+        let leaks = leaks();
+        let slabs = slabs();
+        Ok(Self {
+            at,
+            vram,
+            leaks: leaks.lines().count(),
+            memory: memory(),
+            slabs,
+            areas: text("/proc/vmallocinfo").lines().count(),
+            files: first_number(&text("/proc/sys/fs/file-nr")),
+            buffers: text("/sys/kernel/debug/dma_buf/bufinfo")
+                .lines()
+                .filter(|line| line.contains("\tdrm") || line.contains("barium"))
+                .count(),
+        })
+    }
+
+    /// KiB of slab objects in use.
+    pub fn slab_kib(&self) -> u64 {
+        let bytes: u64 = self.slabs.values().map(|(count, size)| count * size).sum();
+        bytes / 1024
+    }
+
+    /// KiB of this name.
+    pub fn kib(&self, name: &str) -> u64 {
+        self.memory.get(name).copied().unwrap_or(0)
+    }
+}
+
+/// What kmemleak reports.
+pub fn leaks() -> String {
+    let _ = sys::write_file(KMEMLEAK, "scan");
+    thread::sleep(LEAK_AGE);
+    let _ = sys::write_file(KMEMLEAK, "scan");
+    text(KMEMLEAK)
+}
+
+/// Has given back what is only kept.
+fn settle() {
+    for _ in 0..2 {
+        let _ = sys::write_file("/proc/sys/vm/drop_caches", "3");
+        for entry in fs::read_dir("/sys/kernel/slab")
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let shrink = entry.path().join("shrink");
+            let _ = sys::write_file(&shrink.to_string_lossy(), "1");
+        }
+        // Freeing after a grace period, and in the background.
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn text(path: &str) -> String {
+    fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}
+
+fn first_number(text: &str) -> u64 {
+    let word = text.split_whitespace().next();
+    word.and_then(|word| word.parse().ok()).unwrap_or(0)
+}
+
+fn memory() -> BTreeMap<String, u64> {
+    text("/proc/meminfo")
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.into(), first_number(value)))
+        .collect()
+}
+
+fn slabs() -> BTreeMap<String, (u64, u64)> {
+    text("/proc/slabinfo")
+        .lines()
+        .filter(|line| !line.starts_with("slabinfo") && !line.starts_with('#'))
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let name = words.next()?;
+            let active = words.next()?.parse().ok()?;
+            let size = words.nth(1)?.parse().ok()?;
+            Some((name.into(), (active, size)))
+        })
+        .collect()
+}

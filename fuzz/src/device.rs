@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The device: where its nodes are, and taking it away and bringing it back through sysfs.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::abi;
+use crate::sys;
+
+/// Which device.
+#[derive(Clone)]
+pub struct Place {
+    /// The address on the PCI bus.
+    slot: String,
+}
+
+impl Place {
+    /// The one that the driver has.
+    pub fn find() -> Result<Self, String> {
+        let dir = "/sys/bus/pci/drivers/barium";
+        let entries = fs::read_dir(dir).map_err(|e| format!("{dir}: {e}"))?;
+        let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let slot = names
+            .find(|name| name.contains(':'))
+            .ok_or("no device is bound")?;
+        Ok(Self { slot })
+    }
+
+    /// Where `card` or `renderD` and a number is, now.
+    pub fn node(&self, kind: &str) -> Option<String> {
+        let dir = format!("/sys/bus/pci/devices/{}/drm", self.slot);
+        let names = fs::read_dir(dir).ok()?;
+        names
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .find(|name| name.starts_with(kind))
+            .map(|name| format!("/dev/dri/{name}"))
+    }
+
+    /// Path and text that are written for each of the things that can be done to it.
+    pub fn action(&self, number: u8) -> (String, &str) {
+        let slot = &self.slot;
+        match number % 8 {
+            0 | 1 => ("/sys/bus/pci/drivers/barium/unbind".into(), slot),
+            2..=4 => ("/sys/bus/pci/drivers/barium/bind".into(), slot),
+            5 => (format!("/sys/bus/pci/devices/{slot}/remove"), "1"),
+            _ => ("/sys/bus/pci/rescan".into(), "1"),
+        }
+    }
+
+    /// Whether the driver has it.
+    pub fn is_bound(&self) -> bool {
+        Path::new(&format!("/sys/bus/pci/drivers/barium/{}", self.slot)).exists()
+    }
+
+    /// Sees to it that the driver has it, and that its nodes are there.
+    pub fn bind(&self) -> Result<(), String> {
+        for _ in 0..50 {
+            if self.is_bound() {
+                if self
+                    .node("renderD")
+                    .is_some_and(|node| Path::new(&node).exists())
+                {
+                    return Ok(());
+                }
+            } else {
+                if !Path::new(&format!("/sys/bus/pci/devices/{}", self.slot)).exists() {
+                    let _ = sys::write_file("/sys/bus/pci/rescan", "1");
+                }
+                let _ = sys::write_file("/sys/bus/pci/drivers/barium/bind", &self.slot);
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Err("the device cannot be bound again".into())
+    }
+
+    /// Bytes of VRAM: all, and those that no object has.
+    pub fn vram(&self) -> Result<(u64, u64), String> {
+        let node = self.node("renderD").ok_or("there is no render node")?;
+        let fd = sys::open(&node, libc::O_RDWR | libc::O_CLOEXEC)
+            .map_err(|error| format!("{node}: {}", sys::error_name(error)))?;
+        let ask = |param: u32| {
+            let mut argument = abi::drm_barium_get_param {
+                param,
+                pad: 0,
+                value: 0,
+            };
+            let pointer = std::ptr::from_mut(&mut argument) as usize;
+            let request = abi::FUZZ_GET_PARAM as usize;
+            sys::call(libc::SYS_ioctl, &[sys::fd(fd), request, pointer])
+                .map(|_| argument.value)
+                .map_err(|error| format!("GET_PARAM: {}", sys::error_name(error)))
+        };
+        let size = ask(abi::BARIUM_PARAM_VRAM_SIZE);
+        let available = ask(abi::BARIUM_PARAM_VRAM_AVAILABLE);
+        let _ = sys::call(libc::SYS_close, &[sys::fd(fd)]);
+        Ok((size?, available?))
+    }
+}

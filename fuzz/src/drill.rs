@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Programs to begin with: each kind of call on an object that is there, the device going and coming
+//! back, and each allocation failing in what does most. A search from nothing but chance takes long to
+//! come upon these.
+
+use std::collections::HashMap;
+
+use crate::call::{AreaCall, Call, DriverCall, FileCall, GemCall, KmsCall, Pick};
+use crate::program::{Program, Random, Record};
+
+/// How many allocations (and copies) are made to fail in one call.
+const FAILURES: u8 = 40;
+/// How many there are when the device is bound.
+const BIND_FAILURES: u8 = 48;
+/// Variants of what is done with an object.
+const VARIANTS: usize = 3;
+
+/// How many programs show something on the screen.
+const SHOWS: usize = 10;
+
+/// What a record has to be.
+type Is = fn(&Call) -> bool;
+
+const CREATE: Is =
+    |c| matches!(c, Call::Driver(DriverCall::CreateGood { client, .. }) if client.0 < 8);
+const CREATE_LARGE: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Create { client, size, flags })
+        if client.0 < 8 && (12..=14).contains(&(size.kind.0 % 32)) && flags.0 % 10 < 5)
+};
+const MAP: Is = |c| {
+    matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
+        && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
+};
+const TOUCH: Is = |c| matches!(c, Call::Touch(_));
+const AHEAD: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
+        if client.0 < 8 && range.odd.0 > 0x20 && flags.0 % 8 < 6)
+};
+const MEM: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
+const OPEN: Is = |c| matches!(c, Call::File(FileCall::Open { flags, .. }) if flags.0 % 8 < 4);
+const EXPORT: Is = |c| {
+    matches!(c, Call::Gem(GemCall::Export { client, handle, flags })
+        if client.0 < 8 && handle.0 < 0xc0 && flags.0 % 6 < 3)
+};
+const ADVISE: Is =
+    |c| matches!(c, Call::Area(AreaCall::AdviseGood { range, .. }) if range.odd.0 > 0x20);
+const UNBIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 0);
+const BIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 2);
+const REMOVE: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 5);
+
+/// The card comes second, after the render node that each program has open from the start.
+fn is_card(client: Pick) -> bool {
+    client.0 < Pick::WILD && client.0 % 2 == 1
+}
+
+const CARD: Is = |c| matches!(c, Call::Kms(KmsCall::Open { .. }));
+const DUMB: Is = |c| {
+    matches!(c, Call::Gem(GemCall::CreateDumb { client, width, height, bpp })
+        if is_card(*client) && (2..=4).contains(&(width % 8)) && (2..=4).contains(&(height % 8))
+            && width / 8 % 3 == height / 8 % 3 && bpp.0 % 10 < 3)
+};
+const FB: Is = |c| {
+    matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
+        if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 == 0
+            && height / 4 % 6 == 0 && pitch.0 % 7 < 3 && format.0 % 8 < 3 && offset.0 % 7 < 3)
+};
+const SET: Is =
+    |c| matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. }) if fb.0 < Pick::WILD && odd.0 % 16 > 2);
+const SHOW: Is =
+    |c| matches!(c, Call::Kms(k) if !matches!(k, KmsCall::Open { .. } | KmsCall::AddFb { .. }));
+
+/// All kinds of calls on an object.
+const KINDS: &[Is] = &[
+    |c| matches!(c, Call::File(_)),
+    |c| matches!(c, Call::Driver(_)),
+    |c| matches!(c, Call::Gem(_)),
+    |c| matches!(c, Call::Kms(_)),
+    |c| matches!(c, Call::Raw(_)),
+    |c| matches!(c, Call::Mmap(_)),
+    |c| matches!(c, Call::Area(_)),
+    |c| matches!(c, Call::Debug(_)),
+    |c| matches!(c, Call::Buffer(_)),
+    |c| matches!(c, Call::Process(_)),
+    AHEAD,
+    EXPORT,
+    ADVISE,
+    MEM,
+];
+
+/// All of them.
+pub fn programs(random: &mut Random) -> Vec<Program> {
+    let mut programs = Vec::new();
+    let mut make = Maker {
+        random,
+        found: HashMap::new(),
+    };
+    for kind in KINDS {
+        for _ in 0..VARIANTS {
+            programs.push(make.row(&[CREATE, MAP, TOUCH, *kind, *kind, TOUCH]));
+            programs.push(make.row(&[CREATE_LARGE, MAP, *kind, TOUCH, *kind]));
+        }
+    }
+    let after = [TOUCH, MEM, AHEAD, CREATE, MAP, EXPORT];
+    for gone in [UNBIND, REMOVE] {
+        let before: &[Is] = &[CREATE, MAP, TOUCH, EXPORT, gone];
+        programs.push(make.row(&[before, &after, &[BIND, OPEN, CREATE]].concat()));
+    }
+    for _ in 0..SHOWS {
+        let show: &[Is] = &[CARD, DUMB, FB, SET, SHOW, SHOW, SHOW, SHOW, SHOW];
+        programs.push(make.row(show));
+        programs.push(make.row(&[show, &[UNBIND, SHOW, TOUCH, BIND]].concat()));
+    }
+    for number in 0..FAILURES {
+        programs.push(make.failing(number, &[CARD, DUMB, FB], SET, &[SHOW]));
+        for (before, call, after) in [
+            (&[][..], CREATE, &[MAP, TOUCH][..]),
+            (&[CREATE, MAP], TOUCH, &[TOUCH]),
+            (&[CREATE_LARGE, MAP], AHEAD, &[MEM]),
+            (&[], OPEN, &[CREATE]),
+            (&[CREATE], EXPORT, &[MAP]),
+        ] {
+            programs.push(make.failing(number, before, call, after));
+        }
+    }
+    for number in (0..FAILURES).step_by(2) {
+        programs.push(make.failing(number, &[CREATE, MAP, UNBIND], TOUCH, &[TOUCH]));
+        programs.push(make.failing(number, &[CREATE, MAP, UNBIND], MEM, &[TOUCH]));
+    }
+    for number in 0..BIND_FAILURES {
+        programs.push(make.failing(number, &[UNBIND], BIND, &[BIND]));
+    }
+    programs
+}
+
+/// Makes records. To find one that is as wanted takes long, so that is done once for each kind.
+struct Maker<'a> {
+    random: &'a mut Random,
+    /// By the address of what says how it is wanted.
+    found: HashMap<usize, Record>,
+}
+
+impl Maker<'_> {
+    fn record(&mut self, is: Is) -> Record {
+        let random = &mut *self.random;
+        let found = self.found.entry(is as *const () as usize);
+        let record = found.or_insert_with(|| random.record(is));
+        random.vary(record, is);
+        *record
+    }
+
+    fn records(&mut self, kinds: &[Is]) -> Vec<Record> {
+        kinds.iter().map(|kind| self.record(*kind)).collect()
+    }
+
+    fn row(&mut self, kinds: &[Is]) -> Program {
+        Program::of(&self.records(kinds))
+    }
+
+    /// Allocation `number` fails in `call`.
+    fn failing(&mut self, number: u8, before: &[Is], call: Is, after: &[Is]) -> Program {
+        let mut records = self.records(before);
+        let fail = |c: &Call| matches!(c, Call::Fail(n) if n % 48 == number);
+        records.push(self.random.record(fail));
+        records.push(self.record(call));
+        records.extend(self.records(after));
+        Program::of(&records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_what_they_are_meant_to_be() {
+        let programs = programs(&mut Random::new(1));
+        assert!(programs.len() > 100);
+        assert!(programs.iter().all(|program| program.lanes() == 1));
+        let (_, first) = programs[0].calls()[0];
+        assert!(CREATE(&first));
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Running a program, in a process of its own.
+
+use std::ffi::CString;
+use std::sync::Mutex;
+use std::thread;
+
+use crate::arena;
+use crate::call::Call;
+use crate::calls;
+use crate::device::Place;
+use crate::kcov::{Kcov, Text};
+use crate::lane::{Lane, Trace};
+use crate::probe;
+use crate::program::{Program, MAX_LANES};
+use crate::shared::Shared;
+use crate::sys;
+use crate::world::World;
+
+/// What there is before any program runs.
+pub struct Ground {
+    /// The device.
+    pub place: Place,
+    /// Bytes of VRAM.
+    pub vram: u64,
+    /// Where the driver's code is.
+    pub text: Text,
+    /// What programs tell.
+    pub shared: Shared,
+    /// Buffers for coverage, one for each thread and one for the first; none on a kernel without.
+    pub kcovs: Vec<Kcov>,
+}
+
+impl Ground {
+    /// How many buffers there have to be.
+    pub const KCOVS: usize = MAX_LANES + 1;
+}
+
+/// Runs `program` and ends the process.
+pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
+    probe::catch();
+    let limit = [0u64; 2];
+    let pointer = limit.as_ptr() as usize;
+    let _ = sys::call(libc::SYS_setrlimit, &[libc::RLIMIT_CORE as usize, pointer]);
+    if arena::reserve().is_err() {
+        ground.shared.find("the arena cannot be reserved");
+        sys::exit(1);
+    }
+    let world = Mutex::new(World::new(ground.vram));
+    let lanes = program.lanes();
+    let lane = |number: usize, kcov: usize| Lane {
+        number,
+        exact: lanes == 1,
+        world: &world,
+        place: &ground.place,
+        shared: &ground.shared,
+        kcov: ground.kcovs.get(kcov),
+        text: &ground.text,
+        trace,
+        fail: fail_file(),
+    };
+    let first = lane(0, MAX_LANES);
+    first.start();
+    calls::open_node(&first, "renderD", libc::O_RDWR | libc::O_CLOEXEC);
+    if lanes == 1 {
+        first.run(&calls_of(program, 0));
+    } else {
+        thread::scope(|scope| {
+            for number in 0..lanes {
+                let lane = &lane;
+                scope.spawn(move || {
+                    let lane = lane(number, number);
+                    lane.start();
+                    for _ in 0..program.rounds() {
+                        lane.run(&calls_of(program, number));
+                    }
+                });
+            }
+        });
+    }
+    calls::reap(&first);
+    if !program.is_abrupt() {
+        calls::tidy(&first);
+    }
+    sys::exit(0);
+}
+
+/// The calls that thread `number` makes.
+fn calls_of(program: &Program, number: usize) -> Vec<Call> {
+    let calls = program.calls().into_iter();
+    calls
+        .filter(|(of, _)| *of == number)
+        .map(|(_, call)| call)
+        .collect()
+}
+
+/// The file through which the calling thread has allocations fail; none if the kernel cannot.
+fn fail_file() -> i32 {
+    let path = CString::new("/proc/thread-self/fail-nth").expect("no zero in it");
+    let flags = (libc::O_RDWR | libc::O_CLOEXEC) as usize;
+    let open = [libc::AT_FDCWD as usize, path.as_ptr() as usize, flags];
+    sys::call(libc::SYS_openat, &open).map_or(-1, |fd| fd as i32)
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The kernel's coverage of a thread (KCOV). Only the driver is built with it, so what is covered is
+//! the driver.
+
+use std::fs;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::IntoRawFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::abi;
+use crate::sys;
+
+/// Where debugfs has it.
+const FILE: &str = "/sys/kernel/debug/kcov";
+/// Words of a buffer: far more than one call of ours covers.
+const WORDS: usize = 1 << 15;
+
+/// A buffer for the coverage of one thread at a time. It is made before the process forks, and used
+/// in its children.
+pub struct Kcov {
+    file: i32,
+    area: *const AtomicU64,
+}
+
+// SAFETY: the area is memory that is shared with the kernel, accessed by atomic operations only.
+unsafe impl Send for Kcov {}
+// SAFETY: as above.
+unsafe impl Sync for Kcov {}
+
+impl Kcov {
+    /// Whether the kernel has it.
+    pub fn is_there() -> bool {
+        fs::exists(FILE).unwrap_or(false)
+    }
+
+    /// A new buffer.
+    pub fn new() -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(FILE)?
+            .into_raw_fd();
+        let ask = |request: u32, argument: usize| {
+            sys::call(
+                libc::SYS_ioctl,
+                &[sys::fd(file), request as usize, argument],
+            )
+            .map_err(io::Error::from_raw_os_error)
+        };
+        ask(abi::FUZZ_KCOV_INIT_TRACE, WORDS)?;
+        let area = sys::call(
+            libc::SYS_mmap,
+            &[
+                0,
+                WORDS * size_of::<u64>(),
+                (libc::PROT_READ | libc::PROT_WRITE) as usize,
+                libc::MAP_SHARED as usize,
+                sys::fd(file),
+            ],
+        )
+        .map_err(io::Error::from_raw_os_error)?;
+        Ok(Self {
+            file,
+            area: area as *const AtomicU64,
+        })
+    }
+
+    fn word(&self, index: usize) -> &AtomicU64 {
+        assert!(index < WORDS);
+        // SAFETY: within the area, which is never unmapped.
+        unsafe { &*self.area.add(index) }
+    }
+
+    /// Has the calling thread covered, until it ends.
+    pub fn enable(&self) -> bool {
+        self.word(0).store(0, Ordering::Relaxed);
+        let enable = [sys::fd(self.file), abi::FUZZ_KCOV_ENABLE as usize, 0];
+        sys::call(libc::SYS_ioctl, &enable).is_ok()
+    }
+
+    /// Takes what was covered since the last time: addresses after the calls that record them.
+    pub fn take(&self, mut each: impl FnMut(usize)) {
+        let count = self.word(0).load(Ordering::Relaxed) as usize;
+        for index in 1..=count.min(WORDS - 1) {
+            each(self.word(index).load(Ordering::Relaxed) as usize);
+        }
+        self.word(0).store(0, Ordering::Relaxed);
+    }
+}
+
+/// Loads the module `path`, and gives the addresses of what was covered: some of it runs only once.
+pub fn load(path: &str) -> Result<Vec<usize>, String> {
+    let kcov = Kcov::new().map_err(|e| format!("KCOV: {e}"))?;
+    let module = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC)
+        .map_err(|error| format!("{path}: {}", sys::error_name(error)))?;
+    let failed = |error| format!("{path} cannot be loaded: {}", sys::error_name(error));
+    let child = match sys::fork().map_err(failed)? {
+        0 => {
+            kcov.enable();
+            let nothing = [0u8];
+            let load = [sys::fd(module), nothing.as_ptr() as usize, 0];
+            sys::exit(sys::call(libc::SYS_finit_module, &load).err().unwrap_or(0))
+        }
+        child => child,
+    };
+    match sys::wait(child, 0).map_err(failed)? {
+        (_, 0) => (),
+        (_, status) => return Err(failed(libc::WEXITSTATUS(status))),
+    }
+    let mut addresses = Vec::new();
+    kcov.take(|address| addresses.push(address));
+    Ok(addresses)
+}
+
+/// Where the loaded driver's code is.
+pub struct Text {
+    /// Name in the object, first address and length of each section with code.
+    pub sections: Vec<(String, usize, usize)>,
+}
+
+impl Text {
+    /// Of the module as it is loaded.
+    pub fn find() -> io::Result<Self> {
+        let dir = "/sys/module/barium/sections";
+        let mut starts = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let text = fs::read_to_string(entry.path())?;
+            let start = usize::from_str_radix(text.trim().trim_start_matches("0x"), 16);
+            let start = start.map_err(|_| io::Error::other(format!("an address: {text}")))?;
+            starts.push((entry.file_name().to_string_lossy().into_owned(), start));
+        }
+        starts.sort_by_key(|(_, start)| *start);
+        let mut sections = Vec::new();
+        for (index, (name, start)) in starts.iter().enumerate() {
+            // Sections are listed without their length: each goes on to the next, or to a guess.
+            let end = starts
+                .get(index + 1)
+                .map_or(start + (1 << 20), |(_, next)| *next);
+            if name.starts_with(".text") || name.starts_with(".exit.text") {
+                sections.push((name.clone(), *start, (end - start).min(1 << 20)));
+            }
+        }
+        Ok(Self { sections })
+    }
+
+    /// The bytes of all sections, which number the places in them from 0 on.
+    pub fn len(&self) -> usize {
+        self.sections.iter().map(|(.., len)| len).sum()
+    }
+
+    /// The number of the place at `address`.
+    pub fn place(&self, address: usize) -> Option<usize> {
+        let mut before = 0;
+        for (_, start, len) in &self.sections {
+            if (*start..start + len).contains(&address) {
+                return Some(before + address - start);
+            }
+            before += len;
+        }
+        None
+    }
+
+    /// The place with this number, as `SECTION+OFFSET`.
+    pub fn name(&self, place: usize) -> String {
+        let mut left = place;
+        for (name, _, len) in &self.sections {
+            if left < *len {
+                return format!("{name}+{left:#x}");
+            }
+            left -= len;
+        }
+        String::from("?")
+    }
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A program: a row of calls. To the fuzzer it is a string of bytes, a head and then a record of the
+//! same length for each call, so that whole calls can be cut out, doubled and taken from other
+//! programs. What a record means is [`crate::call`]'s business.
+
+use arbitrary::Unstructured;
+
+use crate::call::Call;
+
+/// Bytes before the first record.
+const HEAD: usize = 4;
+/// Bytes of a record: the lane, and what the call is made of.
+const RECORD: usize = 24;
+/// The most calls that a program has.
+pub const MAX_CALLS: usize = 24;
+/// The most bytes that a program has.
+pub const MAX_BYTES: usize = HEAD + RECORD * MAX_CALLS;
+/// The most threads that a program has.
+pub const MAX_LANES: usize = 3;
+
+/// A call, as bytes.
+pub type Record = [u8; RECORD];
+
+/// Numbers that follow from a seed and nothing else (SplitMix64).
+pub struct Random(u64);
+
+impl Random {
+    /// With this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Any number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `limit`, which is not 0.
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit.max(1) as u64) as usize
+    }
+
+    /// A record of a call that is as wanted.
+    pub fn record(&mut self, is: impl Fn(&Call) -> bool) -> Record {
+        loop {
+            let mut record = [0; RECORD];
+            self.fill(&mut record);
+            if means(&record, &is) {
+                return record;
+            }
+        }
+    }
+
+    /// Changes some of a record's arguments, such that it stays as wanted.
+    pub fn vary(&mut self, record: &mut Record, is: impl Fn(&Call) -> bool) {
+        for _ in 0..RECORD {
+            let mut other = *record;
+            other[self.below(RECORD)] = self.next() as u8;
+            if means(&other, &is) {
+                *record = other;
+            }
+        }
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for part in bytes.chunks_mut(size_of::<u64>()) {
+            let random = self.next().to_le_bytes();
+            part.copy_from_slice(&random[..part.len()]);
+        }
+    }
+}
+
+/// Whether a record is a call as wanted.
+fn means(record: &Record, is: impl Fn(&Call) -> bool) -> bool {
+    let call = Unstructured::new(&record[1..]).arbitrary();
+    call.is_ok_and(|call| is(&call))
+}
+
+/// A program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program(Vec<u8>);
+
+impl Program {
+    /// The program that `bytes` mean; what is too much is left out.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let mut bytes = bytes.to_vec();
+        bytes.resize(bytes.len().clamp(HEAD, MAX_BYTES), 0);
+        let whole = (bytes.len() - HEAD) / RECORD * RECORD;
+        bytes.truncate(HEAD + whole);
+        Self(bytes)
+    }
+
+    /// One thread that makes these calls and then tidies up.
+    pub fn of(records: &[Record]) -> Self {
+        let mut bytes = vec![0, 0, 1, 0];
+        bytes.extend(records.as_flattened());
+        Self::from_bytes(&bytes)
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// A new one.
+    pub fn random(random: &mut Random) -> Self {
+        let calls = 3 + random.below(MAX_CALLS - 6);
+        let mut bytes = vec![0; HEAD + RECORD * calls];
+        random.fill(&mut bytes);
+        Self(bytes)
+    }
+
+    /// How many threads run it.
+    pub fn lanes(&self) -> usize {
+        match self.0[0] % 8 {
+            6 => 2,
+            7 => MAX_LANES,
+            _ => 1,
+        }
+    }
+
+    /// How often each thread goes through its calls: races want to be tried more than once.
+    pub fn rounds(&self) -> usize {
+        match self.lanes() {
+            1 => 1,
+            _ => 1 + usize::from(self.0[1] % 6),
+        }
+    }
+
+    /// Whether it ends without unmapping and closing what it has.
+    pub fn is_abrupt(&self) -> bool {
+        self.0[2] & 1 == 0
+    }
+
+    /// How many calls there are.
+    pub fn len(&self) -> usize {
+        (self.0.len() - HEAD) / RECORD
+    }
+
+    fn record(&self, index: usize) -> &[u8] {
+        &self.0[HEAD + index * RECORD..][..RECORD]
+    }
+
+    /// The calls, each with the thread that makes it.
+    pub fn calls(&self) -> Vec<(usize, Call)> {
+        let lanes = self.lanes();
+        (0..self.len())
+            .filter_map(|index| {
+                let (lane, rest) = self.record(index).split_first()?;
+                let call = Unstructured::new(rest).arbitrary().ok()?;
+                Some((usize::from(*lane) % lanes, call))
+            })
+            .collect()
+    }
+
+    /// The program without the calls in `range`.
+    pub fn without(&self, range: std::ops::Range<usize>) -> Self {
+        let mut bytes = self.0.clone();
+        bytes.drain(HEAD + range.start * RECORD..HEAD + range.end * RECORD);
+        Self(bytes)
+    }
+
+    /// The program with one thread.
+    pub fn in_one_lane(&self) -> Self {
+        let mut bytes = self.0.clone();
+        bytes[0] = 0;
+        Self(bytes)
+    }
+
+    /// A program like this one; `other` may lend calls.
+    pub fn mutated(&self, other: &Self, random: &mut Random) -> Self {
+        let mut program = self.clone();
+        for _ in 0..1 + random.below(4) {
+            program.mutate(other, random);
+        }
+        if program.len() == 0 {
+            return Self::random(random);
+        }
+        program.0.truncate(MAX_BYTES);
+        program
+    }
+
+    fn mutate(&mut self, other: &Self, random: &mut Random) {
+        let calls = self.len();
+        let at = random.below(calls + 1);
+        match random.below(16) {
+            // A new call.
+            0..=3 => {
+                let mut record = [0; RECORD];
+                random.fill(&mut record);
+                self.insert(at, &record);
+            }
+            // Calls of another program.
+            4..=6 if other.len() > 0 => {
+                let from = random.below(other.len());
+                let count = 1 + random.below((other.len() - from).min(6));
+                let records = other.0[HEAD + from * RECORD..][..count * RECORD].to_vec();
+                self.insert(at, &records);
+            }
+            7 if calls > 0 => {
+                let from = random.below(calls);
+                let count = 1 + random.below((calls - from).min(3));
+                *self = self.without(from..from + count);
+            }
+            8 if calls > 0 => {
+                let record = self.record(random.below(calls)).to_vec();
+                self.insert(at, &record);
+            }
+            9 if calls > 1 => {
+                let from = random.below(calls);
+                let record = self.record(from).to_vec();
+                *self = self.without(from..from + 1);
+                let to = random.below(calls);
+                self.insert(to, &record);
+            }
+            10 => self.0[random.below(HEAD)] = random.next() as u8,
+            // Other arguments.
+            _ if calls > 0 => {
+                let byte = HEAD + random.below(calls * RECORD);
+                self.0[byte] = match random.below(3) {
+                    0 => self.0[byte] ^ (1 << random.below(8)),
+                    1 => self.0[byte]
+                        .wrapping_add(random.below(5) as u8)
+                        .wrapping_sub(2),
+                    _ => random.next() as u8,
+                };
+            }
+            _ => (),
+        }
+    }
+
+    fn insert(&mut self, at: usize, records: &[u8]) {
+        let at = HEAD + at * RECORD;
+        self.0.splice(at..at, records.iter().copied());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_same_programs() {
+        let program = |seed| Program::random(&mut Random::new(seed));
+        assert_eq!(program(7), program(7));
+        assert_ne!(program(7), program(8));
+    }
+
+    #[test]
+    fn bytes_are_whole_records() {
+        for len in [0, HEAD, HEAD + RECORD - 1, HEAD + RECORD, MAX_BYTES + 1] {
+            let program = Program::from_bytes(&vec![1; len]);
+            assert_eq!((program.bytes().len() - HEAD) % RECORD, 0);
+            assert!(program.bytes().len() <= MAX_BYTES);
+            assert_eq!(program.calls().len(), program.len());
+        }
+    }
+
+    #[test]
+    fn mutants_stay_programs() {
+        let mut random = Random::new(1);
+        let mut program = Program::random(&mut random);
+        let other = Program::random(&mut random);
+        for _ in 0..1000 {
+            program = program.mutated(&other, &mut random);
+            assert!(program.len() >= 1 && program.len() <= MAX_CALLS);
+            assert_eq!(program, Program::from_bytes(program.bytes()));
+        }
+    }
+
+    #[test]
+    fn calls_can_be_left_out() {
+        let program = Program::random(&mut Random::new(3));
+        let shorter = program.without(1..2);
+        assert_eq!(shorter.len(), program.len() - 1);
+        assert_eq!(shorter.record(1), program.record(2));
+    }
+}

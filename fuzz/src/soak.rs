@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The soak test: a mixed load, and at marks, when it rests, a look at what the kernel has in use. What
+//! is taken and not given back shows as growth from mark to mark.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::counters::{self, Mark};
+use crate::execute::Ground;
+use crate::load::{self, Load, WRONG};
+use crate::sys;
+
+/// Marks in a run, the first one after a short time: until then the kernel makes what it keeps.
+const MARKS: u32 = 8;
+/// How long the load goes on before the first one.
+const WARM_UP: Duration = Duration::from_secs(60);
+
+/// A slab cache has grown if it has more objects than at the first mark by more than this part of
+/// them, and by more than this number; and more at each mark than at the one before, but one.
+const GROWTH: u64 = 20;
+const FEW: u64 = 100;
+
+/// Runs it for that long. Whether nothing was lost.
+pub fn soak(ground: &Ground, length: Duration, seed: u64, dir: &Path) -> Result<bool, String> {
+    // SAFETY: a flag of this process: it gets the orphans of the load.
+    unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+    let counts = sys::map_shared(load::ALL.len() * size_of::<u64>()).map_err(|e| e.to_string())?;
+    // SAFETY: fresh memory, which is never unmapped.
+    let counts = unsafe { std::slice::from_raw_parts(counts.cast::<AtomicU64>(), load::ALL.len()) };
+    let (_, available) = ground.place.vram()?;
+    let start = Instant::now();
+    let mut marks: Vec<Mark> = Vec::new();
+    let mut problems = Vec::new();
+    let step = length.saturating_sub(WARM_UP) / MARKS;
+    for number in 0..=MARKS {
+        let time = if number == 0 {
+            WARM_UP.min(length)
+        } else {
+            step
+        };
+        problems.extend(load_for(ground, time, seed + u64::from(number), counts)?);
+        let mark = Mark::take(start.elapsed().as_secs(), &ground.place)?;
+        println!("{}", row(&mark));
+        marks.push(mark);
+    }
+    problems.extend(judge(available, &marks));
+    let rounds: Vec<String> = load::ALL
+        .iter()
+        .zip(counts)
+        .map(|(load, count)| format!("{load:?} {}", count.load(Ordering::Relaxed)))
+        .collect();
+    println!("rounds: {}", rounds.join(", "));
+    for problem in &problems {
+        println!("problem: {problem}");
+    }
+    write(dir, &marks, &rounds, &problems)?;
+    Ok(problems.is_empty())
+}
+
+/// The load, for that long, and then nothing of it any more.
+fn load_for(
+    ground: &Ground,
+    time: Duration,
+    seed: u64,
+    counts: &[AtomicU64],
+) -> Result<Vec<String>, String> {
+    let mut children = Vec::new();
+    for (index, kind) in load::ALL.iter().enumerate() {
+        match sys::fork() {
+            Ok(0) => {
+                let _ = sys::call(libc::SYS_setpgid, &[0, 0]);
+                let count = || {
+                    counts[index].fetch_add(1, Ordering::Relaxed);
+                };
+                kind.run(ground, seed * 100 + index as u64, &count)
+            }
+            Ok(child) => children.push((child, *kind)),
+            Err(error) => return Err(format!("fork(): {}", sys::error_name(error))),
+        }
+    }
+    thread::sleep(time);
+    let mut problems = Vec::new();
+    for (child, kind) in children {
+        let _ = sys::kill(child, libc::SIGKILL);
+        problems.extend(problem(child, kind));
+    }
+    // What they have left behind: each program of the fuzzer is a group of its own.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match sys::wait(-1, libc::WNOHANG) {
+            Ok((0, _)) if Instant::now() > deadline => {
+                return Err("processes of the load cannot be ended".into());
+            }
+            Ok((0, _)) => {
+                kill_children();
+                thread::sleep(Duration::from_millis(5));
+            }
+            Ok(_) => (),
+            Err(_) => return Ok(problems),
+        }
+    }
+}
+
+/// Waits for a process of the load that was killed; what was wrong with it, if it had ended before.
+fn problem(child: libc::pid_t, kind: Load) -> Option<String> {
+    let (_, status) = sys::wait(child, 0).ok()?;
+    let ended = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == WRONG;
+    let died = libc::WIFSIGNALED(status) && libc::WTERMSIG(status) != libc::SIGKILL;
+    (ended || died).then(|| format!("{kind:?} ended with status {status:#x}"))
+}
+
+/// Kills the children of this process, whoever made them.
+fn kill_children() {
+    let own = std::process::id().to_string();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        // PID (NAME) STATE PARENT
+        let parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1));
+        let pid = entry.file_name().to_string_lossy().parse();
+        if let (Some(parent), Ok(pid)) = (parent, pid) {
+            if parent == own {
+                let _ = sys::kill(pid, libc::SIGKILL);
+            }
+        }
+    }
+}
+
+/// What is not as it has to be, if that many bytes of VRAM were available before.
+fn judge(available: u64, marks: &[Mark]) -> Vec<String> {
+    let mut problems = Vec::new();
+    let (Some(first), Some(last)) = (marks.first(), marks.last()) else {
+        return problems;
+    };
+    for mark in marks {
+        if mark.vram != available {
+            problems.push(format!(
+                "{} bytes of VRAM available at {} s, {available} at the start",
+                mark.vram, mark.at
+            ));
+        }
+    }
+    if last.leaks > 0 {
+        problems.push(format!("kmemleak: {}", counters::leaks()));
+    }
+    if last.buffers > first.buffers {
+        problems.push(format!("{} dma-bufs are left", last.buffers));
+    }
+    for name in last.slabs.keys() {
+        let counts = marks
+            .iter()
+            .map(|mark| mark.slabs.get(name).map_or(0, |s| s.0));
+        if let Some(growth) = growth(&counts.collect::<Vec<_>>()) {
+            problems.push(format!("slab cache {name} has grown: {growth:?}"));
+        }
+    }
+    let areas: Vec<u64> = marks.iter().map(|mark| mark.areas as u64).collect();
+    if areas.last() > areas.first().map(|first| first + 8).as_ref() {
+        problems.push(format!("areas of vmalloc: {areas:?}"));
+    }
+    problems
+}
+
+/// The counts, if they grow.
+fn growth(counts: &[u64]) -> Option<&[u64]> {
+    let (first, last) = (*counts.first()?, *counts.last()?);
+    let much = last > first + FEW && last > first + first / GROWTH;
+    let steps = counts.windows(2).filter(|pair| pair[0] < pair[1]).count();
+    (much && steps + 2 >= counts.len()).then_some(counts)
+}
+
+/// A line of the table.
+fn row(mark: &Mark) -> String {
+    format!(
+        "mark {:>5} s: VRAM {:>9}, leaks {}, slab objects {:>7} KiB, unreclaimable slab {:>7} KiB, \
+         vmalloc {:>6} KiB in {} areas, page tables {:>5} KiB, {} files, {} dma-bufs",
+        mark.at,
+        mark.vram,
+        mark.leaks,
+        mark.slab_kib(),
+        mark.kib("SUnreclaim"),
+        mark.kib("VmallocUsed"),
+        mark.areas,
+        mark.kib("PageTables"),
+        mark.files,
+        mark.buffers
+    )
+}
+
+fn write(dir: &Path, marks: &[Mark], rounds: &[String], problems: &[String]) -> Result<(), String> {
+    let all: Vec<_> = marks
+        .iter()
+        .map(|mark| {
+            json!({
+                "at": mark.at,
+                "vram": mark.vram,
+                "leaks": mark.leaks,
+                "memory": mark.memory,
+                "slabs": mark.slabs,
+                "areas": mark.areas,
+                "files": mark.files,
+                "buffers": mark.buffers,
+            })
+        })
+        .collect();
+    let report = json!({ "marks": all, "rounds": rounds, "problems": problems });
+    fs::write(dir.join("soak.json"), format!("{report}\n")).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_steady_and_large() {
+        assert!(growth(&[1000, 1100, 1200, 1300]).is_some());
+        assert!(growth(&[1000, 1300, 1000, 1300]).is_none());
+        assert!(growth(&[1000, 1001, 1002, 1003]).is_none());
+        assert!(growth(&[10, 20, 30, 40]).is_none());
+    }
+}

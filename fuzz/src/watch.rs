@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Watching a program: has it run, sees to it that it ends, cleans up after it, and says whether all
+//! is as it has to be afterwards.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::execute::{self, Ground};
+use crate::journal::Journal;
+use crate::lane::Trace;
+use crate::program::Program;
+use crate::sys;
+
+/// How long a program may take. Most are done in a hundredth of it.
+const LIMIT: Duration = Duration::from_secs(40);
+/// The same where it is known that it may not end.
+const SHORT_LIMIT: Duration = Duration::from_secs(5);
+/// How long it may take to end once it is killed.
+const KILL_LIMIT: Duration = Duration::from_secs(60);
+/// How long all VRAM may take to come back.
+const VRAM_LIMIT: Duration = Duration::from_secs(5);
+
+/// Words of the kernel that nobody wants to hear.
+const ALARMS: &[&str] = &[
+    "WARNING:",
+    "BUG:",
+    "KASAN",
+    "UBSAN",
+    "Oops",
+    "INFO: task",
+    "INFO: rcu",
+    "refcount_t",
+    "possible circular",
+    "Bad page",
+    "ODEBUG",
+    "corruption",
+    "panicked at",
+];
+
+/// Has programs run.
+pub struct Watch {
+    ground: Ground,
+    journal: Journal,
+    /// The kernel's log, from the start of this on.
+    log: File,
+    /// Bytes of VRAM that are available when no program runs.
+    available: u64,
+    limit: Duration,
+}
+
+impl Watch {
+    /// With what there is now as the state to come back to.
+    pub fn new(ground: Ground, journal: Journal) -> Result<Self, String> {
+        let (_, available) = ground.place.vram()?;
+        // SAFETY: a flag of this process: it gets the orphans of programs.
+        unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+        let mut log = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open("/dev/kmsg")
+            .map_err(|e| format!("/dev/kmsg: {e}"))?;
+        std::io::Seek::seek(&mut log, std::io::SeekFrom::End(0)).map_err(|e| e.to_string())?;
+        Ok(Self {
+            ground,
+            journal,
+            log,
+            available,
+            limit: LIMIT,
+        })
+    }
+
+    /// Whether not to wait long for the end of programs.
+    pub fn set_impatient(&mut self, impatient: bool) {
+        self.limit = if impatient { SHORT_LIMIT } else { LIMIT };
+    }
+
+    /// What there is.
+    pub fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// Runs a program: what was found, if anything.
+    pub fn run(&mut self, program: &Program, trace: Option<&Trace>) -> Result<(), String> {
+        self.journal
+            .add(program)
+            .map_err(|e| format!("the journal: {e}"))?;
+        self.ground.shared.clear();
+        let child = match sys::fork() {
+            Ok(0) => {
+                let _ = sys::call(libc::SYS_setpgid, &[0, 0]);
+                execute::execute(&self.ground, program, trace)
+            }
+            Ok(child) => child,
+            Err(error) => return Err(format!("fork(): {}", sys::error_name(error))),
+        };
+        // Whoever of the two is first.
+        let _ = sys::call(libc::SYS_setpgid, &[child as usize, child as usize]);
+        let ended = self.end(child);
+        let left = reap(child);
+        let bound = self.ground.place.bind();
+        let found = self.ground.shared.finding();
+        let log = self.alarm();
+        let vram = self.vram();
+        for problem in [log, found.map_or(Ok(()), Err), ended, left, bound, vram] {
+            problem?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of the program's first process.
+    fn end(&self, child: libc::pid_t) -> Result<(), String> {
+        let Some(status) = wait_until(child, Instant::now() + self.limit) else {
+            let _ = sys::kill(-child, libc::SIGKILL);
+            let killed = wait_until(child, Instant::now() + KILL_LIMIT);
+            let how = match killed {
+                Some(_) => "until it was killed",
+                None => "and cannot be killed",
+            };
+            return Err(format!(
+                "it did not end in {} s, {how}",
+                self.limit.as_secs()
+            ));
+        };
+        let shared = &self.ground.shared;
+        if libc::WIFSIGNALED(status) && !shared.is_dying() && !shared.is_failing() {
+            let signal = libc::WTERMSIG(status);
+            return Err(format!("the program was killed by signal {signal}"));
+        }
+        Ok(())
+    }
+
+    /// Whether all VRAM is available again.
+    fn vram(&self) -> Result<(), String> {
+        let start = Instant::now();
+        loop {
+            let (_, available) = self.ground.place.vram()?;
+            if available == self.available {
+                return Ok(());
+            }
+            if start.elapsed() > VRAM_LIMIT {
+                return Err(format!(
+                    "{available} bytes of VRAM are available when nobody uses it, it was {}",
+                    self.available
+                ));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether the kernel has complained since the last time.
+    fn alarm(&mut self) -> Result<(), String> {
+        let mut record = [0u8; 8192];
+        let mut complaint = None;
+        loop {
+            let count = match self.log.read(&mut record) {
+                Ok(count) if count > 0 => count,
+                Err(e) if e.raw_os_error() == Some(libc::EPIPE) => continue,
+                _ => break,
+            };
+            let text = String::from_utf8_lossy(&record[..count]);
+            let Some((head, message)) = text.split_once(';') else {
+                continue;
+            };
+            let priority = head.split(',').next().and_then(|p| p.parse::<u32>().ok());
+            // Users have facility 1; the kernel has none.
+            let is_kernels = priority.is_some_and(|priority| priority < 8);
+            if is_kernels && ALARMS.iter().any(|alarm| message.contains(alarm)) {
+                let line = message.lines().next().unwrap_or_default();
+                complaint.get_or_insert_with(|| format!("the kernel says: {line}"));
+            }
+        }
+        complaint.map_or(Ok(()), Err)
+    }
+}
+
+/// The status of a child that ended before `deadline`.
+fn wait_until(child: libc::pid_t, deadline: Instant) -> Option<i32> {
+    let pidfd = sys::call(libc::SYS_pidfd_open, &[child as usize, 0]).ok()?;
+    let mut poll = libc::pollfd {
+        fd: pidfd as i32,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut status = None;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let pointer = std::ptr::from_mut(&mut poll) as usize;
+        let _ = sys::call(libc::SYS_poll, &[pointer, 1, left.as_millis() as usize]);
+        if let Ok((pid, is)) = sys::wait(child, libc::WNOHANG) {
+            if pid == child {
+                status = Some(is);
+            }
+        }
+        if status.is_some() || Instant::now() >= deadline {
+            break;
+        }
+    }
+    let _ = sys::call(libc::SYS_close, &[pidfd]);
+    status
+}
+
+/// Ends what the program has left behind.
+fn reap(group: libc::pid_t) -> Result<(), String> {
+    let deadline = Instant::now() + KILL_LIMIT;
+    let _ = sys::kill(-group, libc::SIGKILL);
+    loop {
+        match sys::wait(-1, libc::WNOHANG) {
+            Ok((0, _)) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
+            Ok((0, _)) => return Err("children of it cannot be killed".into()),
+            Ok(_) => (),
+            Err(_) => return Ok(()),
+        }
+    }
+}
