@@ -7,12 +7,14 @@
 
 # Options of tools/barium may be given as variables of make too.
 export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
+export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES
 
 # Build outputs of `modules` go to MO if it is given, else next to the sources.
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # What tools/barium is for.
-COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan mutants bench bench-docs lint clean distclean
+COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan fuzz soak mutants bench \
+	bench-docs lint clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
 
@@ -38,6 +40,8 @@ $(COMMANDS):
 #:   make unplug     take the device away from writing processes 200 times, on the debug kernel
 #:   make faultinject  fail each allocation of each call, on the debug kernel; ends with a table
 #:   make kcsan      let threads race on a kernel that looks for data races (builds that one first)
+#:   make fuzz       random calls on the debug kernel, guided by coverage: docs/reliability.md
+#:   make soak       a mixed load with unbind and bind, for leaks and growth: docs/reliability.md
 #:   make mutants    break the driver in many ways, see that tests notice: docs/mutants.md
 #:   make bench      what faults cost, beside TTM, shmem and eager mapping: out/bench.json and plots
 #:   make bench-docs put its last tables and plots into README.md and docs/
@@ -58,10 +62,16 @@ $(COMMANDS):
 #:   TESTS=<regex>          test, igt: only tests with names like this, e.g. barium_mmap@
 #:   MUTANT=<text>          mutants: only those with this in their name
 #:   BENCH=<text>           bench: only workloads with this in their name, e.g. seq-8M
+#:   FUZZ_MINUTES=<n>       fuzz: how long (default 30)
+#:   FUZZ_SEED=<n>          fuzz: what the programs follow from (default: a new one)
+#:   REPLAY=<file>          fuzz: run what an earlier run has left there, step by step
+#:   SHORTEN=1              fuzz: make the program of REPLAY shorter, as long as it fails
+#:   SOAK_MINUTES=<n>       soak: how long (default 20)
 #:   JOBS=<n>               test, mutants: guests at a time (default 2)
 #:   TIMEOUT_FACTOR=<n>     more time, for slow machines
 #:   ACCEL=kvm              QEMU's accelerator (default tcg, which works everywhere)
 #:   DISPLAY_DEVICE=<name>  run, shell: bochs-display (default), VGA or secondary-vga
-#:   KERNEL=debug           shell: the kernel with KASAN, lockdep and so on (default opt)
+#:   KERNEL=debug           shell: the kernel with KASAN, lockdep and so on (default opt); fuzz: opt is
+#:                          faster, blind, and notices less
 #:   QEMU_ARGS=<args>       shell: further arguments for QEMU
 #:   GDB=1                  shell: wait for gdb on the socket out/vm/shell/gdb

@@ -5,6 +5,7 @@
 # finding devices. The host's side is tools/harness/src/vm.rs.
 
 results=/tmp/results
+kmemleak=/sys/kernel/debug/kmemleak
 
 tell() {
 	printf '%s\n' "$*" >&3
@@ -150,4 +151,28 @@ look() {
 vram_available() {
 	barium-draw --width 64 --height 64 --reference /tmp/available |
 		sed -n 's/^vram_available: //p'
+}
+
+# no_leaks: an object is reported when two scans did not find a pointer to it, and it is some
+# seconds old.
+no_leaks() {
+	echo scan >"$kmemleak"
+	sleep 6
+	echo scan >"$kmemleak"
+	cat "$kmemleak"
+	[ -z "$(cat "$kmemleak")" ]
+}
+
+# told NAME COMMAND...: runs it; its output goes on the control line too, so that the host can say how it goes.
+told() {
+	told_name=$1
+	shift
+	{
+		"$@" 2>&1
+		echo $? >/tmp/status
+	} | while IFS= read -r line; do
+		echo "$line"
+		tell begin "$told_name: $line"
+	done
+	return "$(cat /tmp/status)"
 }

@@ -9,7 +9,6 @@
 # shellcheck source=igt-lib.sh
 . /barium/guest/igt-lib.sh
 
-kmemleak=/sys/kernel/debug/kmemleak
 
 load() {
 	load_driver "$mode"
@@ -66,16 +65,6 @@ in_mode() {
 	rmmod barium
 	load_in_mode "$mode/load"
 	igt_barium "-$mode" "${guest_mode_tests:-.}"
-}
-
-# no_leaks: an object is reported when two scans did not find a pointer to it, and it is some
-# seconds old.
-no_leaks() {
-	echo scan >"$kmemleak"
-	sleep 6
-	echo scan >"$kmemleak"
-	cat "$kmemleak"
-	[ -z "$(cat "$kmemleak")" ]
 }
 
 modes=${guest_modes:-default}

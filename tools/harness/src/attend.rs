@@ -10,7 +10,7 @@ use crate::payload::Payload;
 use crate::qemu::{Console, Machine, Processor};
 use crate::report::Entry;
 use crate::settings::{Flavour, Settings};
-use crate::{igt, kernel_log, ktap, vm, Result};
+use crate::{fuzz, igt, kernel_log, ktap, vm, Result};
 
 /// What is to happen with a guest.
 pub struct Order<'a> {
@@ -20,6 +20,8 @@ pub struct Order<'a> {
     pub payload: &'a Payload,
     /// Only tests whose name matches this regular expression run; all if empty.
     pub tests: &'a str,
+    /// Programs for the fuzzer, as a journal; empty if it makes its own.
+    pub programs: &'a [u8],
     /// Where sockets, disks and logs go.
     pub dir: PathBuf,
     /// The name under which it tells how it goes; it does not if there is none.
@@ -35,6 +37,7 @@ pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
         format!("guest_mode_tests={}", guest.mode_tests),
         format!("guest_test_timeout={}", guest.test_limit),
     ];
+    parameters.extend(guest.parameters.iter().cloned());
     if guest.unplug_rounds > 0 {
         parameters.push(format!("guest_unplug_rounds={}", guest.unplug_rounds));
     }
@@ -49,6 +52,7 @@ pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
         scenario: guest.scenario,
         parameters,
         tests: order.tests,
+        programs: order.programs,
         devices: guest.devices.clone(),
         dir: order.dir.clone(),
         console: Console::Logged,
@@ -74,8 +78,12 @@ fn judge(order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
             entries.extend(run.entries(&left.results, order.tests.is_empty()));
         }
     }
+    if left.lost.is_none() && fuzz::is_measured(order.guest, order.programs) {
+        entries.push(fuzz::coverage(&left.results, &order.payload.module));
+    }
     if let Some(why) = left.lost {
-        entries.push(Entry::failed("guest", why));
+        let programs = fuzz::rescue(&left.journal, &order.dir);
+        entries.push(Entry::failed("guest", format!("{programs}{why}")));
     }
     entries.push(match kernel_log::alarm(&left.console) {
         Some(alarm) => Entry::failed("splats", alarm),

@@ -124,6 +124,7 @@ fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
         scenario: "bench",
         parameters,
         tests: "",
+        programs: &[],
         devices,
         dir,
         console: Console::Logged,

@@ -52,6 +52,8 @@ pub struct Guest {
     pub modes: Vec<Mode>,
     /// Regular expression for the tests that depend on the mode.
     pub mode_tests: &'static str,
+    /// Further `name=value` pairs for its scripts.
+    pub parameters: Vec<String>,
     /// How often the device goes in each test of that; if 0, as often as the test itself finds right.
     pub unplug_rounds: u32,
     /// Seconds it may take.
@@ -105,6 +107,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 400,
             ..display(Flavour::Debug, "bochs-display")
         },
+        fuzz(FUZZ_SECONDS, FUZZ_SEED),
         display(Flavour::Opt, "VGA"),
         display(Flavour::Opt, "secondary-vga"),
         Guest {
@@ -127,6 +130,37 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             ..display(Flavour::Opt, "")
         },
     ]
+}
+
+/// How long `make test` fuzzes, and from which seed.
+const FUZZ_SECONDS: u32 = 120;
+const FUZZ_SEED: u64 = 1;
+
+/// The guest that fuzzes: short in `make test`, long in `make fuzz`.
+pub fn fuzz(seconds: u32, seed: u64) -> Guest {
+    Guest {
+        name: "debug/fuzz".into(),
+        scenario: "fuzz",
+        parameters: vec![
+            format!("guest_fuzz_seconds={seconds}"),
+            format!("guest_fuzz_seed={seed}"),
+        ],
+        // What is found is made shorter, which takes a while.
+        limit: 600 + seconds,
+        typical: 60 + seconds,
+        ..display(Flavour::Debug, "bochs-display")
+    }
+}
+
+/// The guest of `make soak`.
+pub fn soak(seconds: u32, seed: u64) -> Guest {
+    Guest {
+        name: "debug/soak".into(),
+        scenario: "soak",
+        limit: 1200 + seconds * 2,
+        typical: 200 + seconds,
+        ..fuzz(seconds, seed)
+    }
 }
 
 /// The guest of `make unplug`.
@@ -179,6 +213,7 @@ fn display(flavour: Flavour, device: &str) -> Guest {
         boot: &[],
         modes: vec![Mode::Default],
         mode_tests: MODE_TESTS,
+        parameters: Vec::new(),
         unplug_rounds: 0,
         limit: 400,
         typical: 60,

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make faultinject` and
-//! `make mutants` do inside the toolbox: build the module and the test programs, boot guests, look at
-//! what they and the device hold, and report.
+//! What `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make faultinject`,
+//! `make kcsan`, `make fuzz`, `make soak` and `make mutants` do inside the toolbox: build the module and
+//! the test programs, boot guests, look at what they and the device hold, and report.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | mutants | igt | bench`. Options come from the environment, see [`settings`].
+//! `barium run | shell | test | unplug | faultinject | kcsan | fuzz | soak | mutants | igt | bench`.
+//! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
 
 mod attend;
 mod bench;
 mod command;
+mod coverage;
+mod fuzz;
 mod guests;
 mod igt;
 mod kernel_log;
 mod ktap;
 mod mutant;
 mod mutants;
+mod object;
 mod official;
 mod official_doc;
 mod oracle;
@@ -27,6 +31,7 @@ mod qmp;
 mod report;
 mod run;
 mod settings;
+mod shorten;
 mod suite;
 mod vm;
 
@@ -49,11 +54,14 @@ fn main() -> ExitCode {
         ["unplug"] => suite::unplug(&settings),
         ["faultinject"] => suite::faultinject(&settings),
         ["kcsan"] => suite::kcsan(&settings),
+        ["fuzz"] => fuzz::fuzz(&settings),
+        ["soak"] => fuzz::soak(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
         _ => Err(
-            "usage: barium run | shell | test | unplug | faultinject | kcsan | mutants | igt | bench"
+            "usage: barium run | shell | test | unplug | faultinject | kcsan | fuzz | soak | \
+                   mutants | igt | bench"
                 .into(),
         ),
     };

@@ -282,6 +282,7 @@ impl Trial<'_> {
                 guest: &guest,
                 payload: &payload,
                 tests,
+                programs: &[],
                 dir: dir.join("vm"),
                 name: None,
             },

@@ -16,6 +16,8 @@ pub struct Payload {
     pub squashfs: PathBuf,
     /// Mounts the two and goes there.
     pub initrd: PathBuf,
+    /// The module in it.
+    pub module: PathBuf,
 }
 
 /// Directories with what runs in guests on any kernel, and their names there below /barium.
@@ -26,7 +28,7 @@ pub fn bench_programs(dir: &Path) -> Programs {
     Programs(vec![(dir.into(), "bin")])
 }
 
-/// Builds the IGT tests and the examples.
+/// Builds the IGT tests and the examples; the fuzzer is there already.
 pub fn programs(settings: &Settings) -> Result<Programs> {
     let logs = logs(&settings.out)?;
     let igt = settings.out.join("igt");
@@ -43,7 +45,14 @@ pub fn programs(settings: &Settings) -> Result<Programs> {
             )
         })?;
     }
-    Ok(Programs(vec![(igt, "igt"), (examples, "bin")]))
+    // Built before the harness is started.
+    let fuzz = settings.out.join("fuzz/programs");
+    command::dir(&fuzz)?;
+    Ok(Programs(vec![
+        (igt, "igt"),
+        (examples, "bin"),
+        (fuzz, "fuzz"),
+    ]))
 }
 
 /// Builds everything for guests with this kernel.
@@ -92,7 +101,11 @@ pub fn pack(
         &logs.join("payload.log"),
     )?;
     let initrd = build_initrd(settings, work, &logs)?;
-    Ok(Payload { squashfs, initrd })
+    Ok(Payload {
+        squashfs,
+        initrd,
+        module: module.into(),
+    })
 }
 
 /// Builds the module of the tree `source` for this kernel below `work`, gives its path.

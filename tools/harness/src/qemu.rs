@@ -3,7 +3,7 @@
 //! The virtual machine: QEMU's command line, and the process.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -16,6 +16,10 @@ const RESULTS_SIZE: u64 = 512 << 20;
 /// Bytes of the disk through which a guest hands the oracle its reference. Sparse. At boot it holds
 /// which tests are wanted.
 const EXCHANGE_SIZE: u64 = 256 << 20;
+
+/// Where the fuzzer's journal is on that disk, in bytes, and how long it is: see fuzz/src/journal.rs.
+const JOURNAL_START: u64 = 1 << 20;
+const JOURNAL_LEN: usize = 64 * 4096;
 
 /// Who talks to the guest's console.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub struct Machine<'a> {
     pub parameters: Vec<String>,
     /// Regular expression for the tests that the guest is to run; all if empty.
     pub tests: &'a str,
+    /// What the exchange disk holds from [`JOURNAL_START`] on.
+    pub programs: &'a [u8],
     /// Arguments of QEMU for display devices and whatever else.
     pub devices: Vec<String>,
     /// Where sockets, disks and logs go.
@@ -104,6 +110,17 @@ impl Machine<'_> {
         self.dir.join("exchange.img")
     }
 
+    /// The fuzzer's journal; empty if there is none.
+    pub fn journal(&self) -> Vec<u8> {
+        let mut journal = vec![0; JOURNAL_LEN];
+        let read = File::open(self.exchange_disk())
+            .and_then(|disk| disk.read_exact_at(&mut journal, JOURNAL_START));
+        match read {
+            Ok(()) if journal.iter().any(|&byte| byte != 0) => journal,
+            _ => Vec::new(),
+        }
+    }
+
     /// Starts QEMU.
     pub fn start(&self, settings: &Settings) -> Result<Child> {
         for (disk, size) in [
@@ -117,7 +134,10 @@ impl Machine<'_> {
         OpenOptions::new()
             .write(true)
             .open(self.exchange_disk())
-            .and_then(|mut file| file.write_all(self.tests.as_bytes()))
+            .and_then(|file| {
+                file.write_all_at(self.tests.as_bytes(), 0)?;
+                file.write_all_at(self.programs, JOURNAL_START)
+            })
             .map_err(|e| format!("{}: {e}", self.exchange_disk().display()))?;
         let mut command = self.command(settings);
         let log = File::create(self.dir.join("qemu.log")).map_err(|e| format!("qemu.log: {e}"))?;

@@ -46,6 +46,7 @@ pub fn run(settings: &Settings) -> Result<bool> {
             format!("guest_height={HEIGHT}"),
         ],
         tests: "",
+        programs: &[],
         devices: display(&settings.display),
         dir: settings.out.join("vm/run"),
         console: Console::Logged,
@@ -100,7 +101,8 @@ pub fn run(settings: &Settings) -> Result<bool> {
 
 /// Boots a guest with the driver loaded and the user at its console.
 pub fn shell(settings: &Settings) -> Result<bool> {
-    let payload = payload::build(settings, settings.kernel, &payload::programs(settings)?)?;
+    let kernel = settings.kernel.unwrap_or(Flavour::Opt);
+    let payload = payload::build(settings, kernel, &payload::programs(settings)?)?;
     let mut devices = display(&settings.display);
     devices.extend(settings.qemu_args.iter().cloned());
     if settings.gdb {
@@ -113,12 +115,13 @@ pub fn shell(settings: &Settings) -> Result<bool> {
         );
     }
     let machine = Machine {
-        flavour: settings.kernel,
+        flavour: kernel,
         processor: Processor::Two,
         payload: &payload,
         scenario: "shell",
         parameters: Vec::new(),
         tests: "",
+        programs: &[],
         devices,
         dir: settings.out.join("vm/shell"),
         console: Console::Interactive,

@@ -65,12 +65,20 @@ pub struct Settings {
     pub bench: String,
     /// Display device of `run` and `shell`.
     pub display: String,
-    /// Kernel of `shell`.
-    pub kernel: Flavour,
+    /// Kernel of `shell` and `fuzz`, if it is not the usual one.
+    pub kernel: Option<Flavour>,
     /// Further arguments for QEMU in `shell`.
     pub qemu_args: Vec<String>,
     /// Whether `shell` waits for a debugger.
     pub gdb: bool,
+    /// Minutes that `fuzz` goes on.
+    pub fuzz_minutes: f64,
+    /// What the programs of `fuzz` follow from; 0 for a new one each time.
+    pub fuzz_seed: u64,
+    /// Whether `fuzz` makes the program that it replays shorter.
+    pub shorten: bool,
+    /// Minutes that `soak` goes on.
+    pub soak_minutes: f64,
     /// Guests at a time.
     pub jobs: usize,
     /// What the time limits are multiplied by.
@@ -82,13 +90,19 @@ impl Settings {
     pub fn from_environment() -> Result<Self> {
         let text = |name: &str, default: &str| env::var(name).unwrap_or_else(|_| default.into());
         let out = PathBuf::from("/barium/out");
-        let kernel = match text("KERNEL", "opt").as_str() {
-            "opt" => Flavour::Opt,
-            "debug" => Flavour::Debug,
-            "kcsan" => Flavour::Kcsan,
+        let kernel = match text("KERNEL", "").as_str() {
+            "" => None,
+            "opt" => Some(Flavour::Opt),
+            "debug" => Some(Flavour::Debug),
+            "kcsan" => Some(Flavour::Kcsan),
             other => return Err(format!("KERNEL={other}: must be opt or debug")),
         };
-        let factor = text("TIMEOUT_FACTOR", "1");
+        let number = |name: &str, default: &str| {
+            let text = text(name, default);
+            text.parse::<f64>()
+                .map_err(|_| format!("{name}={text}: must be a number"))
+        };
+        let seed = text("FUZZ_SEED", "0");
         let jobs = text("JOBS", "2");
         Ok(Settings {
             source: PathBuf::from("/barium/src"),
@@ -110,9 +124,13 @@ impl Settings {
             jobs: jobs
                 .parse()
                 .map_err(|_| format!("JOBS={jobs}: must be a number"))?,
-            timeout_factor: factor
+            fuzz_minutes: number("FUZZ_MINUTES", "30")?,
+            fuzz_seed: seed
                 .parse()
-                .map_err(|_| format!("TIMEOUT_FACTOR={factor}: must be a number"))?,
+                .map_err(|_| format!("FUZZ_SEED={seed}: must be a number"))?,
+            shorten: env::var("SHORTEN").is_ok(),
+            soak_minutes: number("SOAK_MINUTES", "20")?,
+            timeout_factor: number("TIMEOUT_FACTOR", "1")?,
         })
     }
 

@@ -32,41 +32,64 @@ pub fn test(settings: &Settings) -> Result<bool> {
         println!("[setup] {}", report::summary(&checks));
         report.add("setup", checks);
     }
-    run(settings, guests, &settings.tests, report)
+    run(settings, guests, &settings.tests, &[], report)
 }
 
 /// `make unplug`: the device goes while processes write, very often. Whether nobody noticed.
 pub fn unplug(settings: &Settings) -> Result<bool> {
     let guests = vec![guests::unplug()];
-    run(settings, guests, guests::UNPLUG_TEST, Report::default())
+    run(
+        settings,
+        guests,
+        guests::UNPLUG_TEST,
+        &[],
+        Report::default(),
+    )
+}
+
+/// Runs all tests of these guests, with programs for the fuzzer in them. Whether nothing failed.
+pub fn run_with(settings: &Settings, guests: Vec<Guest>, programs: &[u8]) -> Result<bool> {
+    run(settings, guests, "", programs, Report::default())
 }
 
 /// `make faultinject`: each allocation of each call fails once. Whether nothing came of it.
 pub fn faultinject(settings: &Settings) -> Result<bool> {
     let guests = vec![guests::faultinject()];
-    run(settings, guests, guests::FAULT_TESTS, Report::default())
+    run(
+        settings,
+        guests,
+        guests::FAULT_TESTS,
+        &[],
+        Report::default(),
+    )
 }
 
 /// `make kcsan`: threads and processes against each other, watched for data races. Whether there were
 /// none.
 pub fn kcsan(settings: &Settings) -> Result<bool> {
     let guests = vec![guests::kcsan()];
-    run(settings, guests, guests::RACE_TESTS, Report::default())
+    run(settings, guests, guests::RACE_TESTS, &[], Report::default())
 }
 
 /// Runs `tests` in `guests`, adds the results to `report` and tells them; of one guest what was noted, too.
-fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> Result<bool> {
+fn run(
+    settings: &Settings,
+    guests: Vec<Guest>,
+    tests: &str,
+    programs: &[u8],
+    report: Report,
+) -> Result<bool> {
     let start = Instant::now();
     let path = settings.out.join("results.json");
     // So that nobody takes the last run's for this one's.
     command::remove(&path)?;
     println!("[build] driver, tests, examples");
-    let programs = payload::programs(settings)?;
+    let built = payload::programs(settings)?;
     let payload = |flavour: Flavour| -> Result<Option<Payload>> {
         if guests.iter().all(|g| g.flavour != flavour) {
             return Ok(None);
         }
-        payload::build(settings, flavour, &programs).map(Some)
+        payload::build(settings, flavour, &built).map(Some)
     };
     let opt = payload(Flavour::Opt)?;
     let debug = payload(Flavour::Debug)?;
@@ -89,7 +112,17 @@ fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> 
                     Flavour::Kcsan => &kcsan,
                 };
                 let entries = match payload {
-                    Some(payload) => one_guest(settings, &guest, payload, tests),
+                    Some(payload) => {
+                        let order = Order {
+                            guest: &guest,
+                            payload,
+                            tests,
+                            programs,
+                            dir: settings.out.join("vm").join(guest.name.replace('/', "-")),
+                            name: Some(&guest.name),
+                        };
+                        one_guest(settings, &order)
+                    }
                     None => vec![Entry::failed("guest", "nothing was built for it")],
                 };
                 command::lock(&report).add(&guest.name, entries);
@@ -110,19 +143,11 @@ fn run(settings: &Settings, guests: Vec<Guest>, tests: &str, report: Report) -> 
     Ok(report.is_good())
 }
 
-fn one_guest(settings: &Settings, guest: &Guest, payload: &Payload, tests: &str) -> Vec<Entry> {
+fn one_guest(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
+    let guest = order.guest;
     println!("[{}] started, typically {} s", guest.name, guest.typical);
     let start = Instant::now();
-    let entries = attend::attend(
-        settings,
-        &Order {
-            guest,
-            payload,
-            tests,
-            dir: settings.out.join("vm").join(guest.name.replace('/', "-")),
-            name: Some(&guest.name),
-        },
-    );
+    let entries = attend::attend(settings, order);
     println!(
         "[{}] {} in {} s",
         guest.name,

@@ -41,6 +41,8 @@ pub struct Left {
     pub console: String,
     /// Directory with the files it left.
     pub results: PathBuf,
+    /// The last programs of the fuzzer, as its journal has them.
+    pub journal: Vec<u8>,
     /// Why it did not come to its end, if it did not.
     pub lost: Option<String>,
 }
@@ -90,8 +92,10 @@ pub fn run(
     });
     // What a guest has left on a full disk is not whole.
     session.ended &= !full;
+    let journal = machine.journal();
     let results = session.fetch_results()?;
     Ok(Left {
+        journal,
         entries: session.entries,
         said: session.said,
         found: session.found,

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Which parts of the driver there are to be covered, and which of them were.
+//!
+//! The compiler puts a call of `__sanitizer_cov_trace_pc` at the start of each basic block that cannot
+//! be told from others: a point. All points are counted in the object itself; what was seen comes from
+//! KCOV, as the address after the call.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use rustc_demangle::demangle;
+
+use crate::object::{Function, Instruction, Object};
+use crate::Result;
+
+/// The function that KCOV is told by.
+const TRACE: &str = "__sanitizer_cov_trace_pc";
+/// Parts of the symbols of functions that do not return.
+const PANICS: &[&str] = &[
+    "9panicking",
+    "unwrap_failed",
+    "expect_failed",
+    "5slice5index",
+    "slice_error_fail",
+    "rust_build_error",
+];
+/// Parts of the names of functions that report what a check of the compiler's has found.
+const REPORTS: &[&str] = &["__asan_report", "__ubsan_handle"];
+/// How far back the check is that leads to a report, in instructions.
+const CHECK: usize = 12;
+
+/// Why a point is not for a fuzzer to reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Beyond {
+    /// A KUnit test, or what only tests call.
+    Test,
+    /// Loading and unloading the module.
+    Module,
+    /// From here on there is only a panic.
+    Panic,
+    /// Part of a check of KASAN's or UBSAN's that does not find anything.
+    Checker,
+    /// A function that nothing calls: where it was called, it is inlined.
+    Uncalled,
+}
+
+impl Beyond {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Beyond::Test => "in KUnit tests",
+            Beyond::Module => "in the module's unloading",
+            Beyond::Panic => "before panics",
+            Beyond::Checker => "in KASAN's and UBSAN's checks",
+            Beyond::Uncalled => "in functions that are inlined everywhere",
+        }
+    }
+}
+
+/// A place where coverage is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Section and offset, as the fuzzer names it.
+    pub place: String,
+    /// The function it is in, as Rust has its name.
+    pub function: String,
+    /// Why it cannot be reached, if so.
+    pub beyond: Option<Beyond>,
+}
+
+/// All points of a module.
+pub fn points(module: &Path) -> Result<Vec<Point>> {
+    Ok(points_of(&Object::read(module)?))
+}
+
+fn points_of(object: &Object) -> Vec<Point> {
+    let is_root = |f: &Function| f.section != ".text" || object.named_by_data.contains(&f.symbol);
+    let called = object.called_from(is_root, |_| false);
+    let called_by_driver = object.called_from(|f| is_root(f) && !is_test(f), is_test);
+    let mut points = Vec::new();
+    for function in &object.functions {
+        let symbol = function.symbol.as_str();
+        let whole = if is_module(function) {
+            Some(Beyond::Module)
+        } else if is_test(function) {
+            Some(Beyond::Test)
+        } else if !called.contains(symbol) {
+            Some(Beyond::Uncalled)
+        } else if !called_by_driver.contains(symbol) {
+            Some(Beyond::Test)
+        } else {
+            None
+        };
+        let flow = Flow::of(function);
+        let name = format!("{:#}", demangle(symbol));
+        for (index, instruction) in function.code.iter().enumerate() {
+            if instruction.names(TRACE) {
+                let next = function.code.get(index + 1);
+                let after = next.map_or(instruction.address + 5, |next| next.address);
+                points.push(Point {
+                    place: format!("{}+{after:#x}", function.section),
+                    function: name.clone(),
+                    beyond: whole.or_else(|| flow.beyond(index)),
+                });
+            }
+        }
+    }
+    points
+}
+
+fn is_test(function: &Function) -> bool {
+    let name = format!("{:#}", demangle(&function.symbol));
+    ["::tests::", "kunit"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+fn is_module(function: &Function) -> bool {
+    let sections = [".init", ".exit"];
+    let symbols = ["init_module", "cleanup_module", "asan.module_"];
+    sections
+        .iter()
+        .any(|name| function.section.starts_with(name))
+        || symbols.iter().any(|part| function.symbol.contains(part))
+}
+
+/// Where control goes in a function.
+struct Flow<'a> {
+    code: &'a [Instruction],
+    /// Whether the function may return from there.
+    returns: Vec<bool>,
+    /// Whether it is in a block that is part of a check.
+    checks: BTreeSet<usize>,
+}
+
+impl<'a> Flow<'a> {
+    fn of(function: &'a Function) -> Self {
+        let code = &function.code[..];
+        let at: HashMap<u64, usize> = code
+            .iter()
+            .enumerate()
+            .map(|(index, instruction)| (instruction.address, index))
+            .collect();
+        let mut before: Vec<Vec<usize>> = vec![Vec::new(); code.len()];
+        let mut left = Vec::new();
+        for (index, instruction) in code.iter().enumerate() {
+            let (next, leaves) = successors(code, &at, index);
+            next.into_iter().for_each(|next| before[next].push(index));
+            if leaves || instruction.name.starts_with("ret") {
+                left.push(index);
+            }
+        }
+        let mut returns = vec![false; code.len()];
+        while let Some(index) = left.pop() {
+            if !returns[index] {
+                returns[index] = true;
+                left.extend(&before[index]);
+            }
+        }
+        let mut flow = Self {
+            code,
+            returns,
+            checks: BTreeSet::new(),
+        };
+        flow.find_checks(&at);
+        flow
+    }
+
+    /// Blocks that report, and those of the check before them that only run if there may be something
+    /// to report: for accesses of less than eight bytes that is a comparison of its own.
+    fn find_checks(&mut self, at: &HashMap<u64, usize>) {
+        let reports: BTreeSet<usize> = (0..self.code.len())
+            .filter(|index| self.is_point(*index) && self.reports(*index))
+            .collect();
+        self.checks.extend(&reports);
+        for (index, instruction) in self.code.iter().enumerate() {
+            if !instruction.jumps() || instruction.name == "jmp" {
+                continue;
+            }
+            let Some(start) = self.small_check(index) else {
+                continue;
+            };
+            let target = instruction.target().and_then(|target| at.get(&target));
+            let both = [Some(index + 1), target.copied()];
+            if both.iter().flatten().any(|next| reports.contains(next)) {
+                self.checks.extend(both.into_iter().flatten());
+                self.checks.extend(start);
+            }
+        }
+    }
+
+    fn is_point(&self, index: usize) -> bool {
+        self.code.get(index).is_some_and(|i| i.names(TRACE))
+    }
+
+    /// Whether the block that starts at a point reports.
+    fn reports(&self, point: usize) -> bool {
+        let block = self.code[point + 1..].iter();
+        block
+            .take_while(|i| !i.jumps() && !i.name.starts_with("ret") && !i.names(TRACE))
+            .any(|i| REPORTS.iter().any(|report| i.names(report)))
+    }
+
+    /// Whether the comparison before the jump at `index` is about the low bits of an address; the
+    /// point that it begins with, if it does.
+    fn small_check(&self, index: usize) -> Option<Option<usize>> {
+        let mut is_about_bits = false;
+        let mut start = None;
+        for before in (index.saturating_sub(CHECK)..index).rev() {
+            let instruction = &self.code[before];
+            if instruction.jumps() || instruction.name == "call" {
+                start = self.is_point(before).then_some(before);
+                break;
+            }
+            is_about_bits |=
+                instruction.name.starts_with("and") && instruction.operands.starts_with("$0x7,");
+        }
+        is_about_bits.then_some(start)
+    }
+
+    /// Why a point cannot be reached.
+    fn beyond(&self, point: usize) -> Option<Beyond> {
+        if self.checks.contains(&point) {
+            Some(Beyond::Checker)
+        } else if !self.returns[point] {
+            Some(Beyond::Panic)
+        } else {
+            None
+        }
+    }
+}
+
+/// The instructions that may come next, and whether the function may be left instead.
+fn successors(code: &[Instruction], at: &HashMap<u64, usize>, index: usize) -> (Vec<usize>, bool) {
+    let instruction = &code[index];
+    let panics = || PANICS.iter().any(|panic| instruction.names(panic));
+    let stops = ["ud2", "int3", "ret"]
+        .iter()
+        .any(|name| instruction.name.starts_with(name));
+    if stops || instruction.name == "call" && panics() {
+        return (Vec::new(), false);
+    }
+    let target = instruction
+        .target()
+        .and_then(|target| at.get(&target).copied());
+    if instruction.name == "jmp" {
+        let leaves = target.is_none() && !panics();
+        return (target.into_iter().collect(), leaves);
+    }
+    let mut next: Vec<usize> = Vec::new();
+    if instruction.jumps() {
+        next.extend(target);
+    }
+    if index + 1 < code.len() {
+        next.push(index + 1);
+    }
+    (next, false)
+}
+
+/// How many points there are, and were seen.
+#[derive(Default)]
+pub struct Coverage {
+    /// All.
+    pub total: usize,
+    /// Those that the fuzzer cannot reach, by reason.
+    pub beyond: BTreeMap<Beyond, usize>,
+    /// Those that it can.
+    pub reachable: usize,
+    /// Those of them that it has.
+    pub seen: usize,
+    /// Functions with points that it can reach and has not: the points, and all that it can reach.
+    pub missed: BTreeMap<String, (usize, usize)>,
+}
+
+impl Coverage {
+    /// Of `points`, when these places were seen.
+    pub fn of(points: &[Point], places: &BTreeSet<String>) -> Self {
+        let mut coverage = Self {
+            total: points.len(),
+            ..Self::default()
+        };
+        let mut functions: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for point in points {
+            let is_seen = places.contains(&point.place);
+            if let (Some(reason), false) = (point.beyond, is_seen) {
+                *coverage.beyond.entry(reason).or_default() += 1;
+                continue;
+            }
+            coverage.reachable += 1;
+            coverage.seen += usize::from(is_seen);
+            let function = functions.entry(point.function.clone()).or_default();
+            function.0 += usize::from(!is_seen);
+            function.1 += 1;
+        }
+        functions.retain(|_, (missed, _)| *missed > 0);
+        coverage.missed = functions;
+        coverage
+    }
+
+    /// Seen ones of a hundred that can be reached.
+    pub fn percent(&self) -> f64 {
+        // Both are far below what a float holds exactly.
+        100.0 * self.seen as f64 / self.reachable.max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object;
+
+    const LISTING: &str = "\
+Disassembly of section .text:
+
+0000000000000000 <_RNvNtC6barium4mmap5fault>:
+       0:\tcall   5 <_RNvNtC6barium4mmap5fault+0x5>
+\t\t\t1: R_X86_64_PLT32\t__sanitizer_cov_trace_pc-0x4
+       5:\tjne    10 <_RNvNtC6barium4mmap5fault+0x10>
+       7:\tcall   c <_RNvNtC6barium4mmap5fault+0xc>
+\t\t\t8: R_X86_64_PLT32\t__sanitizer_cov_trace_pc-0x4
+       c:\tand    $0x7,%cl
+       d:\tjl     1c <_RNvNtC6barium4mmap5fault+0x1c>
+       f:\tret
+      10:\tcall   15 <_RNvNtC6barium4mmap5fault+0x15>
+\t\t\t11: R_X86_64_PLT32\t__sanitizer_cov_trace_pc-0x4
+      15:\tcall   1a <_RNvNtC6barium4mmap5fault+0x1a>
+\t\t\t16: R_X86_64_PLT32\t_RNvNtC4core9panicking5panic-0x4
+      1a:\tud2
+      1c:\tcall   21 <_RNvNtC6barium4mmap5fault+0x21>
+\t\t\t1d: R_X86_64_PLT32\t__sanitizer_cov_trace_pc-0x4
+      21:\tcall   26 <_RNvNtC6barium4mmap5fault+0x26>
+\t\t\t22: R_X86_64_PLT32\t__asan_report_load4_noabort-0x4
+      26:\tret
+
+0000000000000030 <_RNvNtNtC6barium4mmap5tests1a>:
+      30:\tcall   35 <_RNvNtNtC6barium4mmap5tests1a+0x5>
+\t\t\t31: R_X86_64_PLT32\t__sanitizer_cov_trace_pc-0x4
+";
+
+    fn object() -> Object {
+        let mut object = object::parse_code(LISTING);
+        object
+            .named_by_data
+            .insert("_RNvNtC6barium4mmap5fault".into());
+        object
+    }
+
+    #[test]
+    fn finds_points_and_why_they_cannot_be_reached() {
+        let points = points_of(&object());
+        let found: Vec<_> = points
+            .iter()
+            .map(|p| (p.place.as_str(), p.beyond))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (".text+0x5", None),
+                (".text+0xc", Some(Beyond::Checker)),
+                (".text+0x15", Some(Beyond::Panic)),
+                (".text+0x21", Some(Beyond::Checker)),
+                (".text+0x35", Some(Beyond::Test)),
+            ]
+        );
+        assert_eq!(points[0].function, "barium::mmap::fault");
+    }
+
+    #[test]
+    fn what_nothing_calls_is_told_apart() {
+        let mut object = object();
+        object.named_by_data.clear();
+        assert_eq!(points_of(&object)[0].beyond, Some(Beyond::Uncalled));
+    }
+
+    #[test]
+    fn counts_what_was_seen() {
+        let seen = BTreeSet::from([".text+0xc".into(), ".text+0x6".into()]);
+        let coverage = Coverage::of(&points_of(&object()), &seen);
+        assert_eq!(
+            (coverage.total, coverage.reachable, coverage.seen),
+            (5, 2, 1)
+        );
+        assert!((coverage.percent() - 50.0).abs() < 1e-9);
+        assert_eq!(coverage.missed["barium::mmap::fault"], (1, 2));
+    }
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! `make fuzz`: the fuzzer (fuzz/) in a guest with the debug kernel, for as long as the user wants; or
+//! programs that it has left, step by step. What it reports becomes results of tests, here and in
+//! `make test`. And `make soak`, which the same program does.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use crate::coverage::{self, Coverage};
+use crate::guests::Guest;
+use crate::report::Entry;
+use crate::settings::{Flavour, Settings};
+use crate::{command, guests, shorten, suite, Result};
+
+/// What the coverage has to be, in percent of what can be reached: less than two minutes reach on a
+/// busy machine, much more than a fuzzer reaches that has lost its way.
+const LEAST_COVERAGE: f64 = 50.0;
+/// Functions that the summary names.
+const SHOWN_FUNCTIONS: usize = 60;
+
+/// A journal's block, as fuzz/src/journal.rs has it.
+pub const BLOCK: usize = 4096;
+const MAGIC: &[u8; 8] = b"BARIUMFZ";
+
+/// Runs the fuzzer, or a program. Whether nothing was found.
+pub fn fuzz(settings: &Settings) -> Result<bool> {
+    let replay = settings.out.join("replay");
+    let programs = match std::fs::read(&replay) {
+        Ok(bytes) => journal(bytes)?,
+        Err(_) => Vec::new(),
+    };
+    let seed = match settings.fuzz_seed {
+        0 => SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |time| time.as_secs()),
+        seed => seed,
+    };
+    // A guest counts in whole seconds.
+    let seconds = (settings.fuzz_minutes * 60.0) as u32;
+    let mut guest = guests::fuzz(seconds, seed);
+    guest.flavour = settings.kernel.unwrap_or(guest.flavour);
+    if programs.is_empty() {
+        println!("[fuzz] {seconds} s from seed {seed}");
+    } else {
+        guest.parameters.push("guest_fuzz_replay=1".into());
+    }
+    let dir = settings.out.join("vm").join(guest.name.replace('/', "-"));
+    if settings.shorten {
+        return shorten::shorten(settings, &guest, programs);
+    }
+    let good = suite::run_with(settings, vec![guest], &programs)?;
+    let summary = command::read_lossy(&dir.join("results/fuzz/coverage.md"));
+    let log = if programs.is_empty() {
+        "fuzz-findings"
+    } else {
+        "fuzz-replay"
+    };
+    println!(
+        "\n{}{summary}",
+        command::read_lossy(&dir.join(format!("results/log/{log}.log")))
+    );
+    println!(
+        "Everything it has left is in {}.",
+        settings.shown(&dir.join("results/fuzz"))
+    );
+    Ok(good)
+}
+
+/// `make soak`: a mixed load with the device going and coming back, and a look for growth. Whether
+/// there was none.
+pub fn soak(settings: &Settings) -> Result<bool> {
+    let seconds = (settings.soak_minutes * 60.0) as u32;
+    let guest = guests::soak(seconds, settings.fuzz_seed.max(1));
+    let dir = settings.out.join("vm").join(guest.name.replace('/', "-"));
+    println!("[soak] {seconds} s");
+    let good = suite::run_with(settings, vec![guest], &[])?;
+    println!(
+        "\n{}",
+        command::read_lossy(&dir.join("results/log/soak.log"))
+    );
+    Ok(good)
+}
+
+/// A file to replay, as a journal: it is one, or a program.
+fn journal(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    if bytes.starts_with(MAGIC) || bytes.len() > BLOCK {
+        return Ok(bytes);
+    }
+    let len = u64::try_from(bytes.len()).map_err(|e| e.to_string())?;
+    let mut block = MAGIC.to_vec();
+    block.extend(1_u64.to_le_bytes());
+    block.extend(len.to_le_bytes());
+    block.extend(bytes);
+    if block.len() > BLOCK {
+        return Err("the file to replay is no program".into());
+    }
+    block.resize(BLOCK, 0);
+    Ok(block)
+}
+
+/// Keeps the last programs of a guest that was lost, and says where.
+pub fn rescue(journal: &[u8], dir: &Path) -> String {
+    let mut blocks: Vec<&[u8]> = journal
+        .chunks_exact(BLOCK)
+        .filter(|block| block.starts_with(MAGIC))
+        .collect();
+    blocks.sort_by_key(|block| block[8..16].iter().rev().copied().collect::<Vec<u8>>());
+    let (Some(last), Ok(())) = (blocks.last(), command::dir(dir)) else {
+        return String::new();
+    };
+    let mut said = String::new();
+    for (name, blocks) in [
+        ("last-program", &[*last][..]),
+        ("last-programs", &blocks[..]),
+    ] {
+        let path = dir.join(name);
+        if command::write(&path, &blocks.concat()).is_ok() {
+            let _ = write!(said, "REPLAY={}; ", path.display());
+        }
+    }
+    said
+}
+
+/// Whether a guest with these programs reports coverage.
+pub fn is_measured(guest: &Guest, programs: &[u8]) -> bool {
+    guest.scenario == "fuzz" && guest.flavour == Flavour::Debug && programs.is_empty()
+}
+
+/// The coverage that the fuzzer has reported in `results`, as a test: of that module, it has to be as
+/// much as it always is. Leaves a summary there.
+pub fn coverage(results: &Path, module: &Path) -> Entry {
+    const NAME: &str = "fuzz@coverage";
+    let dir = results.join("fuzz");
+    match measure(&dir, module) {
+        Err(why) => Entry::failed(NAME, why),
+        Ok(coverage) => {
+            let text = summary(&coverage);
+            let written = command::write(&dir.join("coverage.md"), text.as_bytes());
+            let percent = coverage.percent();
+            match written {
+                Err(why) => Entry::failed(NAME, why),
+                Ok(()) if percent < LEAST_COVERAGE => {
+                    Entry::failed(NAME, format!("{percent:.1}% is less than it was\n{text}"))
+                }
+                Ok(()) => Entry::passed(NAME),
+            }
+        }
+    }
+}
+
+fn measure(dir: &Path, module: &Path) -> Result<Coverage> {
+    let text = command::read_lossy(&dir.join("fuzz.json"));
+    let report: Value =
+        serde_json::from_str(&text).map_err(|e| format!("the fuzzer's report: {e}"))?;
+    let places: BTreeSet<String> = report["places"]
+        .as_array()
+        .ok_or("the fuzzer's report has no places")?
+        .iter()
+        .filter_map(|place| place.as_str().map(String::from))
+        .collect();
+    let points = coverage::points(module)?;
+    if points.is_empty() {
+        return Err("the module was not built for KCOV".into());
+    }
+    Ok(Coverage::of(&points, &places))
+}
+
+fn summary(coverage: &Coverage) -> String {
+    let mut text = format!("{} points in the module; ", coverage.total);
+    for (reason, count) in &coverage.beyond {
+        let _ = write!(text, "{count}: {}; ", reason.name());
+    }
+    let _ = writeln!(
+        text,
+        "{} that can be reached, {} reached: {:.1}%",
+        coverage.reachable,
+        coverage.seen,
+        coverage.percent()
+    );
+    let mut missed: Vec<_> = coverage.missed.iter().collect();
+    missed.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    for (function, (count, all)) in missed.iter().take(SHOWN_FUNCTIONS) {
+        let _ = writeln!(text, "  not reached: {count} of {all} in {function}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_becomes_a_journal() {
+        let block = journal(vec![1, 2, 3]).unwrap();
+        assert_eq!(block.len(), BLOCK);
+        assert!(block.starts_with(MAGIC));
+        assert_eq!(
+            block[8..28],
+            [1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 0]
+        );
+        assert_eq!(journal(block.clone()).unwrap(), block);
+        assert!(journal(vec![0; BLOCK - 1]).is_err());
+    }
+}
