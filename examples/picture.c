@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The picture that barium-draw draws: discs and the word BARIUM over a gradient and a grid.
+ * The picture that the examples draw: discs and the word BARIUM over a gradient and a grid.
  *
  * The gradient goes on under everything else, so no two stretches of the picture are the same. That
  * is how a page of it can be found in a dump of VRAM.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The picture that barium-draw draws.
+ * The picture that the examples draw.
  */
 #ifndef PICTURE_H
 #define PICTURE_H
