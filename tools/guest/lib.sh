@@ -176,3 +176,56 @@ told() {
 	done
 	return "$(cat /tmp/status)"
 }
+
+# start_show ARG...: barium-show, which shows its first picture then; its output is in $show_output,
+# its pictures, of $show_width x $show_height pixels, are in /tmp/pictures.
+start_show() {
+	show_output=/tmp/show.out
+	rm -f /tmp/show.go "$show_output"
+	mkfifo /tmp/show.go
+	barium-show --reference /tmp/pictures "$@" </tmp/show.go >"$show_output" 2>&1 &
+	show_pid=$!
+	exec 5>/tmp/show.go
+	until grep -q '^ready' "$show_output"; do
+		kill -0 "$show_pid" 2>/dev/null || fail "barium-show: $(cat "$show_output")"
+		sleep 0.1
+	done
+	show_width=$(sed -n 's/^mode: \([0-9]*\)x.*/\1/p' "$show_output")
+	show_height=$(sed -n 's/^mode: [0-9]*x\([0-9]*\).*/\1/p' "$show_output")
+}
+
+# flip COUNT: has it flip to the other picture, for the COUNTth time.
+flip() {
+	echo >&5
+	until [ "$(grep -c '^flipped' "$show_output")" = "$1" ]; do
+		kill -0 "$show_pid" 2>/dev/null || fail "barium-show: $(cat "$show_output")"
+		sleep 0.05
+	done
+}
+
+# end_show: lets it end, which has to be a good end.
+end_show() {
+	exec 5>&-
+	wait "$show_pid" || fail "barium-show ended with $?: $(cat "$show_output")"
+}
+
+# on_screen TEST SECONDS WORDS...: has the host look until the screen shows what WORDS say, for so long
+# at most.
+on_screen() {
+	on_screen_test=$1 on_screen_seconds=$2
+	shift 2
+	ask screen "$on_screen_test" "$on_screen_seconds" display0 "$@"
+	echo "$on_screen_test: $answer"
+	case $answer in
+	match\ *) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# picture_on_screen TEST NUMBER: has the host compare the screen, as it is now, with picture 0 or 1 of
+# barium-show.
+picture_on_screen() {
+	dd if=/tmp/pictures of=/dev/vdd bs="$((show_width * show_height * 4))" skip="$2" count=1 \
+		conv=fsync status=none
+	on_screen "$1" 0 picture "$show_width" "$show_height"
+}

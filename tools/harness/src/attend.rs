@@ -85,7 +85,11 @@ fn judge(order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
         let programs = fuzz::rescue(&left.journal, &order.dir);
         entries.push(Entry::failed("guest", format!("{programs}{why}")));
     }
-    entries.push(match kernel_log::alarm(&left.console) {
+    let alarm = match left.panicked {
+        true => kernel_log::alarm_but_panic(&left.console),
+        false => kernel_log::alarm(&left.console),
+    };
+    entries.push(match alarm {
         Some(alarm) => Entry::failed("splats", alarm),
         None => Entry::passed("splats"),
     });

@@ -83,6 +83,9 @@ pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 /// Has the firmware set up a framebuffer, of 800x600 pixels of 32 bits, for a driver to take over.
 const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 
+/// The kernel writes on the screen, and stays there when it panics.
+const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
+
 /// The tests of `make kcsan`.
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
 
@@ -116,6 +119,23 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             // Not behind a bridge: its BIOS would not find the framebuffer.
             devices: ["-device", "VGA,id=display0"].map(String::from).into(),
             boot: FIRMWARE_FB,
+            limit: 100,
+            typical: 15,
+            ..display(Flavour::Opt, "")
+        },
+        Guest {
+            name: "opt/display".into(),
+            scenario: "display",
+            devices: run::display("bochs-display,vgamem=32M"),
+            limit: 200,
+            typical: 50,
+            ..display(Flavour::Opt, "")
+        },
+        Guest {
+            name: "opt/console".into(),
+            scenario: "console",
+            devices: run::display("VGA"),
+            boot: CONSOLE_THEN_PANIC,
             limit: 100,
             typical: 15,
             ..display(Flavour::Opt, "")

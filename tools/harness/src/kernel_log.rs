@@ -70,6 +70,12 @@ const FOREIGN_LINES: usize = 12;
 /// What ends a report that has a call trace.
 const END_OF_TRACE: &str = "</TASK>";
 
+/// The panic of a kernel that was told to: its message, and its last line.
+const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
+const END_OF_PANIC: &str = "---[ end Kernel panic - not syncing: sysrq triggered crash";
+/// What belongs to that panic.
+const OF_PANIC: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
+
 /// Lines quoted after the first alarm.
 const QUOTED_LINES: usize = 30;
 
@@ -86,6 +92,22 @@ pub fn alarm(log: &str) -> Option<String> {
     }
     let end = lines.len().min(first + QUOTED_LINES);
     Some(lines[first..end].join("\n"))
+}
+
+/// Whether the kernel has ended as it was told to, by a panic.
+pub fn has_panicked(log: &str) -> bool {
+    log.contains(END_OF_PANIC)
+}
+
+/// Like [`alarm`], for a kernel that was told to panic: that it did is no alarm, all else is.
+pub fn alarm_but_panic(log: &str) -> Option<String> {
+    let (before, panic) = log.split_at(log.find(PANIC).unwrap_or(log.len()));
+    let others: Vec<&str> = panic
+        .lines()
+        .filter(|line| !OF_PANIC.iter().any(|part| line.contains(part)))
+        .collect();
+    // What is cut is the time before the panic's message.
+    alarm(before).or_else(|| alarm(&others.join("\n")))
 }
 
 /// The kernel's message in a console line, without its time; nothing for lines of programs.
@@ -203,6 +225,27 @@ mod tests {
 ";
         assert_eq!(alarm(log), None);
         assert!(alarm(&log.replace("dup_task_struct", "barium_create")).is_some());
+    }
+
+    #[test]
+    fn leaves_an_ordered_panic_alone() {
+        let log = "[    1.000000] sysrq: Trigger a crash\n\
+             [    1.000000] Kernel panic - not syncing: sysrq triggered crash\n\
+             [    1.000000] Call Trace:\n[    1.000000]  panic+0x1/0x2\n";
+        let end =
+            "[    1.100000] ---[ end Kernel panic - not syncing: sysrq triggered crash ]---\n";
+        let whole = format!("{log}{end}");
+        assert!(!has_panicked(log));
+        assert!(has_panicked(&whole));
+        assert!(alarm(&whole).is_some());
+        assert_eq!(alarm_but_panic(&whole), None);
+        let warning = "[    1.050000] WARNING: drivers/x.c:1\n";
+        for log in [
+            format!("{warning}{log}{end}"),
+            format!("{log}{warning}{end}"),
+        ] {
+            assert!(alarm_but_panic(&log).is_some());
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //!
 //! The guest's lines are `begin TEST`, `result OUTCOME SECONDS TEST [REASON]`, `say TEXT`, `end`, and
 //! these, which are answered by one line each: `oracle TEST BYTES PCI-ADDRESS MIN-PIECES`,
-//! `unplug ID`, `plug ID BUS`.
+//! `screen TEST SECONDS ID WORDS` (the words are those of [`screen::look`]), `unplug ID`,
+//! `plug ID BUS`. The last line of a guest that is about to let its kernel panic is
+//! `panic TEST SECONDS ID WORDS`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -19,8 +21,9 @@ use crate::oracle::{self, Found};
 use crate::qemu::Machine;
 use crate::qmp::Qmp;
 use crate::report::{Entry, Outcome};
+use crate::screen::{self, Shot};
 use crate::settings::Settings;
-use crate::{command, Result};
+use crate::{command, kernel_log, Result};
 
 /// How often a guest's doings are told if it has nothing to say itself.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -37,6 +40,10 @@ pub struct Left {
     pub said: Vec<String>,
     /// What the oracle found in VRAM, in order.
     pub found: Vec<Found>,
+    /// What its screen showed when it was as it should be, in order.
+    pub shots: Vec<Shot>,
+    /// Whether its kernel panicked on purpose.
+    pub panicked: bool,
     /// Everything on its console.
     pub console: String,
     /// Directory with the files it left.
@@ -57,6 +64,7 @@ pub fn run(
     command::fresh_dir(&machine.dir)?;
     let child = machine.start(settings)?;
     let mut session = Session {
+        settings,
         machine,
         name,
         child,
@@ -64,6 +72,8 @@ pub fn run(
         entries: Vec::new(),
         said: Vec::new(),
         found: Vec::new(),
+        shots: Vec::new(),
+        panic: Panic::No,
         ended: false,
     };
     let lost = session.attend(limit);
@@ -78,6 +88,10 @@ pub fn run(
             "no space is left in {}, OUT=<dir> puts it elsewhere",
             settings.host_out
         )),
+        Ok(()) if matches!(session.panic, Panic::Seen) => None,
+        Ok(()) if matches!(session.panic, Panic::Announced(_)) => {
+            Some("its kernel did not panic".into())
+        }
         Ok(()) if session.ended => None,
         Ok(()) => Some(format!("switched off while {}", session.running)),
         Err(why) => Some(format!("{why}, while {}", session.running)),
@@ -99,13 +113,26 @@ pub fn run(
         entries: session.entries,
         said: session.said,
         found: session.found,
+        shots: session.shots,
+        panicked: !matches!(session.panic, Panic::No),
         console,
         results,
         lost,
     })
 }
 
+/// What a guest has to do with a panic of its kernel.
+enum Panic {
+    /// Nothing.
+    No,
+    /// It is about to happen; what is to be seen then.
+    Announced(String),
+    /// It has happened.
+    Seen,
+}
+
 struct Session<'a> {
+    settings: &'a Settings,
     machine: &'a Machine<'a>,
     name: Option<&'a str>,
     child: Child,
@@ -113,6 +140,8 @@ struct Session<'a> {
     entries: Vec<Entry>,
     said: Vec<String>,
     found: Vec<Found>,
+    shots: Vec<Shot>,
+    panic: Panic,
     ended: bool,
 }
 
@@ -143,6 +172,9 @@ impl Session<'_> {
                     writeln!(line, "{answer}").map_err(|e| format!("control line: {e}"))?;
                     told = Instant::now();
                 }
+            }
+            if self.look_at_panic() {
+                return Ok(());
             }
             if start.elapsed() > limit {
                 return Err(format!("not done after {} s", limit.as_secs()));
@@ -193,6 +225,13 @@ impl Session<'_> {
                     Err(why) => format!("mismatch {why}"),
                 })
             }
+            "screen" => {
+                return Some(match self.look(rest) {
+                    Ok(summary) => format!("match {summary}"),
+                    Err(why) => format!("mismatch {why}"),
+                })
+            }
+            "panic" => self.panic = Panic::Announced(rest.into()),
             "unplug" | "plug" => {
                 return Some(match self.hot_plug(verb, rest) {
                     Ok(()) => "done".into(),
@@ -255,6 +294,48 @@ impl Session<'_> {
         }
         self.found.push(found);
         Ok(summary)
+    }
+
+    /// Looks at a screen; what it saw is kept as a PNG file.
+    fn look(&mut self, arguments: &str) -> Result<String> {
+        let parts: Vec<&str> = arguments.splitn(4, ' ').collect();
+        let [test, seconds, display, words] = parts[..] else {
+            return Err("screen TEST SECONDS ID WORDS".into());
+        };
+        let seconds = seconds
+            .parse()
+            .map_err(|_| format!("{seconds} is no number of seconds"))?;
+        let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
+        let patience = self.settings.limit(seconds);
+        let exchange = self.machine.exchange_disk();
+        let (shot, summary) = screen::look(&mut qmp, display, words, &exchange, patience)?;
+        let file = format!("screen-{}.png", test.replace(['@', '/'], "-"));
+        shot.write(&self.machine.dir.join(file))?;
+        if summary.is_ok() {
+            self.shots.push(shot);
+        }
+        summary
+    }
+
+    /// Looks at the screen if the kernel was to panic and has said all that it says then; whether it
+    /// has.
+    fn look_at_panic(&mut self) -> bool {
+        let Panic::Announced(arguments) = &self.panic else {
+            return false;
+        };
+        let console = command::read_lossy(&self.machine.console_log());
+        if !kernel_log::has_panicked(&console) {
+            return false;
+        }
+        let arguments = arguments.clone();
+        let test = arguments.split(' ').next().unwrap_or_default();
+        let entry = match self.look(&arguments) {
+            Ok(_) => Entry::passed(test),
+            Err(why) => Entry::failed(test, why),
+        };
+        self.entries.push(entry);
+        self.panic = Panic::Seen;
+        true
     }
 
     /// Takes a device out of the running machine, or plugs one like it into another port. Not into

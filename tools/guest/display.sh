@@ -1,0 +1,179 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Scenario of the guest that shows something: an example program, modetest and a compositor, each in
+# several modes. The host compares what is on the screen with what should be.
+# shellcheck source=lib.sh
+. /barium/guest/lib.sh
+
+modes_are_listed() {
+	listed_modes
+	[ -n "$(listed_modes)" ] || fail "no modes: $(dmesg | tail -n 10)"
+}
+
+# listed_modes: the sizes that the connector lists, each once.
+listed_modes() {
+	modetest -M barium -c | awk '$1 ~ /^#[0-9]+$/ { print $2 }' | sort -u
+}
+
+# shows MODE: a picture, a flip to another one, and a flip back.
+shows() {
+	start_show --mode "$1"
+	[ "${show_width}x$show_height" = "$1" ] || fail "the mode is not $1: $(cat "$show_output")"
+	picture_on_screen "show@$1" 0 || fail "after the mode was set"
+	flip 1
+	picture_on_screen "show@$1" 1 || fail "after a flip"
+	flip 2
+	picture_on_screen "show@$1" 0 || fail "after a flip back"
+	end_show
+}
+
+# start_modetest OPTION...: modetest, which goes on until its input has a line.
+start_modetest() {
+	rm -f /tmp/modetest.go
+	mkfifo /tmp/modetest.go
+	modetest -M barium "$@" </tmp/modetest.go >/tmp/modetest.out 2>&1 &
+	modetest_pid=$!
+	exec 6>/tmp/modetest.go
+}
+
+end_modetest() {
+	echo >&6
+	exec 6>&-
+	wait "$modetest_pid" || fail "modetest ended with $?: $(cat /tmp/modetest.out)"
+}
+
+# connector: the id of the one there is.
+connector() {
+	modetest -M barium -c | awk '$3 == "connected" { print $1 }'
+}
+
+# bars MODE...: modetest's colour bars in each of these modes.
+bars() {
+	for bars_mode; do
+		start_modetest -s "$(connector):$bars_mode"
+		on_screen modetest@each-mode 10 bars "${bars_mode%x*}" "${bars_mode#*x}" ||
+			fail "in mode $bars_mode: $(cat /tmp/modetest.out)"
+		end_modetest
+	done
+	echo "note: $# modes"
+}
+
+# bars_flip MODE: modetest flips to another picture and back with each vblank. After 60 flips it says how
+# many that is a second; a mode has 60 vblanks.
+bars_flip() {
+	start_modetest -v -s "$(connector):$1"
+	on_screen modetest@flips 10 flips "${1%x*}" "${1#*x}" || fail "$(cat /tmp/modetest.out)"
+	until grep -q '^freq' /tmp/modetest.out; do
+		kill -0 "$modetest_pid" 2>/dev/null || fail "no flips: $(cat /tmp/modetest.out)"
+		sleep 0.2
+	done
+	end_modetest
+	frequency=$(sed -n 's/^freq: \([0-9]*\).*/\1/p' /tmp/modetest.out | tail -n 1)
+	[ "$frequency" -le 62 ] || fail "$frequency flips a second do not wait for vblanks"
+	echo "note: $frequency flips a second"
+}
+
+# start_weston MODE: a compositor in that mode, which draws without a GPU, and clients. What it needs of
+# a system are devices that udev knows, and a terminal of its own.
+start_weston() {
+	export XDG_RUNTIME_DIR=/run/weston LIBSEAT_BACKEND=builtin
+	mkdir -p $XDG_RUNTIME_DIR
+	chmod 700 $XDG_RUNTIME_DIR
+	if ! pidof systemd-udevd >/dev/null; then
+		/usr/lib/systemd/systemd-udevd --daemon
+		udevadm trigger --subsystem-match=drm --subsystem-match=input
+		udevadm settle
+	fi
+	cat >/tmp/weston.ini <<-EOF
+		[core]
+		idle-time=0
+		[shell]
+		locking=false
+		background-color=0xff2b3f5c
+		panel-color=0xd0101820
+		[output]
+		name=Virtual-1
+		mode=$1
+	EOF
+	printf '#!/bin/sh\ndmesg | grep -F barium\nexec sh\n' >/tmp/terminal.sh
+	chmod +x /tmp/terminal.sh
+	setsid weston --backend=drm --renderer=pixman --continue-without-input --socket=barium \
+		--config=/tmp/weston.ini >"$results/log/weston-$1.log" 2>&1 </dev/null &
+	echo $! >/tmp/weston.pid
+	export WAYLAND_DISPLAY=barium
+	until [ -S $XDG_RUNTIME_DIR/barium ]; do
+		weston_lives "$1"
+		sleep 0.1
+	done
+	for client in weston-simple-shm weston-flower "weston-terminal --shell=/tmp/terminal.sh"; do
+		$client >/dev/null 2>&1 </dev/null &
+	done
+}
+
+# weston_lives MODE
+weston_lives() {
+	kill -0 "$(cat /tmp/weston.pid)" 2>/dev/null ||
+		fail "weston has ended: $(tail -n 12 "$results/log/weston-$1.log")"
+}
+
+# end_weston: its clients end with it.
+end_weston() {
+	weston_pid=$(cat /tmp/weston.pid)
+	kill "$weston_pid"
+	while kill -0 "$weston_pid" 2>/dev/null; do
+		sleep 0.1
+	done
+}
+
+# weston_shows TEST MODE: it draws a scene in which something moves.
+weston_shows() {
+	weston_lives "$2"
+	on_screen "$1" 40 scene "${2%x*}" "${2#*x}" || fail "$(cat "$results/log/weston-$2.log")"
+}
+
+# weston_draws MODE: it does, in two buffers that are in VRAM, and nowhere else.
+weston_draws() {
+	start_weston "$1"
+	weston_shows weston@draws "$1"
+	buffers=$((2 * ${1%x*} * ${1#*x} * 4)) used=$((available - $(vram_available)))
+	[ "$used" -ge "$buffers" ] || fail "only $used bytes of VRAM, two buffers have $buffers"
+	[ "$used" -lt "$((buffers * 3 / 2))" ] || fail "$used bytes of VRAM for buffers of $buffers"
+	echo "note: $used bytes of VRAM, two buffers have $buffers"
+}
+
+# weston_survives MODE OTHER: it goes on in its mode after somebody else had the screen in another one.
+weston_survives() {
+	busybox chvt 2
+	bars "$2"
+	busybox chvt 1
+	weston_shows weston@mode-change "$1"
+}
+
+# weston_in MODE: the mode is another one when it starts again.
+weston_in() {
+	end_weston
+	start_weston "$1"
+	weston_shows weston@other-mode "$1"
+	end_weston
+}
+
+# same_vram: nobody has VRAM that did not have it before.
+same_vram() {
+	[ "$(vram_available)" = "$available" ] || fail "$(vram_available) of $available bytes"
+}
+
+tell begin load
+modprobe barium
+check modes@listed modes_are_listed
+available=$(vram_available)
+for mode in 640x480 1024x768 1920x1080; do
+	check "show@$mode" shows "$mode"
+done
+# shellcheck disable=SC2046 # one word for each mode
+check modetest@each-mode bars $(listed_modes)
+check modetest@flips bars_flip 1024x768
+check weston@draws weston_draws 1024x768
+check weston@mode-change weston_survives 1024x768 640x480
+check weston@other-mode weston_in 1280x720
+check vram@returns-to-start same_vram

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The font in which the kernel writes on a screen, from the kernel's source: what its text has to
+//! look like.
+
+use std::path::Path;
+
+use crate::{command, Result};
+
+/// Where the kernel has it.
+const SOURCE: &str = "/barium/linux/lib/fonts/font_8x16.c";
+/// Width of a character in pixels: the bits of a byte, the highest is the leftmost.
+const WIDTH: usize = 8;
+/// Height of a character in pixels, each line is a byte.
+const HEIGHT: usize = 16;
+/// How many characters it has.
+const COUNT: usize = 256;
+
+/// A font.
+pub struct Font {
+    lines: Vec<u8>,
+}
+
+/// A line of text.
+pub struct Written<'a> {
+    font: &'a Font,
+    text: &'a str,
+    /// Width and height of a character in pixels.
+    pub cell: (usize, usize),
+}
+
+impl Font {
+    /// The font that the kernel has for screens of a usual size.
+    pub fn of_kernel() -> Result<Self> {
+        Self::parse(&command::read_lossy(Path::new(SOURCE)))
+            .ok_or_else(|| format!("{SOURCE} holds no font"))
+    }
+
+    /// Reads the lines of the C source that hold a byte each.
+    fn parse(source: &str) -> Option<Self> {
+        let lines: Option<Vec<u8>> = source
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("0x")?.split(',').next())
+            .map(|digits| u8::from_str_radix(digits, 16).ok())
+            .collect();
+        lines
+            .filter(|lines| lines.len() == COUNT * HEIGHT)
+            .map(|lines| Font { lines })
+    }
+
+    /// What `text`, of ASCII characters, looks like.
+    pub fn write<'a>(&'a self, text: &'a str) -> Written<'a> {
+        Written {
+            font: self,
+            text,
+            cell: (WIDTH, HEIGHT),
+        }
+    }
+
+    /// One in which each character looks different.
+    #[cfg(test)]
+    pub fn sample() -> Self {
+        Font {
+            lines: (0..COUNT * HEIGHT).map(|i| (i / HEIGHT) as u8).collect(),
+        }
+    }
+}
+
+impl Written<'_> {
+    /// Width and height in pixels.
+    pub fn size(&self) -> (usize, usize) {
+        (self.text.len() * self.cell.0, self.cell.1)
+    }
+
+    /// Whether the pixel at (x, y) belongs to a letter.
+    pub fn is_set(&self, x: usize, y: usize) -> bool {
+        let Some(&letter) = self.text.as_bytes().get(x / WIDTH) else {
+            return false;
+        };
+        if y >= HEIGHT {
+            return false;
+        }
+        let line = self.font.lines[usize::from(letter) * HEIGHT + y];
+        line & (0x80 >> (x % WIDTH)) != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_kernels_source() {
+        let mut source = String::from("static const struct font_data x = {\n\t{ 0, 0, 1 }, {\n");
+        for letter in 0..COUNT {
+            source += &format!("\t/* {letter} */\n");
+            source += &format!("\t0x{letter:02x}, /* bits */\n").repeat(HEIGHT);
+        }
+        assert_eq!(Font::parse(&source).unwrap().lines, Font::sample().lines);
+        assert!(Font::parse(&source[..source.len() - 20]).is_none());
+    }
+
+    #[test]
+    fn writes_from_the_left() {
+        let font = Font::sample();
+        let written = font.write("\u{1}\u{40}");
+        assert_eq!(written.size(), (16, 16));
+        let set: Vec<usize> = (0..20).filter(|&x| written.is_set(x, 15)).collect();
+        assert_eq!(set, [7, 9]);
+        assert!(!written.is_set(7, 16));
+    }
+}

@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Compares what a display of the guest shows with what it is to show, without asking the driver: QEMU
+//! tells what is on the screen, and each pixel of that counts.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::font::Font;
+use crate::picture;
+use crate::qmp::Qmp;
+use crate::Result;
+
+/// How long until the screen is looked at again that does not show yet what it is to show.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Bytes of a pixel.
+const RGB: usize = 3;
+
+/// A pixel.
+type Colour = [u8; RGB];
+
+/// The console's own.
+const CONSOLE_TEXT: Colour = [0xaa; RGB];
+const BLACK: Colour = [0; RGB];
+
+/// What modetest fills the buffer with that it flips to.
+const MODETEST_PLAIN: Colour = [0x77; RGB];
+
+/// Fewer colours than this are no scene of a compositor.
+const SCENE_COLOURS: usize = 16;
+/// How many pictures one after the other have to differ so that something moves.
+const SCENE_PICTURES: usize = 3;
+
+/// What is on a screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shot {
+    /// In pixels.
+    pub width: usize,
+    /// In pixels.
+    pub height: usize,
+    rgb: Vec<u8>,
+}
+
+impl Shot {
+    /// A picture whose colour at (x, y) is `colour`.
+    pub fn new(width: usize, height: usize, colour: impl Fn(usize, usize) -> Colour) -> Self {
+        let rgb = (0..height)
+            .flat_map(|y| (0..width).map(move |x| (x, y)))
+            .flat_map(|(x, y)| colour(x, y))
+            .collect();
+        Shot { width, height, rgb }
+    }
+
+    /// What the display with this QEMU id shows now. `scratch` is a file to write it to.
+    pub fn take(qmp: &mut Qmp, display: &str, scratch: &Path) -> Result<Self> {
+        qmp.execute(
+            "screendump",
+            json!({ "device": display, "filename": scratch }),
+        )?;
+        let file = fs::read(scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
+        fs::remove_file(scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
+        Self::from_ppm(&file).ok_or("the screendump is no portable pixmap".into())
+    }
+
+    /// Reads a binary portable pixmap with 8 bits a colour, as QEMU writes them.
+    fn from_ppm(file: &[u8]) -> Option<Self> {
+        let mut rest = file;
+        let mut words = Vec::new();
+        while words.len() < 4 {
+            let end = rest.iter().position(u8::is_ascii_whitespace)?;
+            words.push(std::str::from_utf8(&rest[..end]).ok()?);
+            rest = &rest[end + 1..];
+        }
+        let ["P6", width, height, "255"] = words[..] else {
+            return None;
+        };
+        let (width, height) = (width.parse().ok()?, height.parse().ok()?);
+        (rest.len() == width * height * RGB).then(|| Shot {
+            width,
+            height,
+            rgb: rest.into(),
+        })
+    }
+
+    /// Makes one of XRGB8888 pixels, little-endian, without padding between lines.
+    fn from_xrgb(width: usize, height: usize, xrgb: &[u8]) -> Option<Self> {
+        let length = width.checked_mul(height)?.checked_mul(4)?;
+        let pixels = xrgb.get(..length)?.chunks_exact(4);
+        Some(Shot {
+            width,
+            height,
+            rgb: pixels.flat_map(|p| [p[2], p[1], p[0]]).collect(),
+        })
+    }
+
+    /// The colour of a pixel.
+    pub fn colour(&self, x: usize, y: usize) -> Colour {
+        let start = (y * self.width + x) * RGB;
+        [0, 1, 2].map(|part| self.rgb[start + part])
+    }
+
+    /// Writes it as PNG.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let size = |pixels: usize| u32::try_from(pixels).map_err(|e| e.to_string());
+        picture::write_rgb(path, size(self.width)?, size(self.height)?, &self.rgb)
+    }
+
+    fn has_size(&self, width: usize, height: usize) -> Result<()> {
+        if (self.width, self.height) == (width, height) {
+            return Ok(());
+        }
+        Err(format!(
+            "the screen has {} x {} pixels, not {width} x {height}",
+            self.width, self.height
+        ))
+    }
+
+    /// An error says in how many pixels it differs from `other`, and shows the first of them.
+    fn same(&self, other: &Shot) -> Result<()> {
+        self.has_size(other.width, other.height)?;
+        let pixels = self.rgb.chunks_exact(RGB).zip(other.rgb.chunks_exact(RGB));
+        let mut wrong = pixels.enumerate().filter(|(_, (is, should))| is != should);
+        let Some((first, (is, should))) = wrong.next() else {
+            return Ok(());
+        };
+        Err(format!(
+            "{} of {} pixels are wrong; at ({}, {}) is {is:02x?} instead of {should:02x?}",
+            1 + wrong.count(),
+            self.width * self.height,
+            first % self.width,
+            first / self.width
+        ))
+    }
+
+    /// How many colours it has; counting ends at `enough`.
+    fn colours(&self, enough: usize) -> usize {
+        let mut found: Vec<&[u8]> = Vec::new();
+        for pixel in self.rgb.chunks_exact(RGB) {
+            if found.len() == enough {
+                break;
+            }
+            if !found.contains(&pixel) {
+                found.push(pixel);
+            }
+        }
+        found.len()
+    }
+}
+
+/// The colour bars that modetest draws into a buffer of this size.
+fn colour_bars(width: usize, height: usize) -> Shot {
+    const FULL: u8 = 192;
+    const TOP: [Colour; 7] = [
+        [FULL, FULL, FULL],
+        [FULL, FULL, 0],
+        [0, FULL, FULL],
+        [0, FULL, 0],
+        [FULL, 0, FULL],
+        [FULL, 0, 0],
+        [0, 0, FULL],
+    ];
+    const DARK: Colour = [19; RGB];
+    const MIDDLE: [Colour; 7] = [TOP[6], DARK, TOP[4], DARK, TOP[2], DARK, TOP[0]];
+    // Four wide ones below the first five sevenths, three in the next seventh, and one in the last.
+    const WIDE: [Colour; 4] = [[0, 33, 76], [255; RGB], [50, 0, 106], DARK];
+    const NARROW: [Colour; 3] = [[9; RGB], DARK, [29; RGB]];
+
+    Shot::new(width, height, |x, y| {
+        let (five, six) = (width * 5 / 7, width * 6 / 7);
+        match () {
+            () if y < height * 6 / 9 => TOP[x * 7 / width],
+            () if y < height * 7 / 9 => MIDDLE[x * 7 / width],
+            () if x < five => WIDE[x * 4 / five],
+            // Where a seventh is no whole number, a fourth one begins.
+            () if x < six => *NARROW.get((x - five) * 3 / (width / 7)).unwrap_or(&DARK),
+            () => DARK,
+        }
+    })
+}
+
+/// A screen with nothing but `text`, as the console writes it there; column and row count characters.
+fn console(font: &Font, size: (usize, usize), at: (usize, usize), text: &str) -> Shot {
+    let written = font.write(text);
+    let (left, top) = (at.0 * written.cell.0, at.1 * written.cell.1);
+    Shot::new(size.0, size.1, |x, y| {
+        let inside = x >= left && y >= top;
+        match inside && written.is_set(x - left, y - top) {
+            true => CONSOLE_TEXT,
+            false => BLACK,
+        }
+    })
+}
+
+/// Where the upper left corner of `text` is, in pixels, if it can be read somewhere on black ground.
+fn find_text(shot: &Shot, font: &Font, text: &str) -> Option<(usize, usize)> {
+    let written = font.write(text);
+    let (width, height) = written.size();
+    let is_there = |left: usize, top: usize| {
+        (0..height).all(|y| {
+            (0..width).all(|x| written.is_set(x, y) == (shot.colour(left + x, top + y) != BLACK))
+        })
+    };
+    let columns = shot.width.checked_sub(width)?;
+    let rows = shot.height.checked_sub(height)?;
+    (0..=rows)
+        .flat_map(|y| (0..=columns).map(move |x| (x, y)))
+        .find(|&(x, y)| is_there(x, y))
+}
+
+/// What is to be on the screen.
+enum Wanted {
+    /// This.
+    Picture(Shot),
+    /// Each of these, and from the first one on nothing else.
+    Flips {
+        pictures: [Shot; 2],
+        seen: [bool; 2],
+    },
+    /// All of these lines, wherever.
+    Text(Vec<String>, Font),
+    /// Something with many colours that moves.
+    Scene {
+        width: usize,
+        height: usize,
+        seen: Vec<Shot>,
+    },
+}
+
+/// What a look at the screen says.
+enum Verdict {
+    /// It is as it is to be.
+    Good(String),
+    /// It is not, so far.
+    NotYet(String),
+    /// It will never be.
+    Bad(String),
+}
+
+impl Wanted {
+    /// Reads the guest's words for it; `exchange` has the picture if that is handed over.
+    fn read(words: &str, exchange: &Path) -> Result<Self> {
+        let (kind, rest) = words.split_once(' ').unwrap_or((words, ""));
+        let mut parts = rest.splitn(5, ' ');
+        let mut number = || -> Result<usize> {
+            let text = parts.next().unwrap_or_default();
+            text.parse()
+                .map_err(|_| format!("`{words}`: a number is missing"))
+        };
+        Ok(match kind {
+            "picture" => {
+                let (width, height) = (number()?, number()?);
+                let shot = fs::File::open(exchange)
+                    .and_then(|file| {
+                        let length = width as u64 * height as u64 * 4;
+                        let mut bytes = Vec::new();
+                        std::io::Read::read_to_end(
+                            &mut std::io::Read::take(file, length),
+                            &mut bytes,
+                        )?;
+                        Ok(bytes)
+                    })
+                    .map_err(|e| format!("{}: {e}", exchange.display()))?;
+                let shot = Shot::from_xrgb(width, height, &shot);
+                Wanted::Picture(shot.ok_or("the picture that was handed over is too short")?)
+            }
+            "bars" => Wanted::Picture(colour_bars(number()?, number()?)),
+            "flips" => {
+                let (width, height) = (number()?, number()?);
+                Wanted::Flips {
+                    pictures: [
+                        colour_bars(width, height),
+                        Shot::new(width, height, |_, _| MODETEST_PLAIN),
+                    ],
+                    seen: [false; 2],
+                }
+            }
+            "console" => {
+                let (size, at) = ((number()?, number()?), (number()?, number()?));
+                let text = parts.next().ok_or("no text")?;
+                Wanted::Picture(console(&Font::of_kernel()?, size, at, text))
+            }
+            "text" => Wanted::Text(
+                rest.split(" | ").map(String::from).collect(),
+                Font::of_kernel()?,
+            ),
+            "scene" => Wanted::Scene {
+                width: number()?,
+                height: number()?,
+                seen: Vec::new(),
+            },
+            _ => return Err(format!("`{words}` is nothing that a screen can show")),
+        })
+    }
+
+    fn judge(&mut self, shot: &Shot) -> Verdict {
+        match self {
+            Wanted::Picture(picture) => match shot.same(picture) {
+                Ok(()) => Verdict::Good(format!(
+                    "{} x {} pixels are all as they should be",
+                    shot.width, shot.height
+                )),
+                Err(why) => Verdict::NotYet(why),
+            },
+            Wanted::Flips { pictures, seen } => {
+                let Some(index) = pictures.iter().position(|picture| picture == shot) else {
+                    let why = shot.same(&pictures[0]).err().unwrap_or_default();
+                    return match seen {
+                        [false, false] => Verdict::NotYet(why),
+                        _ => Verdict::Bad(format!("between two flips: {why}")),
+                    };
+                };
+                seen[index] = true;
+                match seen {
+                    [true, true] => Verdict::Good("both pictures were seen, and no other".into()),
+                    _ => Verdict::NotYet("only one of the two pictures was seen".into()),
+                }
+            }
+            Wanted::Text(lines, font) => {
+                match lines
+                    .iter()
+                    .find(|line| find_text(shot, font, line).is_none())
+                {
+                    None => Verdict::Good(format!("can be read: {}", lines.join(" | "))),
+                    Some(line) => Verdict::NotYet(format!("`{line}` cannot be read")),
+                }
+            }
+            Wanted::Scene {
+                width,
+                height,
+                seen,
+            } => {
+                if let Err(why) = shot.has_size(*width, *height) {
+                    return Verdict::NotYet(why);
+                }
+                if shot.colours(SCENE_COLOURS) < SCENE_COLOURS {
+                    return Verdict::NotYet(format!("fewer than {SCENE_COLOURS} colours"));
+                }
+                if !seen.contains(shot) {
+                    seen.push(shot.clone());
+                }
+                match seen.len() {
+                    SCENE_PICTURES.. => Verdict::Good("it moves".into()),
+                    count => Verdict::NotYet(format!("{count} different picture(s) only")),
+                }
+            }
+        }
+    }
+}
+
+/// Looks at the display `display` until it shows what `words` say, at most for `patience`, but once in
+/// any case. Gives what it saw last, if anything, and how that is to be called. The words:
+///
+/// - `picture WIDTH HEIGHT`: what is in the file `exchange`, XRGB8888;
+/// - `bars WIDTH HEIGHT`: modetest's colour bars;
+/// - `flips WIDTH HEIGHT`: these, and the plain picture that it flips to;
+/// - `console WIDTH HEIGHT COLUMN ROW TEXT`: just this on the console;
+/// - `text TEXT[ | TEXT]...`: these, in the kernel's font, in any place;
+/// - `scene WIDTH HEIGHT`: something with many colours that moves.
+pub fn look(
+    qmp: &mut Qmp,
+    display: &str,
+    words: &str,
+    exchange: &Path,
+    patience: Duration,
+) -> Result<(Shot, Result<String>)> {
+    let mut wanted = Wanted::read(words, exchange)?;
+    let scratch = exchange.with_file_name("screen.ppm");
+    let start = Instant::now();
+    loop {
+        let shot = Shot::take(qmp, display, &scratch)?;
+        match wanted.judge(&shot) {
+            Verdict::Good(summary) => return Ok((shot, Ok(summary))),
+            Verdict::NotYet(_) if start.elapsed() < patience => std::thread::sleep(POLL),
+            Verdict::NotYet(why) | Verdict::Bad(why) => return Ok((shot, Err(why))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RED: Colour = [255, 0, 0];
+
+    #[test]
+    fn reads_what_qemu_writes() {
+        let shot = Shot::from_ppm(b"P6\n2 1\n255\n\xff\0\0\0\x0a\x20").unwrap();
+        assert_eq!((shot.width, shot.height), (2, 1));
+        assert_eq!([shot.colour(0, 0), shot.colour(1, 0)], [RED, [0, 10, 32]]);
+        assert_eq!(Shot::from_ppm(b"P6\n2 1\n255\n\xff\0\0\0\x0a"), None);
+        assert_eq!(Shot::from_ppm(b"P6\n"), None);
+    }
+
+    #[test]
+    fn one_wrong_pixel_is_found() {
+        let good = Shot::new(3, 2, |_, _| RED);
+        let bad = Shot::new(3, 2, |x, y| if (x, y) == (2, 1) { BLACK } else { RED });
+        assert_eq!(good.same(&good), Ok(()));
+        let why = bad.same(&good).unwrap_err();
+        assert!(
+            why.starts_with("1 of 6 pixels are wrong; at (2, 1)"),
+            "{why}"
+        );
+        let wide = Shot::new(2, 3, |_, _| RED);
+        assert!(wide.same(&good).unwrap_err().contains("2 x 3"));
+    }
+
+    #[test]
+    fn a_torn_flip_is_bad() {
+        let [first, second] = [RED, BLACK].map(|colour| Shot::new(2, 2, move |_, _| colour));
+        let torn = Shot::new(2, 2, |_, y| if y == 0 { RED } else { BLACK });
+        let wanted = || Wanted::Flips {
+            pictures: [first.clone(), second.clone()],
+            seen: [false; 2],
+        };
+        let mut clean = wanted();
+        assert!(matches!(clean.judge(&torn), Verdict::NotYet(_)));
+        assert!(matches!(clean.judge(&first), Verdict::NotYet(_)));
+        assert!(matches!(clean.judge(&second), Verdict::Good(_)));
+        let mut bad = wanted();
+        assert!(matches!(bad.judge(&second), Verdict::NotYet(_)));
+        assert!(matches!(bad.judge(&torn), Verdict::Bad(_)));
+    }
+
+    #[test]
+    fn a_still_picture_is_no_scene() {
+        let picture =
+            |seed: usize| Shot::new(8, 8, move |x, y| [x, y, seed].map(|part| part as u8));
+        let mut wanted = Wanted::Scene {
+            width: 8,
+            height: 8,
+            seen: Vec::new(),
+        };
+        let plain = Shot::new(8, 8, |_, _| RED);
+        for shot in [&picture(0), &picture(1), &picture(0), &plain] {
+            assert!(matches!(wanted.judge(shot), Verdict::NotYet(_)));
+        }
+        assert!(matches!(wanted.judge(&picture(2)), Verdict::Good(_)));
+    }
+
+    #[test]
+    fn bars_have_their_places() {
+        let bars = colour_bars(700, 90);
+        assert_eq!(bars.colour(0, 0), [192; RGB]);
+        assert_eq!(bars.colour(150, 59), [192, 192, 0]);
+        assert_eq!(bars.colour(0, 60), [0, 0, 192]);
+        assert_eq!(bars.colour(130, 89), [255; RGB]);
+        assert_eq!(bars.colour(505, 89), [9; RGB]);
+        assert_eq!(bars.colour(699, 89), [19; RGB]);
+    }
+
+    #[test]
+    fn text_is_found_where_it_is() {
+        let font = Font::sample();
+        let shot = console(&font, (100, 60), (2, 1), "!");
+        assert_eq!(find_text(&shot, &font, "!"), Some((16, 16)));
+        assert_eq!(find_text(&shot, &font, "!!"), None);
+    }
+}
