@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of `make run`: loads the driver, draws, has the host look.
+# Scenario of `make run`: loads the driver, draws, has the host look; once into VRAM, and once at the
+# screen.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
@@ -13,4 +14,14 @@ draw() {
 	done <"$draw_output"
 }
 
+show() {
+	start_show --driver barium
+	picture_on_screen show 0 || fail "it is not on the screen"
+	while read -r line; do
+		tell say "$line"
+	done <"$show_output"
+	end_show
+}
+
 check draw draw
+check show show

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make run`, which leaves a picture of what a program drew into VRAM, and `make shell`.
+//! `make run`, which leaves pictures of what a program drew into VRAM and of what another one showed on
+//! the screen, and `make shell`.
 
 use std::time::Instant;
 
@@ -27,9 +28,11 @@ const SHOWN: &[(&str, &str)] = &[
     ("minor_faults", "faults taken"),
     ("vmflags", "VmFlags"),
     ("cache_mode", "cache mode"),
+    ("mode", "screen"),
 ];
 
-/// Boots a guest, has the example draw there, and writes what the device holds to `vram.png`.
+/// Boots a guest, has the examples draw there, and writes what the device holds to `vram.png` and what
+/// the screen shows to `screen.png`.
 pub fn run(settings: &Settings) -> Result<bool> {
     let start = Instant::now();
     println!("[build] driver, tests and examples");
@@ -73,14 +76,16 @@ pub fn run(settings: &Settings) -> Result<bool> {
     if let Some(alarm) = kernel_log::alarm(&left.console) {
         return Err(format!("the kernel complains:\n{alarm}"));
     }
-    let ([found], true) = (&left.found[..], failed.is_empty()) else {
+    let ([found], [shot], true) = (&left.found[..], &left.shots[..], failed.is_empty()) else {
         return Err(format!(
-            "there is no picture; the guest's console is in {}",
+            "a picture is missing; the guest's console is in {}",
             settings.shown(&machine.console_log())
         ));
     };
     let path = settings.out.join("vram.png");
     picture::write(&path, WIDTH, HEIGHT, &found.bytes)?;
+    let screen_path = settings.out.join("screen.png");
+    shot.write(&screen_path)?;
 
     println!();
     for (key, title) in SHOWN {
@@ -95,6 +100,15 @@ pub fn run(settings: &Settings) -> Result<bool> {
         "{:>14}  {} (read from the device by the host)",
         "picture",
         settings.shown(&path)
+    );
+    println!(
+        "{:>14}  all {} x {} pixels are those of the program's picture",
+        "screen shows", shot.width, shot.height
+    );
+    println!(
+        "{:>14}  {} (taken from QEMU's screen by the host)",
+        "picture",
+        settings.shown(&screen_path)
     );
     Ok(true)
 }
