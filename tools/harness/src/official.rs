@@ -143,6 +143,7 @@ fn one_driver(
             format!("guest_test_timeout={TEST_LIMIT}"),
         ],
         tests: &settings.tests,
+        programs: &[],
         devices: run::display(DISPLAY),
         dir: settings
             .out
