@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::drill;
 use crate::lane::Trace;
 use crate::program::{Program, Random};
-use crate::watch::Watch;
+use crate::watch::{Watch, HANGS, LIMIT};
 
 /// One in so many programs is new, the others are made of those that are kept.
 const FRESH_ONE_IN: usize = 6;
@@ -21,6 +21,10 @@ const FRESH_ONE_IN: usize = 6;
 const MOST_FINDINGS: usize = 5;
 /// How often programs are run to make one shorter.
 const SHORTENING_RUNS: usize = 150;
+/// How much more time a program gets to end that did not.
+const PATIENCE: u32 = 4;
+/// How often a program is run to make it shorter if each run takes as long as it may.
+const SHORTENING_HANGS: usize = 12;
 /// How often a program has to be run for what it finds, if that is a race.
 const TRIES: usize = 4;
 /// How often a race is run to see it again.
@@ -160,10 +164,12 @@ impl Campaign {
         if self.findings.iter().any(|f| gist(&f.what) == gist(&what)) {
             return Ok(());
         }
-        self.watch.set_impatient(true);
+        if what.starts_with(HANGS) && !self.hangs(&program) {
+            println!("it does end if it is given more time: the machine is busy");
+            return Ok(());
+        }
         let short = self.shortened(&program, &what);
         let again = (0..TRIES).filter(|_| self.finds(&short, &what)).count();
-        self.watch.set_impatient(false);
         let number = self.findings.len();
         self.findings.push(Finding {
             what,
@@ -183,6 +189,14 @@ impl Campaign {
         self.write(Duration::ZERO)
     }
 
+    /// Whether the program does not end in much more time either.
+    fn hangs(&mut self, program: &Program) -> bool {
+        self.watch.set_limit(LIMIT * PATIENCE);
+        let ended = self.attempt(program);
+        self.watch.set_limit(LIMIT);
+        ended.is_err()
+    }
+
     /// Whether the program finds this too.
     fn finds(&mut self, program: &Program, what: &str) -> bool {
         matches!(self.attempt(program), Err(is) if gist(&is) == gist(what))
@@ -191,11 +205,15 @@ impl Campaign {
     /// The shortest program that was found which finds the same.
     fn shortened(&mut self, program: &Program, what: &str) -> Program {
         let tries = if program.lanes() > 1 { TRIES } else { 1 };
+        let most = match what.starts_with(HANGS) {
+            true => SHORTENING_HANGS,
+            false => SHORTENING_RUNS,
+        };
         let mut runs = 0;
         let mut finds = |campaign: &mut Self, program: &Program| {
             (0..tries).any(|_| {
                 runs += 1;
-                runs < SHORTENING_RUNS && campaign.finds(program, what)
+                runs < most && campaign.finds(program, what)
             })
         };
         let mut best = program.clone();

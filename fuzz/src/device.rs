@@ -5,10 +5,13 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::abi;
 use crate::sys;
+
+/// How long it may take to be there again.
+const BIND_LIMIT: Duration = Duration::from_secs(30);
 
 /// Which device.
 #[derive(Clone)]
@@ -57,7 +60,8 @@ impl Place {
 
     /// Sees to it that the driver has it, and that its nodes are there.
     pub fn bind(&self) -> Result<(), String> {
-        for _ in 0..50 {
+        let start = Instant::now();
+        while start.elapsed() < BIND_LIMIT {
             if self.is_bound() {
                 if self
                     .node("renderD")
