@@ -48,9 +48,9 @@ const ALARMS: &[&str] = &[
     "unable to handle",
 ];
 
-/// Reports about the kernel's own code, which no driver can do anything about: the alarm, and what the
-/// lines after it hold, in this order.
-const FOREIGN: &[(&str, &[&str])] = &[
+/// Reports about the kernel's own code, which no driver can do anything about: the alarm, what the
+/// lines after it hold, in this order, and what the report ends with.
+const FOREIGN: &[(&str, &[&str], &str)] = &[
     // PCIe hot-plug lets go of its lock while it takes a device from a driver, and takes it again in
     // the other order.
     (
@@ -61,14 +61,33 @@ const FOREIGN: &[(&str, &[&str])] = &[
             "already holding lock",
             "pci_rescan_remove_lock",
         ],
+        END_OF_TRACE,
     ),
     // A kernel that has no memory for the stack of a new process says so; tests see to it.
-    ("Call Trace:", &["warn_alloc+", "dup_task_struct+"]),
+    (
+        "Call Trace:",
+        &["warn_alloc+", "dup_task_struct+"],
+        END_OF_TRACE,
+    ),
+    // Areas are looked up without a lock, and looked at again with one.
+    (
+        "BUG: KCSAN: data-race in mas_walk / mas_wr_node_store",
+        &[],
+        END_OF_RACE,
+    ),
+    // The flag is a plain one; SRCU sees to it that who has missed it is waited for.
+    (
+        "BUG: KCSAN: data-race in drm_dev_enter / drm_dev_unplug",
+        &[],
+        END_OF_RACE,
+    ),
 ];
 /// How soon after the alarm those lines come.
 const FOREIGN_LINES: usize = 12;
 /// What ends a report that has a call trace.
 const END_OF_TRACE: &str = "</TASK>";
+/// What ends a report of a data race.
+const END_OF_RACE: &str = "==================================================================";
 
 /// The panic of a kernel that was told to: its message, and its last line.
 const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
@@ -125,13 +144,13 @@ pub fn message(line: &str) -> Option<&str> {
 
 /// How many lines the report has that `lines` begin with, if it is about the kernel's own code.
 fn foreign_report(lines: &[&str]) -> Option<usize> {
-    FOREIGN.iter().find_map(|(alarm, holds)| {
+    FOREIGN.iter().find_map(|(alarm, holds, end)| {
         let mut head = lines.iter().take(FOREIGN_LINES);
         let known = lines[0].contains(alarm)
             && holds
                 .iter()
                 .all(|part| head.any(|line| line.contains(part)));
-        let end = lines.iter().position(|line| line.contains(END_OF_TRACE))?;
+        let end = lines.iter().position(|line| line.contains(end))?;
         known.then_some(end + 1)
     })
 }
@@ -212,6 +231,21 @@ mod tests {
         assert!(alarm(&ours).is_some());
         let ours = PCIEHP.replace("pci_rescan_remove_lock", "&dev->object_name_lock");
         assert!(alarm(&ours).is_some());
+    }
+
+    #[test]
+    fn knows_the_kernels_own_races() {
+        let race = "\
+[    1.000000] ==================================================================
+[    1.000000] BUG: KCSAN: data-race in mas_walk / mas_wr_node_store
+[    1.000000] write to 0xffff888003e93c00 of 8 bytes by task 1 on cpu 1:
+[    1.000000] ==================================================================
+";
+        assert_eq!(alarm(race), None);
+        let ours = race.replace("mas_walk", "barium_look_around");
+        assert!(alarm(&ours).is_some());
+        let after = format!("{race}[    2.000000] BUG: x\n");
+        assert_eq!(alarm(&after).unwrap(), "[    2.000000] BUG: x");
     }
 
     #[test]
