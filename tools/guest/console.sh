@@ -23,6 +23,8 @@ tell begin load
 modprobe barium
 check console@on-barium on_barium
 check console@written written 17 5 "Barium: the kernel's console, in VRAM"
+check console@unplugged barium_hotunplug_race --run-subtest console
+check console@back on_barium
 if wanted panic@readable; then
 	tell begin panic@readable
 	tell panic panic@readable 10 display0 \
