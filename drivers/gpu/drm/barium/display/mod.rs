@@ -60,8 +60,8 @@ impl kms::Driver for Display {
     type Driver = BariumDriver;
     type Memory = VramObject;
 
-    /// Errors: `EINVAL` if the object was not made to be in one piece, or the device has no lines of
-    /// this length.
+    /// Errors: `EINVAL` if the object was not made to be in one piece, or the device has no lines
+    /// of this length.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
         framebuffer.object().whole().ok_or(EINVAL)?;
         dev.limits()
