@@ -21,6 +21,8 @@ const FRESH_ONE_IN: usize = 6;
 const MOST_FINDINGS: usize = 5;
 /// How often programs are run to make one shorter.
 const SHORTENING_RUNS: usize = 150;
+/// How long that may take.
+const SHORTENING_TIME: Duration = Duration::from_secs(180);
 /// How much more time a program gets to end that did not.
 const PATIENCE: u32 = 4;
 /// How often a program is run to make it shorter if each run takes as long as it may.
@@ -210,10 +212,11 @@ impl Campaign {
             false => SHORTENING_RUNS,
         };
         let mut runs = 0;
+        let start = Instant::now();
         let mut finds = |campaign: &mut Self, program: &Program| {
             (0..tries).any(|_| {
                 runs += 1;
-                runs < most && campaign.finds(program, what)
+                runs < most && start.elapsed() < SHORTENING_TIME && campaign.finds(program, what)
             })
         };
         let mut best = program.clone();

@@ -131,8 +131,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Whether all VRAM is available again.
-    fn vram(&self) -> Result<(), String> {
+    /// Whether all VRAM is available again. What is lost is missed once, and not by the next program.
+    fn vram(&mut self) -> Result<(), String> {
         let start = Instant::now();
         loop {
             let (_, available) = self.ground.place.vram()?;
@@ -140,9 +140,9 @@ impl Watch {
                 return Ok(());
             }
             if start.elapsed() > VRAM_LIMIT {
+                let before = std::mem::replace(&mut self.available, available);
                 return Err(format!(
-                    "{available} bytes of VRAM are available when nobody uses it, it was {}",
-                    self.available
+                    "{available} bytes of VRAM are available when nobody uses it, it was {before}"
                 ));
             }
             thread::sleep(Duration::from_millis(10));
