@@ -162,7 +162,12 @@ impl Session<'_> {
                     };
                 }
                 Ok(count) => pending.extend_from_slice(&buffer[..count]),
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => (),
+                // A read with a time limit is interrupted when the harness was stopped and goes on.
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 Err(e) => return Err(format!("control line: {e}")),
             }
             while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {

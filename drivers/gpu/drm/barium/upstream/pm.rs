@@ -80,6 +80,11 @@ impl<T: SystemSleep> Operations<T> {
         unsafe { dev.drvdata_borrow::<T::Data<'a>>() }
     }
 
+    /// The `suspend` entry.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the power management core only, for a device that is bound to `T`.
     unsafe extern "C" fn suspend_callback(dev: *mut bindings::device) -> c_int {
         from_result(|| {
             // SAFETY: The core calls this for devices bound to this driver, with their lock held,
@@ -89,6 +94,11 @@ impl<T: SystemSleep> Operations<T> {
         })
     }
 
+    /// The `resume` entry.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::suspend_callback`].
     unsafe extern "C" fn resume_callback(dev: *mut bindings::device) -> c_int {
         from_result(|| {
             // SAFETY: As in `suspend_callback`.
