@@ -106,8 +106,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             modes: Mode::ALL.into(),
             mode_tests: MODE_TESTS_DEBUG,
             unplug_rounds: UNPLUG_ROUNDS,
-            limit: 1200,
-            typical: 400,
+            limit: 2000,
+            typical: 500,
             ..display(Flavour::Debug, "bochs-display")
         },
         fuzz(FUZZ_SECONDS, FUZZ_SEED),
