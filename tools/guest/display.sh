@@ -167,5 +167,5 @@ done
 check modetest@each-mode bars $(listed_modes)
 check modetest@flips bars_flip 1024x768
 check weston@draws weston_draws 1024x768
-check weston@other-mode weston_in 1280x720
+check weston@other-mode weston_in 1280x800
 check vram@returns-to-start same_vram
