@@ -85,9 +85,7 @@ where
     D::File: drm::file::DriverFile<Driver = D>,
     T: DumbBuffers<Driver = D>,
 {
-    // `Device` is `repr(C)` and starts with its `drm_device`.
-    let raw: *mut bindings::drm_device =
-        core::ptr::from_ref::<drm::Device<D>>(dev).cast_mut().cast();
+    let raw = super::raw::drm_device::<D, _>(dev);
     let driver = tables.driver.get_or_make(|| {
         // SAFETY: `raw` is a valid device that is not registered.
         let upstream = unsafe { (*raw).driver };

@@ -98,8 +98,7 @@ where
 {
     let pitch_align = T::pitch_align(args.bpp)?;
     let guard = dev.registration_guard().ok_or(ENODEV)?;
-    // `Device` is `repr(C)` and starts with its `drm_device`.
-    let raw = core::ptr::from_ref(dev).cast_mut().cast();
+    let raw = super::raw::drm_device(dev);
     // SAFETY: A device and arguments that are valid; 0 asks for whole pages.
     to_result(unsafe { drm_mode_size_dumb(raw, args, pitch_align, 0) })?;
     let obj = guard.registration_data_with(|reg| T::create_dumb(&guard, reg, args.size))?;

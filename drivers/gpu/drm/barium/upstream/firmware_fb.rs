@@ -31,8 +31,7 @@ extern "C" {
 ///
 /// The screen keeps what it shows, and nobody draws on it until the caller does.
 pub(crate) fn remove(pdev: &pci::Device<Core<'_>>, name: &'static CStr) -> Result {
-    // `pci::Device` is `repr(transparent)` over an `Opaque<pci_dev>`.
-    let raw = core::ptr::from_ref(pdev).cast_mut().cast();
+    let raw = super::raw::pci_dev(pdev);
     // SAFETY: A PCI device that is being probed, and a string that stays.
     to_result(unsafe { barium_remove_firmware_fb(raw, name.as_char_ptr()) })
 }

@@ -99,8 +99,7 @@ where
 
 /// Whether unplugging `dev` has begun. It ends when nobody is in a guarded section any more.
 fn is_unplugged<D: drm::Driver>(dev: &drm::Device<D>) -> bool {
-    // `Device` is `repr(C)` and starts with its `drm_device`.
-    let raw: *const bindings::drm_device = core::ptr::from_ref(dev).cast();
+    let raw = super::raw::drm_device(dev);
     // SAFETY: The device is valid. The flag is a byte that is set once, on another CPU perhaps.
     unsafe { (&raw const (*raw).unplugged).read_volatile() }
 }

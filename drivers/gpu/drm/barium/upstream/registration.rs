@@ -9,13 +9,15 @@
 //!   parent is unbound, before anything borrowed for that time goes out of date.
 //! - Delete when upstream's function is safe.
 
-use super::kms::{
-    self,
-    client::Shutdown,
-    Ready, //
+use super::{
+    kms::{
+        self,
+        client::Shutdown,
+        Ready, //
+    },
+    raw, //
 };
 use kernel::{
-    bindings,
     device::Bound,
     devres,
     drm,
@@ -40,10 +42,8 @@ impl<D: drm::Driver> WasRegistered<D> {
         &self,
         with: impl FnOnce(&drm::Device<D, drm::Registered>) -> R,
     ) -> Option<R> {
-        // `Device` is `repr(C)` and starts with its `drm_device`.
-        let raw: *const bindings::drm_device = core::ptr::from_ref(&*self.0).cast();
         // SAFETY: The device is valid, and has been registered.
-        let dev = unsafe { drm::Device::<D, drm::Ioctl>::from_raw(raw) };
+        let dev = unsafe { drm::Device::<D, drm::Ioctl>::from_raw(raw::drm_device(&*self.0)) };
         let guard = dev.registration_guard()?;
         Some(with(&guard))
     }

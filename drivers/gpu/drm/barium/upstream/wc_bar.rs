@@ -25,6 +25,7 @@
 
 use super::{
     fault::Beside,
+    raw,
     zero_io::zero_io, //
 };
 use core::{
@@ -177,7 +178,7 @@ impl<'a> WcBar<'a> {
             return Err(ENODEV);
         }
         let index = i32::try_from(index)?;
-        let raw = as_raw(pdev);
+        let pci_dev = raw::pci_dev(pdev);
         let users = Arc::pin_init(
             pin_init!(Users {
                 count <- new_mutex!(0),
@@ -186,16 +187,16 @@ impl<'a> WcBar<'a> {
             GFP_KERNEL,
         )?;
 
-        // SAFETY: `raw` is a bound device, `index` one of its BARs (checked by
+        // SAFETY: `pci_dev` is a bound device, `index` one of its BARs (checked by
         // `resource_len()`), and `name` is static.
-        if unsafe { bindings::pci_request_region(raw, index, name.as_char_ptr()) } != 0 {
+        if unsafe { bindings::pci_request_region(pci_dev, index, name.as_char_ptr()) } != 0 {
             return Err(EBUSY);
         }
         // SAFETY: The range is a BAR's and was just claimed, so nobody else maps it.
         let base = unsafe { bindings::ioremap_wc(phys.try_into()?, len) };
         let Some(base) = NonNull::new(base) else {
             // SAFETY: The region was claimed above and is not used.
-            unsafe { bindings::pci_release_region(raw, index) };
+            unsafe { bindings::pci_release_region(pci_dev, index) };
             return Err(ENOMEM);
         };
 
@@ -290,7 +291,7 @@ impl Drop for WcBar<'_> {
         // nobody else has a part of it: there are no users, and `map()` needs a `self`.
         unsafe { bindings::iounmap(self.base.as_ptr()) };
         // SAFETY: The region is ours by the type's invariants.
-        unsafe { bindings::pci_release_region(as_raw(self.pdev), self.index) };
+        unsafe { bindings::pci_release_region(raw::pci_dev(self.pdev), self.index) };
     }
 }
 
@@ -298,9 +299,4 @@ impl Drop for WcBar<'_> {
 /// they are drained.
 fn flush_write_combining() {
     barrier::mb(barrier::Write);
-}
-
-fn as_raw(pdev: &pci::Device<Bound>) -> *mut bindings::pci_dev {
-    // `pci::Device` is `repr(transparent)` over an `Opaque<pci_dev>`.
-    core::ptr::from_ref(pdev).cast_mut().cast()
 }

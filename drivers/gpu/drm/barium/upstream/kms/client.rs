@@ -12,11 +12,11 @@
 
 use super::{
     bindings,
-    raw_device,
     Device,
     Driver,
     Ready, //
 };
+use crate::upstream::raw;
 use kernel::{
     drm::Registered,
     error::to_result,
@@ -38,7 +38,7 @@ impl<K: Driver> Shutdown<K> {
 
 impl<K: Driver> Drop for Shutdown<K> {
     fn drop(&mut self) {
-        let raw = raw_device::<K>(&self.0);
+        let raw = raw::drm_device(&*self.0);
         // SAFETY: The device is valid, and its mode configuration complete.
         unsafe { bindings::drm_atomic_helper_shutdown(raw) };
         // SAFETY: As above; and no CRTC is on any more.
@@ -97,18 +97,18 @@ pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
     // SAFETY: The device is registered, and its mode configuration complete; null leaves the
     // choice of the format to DRM.
     unsafe {
-        bindings::drm_client_setup(raw_device::<K>(dev), core::ptr::null())
+        bindings::drm_client_setup(raw::drm_device(dev), core::ptr::null())
     };
 }
 
 /// Switches the screen off and keeps in mind what it shows.
 pub(crate) fn suspend<K: Driver>(dev: &Device<K, Registered>) -> Result {
     // SAFETY: The device is registered, and its mode configuration complete.
-    to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw_device::<K>(dev)) })
+    to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw::drm_device(dev)) })
 }
 
 /// Shows again what was shown before [`suspend`].
 pub(crate) fn resume<K: Driver>(dev: &Device<K, Registered>) -> Result {
     // SAFETY: The device is registered, and its mode configuration complete.
-    to_result(unsafe { bindings::drm_mode_config_helper_resume(raw_device::<K>(dev)) })
+    to_result(unsafe { bindings::drm_mode_config_helper_resume(raw::drm_device(dev)) })
 }

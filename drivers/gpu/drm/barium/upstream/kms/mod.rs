@@ -90,12 +90,6 @@ type Device<K, Ctx = drm::Normal> = drm::Device<<K as Driver>::Driver, Ctx>;
 /// What a driver has while it is bound.
 type RegistrationData<'a, K> = <<K as Driver>::Driver as drm::Driver>::RegistrationData<'a>;
 
-/// The C device of a device.
-fn raw_device<K: Driver>(dev: &Device<K>) -> *mut bindings::drm_device {
-    // `Device` is `repr(C)` and starts with its `drm_device`.
-    core::ptr::from_ref(dev).cast_mut().cast()
-}
-
 /// Calls `touch` with the hardware, unless that is gone.
 ///
 /// # Safety

@@ -15,9 +15,9 @@
 use super::{
     bindings,
     framebuffer,
-    raw_device,
     Driver, //
 };
+use crate::upstream::raw;
 use core::marker::PhantomData;
 use kernel::{
     drm,
@@ -68,7 +68,7 @@ impl<K: Driver> Setup<K> {
     ///
     /// Errors: `EINVAL` if the driver is not one that sets modes; `ENOMEM`.
     pub(crate) fn new(drm: drm::UnregisteredDevice<K::Driver>, limits: SizeLimits) -> Result<Self> {
-        let raw = raw_device::<K>(&drm);
+        let raw = raw::drm_device::<K::Driver, _>(&drm);
         // SAFETY: The device is valid, and its driver a table that lives as long as the module.
         if unsafe { (*(*raw).driver).driver_features } & super::FEATURES != super::FEATURES {
             return Err(EINVAL);
@@ -86,7 +86,7 @@ impl<K: Driver> Setup<K> {
     }
 
     pub(super) fn raw(&self) -> *mut bindings::drm_device {
-        raw_device::<K>(&self.drm)
+        raw::drm_device::<K::Driver, _>(&self.drm)
     }
 
     /// Ends: the objects that were made are the ones there are.
