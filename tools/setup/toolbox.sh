@@ -52,7 +52,7 @@ mapfile -t mirror < <(host_mirror)
 		for suite in trixie-updates trixie-backports forky; do
 			echo "$line" | sed "s/ trixie main/ $suite main/"
 		done >sources.list.d/barium.list' \
-	--setup-hook="copy-in $TOOLS/setup/preferences /etc/apt/preferences.d" \
+	--setup-hook="copy-in $(printf '%q' "$TOOLS/setup/preferences") /etc/apt/preferences.d" \
 	--include="$packages" \
 	--customize-hook='
 		if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
