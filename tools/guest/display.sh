@@ -6,14 +6,15 @@
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
-modes_are_listed() {
-	listed_modes
-	[ -n "$(listed_modes)" ] || fail "no modes: $(dmesg | tail -n 10)"
-}
-
 # listed_modes: the sizes that the connector lists, each once.
 listed_modes() {
 	modetest -M barium -c | awk '$1 ~ /^#[0-9]+$/ { print $2 }' | sort -u
+}
+
+modes_are_listed() {
+	modes=$(listed_modes)
+	echo "$modes"
+	[ -n "$modes" ] || fail "no modes: $(dmesg | tail -n 10)"
 }
 
 # shows MODE: a picture, a flip to another one, and a flip back.
@@ -64,10 +65,7 @@ bars() {
 bars_flip() {
 	start_modetest -v -s "$(connector):$1"
 	on_screen modetest@flips 10 flips "${1%x*}" "${1#*x}" || fail "$(cat /tmp/modetest.out)"
-	until grep -q '^freq' /tmp/modetest.out; do
-		kill -0 "$modetest_pid" 2>/dev/null || fail "no flips: $(cat /tmp/modetest.out)"
-		sleep 0.2
-	done
+	wait_for "$modetest_pid" modetest /tmp/modetest.out grep -q '^freq' /tmp/modetest.out
 	end_modetest
 	frequency=$(sed -n 's/^freq: \([0-9]*\).*/\1/p' /tmp/modetest.out | tail -n 1)
 	[ "$frequency" -le 62 ] || fail "$frequency flips a second do not wait for vblanks"
@@ -102,19 +100,11 @@ start_weston() {
 		--config=/tmp/weston.ini >"$results/log/weston-$1.log" 2>&1 </dev/null &
 	echo $! >/tmp/weston.pid
 	export WAYLAND_DISPLAY=barium
-	until [ -S $XDG_RUNTIME_DIR/barium ]; do
-		weston_lives "$1"
-		sleep 0.1
-	done
+	wait_for "$(cat /tmp/weston.pid)" weston "$results/log/weston-$1.log" \
+		[ -S $XDG_RUNTIME_DIR/barium ]
 	for client in weston-simple-shm weston-flower "weston-terminal --shell=/tmp/terminal.sh"; do
 		$client >/dev/null 2>&1 </dev/null &
 	done
-}
-
-# weston_lives MODE
-weston_lives() {
-	kill -0 "$(cat /tmp/weston.pid)" 2>/dev/null ||
-		fail "weston has ended: $(tail -n 12 "$results/log/weston-$1.log")"
 }
 
 # end_weston: its clients end with it.
@@ -128,7 +118,7 @@ end_weston() {
 
 # weston_shows TEST MODE: it draws a scene in which something moves.
 weston_shows() {
-	weston_lives "$2"
+	alive "$(cat /tmp/weston.pid)" weston "$results/log/weston-$2.log"
 	on_screen "$1" 40 scene "${2%x*}" "${2#*x}" || fail "$(cat "$results/log/weston-$2.log")"
 }
 
@@ -151,11 +141,6 @@ weston_in() {
 	end_weston
 }
 
-# same_vram: nobody has VRAM that did not have it before.
-same_vram() {
-	[ "$(vram_available)" = "$available" ] || fail "$(vram_available) of $available bytes"
-}
-
 tell begin load
 modprobe barium
 check modes@listed modes_are_listed
@@ -168,4 +153,4 @@ check modetest@each-mode bars $(listed_modes)
 check modetest@flips bars_flip 1024x768
 check weston@draws weston_draws 1024x768
 check weston@other-mode weston_in 1280x800
-check vram@returns-to-start same_vram
+check vram@returns-to-start same_vram "$available"

@@ -68,6 +68,22 @@ fail() {
 	exit 1
 }
 
+# alive PID PROGRAM OUTPUT: fails, with the end of what PROGRAM has written to OUTPUT, if it has ended.
+alive() {
+	kill -0 "$1" 2>/dev/null || fail "$2 has ended: $(tail -n 12 "$3")"
+}
+
+# wait_for PID PROGRAM OUTPUT CONDITION...: waits until CONDITION, a command, succeeds; fails if PROGRAM
+# ends before that.
+wait_for() {
+	waiting_pid=$1 waiting_program=$2 waiting_output=$3
+	shift 3
+	until "$@"; do
+		alive "$waiting_pid" "$waiting_program" "$waiting_output"
+		sleep 0.1
+	done
+}
+
 # devices_of DRIVER: the PCI addresses bound to it.
 devices_of() {
 	for device_path in "/sys/bus/pci/drivers/$1"/*:*; do
@@ -118,10 +134,7 @@ start_draw() {
 	barium-draw --reference /tmp/reference --wait "$@" </tmp/draw.go >"$draw_output" 2>&1 &
 	draw_pid=$!
 	exec 4>/tmp/draw.go
-	until grep -q '^ready' "$draw_output"; do
-		kill -0 "$draw_pid" 2>/dev/null || fail "barium-draw: $(cat "$draw_output")"
-		sleep 0.1
-	done
+	wait_for "$draw_pid" barium-draw "$draw_output" grep -q '^ready' "$draw_output"
 }
 
 # end_draw: lets it end, which has to be a good end.
@@ -129,6 +142,14 @@ end_draw() {
 	echo >&4
 	exec 4>&-
 	wait "$draw_pid" || fail "barium-draw ended with $?: $(cat "$draw_output")"
+}
+
+# matches: whether the host has answered that what it sees is what it should be.
+matches() {
+	case $answer in
+	match\ *) ;;
+	*) return 1 ;;
+	esac
 }
 
 # look NAME MIN-PIECES ARG...: draws, and has the host compare what the device then holds.
@@ -141,16 +162,20 @@ look() {
 		"$look_pieces"
 	end_draw
 	echo "$answer"
-	case $answer in
-	match\ *) return 0 ;;
-	*) return 1 ;;
-	esac
+	matches
 }
 
 # vram_available: bytes of VRAM that no object has, as the driver says.
 vram_available() {
 	barium-draw --width 64 --height 64 --reference /tmp/available |
 		sed -n 's/^vram_available: //p'
+}
+
+# same_vram BYTES: as much VRAM is available as at the start.
+same_vram() {
+	is=$(vram_available)
+	echo "$1 bytes of VRAM were available at the start, now $is"
+	[ -n "$is" ] && [ "$is" = "$1" ]
 }
 
 # no_leaks: an object is reported when two scans did not find a pointer to it, and it is some
@@ -186,21 +211,20 @@ start_show() {
 	barium-show --reference /tmp/pictures "$@" </tmp/show.go >"$show_output" 2>&1 &
 	show_pid=$!
 	exec 5>/tmp/show.go
-	until grep -q '^ready' "$show_output"; do
-		kill -0 "$show_pid" 2>/dev/null || fail "barium-show: $(cat "$show_output")"
-		sleep 0.1
-	done
+	wait_for "$show_pid" barium-show "$show_output" grep -q '^ready' "$show_output"
 	show_width=$(sed -n 's/^mode: \([0-9]*\)x.*/\1/p' "$show_output")
 	show_height=$(sed -n 's/^mode: [0-9]*x\([0-9]*\).*/\1/p' "$show_output")
+}
+
+# has_flipped COUNT: whether it has flipped so often.
+has_flipped() {
+	[ "$(grep -c '^flipped' "$show_output")" = "$1" ]
 }
 
 # flip COUNT: has it flip to the other picture, for the COUNTth time.
 flip() {
 	echo >&5
-	until [ "$(grep -c '^flipped' "$show_output")" = "$1" ]; do
-		kill -0 "$show_pid" 2>/dev/null || fail "barium-show: $(cat "$show_output")"
-		sleep 0.05
-	done
+	wait_for "$show_pid" barium-show "$show_output" has_flipped "$1"
 }
 
 # end_show: lets it end, which has to be a good end.
@@ -216,10 +240,7 @@ on_screen() {
 	shift 2
 	ask screen "$on_screen_test" "$on_screen_seconds" display0 "$@"
 	echo "$on_screen_test: $answer"
-	case $answer in
-	match\ *) return 0 ;;
-	*) return 1 ;;
-	esac
+	matches
 }
 
 # picture_on_screen TEST NUMBER: has the host compare the screen, as it is now, with picture 0 or 1 of

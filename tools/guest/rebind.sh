@@ -80,12 +80,6 @@ load_again() {
 	[ -c "$(render_node "$(devices_of barium)")" ] || fail "no render node"
 }
 
-same_vram() {
-	is=$(vram_available)
-	echo "$1 bytes of VRAM were available at the start, now $is"
-	[ -n "$is" ] && [ "$is" = "$1" ]
-}
-
 unload() {
 	rmmod barium
 	! grep -q '^barium ' /proc/modules

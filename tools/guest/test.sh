@@ -9,7 +9,6 @@
 # shellcheck source=igt-lib.sh
 . /barium/guest/igt-lib.sh
 
-
 load() {
 	load_driver "$mode"
 	[ -n "$(devices_of barium)" ] || fail "no device bound: $(dmesg | tail -n 10)"
