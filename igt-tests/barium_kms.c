@@ -5,31 +5,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/mman.h>
-
-#include <drm_fourcc.h>
-#include <drm_mode.h>
 
 #include "igt.h"
-#include "barium_lib.h"
+#include "barium_lib_kms.h"
 
 IGT_TEST_DESCRIPTION("Modes, framebuffers and flips, without a pixel being copied.");
 
-#define CPP		4
-#define MAX_MODES	64
-
-/* The device's registers: bytes from the start of BAR 2. */
-#define REGISTERS_LEN	0x1000
-#define XRES		0x502
-#define YRES		0x504
-#define BPP		0x506
-#define ENABLE		0x508
-#define VIRT_WIDTH	0x50c
-#define X_OFFSET	0x510
-#define Y_OFFSET	0x512
-#define ENABLED		0x01
-#define CAPABILITIES	0x02
+/* Bytes of a pixel. */
+#define CPP 4
 
 /* The device as it is. */
 struct device {
@@ -39,15 +22,6 @@ struct device {
 	/* It rounds widths, as VGA and secondary-vga do. */
 	bool is_vga;
 	__u32 max_pitch;
-};
-
-/* The one pipeline. */
-struct pipe {
-	__u32 crtc;
-	__u32 connector;
-	struct drm_mode_modeinfo modes[MAX_MODES];
-	__u32 count;
-	struct drm_mode_modeinfo mode;
 };
 
 /* A picture in an object of its own. */
@@ -61,7 +35,7 @@ struct picture {
 };
 
 static struct device device;
-static struct pipe pipe_;
+static struct barium_pipe screen;
 /* The PCI address of the device. */
 static char slot[BARIUM_SLOT_LEN];
 
@@ -75,22 +49,6 @@ static void set_reg(size_t offset, __u16 value)
 	WRITE_ONCE(*(__u16 *)(device.registers + offset), value);
 }
 
-static void *map_bar(const char *name, size_t length, int flags)
-{
-	char path[128];
-	void *map;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", slot, name);
-	fd = open(path, flags | O_CLOEXEC);
-	igt_require_f(fd >= 0, "%s is not there\n", path);
-	map = mmap(NULL, length, flags == O_RDWR ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
-		   fd, 0);
-	igt_require_f(map != MAP_FAILED, "%s cannot be mapped\n", path);
-	close(fd);
-	return map;
-}
-
 /* Asked for its capabilities, a VGA says how wide a mode can be; bochs-display says what is set. */
 static void find_device(int fd)
 {
@@ -98,40 +56,14 @@ static void find_device(int fd)
 
 	barium_slot(fd, slot);
 	device.vram_size = barium_vram_size(fd);
-	device.registers = map_bar("resource2", REGISTERS_LEN, O_RDWR);
-	device.vram = map_bar("resource0_wc", device.vram_size, O_RDONLY);
-	enable = reg(ENABLE);
-	width = reg(XRES);
-	set_reg(ENABLE, enable | CAPABILITIES);
-	device.is_vga = reg(XRES) != width;
-	device.max_pitch = (device.is_vga ? reg(XRES) : 0xffff) * CPP;
-	set_reg(ENABLE, enable);
-}
-
-static void find_pipe(int fd)
-{
-	struct drm_mode_card_res res = {
-		.crtc_id_ptr = (uintptr_t)&pipe_.crtc,
-		.count_crtcs = 1,
-		.connector_id_ptr = (uintptr_t)&pipe_.connector,
-		.count_connectors = 1,
-	};
-	struct drm_mode_get_connector get = {};
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &res), 0);
-	igt_assert_eq_u32(res.count_crtcs, 1);
-	igt_assert_eq_u32(res.count_connectors, 1);
-
-	get.connector_id = pipe_.connector;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
-	igt_assert_eq_u32(get.connection, 1);
-	igt_assert_lte(1, get.count_modes);
-	igt_assert_lte(get.count_modes, MAX_MODES);
-	get.modes_ptr = (uintptr_t)pipe_.modes;
-	get.count_props = 0;
-	get.count_encoders = 0;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
-	pipe_.count = get.count_modes;
+	device.registers = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDWR);
+	device.vram = barium_map_bar(fd, "resource0_wc", device.vram_size, O_RDONLY);
+	enable = reg(BARIUM_REG_ENABLE);
+	width = reg(BARIUM_REG_XRES);
+	set_reg(BARIUM_REG_ENABLE, enable | BARIUM_CAPABILITIES);
+	device.is_vga = reg(BARIUM_REG_XRES) != width;
+	device.max_pitch = (device.is_vga ? reg(BARIUM_REG_XRES) : 0xffff) * CPP;
+	set_reg(BARIUM_REG_ENABLE, enable);
 }
 
 /* The mode that most tests set: small, so that there is room for more than one picture. */
@@ -139,105 +71,20 @@ static void choose_mode(void)
 {
 	__u32 i;
 
-	for (i = 0; i < pipe_.count; i++) {
-		pipe_.mode = pipe_.modes[i];
-		if (pipe_.mode.hdisplay == 640 && pipe_.mode.vdisplay == 480)
+	for (i = 0; i < screen.count; i++) {
+		screen.mode = screen.modes[i];
+		if (screen.mode.hdisplay == 640 && screen.mode.vdisplay == 480)
 			return;
 	}
 	igt_skip("no mode of 640x480\n");
-}
-
-static int __add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset,
-		    __u32 *fb)
-{
-	struct drm_mode_fb_cmd2 add = {
-		.width = width,
-		.height = height,
-		.pixel_format = DRM_FORMAT_XRGB8888,
-		.handles = { handle },
-		.pitches = { pitch },
-		.offsets = { offset },
-	};
-	int err = barium_ioctl(fd, DRM_IOCTL_MODE_ADDFB2, &add);
-
-	*fb = add.fb_id;
-	return err;
-}
-
-static __u32 add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset)
-{
-	__u32 fb;
-
-	igt_assert_f(__add_fb(fd, handle, width, height, pitch, offset, &fb) == 0,
-		     "%ux%u, pitch %u, at %u\n", width, height, pitch, offset);
-	return fb;
 }
 
 static void fb_refused(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset)
 {
 	__u32 fb;
 
-	igt_assert_f(__add_fb(fd, handle, width, height, pitch, offset, &fb) == -EINVAL,
+	igt_assert_f(__barium_add_fb(fd, handle, width, height, pitch, offset, &fb) == -EINVAL,
 		     "%ux%u, pitch %u, at %u is not refused\n", width, height, pitch, offset);
-}
-
-static void remove_fb(int fd, __u32 fb)
-{
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_RMFB, &fb), 0);
-}
-
-static int __set_crtc(int fd, __u32 fb, __u32 x, __u32 y, const struct drm_mode_modeinfo *mode)
-{
-	struct drm_mode_crtc set = {
-		.set_connectors_ptr = (uintptr_t)&pipe_.connector,
-		.count_connectors = 1,
-		.crtc_id = pipe_.crtc,
-		.fb_id = fb,
-		.x = x,
-		.y = y,
-		.mode_valid = 1,
-		.mode = *mode,
-	};
-
-	return barium_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set);
-}
-
-static void set_crtc(int fd, __u32 fb, __u32 x, __u32 y)
-{
-	igt_assert_eq(__set_crtc(fd, fb, x, y, &pipe_.mode), 0);
-}
-
-static void switch_off(int fd)
-{
-	struct drm_mode_crtc set = { .crtc_id = pipe_.crtc };
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set), 0);
-}
-
-static void flip(int fd, __u32 fb, __u64 data)
-{
-	struct drm_mode_crtc_page_flip arg = {
-		.crtc_id = pipe_.crtc,
-		.fb_id = fb,
-		.flags = DRM_MODE_PAGE_FLIP_EVENT,
-		.user_data = data,
-	};
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg), 0);
-}
-
-/* The event of a flip comes, is the only one, and carries what was said. */
-static void flipped(int fd, __u64 data)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	struct drm_event_vblank event;
-
-	igt_assert_f(poll(&poll_fd, 1, 5000) == 1, "no event\n");
-	igt_assert_eq(read(fd, &event, sizeof(event)), sizeof(event));
-	igt_assert_eq_u32(event.base.type, DRM_EVENT_FLIP_COMPLETE);
-	igt_assert_eq_u64(event.user_data, data);
-	igt_assert_eq_u32(event.crtc_id, pipe_.crtc);
-	igt_assert_eq(poll(&poll_fd, 1, 0), 0);
 }
 
 /* An object in one piece. */
@@ -268,7 +115,7 @@ static void draw(const struct picture *picture, __u32 seed, __u32 width, __u32 h
 /* A picture that is larger than the mode by this much, @offset bytes into its object. */
 static struct picture make_picture(int fd, __u32 seed, __u32 more, __u32 offset)
 {
-	__u32 width = pipe_.mode.hdisplay + more, height = pipe_.mode.vdisplay + more;
+	__u32 width = screen.mode.hdisplay + more, height = screen.mode.vdisplay + more;
 	struct picture picture = { .pitch = width * CPP, .offset = offset };
 	size_t page = barium_page_size();
 
@@ -276,22 +123,22 @@ static struct picture make_picture(int fd, __u32 seed, __u32 more, __u32 offset)
 	picture.handle = create(fd, picture.size);
 	picture.map = barium_mmap(fd, picture.handle, picture.size);
 	draw(&picture, seed, width, height);
-	picture.fb = add_fb(fd, picture.handle, width, height, picture.pitch, offset);
+	picture.fb = barium_add_fb(fd, picture.handle, width, height, picture.pitch, offset);
 	return picture;
 }
 
 static void end_picture(int fd, struct picture *picture)
 {
 	barium_munmap(picture->map, picture->size);
-	remove_fb(fd, picture->fb);
+	barium_remove_fb(fd, picture->fb);
 	gem_close(fd, picture->handle);
 }
 
 /* The pixel that the device shows there. */
 static __u32 shown_pixel(__u32 x, __u32 y)
 {
-	size_t line = reg(VIRT_WIDTH);
-	size_t at = ((reg(Y_OFFSET) + y) * line + reg(X_OFFSET) + x) * CPP;
+	size_t line = reg(BARIUM_REG_VIRT_WIDTH);
+	size_t at = ((reg(BARIUM_REG_Y_OFFSET) + y) * line + reg(BARIUM_REG_X_OFFSET) + x) * CPP;
 
 	igt_assert_lt_u64(at, device.vram_size);
 	return READ_ONCE(*(const __u32 *)(device.vram + at));
@@ -300,12 +147,12 @@ static __u32 shown_pixel(__u32 x, __u32 y)
 /* Asserts that the picture with this seed is shown from column @x and line @y on. */
 static void check_shown(__u32 seed, __u32 x, __u32 y)
 {
-	__u32 width = pipe_.mode.hdisplay, height = pipe_.mode.vdisplay, i;
+	__u32 width = screen.mode.hdisplay, height = screen.mode.vdisplay, i;
 
-	igt_assert_eq_u32(reg(ENABLE) & ENABLED, ENABLED);
-	igt_assert_eq_u32(reg(XRES), width);
-	igt_assert_eq_u32(reg(YRES), height);
-	igt_assert_eq_u32(reg(BPP), CPP * 8);
+	igt_assert_eq_u32(reg(BARIUM_REG_ENABLE) & BARIUM_ENABLED, BARIUM_ENABLED);
+	igt_assert_eq_u32(reg(BARIUM_REG_XRES), width);
+	igt_assert_eq_u32(reg(BARIUM_REG_YRES), height);
+	igt_assert_eq_u32(reg(BARIUM_REG_BPP), CPP * 8);
 	for (i = 0; i < width; i++) {
 		igt_assert_eq_u32(shown_pixel(i, 0), color(seed, x + i, y));
 		igt_assert_eq_u32(shown_pixel(i, height - 1), color(seed, x + i, y + height - 1));
@@ -319,10 +166,10 @@ static void each_mode(int fd)
 	struct picture picture;
 	__u32 i;
 
-	for (i = 0; i < pipe_.count; i++) {
-		pipe_.mode = pipe_.modes[i];
+	for (i = 0; i < screen.count; i++) {
+		screen.mode = screen.modes[i];
 		picture = make_picture(fd, i, 0, 0);
-		set_crtc(fd, picture.fb, 0, 0);
+		barium_set_crtc(fd, &screen, picture.fb, 0, 0);
 		check_shown(i, 0, 0);
 		end_picture(fd, &picture);
 	}
@@ -331,16 +178,16 @@ static void each_mode(int fd)
 /* Modes that the device does not have are refused, whoever thought of them. */
 static void mode_refused(int fd)
 {
-	struct drm_mode_modeinfo mode = pipe_.mode;
+	struct drm_mode_modeinfo mode = screen.mode;
 	struct picture picture = make_picture(fd, 1, 0, 0);
 
 	mode.hdisplay = device.is_vga ? 636 : 63;
-	igt_assert_eq(__set_crtc(fd, picture.fb, 0, 0, &mode), -EINVAL);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
 	mode.hdisplay = device.is_vga ? 632 : 64;
-	igt_assert_eq(__set_crtc(fd, picture.fb, 0, 0, &mode), 0);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), 0);
 
 	mode.vdisplay = device.is_vga ? 0 : 63;
-	igt_assert_eq(__set_crtc(fd, picture.fb, 0, 0, &mode), -EINVAL);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
 	end_picture(fd, &picture);
 }
 
@@ -349,11 +196,11 @@ static void flip_event(int fd)
 	struct picture front = make_picture(fd, 1, 0, 0), back = make_picture(fd, 2, 0, 0);
 	__u32 i;
 
-	set_crtc(fd, front.fb, 0, 0);
+	barium_set_crtc(fd, &screen, front.fb, 0, 0);
 	check_shown(1, 0, 0);
 	for (i = 0; i < 8; i++) {
-		flip(fd, i % 2 ? front.fb : back.fb, 1000 + i);
-		flipped(fd, 1000 + i);
+		barium_flip(fd, &screen, i % 2 ? front.fb : back.fb, 1000 + i);
+		barium_flipped(fd, &screen, 1000 + i);
 		check_shown(i % 2 ? 1 : 2, 0, 0);
 	}
 	end_picture(fd, &front);
@@ -367,14 +214,14 @@ static void odd_starts(int fd)
 	__u32 spacer = barium_gem_create(fd, barium_page_size()), i;
 	struct picture first = make_picture(fd, 1, 0, 0), picture;
 
-	set_crtc(fd, first.fb, 0, 0);
+	barium_set_crtc(fd, &screen, first.fb, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
 		picture = make_picture(fd, 2 + i, 0, offsets[i]);
-		flip(fd, picture.fb, i);
-		flipped(fd, i);
+		barium_flip(fd, &screen, picture.fb, i);
+		barium_flipped(fd, &screen, i);
 		check_shown(2 + i, 0, 0);
-		flip(fd, first.fb, i);
-		flipped(fd, i);
+		barium_flip(fd, &screen, first.fb, i);
+		barium_flipped(fd, &screen, i);
 		end_picture(fd, &picture);
 	}
 	end_picture(fd, &first);
@@ -389,12 +236,12 @@ static void panning(int fd)
 
 	for (y = 0; y <= 64; y += 16) {
 		for (x = 0; x <= 64; x += 13) {
-			set_crtc(fd, picture.fb, x, y);
+			barium_set_crtc(fd, &screen, picture.fb, x, y);
 			check_shown(1, x, y);
 		}
 	}
-	igt_assert_eq(__set_crtc(fd, picture.fb, 65, 0, &pipe_.mode), -ENOSPC);
-	igt_assert_eq(__set_crtc(fd, picture.fb, 0, 65, &pipe_.mode), -ENOSPC);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 65, 0, &screen.mode), -ENOSPC);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 65, &screen.mode), -ENOSPC);
 	end_picture(fd, &picture);
 }
 
@@ -403,9 +250,9 @@ static void flip_to_other_pitch(int fd)
 	struct picture narrow = make_picture(fd, 1, 0, 0), wide = make_picture(fd, 2, 64, 0);
 	__u32 i;
 
-	set_crtc(fd, narrow.fb, 0, 0);
+	barium_set_crtc(fd, &screen, narrow.fb, 0, 0);
 	for (i = 0; i < 4; i++) {
-		set_crtc(fd, i % 2 ? narrow.fb : wide.fb, 0, 0);
+		barium_set_crtc(fd, &screen, i % 2 ? narrow.fb : wide.fb, 0, 0);
 		check_shown(i % 2 ? 1 : 2, 0, 0);
 	}
 	end_picture(fd, &narrow);
@@ -417,12 +264,12 @@ static void pitch_limits(int fd)
 	__u32 max = device.max_pitch, step = device.is_vga ? 32 : 4;
 	__u32 handle = create(fd, 1 << 20);
 
-	remove_fb(fd, add_fb(fd, handle, 64, 4, 64 * CPP, 0));
-	remove_fb(fd, add_fb(fd, handle, 64, 4, 64 * CPP + step, 0));
+	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP, 0));
+	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP + step, 0));
 	fb_refused(fd, handle, 64, 4, 64 * CPP - step, 0);
 	fb_refused(fd, handle, 64, 4, 64 * CPP + step / 2, 0);
 	fb_refused(fd, handle, 64, 4, 64 * CPP + 1, 0);
-	remove_fb(fd, add_fb(fd, handle, 64, 4, max, 0));
+	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, max, 0));
 	fb_refused(fd, handle, 64, 4, max + step, 0);
 	fb_refused(fd, handle, 64, 4, 0, 0);
 	gem_close(fd, handle);
@@ -434,13 +281,13 @@ static void object_end(int fd)
 	__u32 page = barium_page_size(), pitch = 64 * CPP, lines = page / pitch;
 	__u32 handle = create(fd, page), fb;
 
-	remove_fb(fd, add_fb(fd, handle, 64, lines, pitch, 0));
+	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines, pitch, 0));
 	fb_refused(fd, handle, 64, lines + 1, pitch, 0);
 	fb_refused(fd, handle, 64, lines, pitch, 4);
-	remove_fb(fd, add_fb(fd, handle, 64, lines - 1, pitch, pitch));
-	igt_assert_eq(__add_fb(fd, handle, 64, lines, pitch, 0u - 4, &fb), -ERANGE);
+	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines - 1, pitch, pitch));
+	igt_assert_eq(__barium_add_fb(fd, handle, 64, lines, pitch, 0u - 4, &fb), -ERANGE);
 	/* 240 bytes more than 4 GiB. */
-	igt_assert_eq(__add_fb(fd, handle, 64, 32767, 131080, 0, &fb),
+	igt_assert_eq(__barium_add_fb(fd, handle, 64, 32767, 131080, 0, &fb),
 		      device.is_vga ? -EINVAL : -ERANGE);
 	gem_close(fd, handle);
 }
@@ -448,22 +295,23 @@ static void object_end(int fd)
 /* The last line counts with its whole pitch: a device shows nothing if that ends behind VRAM. */
 static void vram_end(int fd)
 {
-	__u32 width = pipe_.mode.hdisplay, height = pipe_.mode.vdisplay;
+	__u32 width = screen.mode.hdisplay, height = screen.mode.vdisplay;
 	__u32 pitch = 2 * width * CPP, offset, fb, handle;
 	__u64 size = device.vram_size;
 
 	igt_require_f(size <= UINT32_MAX, "VRAM is too large for an offset\n");
 	handle = create(fd, size);
 	offset = size - height * pitch;
-	fb = add_fb(fd, handle, width, height, pitch, offset);
-	igt_assert_eq(__set_crtc(fd, fb, 0, 0, &pipe_.mode), 0);
-	igt_assert_eq_u32((reg(Y_OFFSET) * reg(VIRT_WIDTH) + reg(X_OFFSET)) * CPP, offset);
-	switch_off(fd);
-	remove_fb(fd, fb);
+	fb = barium_add_fb(fd, handle, width, height, pitch, offset);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, fb, 0, 0, &screen.mode), 0);
+	igt_assert_eq_u32((reg(BARIUM_REG_Y_OFFSET) * reg(BARIUM_REG_VIRT_WIDTH) +
+			   reg(BARIUM_REG_X_OFFSET)) * CPP, offset);
+	barium_switch_off(fd, &screen);
+	barium_remove_fb(fd, fb);
 
-	fb = add_fb(fd, handle, width, height, pitch, offset + 4);
-	igt_assert_eq(__set_crtc(fd, fb, 0, 0, &pipe_.mode), -EINVAL);
-	remove_fb(fd, fb);
+	fb = barium_add_fb(fd, handle, width, height, pitch, offset + 4);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, fb, 0, 0, &screen.mode), -EINVAL);
+	barium_remove_fb(fd, fb);
 	gem_close(fd, handle);
 }
 
@@ -481,11 +329,11 @@ static void contents_stay(int fd)
 		barium_stamp(map, 0, 64, i);
 		barium_munmap(map, 64 * page);
 	}
-	switch_off(fd);
-	set_crtc(fd, picture.fb, 0, 0);
+	barium_switch_off(fd, &screen);
+	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
 	check_shown(1, 0, 0);
-	switch_off(fd);
-	set_crtc(fd, picture.fb, 0, 0);
+	barium_switch_off(fd, &screen);
+	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
 	check_shown(1, 0, 0);
 	for (i = 0; i < count; i++) {
 		map = barium_mmap(fd, handles[i], 64 * page);
@@ -505,7 +353,7 @@ static void closed_handle(int fd)
 	size_t page = barium_page_size(), count, i;
 	__u32 *handles;
 
-	set_crtc(fd, picture.fb, 0, 0);
+	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
 	barium_munmap(picture.map, picture.size);
 	gem_close(fd, picture.handle);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
@@ -515,7 +363,7 @@ static void closed_handle(int fd)
 		gem_close(fd, handles[i]);
 	free(handles);
 
-	remove_fb(fd, picture.fb);
+	barium_remove_fb(fd, picture.fb);
 	igt_assert_eq_u64(barium_vram_available(fd), before + picture.size);
 }
 
@@ -525,7 +373,7 @@ static void pieces_refused(int fd)
 	struct barium_bo bo;
 	int keeper = barium_bo_create_scattered(fd, 64, &bo);
 
-	remove_fb(fd, add_fb(fd, handle, 64, 64, 64 * CPP, 0));
+	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 64, 64 * CPP, 0));
 	fb_refused(fd, bo.handle, 64, 64, 64 * CPP, 0);
 	gem_close(fd, handle);
 	barium_bo_fini(fd, &bo);
@@ -549,8 +397,8 @@ static void damage(int fd)
 	struct drm_clip_rect clip = { .x1 = 1, .y1 = 1, .x2 = 2, .y2 = 2 };
 	struct picture picture = make_picture(fd, 1, 0, 0);
 
-	set_crtc(fd, picture.fb, 0, 0);
-	draw(&picture, 2, pipe_.mode.hdisplay, pipe_.mode.vdisplay);
+	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
+	draw(&picture, 2, screen.mode.hdisplay, screen.mode.vdisplay);
 	check_shown(2, 0, 0);
 	igt_assert_eq(dirty(fd, picture.fb, &clip, 1), 0);
 	igt_assert_eq(dirty(fd, picture.fb, NULL, 0), 0);
@@ -565,9 +413,9 @@ static void off_and_on(int fd)
 	__u32 i;
 
 	for (i = 0; i < 3; i++) {
-		set_crtc(fd, picture.fb, 0, 0);
+		barium_set_crtc(fd, &screen, picture.fb, 0, 0);
 		check_shown(1, 0, 0);
-		switch_off(fd);
+		barium_switch_off(fd, &screen);
 	}
 	end_picture(fd, &picture);
 }
@@ -600,10 +448,10 @@ static void bind_and_show(void)
 
 	igt_assert(write_driver("bind"));
 	fd = barium_open_primary();
-	find_pipe(fd);
+	barium_find_pipe(fd, &screen);
 	choose_mode();
 	picture = make_picture(fd, 9, 0, 0);
-	set_crtc(fd, picture.fb, 0, 0);
+	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
 	check_shown(9, 0, 0);
 	end_picture(fd, &picture);
 	close(fd);
@@ -614,13 +462,13 @@ static void unbind_while_shown(int fd)
 	struct picture picture = make_picture(fd, 1, 0, 0), other = make_picture(fd, 2, 0, 0);
 	size_t i;
 
-	set_crtc(fd, picture.fb, 0, 0);
+	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
 	igt_assert(write_driver("unbind"));
-	igt_assert_eq(__set_crtc(fd, other.fb, 0, 0, &pipe_.mode), -ENODEV);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, other.fb, 0, 0, &screen.mode), -ENODEV);
 	for (i = 0; i < picture.size / CPP; i++)
 		igt_assert_eq_u32(picture.map[i], 0);
 	bind_and_show();
-	igt_assert_eq(__set_crtc(fd, other.fb, 0, 0, &pipe_.mode), -ENODEV);
+	igt_assert_eq(__barium_set_crtc(fd, &screen, other.fb, 0, 0, &screen.mode), -ENODEV);
 	barium_munmap(picture.map, picture.size);
 	barium_munmap(other.map, other.size);
 }
@@ -629,10 +477,10 @@ static void unbind_with_flip(int fd)
 {
 	struct picture front = make_picture(fd, 1, 0, 0), back = make_picture(fd, 2, 0, 0);
 
-	set_crtc(fd, front.fb, 0, 0);
-	flip(fd, back.fb, 7);
+	barium_set_crtc(fd, &screen, front.fb, 0, 0);
+	barium_flip(fd, &screen, back.fb, 7);
 	igt_assert(write_driver("unbind"));
-	flipped(fd, 7);
+	barium_flipped(fd, &screen, 7);
 	barium_munmap(front.map, front.size);
 	barium_munmap(back.map, back.size);
 	bind_and_show();
@@ -668,7 +516,7 @@ int igt_main_args(NULL, NULL, NULL, NULL, NULL)
 		int fd = barium_open_primary();
 
 		find_device(fd);
-		find_pipe(fd);
+		barium_find_pipe(fd, &screen);
 		choose_mode();
 		close(fd);
 		igt_install_exit_handler(make_bound);

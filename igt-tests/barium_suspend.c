@@ -4,17 +4,10 @@
  * mappings go on. The real-time clock wakes it up.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-
-#include <drm_fourcc.h>
-#include <drm_mode.h>
 
 #include "igt.h"
-#include "barium_lib.h"
+#include "barium_lib_kms.h"
 
 IGT_TEST_DESCRIPTION("Objects and mappings across suspend to RAM.");
 
@@ -126,100 +119,52 @@ static void writer(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* What the device shows, by its own registers: bytes from the start of BAR 2. */
-#define REGISTERS	0x502
-#define REGISTERS_END	0x514
-#define ENABLE		0x508
+/* The registers that say what the device shows. */
+#define REGISTERS	BARIUM_REG_XRES
+#define REGISTERS_END	(BARIUM_REG_Y_OFFSET + sizeof(__u16))
+#define COUNT		((REGISTERS_END - REGISTERS) / sizeof(__u16))
 
-static void read_registers(int fd, __u16 *to)
+static void read_registers(int fd, __u16 to[static COUNT])
 {
-	char slot[BARIUM_SLOT_LEN], path[128];
-	size_t offset;
-	__u8 *bar;
-	int file;
+	__u8 *bar = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDONLY);
+	size_t i;
 
-	barium_slot(fd, slot);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2", slot);
-	file = open(path, O_RDONLY | O_CLOEXEC);
-	igt_require_f(file >= 0, "%s is not there\n", path);
-	bar = mmap(NULL, barium_page_size(), PROT_READ, MAP_SHARED, file, 0);
-	igt_require_f(bar != MAP_FAILED, "%s cannot be mapped\n", path);
-	for (offset = REGISTERS; offset < REGISTERS_END; offset += sizeof(*to))
-		*to++ = READ_ONCE(*(__u16 *)(bar + offset));
-	munmap(bar, barium_page_size());
-	close(file);
-}
-
-/* The first mode of the one connector on the one CRTC. */
-static void find_pipe(int fd, struct drm_mode_crtc *set, __u32 *connector)
-{
-	static struct drm_mode_modeinfo modes[64];
-	struct drm_mode_card_res res = {
-		.crtc_id_ptr = (uintptr_t)&set->crtc_id,
-		.count_crtcs = 1,
-		.connector_id_ptr = (uintptr_t)connector,
-		.count_connectors = 1,
-	};
-	struct drm_mode_get_connector get = { .modes_ptr = (uintptr_t)modes };
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &res), 0);
-	get.connector_id = *connector;
-	/* Asked for no modes, the driver looks for them; asked again, it tells. */
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
-	igt_require_f(get.count_modes && get.count_modes <= ARRAY_SIZE(modes), "no modes\n");
-	get.modes_ptr = (uintptr_t)modes;
-	get.count_props = 0;
-	get.count_encoders = 0;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
-	set->mode = modes[0];
-	set->mode_valid = 1;
-	set->set_connectors_ptr = (uintptr_t)connector;
-	set->count_connectors = 1;
+	for (i = 0; i < COUNT; i++)
+		to[i] = READ_ONCE(((__u16 *)(bar + REGISTERS))[i]);
+	barium_munmap(bar, BARIUM_REGS_LEN);
 }
 
 static void display(int fd)
 {
 	int card = barium_open_primary();
-	struct drm_mode_crtc set = {}, off = {};
 	struct drm_mode_create_dumb dumb = { .bpp = 32 };
-	struct drm_mode_fb_cmd2 add = { .pixel_format = DRM_FORMAT_XRGB8888 };
-	struct drm_mode_crtc_page_flip flip = { .flags = DRM_MODE_PAGE_FLIP_EVENT };
-	size_t count = (REGISTERS_END - REGISTERS) / sizeof(__u16), pages;
-	__u16 before[16] = {}, after[16] = {};
-	struct pollfd event = { .fd = card, .events = POLLIN };
-	__u32 connector, first = barium_gem_create(fd, barium_page_size());
+	__u32 first = barium_gem_create(fd, barium_page_size()), fb;
+	__u16 before[COUNT], after[COUNT];
+	struct barium_pipe pipe;
+	size_t pages;
 	void *map;
 
-	find_pipe(card, &set, &connector);
-	dumb.width = set.mode.hdisplay;
-	dumb.height = set.mode.vdisplay;
+	barium_find_pipe(card, &pipe);
+	dumb.width = pipe.mode.hdisplay;
+	dumb.height = pipe.mode.vdisplay;
 	igt_assert_eq(barium_ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
 	pages = dumb.size / barium_page_size();
 	map = barium_mmap(card, dumb.handle, dumb.size);
 	barium_stamp(map, 0, pages, 1);
-	add.width = dumb.width;
-	add.height = dumb.height;
-	add.handles[0] = dumb.handle;
-	add.pitches[0] = dumb.pitch;
-	igt_assert_eq(barium_ioctl(card, DRM_IOCTL_MODE_ADDFB2, &add), 0);
-	set.fb_id = add.fb_id;
-	igt_assert_eq(barium_ioctl(card, DRM_IOCTL_MODE_SETCRTC, &set), 0);
+	fb = barium_add_fb(card, dumb.handle, dumb.width, dumb.height, dumb.pitch, 0);
+	barium_set_crtc(card, &pipe, fb, 0, 0);
 
 	read_registers(fd, before);
-	igt_assert(before[(ENABLE - REGISTERS) / sizeof(__u16)] & 1);
+	igt_assert(before[(BARIUM_REG_ENABLE - REGISTERS) / sizeof(__u16)] & BARIUM_ENABLED);
 	sleep_once();
 	read_registers(fd, after);
-	igt_assert_f(!memcmp(before, after, count * sizeof(__u16)),
-		     "the device shows something else\n");
+	igt_assert_f(!memcmp(before, after, sizeof(before)), "the device shows something else\n");
 	barium_check_stamp(map, 0, pages, 1);
 
-	flip.crtc_id = set.crtc_id;
-	flip.fb_id = add.fb_id;
-	igt_assert_eq(barium_ioctl(card, DRM_IOCTL_MODE_PAGE_FLIP, &flip), 0);
-	igt_assert_f(poll(&event, 1, 5000) == 1, "no event of a flip after sleep\n");
+	barium_flip(card, &pipe, fb, 1);
+	barium_flipped(card, &pipe, 1);
 
-	off.crtc_id = set.crtc_id;
-	igt_assert_eq(barium_ioctl(card, DRM_IOCTL_MODE_SETCRTC, &off), 0);
+	barium_switch_off(card, &pipe);
 	barium_munmap(map, dumb.size);
 	close(card);
 	gem_close(fd, first);

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the tests of the display share; see barium_lib_kms.h.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+
+#include <drm_fourcc.h>
+
+#include "igt.h"
+#include "barium_lib_kms.h"
+
+void *barium_map_bar(int fd, const char *name, size_t length, int flags)
+{
+	char slot[BARIUM_SLOT_LEN], path[128];
+	void *map;
+	int file;
+
+	barium_slot(fd, slot);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", slot, name);
+	file = open(path, flags | O_CLOEXEC);
+	igt_require_f(file >= 0, "%s is not there\n", path);
+	map = mmap(NULL, length, flags == O_RDWR ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
+		   file, 0);
+	igt_require_f(map != MAP_FAILED, "%s cannot be mapped\n", path);
+	close(file);
+	return map;
+}
+
+/* Asked for no modes, the driver looks for them; asked again, it tells. */
+void barium_find_pipe(int fd, struct barium_pipe *pipe)
+{
+	struct drm_mode_card_res res = {
+		.crtc_id_ptr = (uintptr_t)&pipe->crtc,
+		.count_crtcs = 1,
+		.connector_id_ptr = (uintptr_t)&pipe->connector,
+		.count_connectors = 1,
+	};
+	struct drm_mode_get_connector get = {};
+
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &res), 0);
+	igt_assert_eq_u32(res.count_crtcs, 1);
+	igt_assert_eq_u32(res.count_connectors, 1);
+
+	get.connector_id = pipe->connector;
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
+	igt_assert_eq_u32(get.connection, 1);
+	igt_assert_lte(1, get.count_modes);
+	igt_assert_lte(get.count_modes, BARIUM_MAX_MODES);
+	get.modes_ptr = (uintptr_t)pipe->modes;
+	get.count_props = 0;
+	get.count_encoders = 0;
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
+	pipe->count = get.count_modes;
+	pipe->mode = pipe->modes[0];
+}
+
+int __barium_add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset,
+		    __u32 *fb)
+{
+	struct drm_mode_fb_cmd2 add = {
+		.width = width,
+		.height = height,
+		.pixel_format = DRM_FORMAT_XRGB8888,
+		.handles = { handle },
+		.pitches = { pitch },
+		.offsets = { offset },
+	};
+	int err = barium_ioctl(fd, DRM_IOCTL_MODE_ADDFB2, &add);
+
+	*fb = add.fb_id;
+	return err;
+}
+
+__u32 barium_add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset)
+{
+	__u32 fb;
+
+	igt_assert_f(__barium_add_fb(fd, handle, width, height, pitch, offset, &fb) == 0,
+		     "%ux%u, pitch %u, at %u\n", width, height, pitch, offset);
+	return fb;
+}
+
+void barium_remove_fb(int fd, __u32 fb)
+{
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_RMFB, &fb), 0);
+}
+
+int __barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y,
+		      const struct drm_mode_modeinfo *mode)
+{
+	struct drm_mode_crtc set = {
+		.set_connectors_ptr = (uintptr_t)&pipe->connector,
+		.count_connectors = 1,
+		.crtc_id = pipe->crtc,
+		.fb_id = fb,
+		.x = x,
+		.y = y,
+		.mode_valid = 1,
+		.mode = *mode,
+	};
+
+	return barium_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set);
+}
+
+void barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y)
+{
+	igt_assert_eq(__barium_set_crtc(fd, pipe, fb, x, y, &pipe->mode), 0);
+}
+
+void barium_switch_off(int fd, const struct barium_pipe *pipe)
+{
+	struct drm_mode_crtc set = { .crtc_id = pipe->crtc };
+
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set), 0);
+}
+
+void barium_flip(int fd, const struct barium_pipe *pipe, __u32 fb, __u64 data)
+{
+	struct drm_mode_crtc_page_flip arg = {
+		.crtc_id = pipe->crtc,
+		.fb_id = fb,
+		.flags = DRM_MODE_PAGE_FLIP_EVENT,
+		.user_data = data,
+	};
+
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg), 0);
+}
+
+void barium_flipped(int fd, const struct barium_pipe *pipe, __u64 data)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	struct drm_event_vblank event;
+
+	igt_assert_f(poll(&poll_fd, 1, 5000) == 1, "no event\n");
+	igt_assert_eq(read(fd, &event, sizeof(event)), sizeof(event));
+	igt_assert_eq_u32(event.base.type, DRM_EVENT_FLIP_COMPLETE);
+	igt_assert_eq_u64(event.user_data, data);
+	igt_assert_eq_u32(event.crtc_id, pipe->crtc);
+	igt_assert_eq(poll(&poll_fd, 1, 0), 0);
+}
