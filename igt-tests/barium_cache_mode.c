@@ -6,28 +6,11 @@
 #include <sys/mman.h>
 
 #include "igt.h"
-#include "barium_lib.h"
+#include "barium_lib_mapping.h"
 
 IGT_TEST_DESCRIPTION("Write-combining, in page tables and memory types.");
 
 #define RW (PROT_READ | PROT_WRITE)
-
-static bool is_write_combining(const void *addr)
-{
-	char entry[256];
-
-	barium_page_table_entry(addr, entry, sizeof(entry));
-	return strstr(entry, " PWT ") && !strstr(entry, " PCD ");
-}
-
-static void check_write_combining(const void *addr)
-{
-	char entry[256];
-
-	barium_page_table_entry(addr, entry, sizeof(entry));
-	igt_assert_f(strstr(entry, " USR ") && strstr(entry, " PWT ") && !strstr(entry, " PCD "),
-		     "the page table entry is%s\n", entry);
-}
 
 static void touched(int fd)
 {
@@ -37,12 +20,12 @@ static void touched(int fd)
 
 	READ_ONCE(bo.map[0]);
 	WRITE_ONCE(bo.map[3 * page], 1);
-	check_write_combining(bo.map);
-	check_write_combining(bo.map + 3 * page);
+	barium_check_write_combining(bo.map);
+	barium_check_write_combining(bo.map + 3 * page);
 
 	/* So that the test is not fooled by a dump that says the same of any page. */
 	WRITE_ONCE(on_stack, 1);
-	igt_assert(!is_write_combining(&on_stack));
+	igt_assert(!barium_is_write_combining(&on_stack));
 	barium_bo_fini(fd, &bo);
 }
 
@@ -55,7 +38,7 @@ static void read_only(int fd)
 	igt_assert_eq(__barium_mmap(fd, bo.size, PROT_READ, MAP_SHARED, bo.offset, (void **)&map),
 		      0);
 	READ_ONCE(map[0]);
-	check_write_combining(map);
+	barium_check_write_combining(map);
 	barium_page_table_entry(map, entry, sizeof(entry));
 	igt_assert_f(strstr(entry, " ro "), "the page table entry is%s\n", entry);
 
@@ -73,8 +56,8 @@ static void after_mprotect(int fd)
 	igt_assert_eq(mprotect(bo.map, bo.size, RW), 0);
 	WRITE_ONCE(bo.map[0], 1);
 	WRITE_ONCE(bo.map[page], 1);
-	check_write_combining(bo.map);
-	check_write_combining(bo.map + page);
+	barium_check_write_combining(bo.map);
+	barium_check_write_combining(bo.map + page);
 	barium_bo_fini(fd, &bo);
 }
 
@@ -84,12 +67,12 @@ static void forked(int fd)
 	size_t page = barium_page_size();
 
 	READ_ONCE(bo.map[0]);
-	check_write_combining(bo.map);
+	barium_check_write_combining(bo.map);
 	igt_fork(child, 1) {
 		READ_ONCE(bo.map[0]);
 		WRITE_ONCE(bo.map[page], 1);
-		check_write_combining(bo.map);
-		check_write_combining(bo.map + page);
+		barium_check_write_combining(bo.map);
+		barium_check_write_combining(bo.map + page);
 	}
 	igt_waitchildren();
 	barium_bo_fini(fd, &bo);

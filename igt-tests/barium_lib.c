@@ -544,56 +544,6 @@ long barium_minor_faults(void)
 	return usage.ru_minflt;
 }
 
-void barium_vm_flags(const void *addr, char *flags, size_t length)
-{
-	FILE *smaps = fopen("/proc/self/smaps", "r");
-	unsigned long start, end;
-	bool inside = false;
-	char line[512];
-
-	igt_assert(smaps);
-	*flags = '\0';
-	while (fgets(line, sizeof(line), smaps)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
-			inside = start <= (uintptr_t)addr && (uintptr_t)addr < end;
-		else if (inside && !strncmp(line, "VmFlags:", 8))
-			snprintf(flags, length, "%s", line + 8);
-	}
-	fclose(smaps);
-
-	igt_assert_f(*flags, "no mapping at %p\n", addr);
-	flags[strcspn(flags, "\n")] = '\0';
-}
-
-FILE *barium_debugfs(const char *name)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/%s", name);
-	return fopen(path, "r");
-}
-
-void barium_page_table_entry(const void *addr, char *entry, size_t length)
-{
-	FILE *dump = barium_debugfs("page_tables/current_kernel");
-	unsigned long start, end;
-	char line[512];
-	int rest;
-
-	igt_require_f(dump, "the kernel has no page table dump\n");
-
-	*entry = '\0';
-	while (!*entry && fgets(line, sizeof(line), dump)) {
-		if (sscanf(line, "0x%lx-0x%lx%n", &start, &end, &rest) == 2 &&
-		    start <= (uintptr_t)addr && (uintptr_t)addr < end)
-			snprintf(entry, length, "%s", line + rest);
-	}
-	fclose(dump);
-
-	igt_assert_f(*entry, "the page table dump does not cover %p\n", addr);
-	entry[strcspn(entry, "\n")] = '\0';
-}
-
 int barium_in_child(void (*run)(void *data), void *data)
 {
 	pid_t pid = fork();

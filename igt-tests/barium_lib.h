@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the tests of the barium driver share: finding the device, its ioctls, mapped objects with a
- * recognisable content, and what the kernel tells about a mapping.
+ * recognisable content.
  *
  * As in IGT, __foo() returns a negative errno and foo() asserts success.
  */
@@ -120,12 +120,6 @@ int barium_bo_create_scattered(int fd, size_t pages, struct barium_bo *bo);
 
 /* Minor faults that the calling thread has taken. */
 long barium_minor_faults(void);
-/* The two-letter flags of the mapping at @addr, with a space before and after each. */
-void barium_vm_flags(const void *addr, char *flags, size_t length);
-/* The attributes that the page table holds for @addr, as the kernel dumps them; skips without. */
-void barium_page_table_entry(const void *addr, char *entry, size_t length);
-/* Opens a file of debugfs; NULL if it is not there. */
-FILE *barium_debugfs(const char *name);
 
 /* Runs @run in a child process and returns its wait status. */
 int barium_in_child(void (*run)(void *data), void *data);

@@ -15,7 +15,7 @@
 #include <linux/udmabuf.h>
 
 #include "igt.h"
-#include "barium_lib.h"
+#include "barium_lib_mapping.h"
 
 IGT_TEST_DESCRIPTION("Sharing of objects, and mappings of what was shared.");
 
@@ -208,16 +208,11 @@ static void read_only(int fd)
 
 static void vm_flags(int fd)
 {
-	static const char * const wanted[] = { " sh ", " pf ", " io ", " de ", " dd " };
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	int buf = export(fd, bo.handle);
 	void *map = map_buf(buf, 0, PAGES);
-	char flags[256];
-	size_t i;
 
-	barium_vm_flags(map, flags, sizeof(flags));
-	for (i = 0; i < ARRAY_SIZE(wanted); i++)
-		igt_assert_f(strstr(flags, wanted[i]), "no%sin VmFlags%s\n", wanted[i], flags);
+	barium_check_vm_flags(map);
 	barium_munmap(map, bo.size);
 	close(buf);
 	barium_bo_fini(fd, &bo);
@@ -228,12 +223,9 @@ static void cache_mode(int fd)
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	int buf = export(fd, bo.handle);
 	__u8 *map = map_buf(buf, 0, PAGES);
-	char entry[256];
 
 	WRITE_ONCE(map[0], 1);
-	barium_page_table_entry(map, entry, sizeof(entry));
-	igt_assert_f(strstr(entry, " PWT ") && !strstr(entry, " PCD "),
-		     "the page table entry is%s\n", entry);
+	barium_check_write_combining(map);
 	barium_munmap(map, bo.size);
 	close(buf);
 	barium_bo_fini(fd, &bo);

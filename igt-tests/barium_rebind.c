@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "igt.h"
+#include "barium_lib_mapping.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Binding the device again, with the one before still in use.");

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the kernel knows about a mapping; see barium_lib_mapping.h.
+ */
+#include <limits.h>
+
+#include "igt.h"
+#include "barium_lib_mapping.h"
+
+/* Enough for each line that the kernel writes here. */
+#define LINE_LEN 512
+
+FILE *barium_debugfs(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s", name);
+	return fopen(path, "r");
+}
+
+/* The two-letter flags of the VMA at @addr, with a space before and after each. */
+static void vm_flags(const void *addr, char flags[static LINE_LEN])
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end;
+	bool inside = false;
+	char line[LINE_LEN];
+
+	igt_assert(smaps);
+	*flags = '\0';
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start <= (uintptr_t)addr && (uintptr_t)addr < end;
+		else if (inside && !strncmp(line, "VmFlags:", 8))
+			snprintf(flags, LINE_LEN, "%s", line + 8);
+	}
+	fclose(smaps);
+
+	igt_assert_f(*flags, "no mapping at %p\n", addr);
+	flags[strcspn(flags, "\n")] = '\0';
+}
+
+/* It is not one of hugetlbfs ("ht"), nor has it struct pages among its page frames ("mm"). */
+void barium_check_vm_flags(const void *addr)
+{
+	static const char * const wanted[] = { " sh ", " pf ", " io ", " de ", " dd " };
+	char flags[LINE_LEN];
+	size_t i;
+
+	vm_flags(addr, flags);
+	for (i = 0; i < ARRAY_SIZE(wanted); i++)
+		igt_assert_f(strstr(flags, wanted[i]), "no%sin VmFlags%s\n", wanted[i], flags);
+	igt_assert_f(!strstr(flags, " ht ") && !strstr(flags, " mm "), "VmFlags%s\n", flags);
+}
+
+void barium_page_table_entry(const void *addr, char *entry, size_t length)
+{
+	FILE *dump = barium_debugfs("page_tables/current_kernel");
+	unsigned long start, end;
+	char line[LINE_LEN];
+	int rest;
+
+	igt_require_f(dump, "the kernel has no page table dump\n");
+
+	*entry = '\0';
+	while (!*entry && fgets(line, sizeof(line), dump)) {
+		if (sscanf(line, "0x%lx-0x%lx%n", &start, &end, &rest) == 2 &&
+		    start <= (uintptr_t)addr && (uintptr_t)addr < end)
+			snprintf(entry, length, "%s", line + rest);
+	}
+	fclose(dump);
+
+	igt_assert_f(*entry, "the page table dump does not cover %p\n", addr);
+	entry[strcspn(entry, "\n")] = '\0';
+}
+
+/* The two bits choose an entry of the PAT, in which the kernel has write-combining at number 1. */
+static bool is_write_combining(const char *entry)
+{
+	return strstr(entry, " PWT ") && !strstr(entry, " PCD ");
+}
+
+bool barium_is_write_combining(const void *addr)
+{
+	char entry[LINE_LEN];
+
+	barium_page_table_entry(addr, entry, sizeof(entry));
+	return is_write_combining(entry);
+}
+
+void barium_check_write_combining(const void *addr)
+{
+	char entry[LINE_LEN];
+
+	barium_page_table_entry(addr, entry, sizeof(entry));
+	igt_assert_f(strstr(entry, " USR ") && is_write_combining(entry),
+		     "the page table entry is%s\n", entry);
+}
