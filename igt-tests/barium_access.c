@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -20,7 +19,7 @@
 #include <dirent.h>
 
 #include "igt.h"
-#include "barium_lib.h"
+#include "barium_lib_core.h"
 
 IGT_TEST_DESCRIPTION("Access to mappings by debuggers and by the kernel.");
 
@@ -462,42 +461,14 @@ static void advice_dont_fork(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void write_file(const char *path, const char *text)
+/* How many bytes of @map a core dump holds; -1 if it does not know the mapping. */
+static long long dumped_bytes(FILE *core, const void *map)
 {
-	FILE *file = fopen(path, "w");
-
-	igt_require_f(file, "cannot write %s\n", path);
-	fputs(text, file);
-	igt_require_f(!fclose(file), "cannot write %s\n", path);
-}
-
-static void abort_with_mapping(void *data)
-{
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-	FILE *filter = fopen("/proc/self/coredump_filter", "w");
-
-	/* Private memory, and shared memory of files, among which the mapping would be. */
-	if (filter) {
-		fputs("0x9", filter);
-		fclose(filter);
-	}
-
-	if (chdir(data) || setrlimit(RLIMIT_CORE, &limit))
-		_exit(1);
-	signal(SIGABRT, SIG_DFL);
-	raise(SIGABRT);
-}
-
-/* How many bytes of @map the core dump in @path holds; -1 if it does not know the mapping. */
-static long long dumped_bytes(const char *path, const void *map)
-{
-	FILE *core = fopen(path, "r");
 	long long bytes = -1;
 	struct elf64_hdr head;
 	struct elf64_phdr part;
 	int i;
 
-	igt_assert_f(core, "no core dump in %s\n", path);
 	igt_assert_eq(fread(&head, sizeof(head), 1, core), 1);
 	igt_assert(!memcmp(head.e_ident, ELFMAG, SELFMAG));
 	igt_assert_eq(fseek(core, head.e_phoff, SEEK_SET), 0);
@@ -507,33 +478,20 @@ static long long dumped_bytes(const char *path, const void *map)
 		    (uintptr_t)map < part.p_vaddr + part.p_memsz)
 			bytes = part.p_filesz;
 	}
-	fclose(core);
 	return bytes;
 }
 
+/* Of private memory, and of shared memory of files, among which the mapping would be. */
 static void core_dump(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 16);
-	char dir[] = "/tmp/barium-core-XXXXXX", path[64], pattern[128] = "";
-	FILE *old = fopen("/proc/sys/kernel/core_pattern", "r");
 	long long bytes;
-	int status;
-
-	igt_require_f(old && fgets(pattern, sizeof(pattern), old), "no core dumps\n");
-	fclose(old);
-	igt_assert(mkdtemp(dir));
-	write_file("/proc/sys/kernel/core_pattern", "core");
+	FILE *core;
 
 	barium_stamp(bo.map, 0, 8, 1);
-	status = barium_in_child(abort_with_mapping, dir);
-	write_file("/proc/sys/kernel/core_pattern", pattern);
-
-	snprintf(path, sizeof(path), "%s/core", dir);
-	bytes = WIFSIGNALED(status) && WCOREDUMP(status) ? dumped_bytes(path, bo.map) : -2;
-	unlink(path);
-	rmdir(dir);
-
-	igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && WCOREDUMP(status));
+	core = barium_dump_core(BARIUM_CORE_ANON_PRIVATE | BARIUM_CORE_FILE_SHARED);
+	bytes = dumped_bytes(core, bo.map);
+	fclose(core);
 	igt_assert_f(bytes == 0, "%lld bytes of VRAM in the core dump\n", bytes);
 	barium_bo_fini(fd, &bo);
 }

@@ -12,7 +12,6 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -20,6 +19,7 @@
 #include <linux/io_uring.h>
 
 #include "igt.h"
+#include "barium_lib_core.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Debuggers, core dumps, and who else looks at a mapping from outside.");
@@ -195,72 +195,35 @@ static void with_gdb_unplugged(int fd)
 }
 
 /*
- * Whether @path, a file of less than @limit bytes, holds the words that were hidden. A few of them
+ * Whether @file, which has less than @limit bytes, holds the words that were hidden. A few of them
  * may be left on the stack; a page has hundreds.
  */
-static bool holds_secret(const char *path, size_t limit)
+static bool holds_secret(FILE *file, size_t limit)
 {
-	FILE *file = fopen(path, "r");
 	size_t count, i, found = 0;
 	__u64 words[512];
 	struct stat st;
 
-	igt_assert_f(file && !fstat(fileno(file), &st), "there is no %s\n", path);
+	igt_assert_eq(fstat(fileno(file), &st), 0);
 	igt_assert_lt_u64(0, st.st_size);
 	igt_assert_f((size_t)st.st_size < limit, "it has %zu bytes\n", (size_t)st.st_size);
 	while ((count = fread(words, 8, ARRAY_SIZE(words), file))) {
 		for (i = 0; i < count; i++)
 			found += (words[i] ^ MASK) >> 16 == half_secret;
 	}
-	fclose(file);
 	return found > 64;
 }
 
-static void write_file(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	igt_require_f(file, "cannot write %s\n", path);
-	fputs(text, file);
-	igt_require_f(!fclose(file), "cannot write %s\n", path);
-}
-
-/* All kinds of memory are wanted in the dump, but for private mappings of files: the libraries. */
-static void abort_in(void *dir)
-{
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-	FILE *filter = fopen("/proc/self/coredump_filter", "w");
-
-	if (filter) {
-		fputs("0x1fb", filter);
-		fclose(filter);
-	}
-	if (chdir(dir) || setrlimit(RLIMIT_CORE, &limit))
-		_exit(1);
-	signal(SIGABRT, SIG_DFL);
-	raise(SIGABRT);
-}
-
-/* Dumps a process that has @bo mapped, and looks for it in what was dumped. */
+/*
+ * Dumps a process that has @bo mapped, and looks for it in what was dumped: all kinds of memory
+ * but private mappings of files, which are the libraries.
+ */
 static void check_core(struct barium_bo *bo)
 {
-	char dir[] = "/tmp/barium-core-XXXXXX", path[64], pattern[128] = "";
-	FILE *old = fopen("/proc/sys/kernel/core_pattern", "r");
-	bool found;
-	int status;
+	FILE *core = barium_dump_core(BARIUM_CORE_ALL & ~BARIUM_CORE_FILE_PRIVATE);
+	bool found = holds_secret(core, bo->size);
 
-	igt_require_f(old && fgets(pattern, sizeof(pattern), old), "no core dumps\n");
-	fclose(old);
-	igt_assert(mkdtemp(dir));
-	write_file("/proc/sys/kernel/core_pattern", "core");
-	status = barium_in_child(abort_in, dir);
-	write_file("/proc/sys/kernel/core_pattern", pattern);
-
-	igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && WCOREDUMP(status));
-	snprintf(path, sizeof(path), "%s/core", dir);
-	found = holds_secret(path, bo->size);
-	unlink(path);
-	rmdir(dir);
+	fclose(core);
 	igt_assert_f(!found, "VRAM is in the core dump\n");
 }
 
