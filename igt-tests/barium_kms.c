@@ -8,6 +8,7 @@
 
 #include "igt.h"
 #include "barium_lib_kms.h"
+#include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Modes, framebuffers and flips, without a pixel being copied.");
 
@@ -36,8 +37,6 @@ struct picture {
 
 static struct device device;
 static struct barium_pipe screen;
-/* The PCI address of the device. */
-static char slot[BARIUM_SLOT_LEN];
 
 static __u16 reg(size_t offset)
 {
@@ -54,7 +53,6 @@ static void find_device(int fd)
 {
 	__u16 enable, width;
 
-	barium_slot(fd, slot);
 	device.vram_size = barium_vram_size(fd);
 	device.registers = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDWR);
 	device.vram = barium_map_bar(fd, "resource0_wc", device.vram_size, O_RDONLY);
@@ -420,33 +418,13 @@ static void off_and_on(int fd)
 	end_picture(fd, &picture);
 }
 
-static bool write_driver(const char *file)
-{
-	char path[64];
-	bool done;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/barium/%s", file);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	done = write(fd, slot, strlen(slot)) == (ssize_t)strlen(slot);
-	close(fd);
-	return done;
-}
-
-/* Whatever a test left behind, the next program finds the device bound. */
-static void make_bound(int sig)
-{
-	(void)sig;
-	write_driver("bind");
-}
-
 /* The device is bound again, all of its VRAM is there, and it shows something again. */
 static void bind_and_show(void)
 {
 	struct picture picture;
 	int fd;
 
-	igt_assert(write_driver("bind"));
+	barium_bind();
 	fd = barium_open_primary();
 	barium_find_pipe(fd, &screen);
 	choose_mode();
@@ -463,7 +441,7 @@ static void unbind_while_shown(int fd)
 	size_t i;
 
 	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
-	igt_assert(write_driver("unbind"));
+	barium_unbind();
 	igt_assert_eq(__barium_set_crtc(fd, &screen, other.fb, 0, 0, &screen.mode), -ENODEV);
 	for (i = 0; i < picture.size / CPP; i++)
 		igt_assert_eq_u32(picture.map[i], 0);
@@ -479,7 +457,7 @@ static void unbind_with_flip(int fd)
 
 	barium_set_crtc(fd, &screen, front.fb, 0, 0);
 	barium_flip(fd, &screen, back.fb, 7);
-	igt_assert(write_driver("unbind"));
+	barium_unbind();
 	barium_flipped(fd, &screen, 7);
 	barium_munmap(front.map, front.size);
 	barium_munmap(back.map, back.size);
@@ -519,8 +497,7 @@ int igt_main_args(NULL, NULL, NULL, NULL, NULL)
 		barium_find_pipe(fd, &screen);
 		choose_mode();
 		close(fd);
-		igt_install_exit_handler(make_bound);
 	}
 
-	barium_primary_subtests(tests);
+	barium_unplug_primary_subtests(tests);
 }

@@ -88,16 +88,21 @@ void barium_run_subtest(const struct barium_subtest *test)
 	run_subtest(test, barium_open_render);
 }
 
+void barium_run_primary_subtest(const struct barium_subtest *test)
+{
+	run_subtest(test, barium_open_primary);
+}
+
 void barium_subtests(const struct barium_subtest *tests)
 {
 	for (; tests->name; tests++)
-		run_subtest(tests, barium_open_render);
+		barium_run_subtest(tests);
 }
 
 void barium_primary_subtests(const struct barium_subtest *tests)
 {
 	for (; tests->name; tests++)
-		run_subtest(tests, barium_open_primary);
+		barium_run_primary_subtest(tests);
 }
 
 int barium_ioctl(int fd, unsigned long request, void *arg)

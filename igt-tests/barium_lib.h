@@ -28,9 +28,10 @@ struct barium_subtest {
 };
 
 void barium_run_subtest(const struct barium_subtest *test);
+/* The same with a client on the primary node. */
+void barium_run_primary_subtest(const struct barium_subtest *test);
 /* Runs subtests up to the first one without a name. */
 void barium_subtests(const struct barium_subtest *tests);
-/* The same with clients on the primary node. */
 void barium_primary_subtests(const struct barium_subtest *tests);
 
 /*

@@ -118,7 +118,8 @@ void barium_check_replaced(__u8 *map, size_t length)
 		igt_assert_eq(barium_try_write(map + at), 0);
 }
 
-void barium_unplug_subtests(const struct barium_subtest *tests)
+static void unplug_subtests(const struct barium_subtest *tests,
+			    void (*run)(const struct barium_subtest *test))
 {
 	/* Kept over the jump that ends a fixture early. */
 	static const struct barium_subtest *test;
@@ -139,6 +140,16 @@ void barium_unplug_subtests(const struct barium_subtest *tests)
 	for (test = tests; test->name; test++) {
 		igt_fixture()
 			make_bound(0);
-		barium_run_subtest(test);
+		run(test);
 	}
+}
+
+void barium_unplug_subtests(const struct barium_subtest *tests)
+{
+	unplug_subtests(tests, barium_run_subtest);
+}
+
+void barium_unplug_primary_subtests(const struct barium_subtest *tests)
+{
+	unplug_subtests(tests, barium_run_primary_subtest);
 }

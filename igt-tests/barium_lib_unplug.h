@@ -13,6 +13,8 @@
  * one and the next program find the device bound. Skips if it cannot be unbound.
  */
 void barium_unplug_subtests(const struct barium_subtest *tests);
+/* The same with clients on the primary node. */
+void barium_unplug_primary_subtests(const struct barium_subtest *tests);
 
 /* These assert that they work. */
 void barium_unbind(void);
