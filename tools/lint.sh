@@ -66,7 +66,7 @@ bench_clippy() {
 }
 
 bench_tests() {
-	bash tools/setup/guest-build.sh bench test -p barium-bench -p barium-bench-report
+	bash tools/setup/guest-build.sh bench test
 }
 
 fuzz_format() {

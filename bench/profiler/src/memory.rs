@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The record of what the CPU reads and writes, a line for each stretch:
+//!
+//! `READ WRITTEN [FIRST+COUNT*BYTES]...`
+//!
+//! Bytes read; bytes written; and of each run of pages that were written to equally, the physical
+//! address of the first page in hexadecimal, the number of pages, and the bytes written to each. A
+//! byte that is written twice counts twice. What a string instruction copies counts as it would in a
+//! loop: QEMU does one access after the other.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// Bytes of a page of the guest, which is x86-64.
+const PAGE: u64 = 4096;
+
+/// What was read and written since the stretch began.
+#[derive(Default)]
+pub struct Traffic {
+    /// Bytes read.
+    read: u64,
+    /// Bytes written, by number of the page.
+    pages: BTreeMap<u64, u64>,
+    /// Bytes written to the page that was written to last and are not in `pages` yet: most are
+    /// written to the page of the ones before.
+    last: (u64, u64),
+}
+
+impl Traffic {
+    /// So many bytes were read.
+    pub fn read(&mut self, bytes: u64) {
+        self.read += bytes;
+    }
+
+    /// So many bytes were written, from this physical address on. An access that crosses the end of
+    /// a page counts for the page in which it starts.
+    pub fn write_to(&mut self, address: u64, bytes: u64) {
+        let page = address / PAGE;
+        if page != self.last.0 {
+            self.settle();
+            self.last.0 = page;
+        }
+        self.last.1 += bytes;
+    }
+
+    fn settle(&mut self) {
+        let (page, bytes) = std::mem::take(&mut self.last);
+        if bytes > 0 {
+            *self.pages.entry(page).or_default() += bytes;
+        }
+    }
+
+    /// Writes the line.
+    pub fn write(mut self, out: &mut impl Write) -> io::Result<()> {
+        self.settle();
+        write!(out, "{} {}", self.read, self.pages.values().sum::<u64>())?;
+        for (first, count, bytes) in self.runs() {
+            write!(out, " {:x}+{count}*{bytes}", first * PAGE)?;
+        }
+        writeln!(out)
+    }
+
+    /// Runs of pages that were written to equally: number of the first, how many, bytes of each.
+    fn runs(&self) -> Vec<(u64, u64, u64)> {
+        let mut runs: Vec<(u64, u64, u64)> = Vec::new();
+        for (&page, &bytes) in &self.pages {
+            match runs.last_mut() {
+                Some((first, count, each)) if *first + *count == page && *each == bytes => {
+                    *count += 1;
+                }
+                _ => runs.push((page, 1, bytes)),
+            }
+        }
+        runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(traffic: Traffic) -> String {
+        let mut line = Vec::new();
+        traffic.write(&mut line).unwrap();
+        String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn pages_that_are_alike_are_a_run() {
+        let mut traffic = Traffic::default();
+        traffic.read(8);
+        for word in 0..3 * PAGE / 8 {
+            traffic.write_to(0xfd00_0000 + word * 8, 8);
+        }
+        traffic.write_to(0xfd00_3000, 2);
+        traffic.write_to(0x1000, 1);
+        assert_eq!(
+            line(traffic),
+            "8 12291 1000+1*1 fd000000+3*4096 fd003000+1*2\n"
+        );
+    }
+
+    #[test]
+    fn what_is_written_twice_counts_twice() {
+        let mut traffic = Traffic::default();
+        for address in [0, 0x1000, 0] {
+            traffic.write_to(address, 4);
+        }
+        assert_eq!(line(traffic), "0 12 0+1*8 1000+1*4\n");
+    }
+
+    #[test]
+    fn nothing() {
+        assert_eq!(line(Traffic::default()), "0 0\n");
+    }
+}

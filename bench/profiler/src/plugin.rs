@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What QEMU calls, and the record.
+
+use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Mutex;
+
+use crate::memory::Traffic;
+use crate::qemu::{self, Access, Block, Instruction};
+
+/// The version of QEMU's plugin interface that this is written for. QEMU looks for this name.
+#[no_mangle]
+pub static qemu_plugin_version: c_int = 4;
+
+/// No-operation with a 32-bit displacement from rax, without the displacement.
+const MARK: [u8; 3] = [0x0f, 0x1f, 0x80];
+/// Displacement that starts a stretch.
+const START: u32 = 0x4261_7201;
+/// Displacement that ends it.
+const STOP: u32 = 0x4261_7202;
+/// Displacement that begins a pause.
+const PAUSE: u32 = 0x4261_7203;
+/// Displacement that ends it.
+const RESUME: u32 = 0x4261_7204;
+
+/// What is recorded.
+enum Recorder {
+    /// The address of each instruction, a little-endian `u64`; a 0 after each stretch.
+    Instructions,
+    /// What [`Traffic`] writes.
+    Memory(Traffic),
+}
+
+/// Where the record goes, and what of.
+struct Record {
+    recorder: Recorder,
+    out: BufWriter<File>,
+}
+
+/// Where between two marks the guest is.
+static STATE: AtomicU8 = AtomicU8::new(OUTSIDE);
+/// In no stretch, as nearly always.
+const OUTSIDE: u8 = 0;
+/// In a stretch.
+const INSIDE: u8 = 1;
+/// In a pause of one.
+const PAUSED: u8 = 2;
+
+static RECORD: Mutex<Option<Record>> = Mutex::new(None);
+
+/// Does something with the record. Without the record, the measurement is worth nothing: an error
+/// ends QEMU.
+fn with_record(work: impl FnOnce(&mut Record) -> io::Result<()>) {
+    let mut record = RECORD.lock().expect("a panic ends QEMU");
+    if let Some(Err(error)) = record.as_mut().map(work) {
+        eprintln!("profiler: {error}");
+        std::process::abort();
+    }
+}
+
+/// QEMU calls this when it loads the plugin; 0 is for success.
+///
+/// # Safety
+///
+/// QEMU's promise: `arguments` has `count` strings.
+#[no_mangle]
+pub unsafe extern "C" fn qemu_plugin_install(
+    id: u64,
+    _info: *const c_void,
+    count: c_int,
+    arguments: *const *const c_char,
+) -> c_int {
+    let count = usize::try_from(count).unwrap_or(0);
+    let argument = |name: &str| {
+        (0..count).find_map(|index| {
+            // SAFETY: `index` is below `count`, and each argument is a C string.
+            let argument = unsafe { CStr::from_ptr(*arguments.add(index)) };
+            argument.to_str().ok()?.strip_prefix(name)
+        })
+    };
+    let recorder = match argument("what=") {
+        None | Some("instructions") => Recorder::Instructions,
+        Some("memory") => Recorder::Memory(Traffic::default()),
+        Some(other) => {
+            eprintln!("profiler: what={other} is neither instructions nor memory");
+            return -1;
+        }
+    };
+    let Some(path) = argument("out=") else {
+        eprintln!("profiler: out=FILE is missing");
+        return -1;
+    };
+    let translated = match recorder {
+        Recorder::Instructions => on_translation_for_instructions,
+        Recorder::Memory(_) => on_translation_for_memory as extern "C" fn(u64, *mut Block),
+    };
+    match File::create(path) {
+        Ok(file) => {
+            let out = BufWriter::with_capacity(1 << 20, file);
+            *RECORD.lock().expect("nothing has panicked yet") = Some(Record { recorder, out });
+        }
+        Err(error) => {
+            eprintln!("profiler: {path}: {error}");
+            return -1;
+        }
+    }
+    // SAFETY: the id is QEMU's own, and the functions have the signatures that it asks for.
+    unsafe {
+        qemu::qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+        qemu::qemu_plugin_register_atexit_cb(id, at_exit, std::ptr::null_mut());
+    }
+    0
+}
+
+/// Has each instruction of a new block call us when it is executed.
+extern "C" fn on_translation_for_instructions(_id: u64, block: *mut Block) {
+    each_instruction(block, |instruction| {
+        if !watch_mark(instruction) {
+            // SAFETY: QEMU gave us the instruction. The "pointer" is the address as a number.
+            unsafe {
+                let address = qemu::qemu_plugin_insn_vaddr(instruction);
+                qemu::qemu_plugin_register_vcpu_insn_exec_cb(
+                    instruction,
+                    on_instruction,
+                    qemu::NO_REGISTERS,
+                    address as *mut c_void,
+                );
+            }
+        }
+    });
+}
+
+/// Has each instruction of a new block call us when it has accessed memory.
+extern "C" fn on_translation_for_memory(_id: u64, block: *mut Block) {
+    each_instruction(block, |instruction| {
+        if !watch_mark(instruction) {
+            // SAFETY: QEMU gave us the instruction, and asks for this signature.
+            unsafe {
+                qemu::qemu_plugin_register_vcpu_mem_cb(
+                    instruction,
+                    on_access,
+                    qemu::NO_REGISTERS,
+                    qemu::READS_AND_WRITES,
+                    std::ptr::null_mut(),
+                );
+            }
+        }
+    });
+}
+
+/// Calls `watch` for each instruction of a block that QEMU has handed to a callback.
+fn each_instruction(block: *mut Block, watch: impl Fn(*mut Instruction)) {
+    // SAFETY: QEMU calls back with a block that is valid until we return.
+    let count = unsafe { qemu::qemu_plugin_tb_n_insns(block) };
+    for index in 0..count {
+        // SAFETY: as above, and `index` is below the count.
+        watch(unsafe { qemu::qemu_plugin_tb_get_insn(block, index) });
+    }
+}
+
+/// Has the instruction call us if it is a mark; whether it is.
+fn watch_mark(instruction: *mut Instruction) -> bool {
+    let callback = match mark(instruction) {
+        Some(START) => on_start,
+        Some(STOP) => on_stop as qemu::OnInstruction,
+        Some(PAUSE) => on_pause,
+        Some(RESUME) => on_resume,
+        _ => return false,
+    };
+    // SAFETY: QEMU gave us the instruction, and asks for this signature.
+    unsafe {
+        qemu::qemu_plugin_register_vcpu_insn_exec_cb(
+            instruction,
+            callback,
+            qemu::NO_REGISTERS,
+            std::ptr::null_mut(),
+        );
+    }
+    true
+}
+
+/// The mark's displacement, if the instruction has the form of one.
+fn mark(instruction: *const Instruction) -> Option<u32> {
+    let mut bytes = [0u8; 7];
+    // SAFETY: QEMU writes no more than the length that it is given.
+    let len =
+        unsafe { qemu::qemu_plugin_insn_data(instruction, bytes.as_mut_ptr().cast(), bytes.len()) };
+    let [a, b, c, displacement @ ..] = bytes;
+    (len == bytes.len() && [a, b, c] == MARK).then(|| u32::from_le_bytes(displacement))
+}
+
+/// Writes an address.
+fn put(out: &mut impl Write, address: u64) -> io::Result<()> {
+    out.write_all(&address.to_le_bytes())
+}
+
+extern "C" fn on_start(_cpu: c_uint, _data: *mut c_void) {
+    STATE.store(INSIDE, Ordering::Relaxed);
+}
+
+extern "C" fn on_pause(_cpu: c_uint, _data: *mut c_void) {
+    change(INSIDE, PAUSED);
+}
+
+extern "C" fn on_resume(_cpu: c_uint, _data: *mut c_void) {
+    change(PAUSED, INSIDE);
+}
+
+/// Goes from one state to another; from any other, nowhere.
+fn change(from: u8, to: u8) {
+    let _ = STATE.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+fn is_inside() -> bool {
+    STATE.load(Ordering::Relaxed) == INSIDE
+}
+
+extern "C" fn on_stop(_cpu: c_uint, _data: *mut c_void) {
+    if STATE.swap(OUTSIDE, Ordering::Relaxed) != OUTSIDE {
+        with_record(|record| match &mut record.recorder {
+            Recorder::Instructions => put(&mut record.out, 0),
+            Recorder::Memory(traffic) => std::mem::take(traffic).write(&mut record.out),
+        });
+    }
+}
+
+extern "C" fn on_instruction(_cpu: c_uint, address: *mut c_void) {
+    if is_inside() {
+        with_record(|record| put(&mut record.out, address as u64));
+    }
+}
+
+extern "C" fn on_access(_cpu: c_uint, access: Access, address: u64, _data: *mut c_void) {
+    if !is_inside() {
+        return;
+    }
+    // SAFETY: we are in the access's own callback.
+    let (bytes, is_write) = unsafe {
+        (
+            1 << qemu::qemu_plugin_mem_size_shift(access),
+            qemu::qemu_plugin_mem_is_store(access),
+        )
+    };
+    // SAFETY: as above; QEMU knows a physical address for what has just been accessed.
+    let physical = is_write.then(|| unsafe {
+        qemu::qemu_plugin_hwaddr_phys_addr(qemu::qemu_plugin_get_hwaddr(access, address))
+    });
+    with_record(|record| {
+        if let Recorder::Memory(traffic) = &mut record.recorder {
+            match physical {
+                Some(address) => traffic.write_to(address, bytes),
+                None => traffic.read(bytes),
+            }
+        }
+        Ok(())
+    });
+}
+
+extern "C" fn at_exit(_id: u64, _data: *mut c_void) {
+    with_record(|record| record.out.flush());
+}
