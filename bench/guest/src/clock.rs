@@ -63,3 +63,15 @@ pub fn record_end() {
     // SAFETY: a no-operation.
     unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617202]", options(nostack)) }
 }
+
+/// Tells the profiler, if it is recording, to overlook what comes.
+pub fn record_pause() {
+    // SAFETY: a no-operation.
+    unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617203]", options(nostack)) }
+}
+
+/// Tells the profiler to go on, if that was the last it was told.
+pub fn record_resume() {
+    // SAFETY: a no-operation.
+    unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617204]", options(nostack)) }
+}

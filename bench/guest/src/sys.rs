@@ -217,11 +217,32 @@ impl SharedCounter {
         self.number().load(Ordering::Relaxed)
     }
 
+    /// Makes it another one.
+    pub fn set(&self, value: u64) {
+        self.number().store(value, Ordering::Relaxed);
+    }
+
     /// Adds to it. Only one process may do so.
     pub fn add(&self, count: u64) {
-        let number = self.number();
-        number.store(number.load(Ordering::Relaxed) + count, Ordering::Relaxed);
+        self.set(self.get() + count);
     }
+}
+
+/// From now on, this process runs before all that are not of real time: what it leaves to others is
+/// done when it waits, and not sooner.
+pub fn run_first() -> io::Result<()> {
+    let lowest = libc::sched_param { sched_priority: 1 };
+    // SAFETY: the kernel reads the parameter.
+    match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &lowest) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Lets others have the processor.
+pub fn give_way() {
+    // SAFETY: it takes no arguments, and does nothing else.
+    unsafe { libc::sched_yield() };
 }
 
 /// A child process that runs when nothing else does, until this is dropped.

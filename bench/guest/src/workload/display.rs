@@ -15,7 +15,11 @@ use crate::sys::{Touches, PAGE};
 use crate::way::Device;
 
 /// Rounds of what waits for the display, each of which takes a sixtieth of a second and longer.
-const ROUNDS: usize = 24;
+const ROUNDS: usize = 32;
+/// Flips before those that count: where everything is has been found out then.
+const FIRST_FLIPS: usize = 4;
+/// How often [`flips`] shows a picture.
+const TURNS: usize = FIRST_FLIPS + ROUNDS;
 /// The size of the dumb buffers whose lives are measured, in pages: 8 MiB.
 const DUMB_PAGES: u16 = 2048;
 /// Lives of them that are measured at least.
@@ -43,35 +47,33 @@ fn on_screen(device: &Device, measure: fn(&Screen) -> io::Result<Outcome>) -> io
 
 /// From asking for the other of two pictures to the device being told of it.
 fn flip(screen: &Screen) -> io::Result<Outcome> {
-    flips(screen, |picture| screen.flip(picture))
+    flips(screen, |picture| screen.flip(picture)).map(Outcome::Median)
 }
 
 /// The same, after all of the picture has been drawn.
 fn redraw_and_flip(screen: &Screen) -> io::Result<Outcome> {
-    flips(screen, |picture| {
-        screen.map(picture)?.fill(0x0042_6172_0069_756d);
-        screen.flip(picture)
-    })
+    flips(screen, |picture| redraw(screen, picture)).map(Outcome::Median)
 }
 
-/// Shows two pictures in turn.
-fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::Result<Outcome> {
+/// Maps a picture, draws all of it, unmaps it, and asks for it to be shown.
+fn redraw(screen: &Screen, picture: &Picture) -> io::Result<()> {
+    screen.map(picture)?.fill(0x0042_6172_0069_756d);
+    screen.flip(picture)
+}
+
+/// Shows two pictures in turn; the costs.
+fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::Result<Vec<u64>> {
     let pictures = [screen.picture()?, screen.picture()?];
     screen.switch_on(&pictures[1])?;
     let meter = Meter::start()?;
-    let round = |picture: &Picture| {
-        let cost = meter.cost(|| show(picture))?;
+    let mut costs = Vec::new();
+    for picture in pictures.iter().cycle().take(TURNS) {
+        costs.push(meter.cost(|| show(picture))?);
         screen.wait()?;
-        Ok(cost)
-    };
-    // Where it all is has been found out after one turn.
-    pictures
-        .iter()
-        .try_for_each(|picture| round(picture).map(drop))?;
-    let costs: io::Result<Vec<u64>> = pictures.iter().cycle().take(ROUNDS).map(round).collect();
+    }
     drop(meter);
     screen.switch_off()?;
-    Ok(measured(costs?))
+    Ok(costs.split_off(FIRST_FLIPS))
 }
 
 /// From a dark screen to a picture.
@@ -85,7 +87,7 @@ fn first_frame(screen: &Screen) -> io::Result<Outcome> {
     };
     round()?;
     let costs: io::Result<Vec<u64>> = (0..ROUNDS).map(|_| round()).collect();
-    Ok(measured(costs?))
+    Ok(Outcome::Median(costs?))
 }
 
 /// Create, map, touch all pages for the first time, unmap, destroy.
@@ -98,14 +100,9 @@ fn dumb_lives(screen: &Screen) -> io::Result<Outcome> {
         screen.life(DUMB_PAGES.into(), |mapping| mapping.touch_all(&touches))?;
         Ok(clock::instructions() - start)
     })?;
-    Ok(measured(costs))
-}
-
-/// Figures of whole rounds.
-fn measured(costs: Vec<u64>) -> Outcome {
-    Outcome::Measured(Rounds {
+    Ok(Outcome::Measured(Rounds {
         costs,
         pages: 1,
         faults: None,
-    })
+    }))
 }
