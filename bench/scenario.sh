@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# What the benchmark's guests run: scenario.sh cost|scaling|profile [TEXT]. Gives each display to
+# What the benchmark's guests run: scenario.sh cost|scaling|traffic|profile [TEXT]. Gives each display to
 # the driver that is compared there, and runs the workloads in each of barium's modes. What is
 # found goes to files in $results.
 #
 #   cost      workloads (with TEXT in their name), in guest instructions
 #   scaling   two and four threads, by wall clock
+#   traffic   has the profiler record what the two drivers of the same display read and write
 #   profile   has the profiler record faults, rounds and lives (with TEXT in their line below);
 #             leaves the kernel's symbols for each
 #
@@ -113,6 +114,12 @@ modprobe qxl
 case $1 in
 cost | scaling)
 	compare "$@" >"$results/$1.jsonl"
+	;;
+traffic)
+	load default
+	for way in shmem barium; do
+		measure traffic "$way" default ${2+"$2"}
+	done >"$results/traffic.jsonl"
 	;;
 profile)
 	: >"$results/profiles"

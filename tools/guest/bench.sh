@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of `make bench`: one part of the benchmark (cost, scaling or profile), perhaps only the
+# Scenario of `make bench`: one part of the benchmark (cost, scaling, traffic or profile), perhaps only the
 # workloads with a text in their name.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh

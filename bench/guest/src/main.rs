@@ -7,6 +7,7 @@
 
 mod abi;
 mod clock;
+mod memory;
 mod meter;
 mod pattern;
 mod profile;
@@ -28,7 +29,8 @@ const USAGE: &str = "usage:
   barium-bench cost WAY MODE PCI-ADDRESS [TEXT]     workloads (with TEXT in their name), in guest
                                                     instructions; the guest runs under -icount
   barium-bench scaling WAY MODE PCI-ADDRESS [TEXT]  two and four threads, by wall clock
-  barium-bench profile WAY PCI-ADDRESS fault|round|life WORKLOAD
+  barium-bench traffic WAY MODE PCI-ADDRESS [TEXT]  has the profiler record what is read and written
+  barium-bench profile WAY PCI-ADDRESS fault|round|life|flip WORKLOAD
                                                     has the profiler record one of these
 WAY is barium, ttm, shmem or eager. MODE is a name for the results.";
 
@@ -55,6 +57,10 @@ fn run(arguments: &[&str]) -> Result<()> {
             let names = workload::scaling::all().into_iter().map(|w| w.name);
             each("scaling-of", place(way, mode, address)?, names, text)
         }
+        ["traffic", way, mode, address, ref text @ ..] => {
+            let names = workload::traffic::all().into_iter().map(|w| w.name);
+            each("traffic-of", place(way, mode, address)?, names, text)
+        }
         ["cost-of", way, mode, address, name] => {
             let place = place(way, mode, address)?;
             let workload = find(workload::cost::all(), |w| w.name == name)?;
@@ -65,6 +71,12 @@ fn run(arguments: &[&str]) -> Result<()> {
             let place = place(way, mode, address)?;
             let workload = find(workload::scaling::all(), |w| w.name == name)?;
             place.report(workload.run(&place.open()?)?.row(name));
+            Ok(())
+        }
+        ["traffic-of", way, mode, address, name] => {
+            let place = place(way, mode, address)?;
+            let workload = find(workload::traffic::all(), |w| w.name == name)?;
+            place.report(workload.run(&place.open()?)?);
             Ok(())
         }
         ["profile", way, address, what, name] => {

@@ -105,6 +105,13 @@ impl Screen {
         })
     }
 
+    /// Gives a picture back that is not shown.
+    pub fn discard(&self, picture: Picture) -> io::Result<()> {
+        let mut framebuffer = picture.framebuffer;
+        sys::ioctl(&self.file, abi::BENCH_REMOVE_FB, &mut framebuffer)?;
+        self.destroy_dumb(picture.handle)
+    }
+
     /// Maps a picture, to draw it.
     pub fn map(&self, picture: &Picture) -> io::Result<Mapping> {
         self.map_dumb(picture.handle, picture.len)

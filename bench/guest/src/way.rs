@@ -108,6 +108,26 @@ impl Device {
         Screen::new(file).map(Some)
     }
 
+    /// Physical addresses of the VRAM's first and last byte: BAR 0.
+    pub fn vram(&self) -> io::Result<(u64, u64)> {
+        bar(&fs::read_to_string(self.sysfs.join("resource"))?)
+            .ok_or_else(|| io::Error::other("the device has no VRAM"))
+    }
+
+    /// Bytes of VRAM that no object has, of a driver that says so.
+    pub fn vram_available(&self) -> io::Result<Option<u64>> {
+        if self.way != Way::Barium {
+            return Ok(None);
+        }
+        let mut argument = abi::drm_barium_get_param {
+            param: abi::BARIUM_PARAM_VRAM_AVAILABLE,
+            pad: 0,
+            value: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_BARIUM_GET_PARAM, &mut argument)?;
+        Ok(Some(argument.value))
+    }
+
     /// Creates an object of `len` bytes, whole pages.
     pub fn create(&self, len: usize) -> io::Result<Object> {
         let (handle, offset) = match self.way {
@@ -208,6 +228,16 @@ impl Device {
     }
 }
 
+/// The first and the last address in the first line of what sysfs says about a device's BARs.
+fn bar(resource: &str) -> Option<(u64, u64)> {
+    let mut addresses = resource.lines().next()?.split_whitespace().map(|word| {
+        let digits = word.strip_prefix("0x")?;
+        u64::from_str_radix(digits, 16).ok()
+    });
+    let (first, last) = (addresses.next()??, addresses.next()??);
+    (last > first).then_some((first, last))
+}
+
 /// The device's DRM node whose name starts with `prefix`.
 fn node(sysfs: &Path, prefix: &str) -> io::Result<PathBuf> {
     for entry in fs::read_dir(sysfs.join("drm"))? {
@@ -232,4 +262,18 @@ fn as_u64(len: usize) -> u64 {
 
 fn as_u32(len: usize) -> io::Result<u32> {
     u32::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bar_is_vram() {
+        let resource = "0x00000000d0000000 0x00000000dfffffff 0x0000000000042208\n\
+                        0x0000000000000000 0x0000000000000000 0x0000000000000000\n";
+        assert_eq!(bar(resource), Some((0xd000_0000, 0xdfff_ffff)));
+        assert_eq!(bar(resource.lines().last().unwrap()), None);
+        assert_eq!(bar(""), None);
+    }
 }

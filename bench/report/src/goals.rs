@@ -30,7 +30,7 @@ enum To {
 const PROTOTYPE: To = To::Known("prototype", 1805.0);
 
 /// All of them.
-const GOALS: [Goal; 10] = [
+const GOALS: [Goal; 12] = [
     Goal::of("seq-8M", 1.0 / 70.0),
     Goal::of("reverse-8M", 1.0 / 700.0),
     Goal::of("stride32-8M", 1.0 / 40.0),
@@ -45,12 +45,9 @@ const GOALS: [Goal; 10] = [
         to: PROTOTYPE,
         limit: 1.05,
     },
-    Goal {
-        workload: "flip-1080p",
-        mode: "default",
-        to: To::Bochs,
-        limit: 1.0 / 100.0,
-    },
+    Goal::on_screen("flip-1080p", 1.0 / 100.0),
+    Goal::on_screen("flip-1080p-bytes", 1.0 / 100.0),
+    Goal::on_screen("client-1080p-ram", 1.0 / 100.0),
 ];
 
 impl Goal {
@@ -60,6 +57,16 @@ impl Goal {
             workload,
             mode: "default",
             to: To::Ttm,
+            limit,
+        }
+    }
+
+    /// For the default mode, against bochs.
+    const fn on_screen(workload: &'static str, limit: f64) -> Self {
+        Self {
+            workload,
+            mode: "default",
+            to: To::Bochs,
             limit,
         }
     }
@@ -94,20 +101,20 @@ impl Found {
 
 /// The ratios of all goals whose workloads were measured.
 fn found(rows: &Rows) -> Vec<Found> {
-    let per_page = |workload: &str, driver: &str, mode: &str| {
+    let figure = |workload: &str, driver: &str, mode: &str| {
         let column = Column {
             driver: driver.into(),
             mode: mode.into(),
         };
-        rows.per_page(workload, &column)
+        rows.figure(workload, &column)
     };
     let find = |goal: &'static Goal| {
         Some(Found {
             goal,
-            figure: per_page(goal.workload, "barium", goal.mode)?,
+            figure: figure(goal.workload, "barium", goal.mode)?,
             base: match goal.to {
-                To::Ttm => per_page(goal.workload, "ttm", "default")?,
-                To::Bochs => per_page(goal.workload, "shmem", "default")?,
+                To::Ttm => figure(goal.workload, "ttm", "default")?,
+                To::Bochs => figure(goal.workload, "shmem", "default")?,
                 To::Known(_, figure) => figure,
             },
         })
@@ -201,5 +208,17 @@ mod tests {
     fn the_prototype_is_what_strict_is_compared_with() {
         let text = r#"{"workload":"seq-8M","driver":"barium","mode":"strict","per_page":1900.0}"#;
         assert!(!hold(&Rows::parse(text).unwrap()));
+    }
+    #[test]
+    fn a_goal_may_be_in_bytes() {
+        let rows = |barium: u32| {
+            let text = format!(
+                r#"{{"workload":"flip-1080p-bytes","driver":"shmem","mode":"default","value":10000,"unit":"bytes"}}
+{{"workload":"flip-1080p-bytes","driver":"barium","mode":"default","value":{barium},"unit":"bytes"}}"#
+            );
+            Rows::parse(&text).unwrap()
+        };
+        assert!(hold(&rows(100)));
+        assert!(!hold(&rows(101)));
     }
 }

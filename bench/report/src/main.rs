@@ -8,6 +8,7 @@ mod plot;
 mod profile;
 mod rows;
 mod table;
+mod traffic;
 
 use std::error::Error;
 use std::fs;
@@ -26,6 +27,8 @@ const USAGE: &str = "usage:
   barium-bench-report compare FILE FILE     by how much the figures of two runs differ
   barium-bench-report profile DIR RECORD    where the instructions of a record went; DIR is what
                                             `scenario.sh profile` has left
+  barium-bench-report traffic FILE RECORD   the rows of FILE, which `scenario.sh traffic` has left,
+                                            with the figures of a record
   barium-bench-report fill TABLES FILE      FILE with the tables from the directory TABLES in place
                                             of those between `<!-- bench NAME -->` and
                                             `<!-- end -->`";
@@ -55,6 +58,10 @@ fn run(arguments: &[PathBuf]) -> Result<bool> {
         }
         (Some("profile"), [dir, record]) => {
             print!("{}", profiles(dir, record)?);
+            Ok(true)
+        }
+        (Some("traffic"), [rows, record]) => {
+            print!("{}", traffic::rows(&text(rows)?, &text(record)?)?);
             Ok(true)
         }
         (Some("fill"), [tables, file]) => {
@@ -97,6 +104,7 @@ fn report(out: &Path, files: &[PathBuf]) -> Result<bool> {
     for (name, table) in [
         ("summary.md", table::summary(&rows)),
         ("costs.md", table::costs(&rows)),
+        ("bytes.md", table::bytes(&rows)),
         ("threads.md", table::others(&rows)),
         ("goals.md", goals::table(&rows)),
     ] {

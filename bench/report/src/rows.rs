@@ -9,6 +9,9 @@ use crate::{goals, Result};
 /// Unit of all figures that do not name another.
 pub const UNIT: &str = "guest instructions";
 
+/// Unit of memory, and of what is read and written.
+pub const BYTES: &str = "bytes";
+
 /// A driver in one of its modes: a column of the tables.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Column {
@@ -119,6 +122,12 @@ impl Rows {
     pub fn per_page(&self, name: &str, of: &Column) -> Option<f64> {
         self.get(name, of)?["per_page"].as_f64()
     }
+
+    /// The figure of a workload in a column, whatever its unit.
+    pub fn figure(&self, name: &str, of: &Column) -> Option<f64> {
+        self.per_page(name, of)
+            .or_else(|| self.get(name, of)?["value"].as_f64())
+    }
 }
 
 fn workload(row: &Value) -> &str {
@@ -171,6 +180,16 @@ mod tests {
         let strict = &rows.columns()[1];
         assert_eq!(rows.per_page("seq-8M", strict), Some(2000.0));
         assert_eq!(rows.per_page("life-4K", strict), None);
+        assert_eq!(rows.figure("seq-8M", strict), Some(2000.0));
+    }
+
+    #[test]
+    fn a_figure_may_be_in_bytes() {
+        let row = r#"{"workload":"client-1080p-ram","driver":"shmem","mode":"default","value":4096,"unit":"bytes"}"#;
+        let rows = Rows::parse(row).unwrap();
+        let column = &rows.columns()[0];
+        assert_eq!(rows.figure("client-1080p-ram", column), Some(4096.0));
+        assert_eq!(rows.per_page("client-1080p-ram", column), None);
     }
 
     #[test]

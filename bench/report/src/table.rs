@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::rows::{Column, Rows, UNIT};
+use crate::rows::{Column, Rows, BYTES, UNIT};
 
 /// What the summary shows, and how it calls that.
 const SUMMARY: [(&str, &str); 12] = [
@@ -39,12 +39,14 @@ pub fn summary(rows: &Rows) -> String {
 
 /// All tables.
 pub fn all(rows: &Rows) -> String {
-    costs(rows) + &others(rows)
+    costs(rows) + &bytes(rows) + &others(rows)
 }
 
 /// The table of all costs in guest instructions.
 pub fn costs(rows: &Rows) -> String {
-    let workloads = rows.workloads(|row| row["unit"] == UNIT || !row["missing"].is_null());
+    let in_bytes = rows.workloads(|row| row["unit"] == BYTES);
+    let mut workloads = rows.workloads(|row| row["unit"] == UNIT || !row["missing"].is_null());
+    workloads.retain(|name| !in_bytes.contains(name));
     section(
         "Guest instructions for each page touched (map + first touch + unmap), or for each object",
         rows,
@@ -53,7 +55,18 @@ pub fn costs(rows: &Rows) -> String {
     )
 }
 
-/// Tables of what is not counted in instructions.
+/// The table of all figures in bytes.
+pub fn bytes(rows: &Rows) -> String {
+    let workloads = rows.workloads(|row| row["unit"] == BYTES);
+    section(
+        "Bytes that the CPU reads and writes for each flip, and that a client with two pictures has",
+        rows,
+        &workloads,
+        |row| row["value"].as_f64().map_or("-".into(), figure),
+    )
+}
+
+/// Tables of what is counted by the clock.
 pub fn others(rows: &Rows) -> String {
     let scaling = rows.workloads(|row| row["scaling"].is_number());
     let rates = rows.workloads(|row| row["unit"] == "MB/s");
@@ -86,14 +99,12 @@ fn cost(row: &Value) -> String {
     }
 }
 
-/// By how much the figures in guest instructions of two runs differ, largest difference first.
+/// By how much the figures of two runs that are no times differ, largest difference first.
 pub fn comparison(one: &Rows, other: &Rows) -> String {
     let mut differences: Vec<(f64, String)> = Vec::new();
     for column in one.columns() {
-        for name in one.workloads(|row| row["unit"] == UNIT) {
-            if let (Some(a), Some(b)) =
-                (one.per_page(&name, &column), other.per_page(&name, &column))
-            {
+        for name in one.workloads(|row| row["unit"] == UNIT || row["unit"] == BYTES) {
+            if let (Some(a), Some(b)) = (one.figure(&name, &column), other.figure(&name, &column)) {
                 let title = column.title();
                 differences.push((
                     (b / a - 1.0) * 100.0,
@@ -210,5 +221,31 @@ mod tests {
             summary.contains("| 8 MiB, forward | 11.2 |  |"),
             "{summary}"
         );
+    }
+    #[test]
+    fn bytes_have_a_table_of_their_own() {
+        let rows = Rows::parse(
+            r#"{"workload":"client-1080p-ram","driver":"ttm","mode":"default","missing":"shows nothing"}
+{"workload":"client-1080p-ram","driver":"shmem","mode":"default","value":16588800,"unit":"bytes"}"#,
+        )
+        .unwrap();
+        assert_eq!(costs(&rows), "");
+        let table = bytes(&rows);
+        assert!(
+            table.contains("| client-1080p-ram | - | 16,588,800 |"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn runs_are_compared() {
+        let run = |value: u32| {
+            Rows::parse(&format!(
+                r#"{{"workload":"w","driver":"barium","mode":"default","value":{value},"unit":"bytes"}}"#
+            ))
+            .unwrap()
+        };
+        let text = comparison(&run(1000), &run(1010));
+        assert_eq!(text, "+1.00% w, Barium, default: 1,000 and 1,010\n");
     }
 }

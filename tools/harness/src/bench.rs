@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! `make bench`: all ways to map device memory side by side in one guest, counted in instructions;
-//! several threads in another, by the clock; and where the instructions of a fault go. What the
-//! guests run, and what makes tables and plots of it, is in `bench/`.
+//! several threads in another, by the clock; what flips read and write; and where the instructions of a
+//! fault go. What the guests run, and what makes tables and plots of it, is in `bench/`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,6 +32,8 @@ struct Part {
     limit: u32,
     /// How long it takes on two cores.
     typical: &'static str,
+    /// What the profiler in QEMU records, if it is wanted.
+    recorded: Option<&'static str>,
 }
 
 const COST: Part = Part {
@@ -39,18 +41,28 @@ const COST: Part = Part {
     processor: Processor::Counting,
     limit: 3000,
     typical: "4 min",
+    recorded: None,
+};
+const TRAFFIC: Part = Part {
+    name: "traffic",
+    processor: Processor::Counting,
+    limit: 1200,
+    typical: "1 min",
+    recorded: Some("memory"),
 };
 const PROFILE: Part = Part {
     name: "profile",
     processor: Processor::Counting,
     limit: 1200,
     typical: "1 min",
+    recorded: Some("instructions"),
 };
 const SCALING: Part = Part {
     name: "scaling",
     processor: Processor::Two,
     limit: 1500,
     typical: "3 min",
+    recorded: None,
 };
 
 /// Measures everything, or the workloads that the user wants; prints tables, leaves those,
@@ -64,20 +76,36 @@ pub fn bench(settings: &Settings) -> Result<bool> {
 
     let measure = |part: &Part| run(settings, &payload, part);
     let profiled = settings.bench.is_empty();
-    let (cost, profile) = std::thread::scope(|scope| {
-        let profile = profiled.then(|| scope.spawn(|| measure(&PROFILE)));
-        let cost = measure(&COST);
-        (cost, profile.map(|thread| thread.join().expect("no panic")))
+    let (cost, recorded) = std::thread::scope(|scope| {
+        let recorded = scope.spawn(|| {
+            let traffic = measure(&TRAFFIC)?;
+            if profiled {
+                measure(&PROFILE)?;
+            }
+            Ok::<_, String>(traffic)
+        });
+        (measure(&COST), recorded.join().expect("no panic"))
     });
-    let cost = cost?;
-    profile.transpose()?;
+    let (cost, traffic) = (cost?, recorded?);
     // Alone: its times are worth nothing if anything else runs.
     let scaling = measure(&SCALING)?;
     if profiled {
         write_profile(settings)?;
     }
+    let bytes = settings.out.join("bench/traffic.jsonl");
+    write_recorded(
+        settings,
+        "traffic",
+        &traffic.join("traffic.jsonl"),
+        &TRAFFIC,
+        &bytes,
+    )?;
 
-    let rows = [cost.join("cost.jsonl"), scaling.join("scaling.jsonl")];
+    let rows = [
+        cost.join("cost.jsonl"),
+        bytes,
+        scaling.join("scaling.jsonl"),
+    ];
     if rows.iter().all(|file| command::read_lossy(file).is_empty()) {
         return Err(format!("no workload has {} in its name", settings.bench));
     }
@@ -104,13 +132,13 @@ fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
         .iter()
         .flat_map(|display| ["-device".into(), String::from(*display)])
         .collect();
-    if part.name == PROFILE.name {
+    if let Some(what) = part.recorded {
         let plugin = settings.out.join("bench/bin/libbarium_profiler.so");
         devices.push("-plugin".into());
         devices.push(format!(
-            "{},out={}",
+            "{},out={},what={what}",
             plugin.display(),
-            record(settings).display()
+            record(settings, part).display()
         ));
     }
     let mut parameters = vec![format!("guest_bench={}", part.name)];
@@ -153,16 +181,35 @@ fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
 
 /// Where the instructions went, by function.
 fn write_profile(settings: &Settings) -> Result<()> {
+    let found = part_dir(settings, &PROFILE).join("results");
+    write_recorded(
+        settings,
+        "profile",
+        &found,
+        &PROFILE,
+        &profile_report(settings),
+    )
+}
+
+/// Has the report's `verb` put together what the guest has `found` and what the profiler has
+/// recorded of it.
+fn write_recorded(
+    settings: &Settings,
+    verb: &str,
+    found: &Path,
+    part: &Part,
+    to: &Path,
+) -> Result<()> {
     let output = report_command(settings)
-        .arg("profile")
-        .arg(part_dir(settings, &PROFILE).join("results"))
-        .arg(record(settings))
+        .arg(verb)
+        .arg(found)
+        .arg(record(settings, part))
         .output()
         .map_err(|e| format!("barium-bench-report: {e}"))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned());
     }
-    command::write(&profile_report(settings), &output.stdout)
+    command::write(to, &output.stdout)
 }
 
 fn profile_report(settings: &Settings) -> PathBuf {
@@ -174,8 +221,8 @@ fn part_dir(settings: &Settings, part: &Part) -> PathBuf {
 }
 
 /// What the profiler writes.
-fn record(settings: &Settings) -> PathBuf {
-    part_dir(settings, &PROFILE).join("record")
+fn record(settings: &Settings, part: &Part) -> PathBuf {
+    part_dir(settings, part).join("record")
 }
 
 fn report_command(settings: &Settings) -> Command {

@@ -6,7 +6,7 @@
 use std::io;
 
 use super::cost::Workload;
-use super::repeat;
+use super::{client, repeat};
 use crate::clock;
 use crate::meter::Meter;
 use crate::row::{Outcome, Rounds};
@@ -14,12 +14,14 @@ use crate::screen::{Picture, Screen};
 use crate::sys::{Touches, PAGE};
 use crate::way::Device;
 
+/// The name in the results of a flip.
+pub const FLIP: &str = "flip-1080p";
 /// Rounds of what waits for the display, each of which takes a sixtieth of a second and longer.
 const ROUNDS: usize = 32;
 /// Flips before those that count: where everything is has been found out then.
 const FIRST_FLIPS: usize = 4;
 /// How often [`flips`] shows a picture.
-const TURNS: usize = FIRST_FLIPS + ROUNDS;
+pub const TURNS: usize = FIRST_FLIPS + ROUNDS;
 /// The size of the dumb buffers whose lives are measured, in pages: 8 MiB.
 const DUMB_PAGES: u16 = 2048;
 /// Lives of them that are measured at least.
@@ -31,10 +33,11 @@ pub fn workloads() -> Vec<Workload> {
         Workload::new(name.into(), move |device| on_screen(device, measure))
     };
     vec![
-        measure("flip-1080p", flip),
+        measure(FLIP, flip),
         measure("redraw-flip-1080p", redraw_and_flip),
         measure("first-frame-1080p", first_frame),
         measure("dumb-8M", dumb_lives),
+        measure("client-1080p-ram", client::system_memory),
     ]
 }
 
@@ -56,13 +59,13 @@ fn redraw_and_flip(screen: &Screen) -> io::Result<Outcome> {
 }
 
 /// Maps a picture, draws all of it, unmaps it, and asks for it to be shown.
-fn redraw(screen: &Screen, picture: &Picture) -> io::Result<()> {
+pub fn redraw(screen: &Screen, picture: &Picture) -> io::Result<()> {
     screen.map(picture)?.fill(0x0042_6172_0069_756d);
     screen.flip(picture)
 }
 
 /// Shows two pictures in turn; the costs.
-fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::Result<Vec<u64>> {
+pub fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::Result<Vec<u64>> {
     let pictures = [screen.picture()?, screen.picture()?];
     screen.switch_on(&pictures[1])?;
     let meter = Meter::start()?;

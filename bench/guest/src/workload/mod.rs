@@ -4,12 +4,14 @@
 
 use std::io;
 
+pub mod client;
 pub mod cost;
 pub mod display;
 pub mod life;
 pub mod processes;
 pub mod scaling;
 pub mod touch;
+pub mod traffic;
 
 /// Guest instructions over which a workload is repeated at least: many ticks of the timer. What the
 /// kernel puts off, such as freeing memory after an RCU grace period, comes with those, and makes

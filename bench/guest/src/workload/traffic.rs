@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! What a profiler in QEMU counts in bytes while these run: what flips read and write, and how much
+//! VRAM a client uses. The rows say what was done; `bench/report` puts the figures of the record
+//! into them. No driver has a say in what is counted.
+
+use std::io;
+
+use serde_json::{json, Value};
+
+use super::client::Client;
+use super::display::{self, TURNS};
+use crate::clock;
+use crate::screen::Screen;
+use crate::way::Device;
+use crate::Result;
+
+/// A workload.
+pub struct Workload {
+    /// Its name in the results.
+    pub name: String,
+    measure: fn(&Device, &Screen) -> io::Result<Value>,
+}
+
+/// All of them.
+pub fn all() -> Vec<Workload> {
+    let workload = |name: &str, measure| Workload {
+        name: name.into(),
+        measure,
+    };
+    vec![
+        workload("flip-1080p-bytes", flip),
+        workload("redraw-flip-1080p-bytes", redraw_and_flip),
+        workload("client-1080p-vram", client),
+    ]
+}
+
+impl Workload {
+    /// Runs it. The row has no figure yet; `stretches` of the record belong to it, and `vram` are the
+    /// physical addresses of the first and the last byte of VRAM.
+    pub fn run(&self, device: &Device) -> Result<Value> {
+        let screen = device.screen()?.ok_or("shows nothing")?;
+        let mut row = (self.measure)(device, &screen)?;
+        row["workload"] = json!(self.name);
+        row["vram"] = json!(device.vram()?);
+        Ok(row)
+    }
+}
+
+fn flip(_: &Device, screen: &Screen) -> io::Result<Value> {
+    display::flips(screen, |picture| {
+        clock::record();
+        screen.flip(picture)
+    })?;
+    Ok(json!({ "figure": "moved", "stretches": TURNS }))
+}
+
+fn redraw_and_flip(_: &Device, screen: &Screen) -> io::Result<Value> {
+    display::flips(screen, |picture| {
+        clock::record();
+        display::redraw(screen, picture)
+    })?;
+    Ok(json!({ "figure": "moved", "stretches": TURNS }))
+}
+
+/// A client's life. A driver that says how much VRAM is available may say that more is missing than
+/// has been written to: an object may be larger than what is drawn into it.
+fn client(device: &Device, screen: &Screen) -> io::Result<Value> {
+    let before = device.vram_available()?;
+    clock::record();
+    let client = Client::start(screen);
+    clock::record_end();
+    let client = client?;
+    let after = device.vram_available()?;
+    screen.switch_off()?;
+    client.end()?;
+    let missing = before.zip(after).map(|(before, after)| before - after);
+    Ok(json!({ "figure": "vram", "stretches": 1, "missing_from_vram": missing }))
+}
