@@ -8,7 +8,7 @@
 #   cost      workloads (with TEXT in their name), in guest instructions
 #   scaling   two and four threads, by wall clock
 #   traffic   has the profiler record what the two drivers of the same display read and write
-#   profile   has the profiler record faults, rounds and lives (with TEXT in their line below);
+#   profile   has the profiler record faults, rounds, lives and flips (with TEXT in their line below);
 #             leaves the kernel's symbols for each
 #
 # barium-bench is in the path, modprobe finds all modules. If $guest_run is set, file descriptor 3
@@ -41,8 +41,10 @@ barium around round seq-1M
 barium huge fault seq-8M
 barium default round seq-8M
 barium default life life-4K
+barium default flip flip-1080p
 ttm default fault seq-8M
-shmem default fault seq-8M'
+shmem default fault seq-8M
+shmem default flip flip-1080p'
 
 failed=0
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Has the profiler in QEMU record what the guest executes: one fault, one round of a first-touch
-//! workload, or one life of an object.
+//! workload, one life of an object, or one flip.
 
+use std::cell::Cell;
 use std::io;
 
 use crate::clock;
 use crate::sys::{self, Mapping, Touches};
 use crate::way::Device;
+use crate::workload::display::{self, TURNS};
 use crate::workload::life;
 use crate::workload::touch::{self, FirstTouch};
 use crate::Result;
@@ -15,13 +17,14 @@ use crate::Result;
 /// Lives before the one that is recorded, after which caches of allocators are filled.
 const LIVES: usize = 32;
 
-/// Records a `fault`, a `round` or a `life` of the workload of this name.
+/// Records a `fault`, a `round`, a `life` or a `flip` of the workload of this name.
 pub fn run(device: &Device, what: &str, name: &str) -> Result<()> {
     match what {
         "fault" => fault(device, &first_touch(name)?)?,
         "round" => round(device, &first_touch(name)?)?,
         "life" => one_life(device, name)?,
-        _ => return Err("what to record is fault, round or life".into()),
+        "flip" if name == display::FLIP => flip(device)?,
+        _ => return Err("what to record is fault, round, life or flip".into()),
     }
     eprintln!("recorded: {what} of {name}");
     Ok(())
@@ -84,4 +87,18 @@ fn one_life(device: &Device, name: &str) -> Result<()> {
     let done: io::Result<()> = life::one(device, size);
     clock::record_end();
     Ok(done?)
+}
+
+/// The last of several flips, with all that it leaves to others: the meter ends the record.
+fn flip(device: &Device) -> Result<()> {
+    let screen = device.screen()?.ok_or("shows nothing")?;
+    let turns = Cell::new(0);
+    display::flips(&screen, |picture| {
+        turns.set(turns.get() + 1);
+        if turns.get() == TURNS {
+            clock::record();
+        }
+        screen.flip(picture)
+    })?;
+    Ok(())
 }
