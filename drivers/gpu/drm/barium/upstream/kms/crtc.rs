@@ -6,9 +6,10 @@
 //! - The shape it should have: [`DriverCrtc`], with states of the driver's own; vblank as a choice
 //!   between a timer and an interrupt.
 //! - Why this is sound on 7.3: DRM calls the functions of the table for CRTCs that were made with
-//!   it. The vblank functions are DRM's own, driven by a timer of the CRTC; vblank is on between
-//!   `atomic_enable` and `atomic_disable`, whether or not the hardware is still there, so events
-//!   are delivered in any case.
+//!   it. A state that is being checked belongs to the caller until the check returns, one that is
+//!   being committed to who commits it. The vblank functions are DRM's own, driven by a timer of the
+//!   CRTC; vblank is on between `atomic_enable` and `atomic_disable`, whether or not the hardware is
+//!   still there, so events are delivered in any case.
 //! - Delete when upstream has KMS abstractions.
 
 use super::{
@@ -81,7 +82,7 @@ impl<C: DriverCrtc> Tables<C> {
     const HELPER_FUNCS: bindings::drm_crtc_helper_funcs = bindings::drm_crtc_helper_funcs {
         mode_valid: Some(mode_valid_callback::<C>),
         atomic_check: Some(atomic_check_callback),
-        atomic_flush: Some(bindings::drm_crtc_vblank_atomic_flush),
+        atomic_flush: Some(atomic_flush_callback),
         atomic_enable: Some(atomic_enable_callback::<C>),
         atomic_disable: Some(atomic_disable_callback::<C>),
         ..pin_init::zeroed()
@@ -133,6 +134,21 @@ unsafe extern "C" fn mode_valid_callback<C: DriverCrtc>(
     C::mode_valid(dev, mode).into_raw()
 }
 
+/// What a CRTC is to be after a commit: valid as long as the commit.
+///
+/// # Safety
+///
+/// The CRTC must be part of the commit.
+unsafe fn new_state(
+    crtc: *mut bindings::drm_crtc,
+    commit: *mut bindings::drm_atomic_commit,
+) -> *mut bindings::drm_crtc_state {
+    // SAFETY: The CRTC is valid; its index does not change.
+    let index = unsafe { (*crtc).index };
+    // SAFETY: A commit has a place for each CRTC, and the CRTC's states are in it.
+    unsafe { (*(*commit).crtcs.add(index as usize)).new_state }
+}
+
 /// The `atomic_check` entry of a CRTC: it needs its primary plane.
 ///
 /// # Safety
@@ -142,11 +158,9 @@ unsafe extern "C" fn atomic_check_callback(
     crtc: *mut bindings::drm_crtc,
     commit: *mut bindings::drm_atomic_commit,
 ) -> c_int {
-    // SAFETY: The CRTC is valid; its index does not change.
-    let index = unsafe { (*crtc).index };
-    // SAFETY: A commit has a place for each CRTC, and the CRTC's states are in it.
-    let state = unsafe { (*(*commit).crtcs.add(index as usize)).new_state };
-    // SAFETY: As above.
+    // SAFETY: These are this callback's arguments.
+    let state = unsafe { new_state(crtc, commit) };
+    // SAFETY: The state is valid, and the caller's until this returns.
     if !unsafe { (*state).enable } {
         return 0;
     }
@@ -154,20 +168,48 @@ unsafe extern "C" fn atomic_check_callback(
     unsafe { bindings::drm_atomic_helper_check_crtc_primary_plane(state) }
 }
 
+/// The `atomic_flush` entry of a CRTC, when its plane has been updated: has the commit's event sent
+/// at the next vblank, or at once if the CRTC is going to stay off.
+///
+/// When the CRTC is about to be switched on, the event is left to that: there is no vblank so far, and
+/// what DRM knows of the last one is as old as the CRTC has been off.
+///
+/// # Safety
+///
+/// To be called by DRM only, with a CRTC that is part of `commit`.
+unsafe extern "C" fn atomic_flush_callback(
+    crtc: *mut bindings::drm_crtc,
+    commit: *mut bindings::drm_atomic_commit,
+) {
+    // SAFETY: These are this callback's arguments.
+    let state = unsafe { new_state(crtc, commit) };
+    // SAFETY: The state is valid, and nobody else has to do with it while it is committed.
+    let state = unsafe { &*state };
+    let needs_modeset =
+        state.mode_changed() || state.active_changed() || state.connectors_changed();
+    let is_switched_on = needs_modeset && state.active;
+    if !is_switched_on {
+        // SAFETY: As above.
+        unsafe { bindings::drm_crtc_vblank_atomic_flush(crtc, commit) };
+    }
+}
+
 /// The `atomic_enable` entry of a CRTC.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a CRTC of `C::Driver`.
+/// To be called by DRM only, with a CRTC of `C::Driver` that is part of `commit`.
 unsafe extern "C" fn atomic_enable_callback<C: DriverCrtc>(
     crtc: *mut bindings::drm_crtc,
-    _commit: *mut bindings::drm_atomic_commit,
+    commit: *mut bindings::drm_atomic_commit,
 ) {
     // SAFETY: The CRTC's device is one of this driver. Nothing is committed before it is
     // registered.
     unsafe { with_hardware::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_enable(dev, reg)) };
     // SAFETY: The CRTC is valid, and its device has vblank.
     unsafe { bindings::drm_crtc_vblank_on(crtc) };
+    // SAFETY: These are this callback's arguments.
+    unsafe { bindings::drm_crtc_vblank_atomic_flush(crtc, commit) };
 }
 
 /// The `atomic_disable` entry of a CRTC.
