@@ -38,36 +38,8 @@ impl<K: Driver> Shutdown<K> {
 
 impl<K: Driver> Drop for Shutdown<K> {
     fn drop(&mut self) {
-        let raw = raw::drm_device(&*self.0);
         // SAFETY: The device is valid, and its mode configuration complete.
-        unsafe { bindings::drm_atomic_helper_shutdown(raw) };
-        // SAFETY: As above; and no CRTC is on any more.
-        unsafe { end_waiting(raw) };
-    }
-}
-
-/// Ends the waiting for a vblank that is not going to come.
-///
-/// The console waits for one before it updates the screen. Switching a CRTC off wakes who waits, who
-/// finds that there was none, waits on for a second, and warns. Switching vblank on counts one.
-///
-/// # Safety
-///
-/// The device must have a complete mode configuration, whose CRTCs are off for good.
-unsafe fn end_waiting(raw: *mut bindings::drm_device) {
-    // SAFETY: The device is valid.
-    let list = unsafe { &raw mut (*raw).mode_config.crtc_list };
-    // SAFETY: The list does not change once the mode configuration is complete.
-    let mut at = unsafe { (*list).next };
-    while at != list {
-        // SAFETY: The members of this list are in CRTCs.
-        let crtc = unsafe { kernel::container_of!(at, bindings::drm_crtc, head) };
-        // SAFETY: A CRTC with vblank, which was switched off before.
-        unsafe { bindings::drm_crtc_vblank_on(crtc) };
-        // SAFETY: As above, switched on just now.
-        unsafe { bindings::drm_crtc_vblank_off(crtc) };
-        // SAFETY: As for the first.
-        at = unsafe { (*at).next };
+        unsafe { bindings::drm_atomic_helper_shutdown(raw::drm_device(&*self.0)) };
     }
 }
 

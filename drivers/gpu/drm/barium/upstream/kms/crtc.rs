@@ -223,7 +223,25 @@ unsafe extern "C" fn atomic_disable_callback<C: DriverCrtc>(
 ) {
     // SAFETY: The CRTC is valid, and its device has vblank.
     unsafe { bindings::drm_crtc_vblank_off(crtc) };
+    // SAFETY: As above; and vblank is off.
+    unsafe { end_waiting(crtc) };
     // SAFETY: The CRTC's device is one of this driver. Nothing is committed before it is
     // registered.
     unsafe { with_hardware::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_disable(dev, reg)) };
+}
+
+/// Ends the waiting for a vblank that is not going to come.
+///
+/// The console waits for one before it updates the screen, and does not keep the screen from being
+/// switched off when the device goes or is suspended. Switching vblank off wakes who waits, who finds
+/// that there was none, waits on for a second, and warns. Switching it on counts one.
+///
+/// # Safety
+///
+/// The CRTC must be valid, its device have vblank, and that be off for this CRTC.
+unsafe fn end_waiting(crtc: *mut bindings::drm_crtc) {
+    // SAFETY: As the caller says.
+    unsafe { bindings::drm_crtc_vblank_on(crtc) };
+    // SAFETY: As above.
+    unsafe { bindings::drm_crtc_vblank_off(crtc) };
 }
