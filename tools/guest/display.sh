@@ -72,17 +72,31 @@ bars_flip() {
 	echo "note: $frequency flips a second"
 }
 
-# start_weston MODE: a compositor in that mode, which draws without a GPU, and clients. What it needs of
-# a system are devices that udev knows, and a terminal of its own.
-start_weston() {
-	export XDG_RUNTIME_DIR=/run/weston LIBSEAT_BACKEND=builtin
-	mkdir -p $XDG_RUNTIME_DIR
-	chmod 700 $XDG_RUNTIME_DIR
+# start_seat: what a compositor needs of a system, if that is not there: devices that udev knows, and
+# seatd, which opens them for it and takes them away while another terminal is in front. libseat could
+# do that in a child of weston, but weston blocks SIGUSR1, its child does so as well, and with that
+# signal the kernel asks whether another terminal may come to the front.
+start_seat() {
 	if ! pidof systemd-udevd >/dev/null; then
 		/usr/lib/systemd/systemd-udevd --daemon
 		udevadm trigger --subsystem-match=drm --subsystem-match=input
 		udevadm settle
 	fi
+	if ! pidof seatd >/dev/null; then
+		setsid seatd -l debug >"$results/log/seatd.log" 2>&1 </dev/null &
+		until [ -S /run/seatd.sock ]; do
+			sleep 0.1
+		done
+	fi
+}
+
+# start_weston MODE: a compositor in that mode, which draws without a GPU, and clients.
+start_weston() {
+	export XDG_RUNTIME_DIR=/run/weston LIBSEAT_BACKEND=seatd
+	mkdir -p $XDG_RUNTIME_DIR
+	chmod 700 $XDG_RUNTIME_DIR
+	start_seat
+	! [ -e /tmp/weston.pid ] || end_weston
 	cat >/tmp/weston.ini <<-EOF
 		[core]
 		idle-time=0
@@ -107,13 +121,14 @@ start_weston() {
 	done
 }
 
-# end_weston: its clients end with it.
+# end_weston: if it has not ended. Its clients end with it.
 end_weston() {
 	weston_pid=$(cat /tmp/weston.pid)
-	kill "$weston_pid"
+	kill "$weston_pid" 2>/dev/null
 	while kill -0 "$weston_pid" 2>/dev/null; do
 		sleep 0.1
 	done
+	rm /tmp/weston.pid
 }
 
 # weston_shows TEST MODE: it draws a scene in which something moves.
@@ -141,6 +156,42 @@ weston_in() {
 	end_weston
 }
 
+# to_terminal NUMBER: brings that terminal to the front.
+to_terminal() {
+	timeout 20 busybox chvt "$1" || fail "terminal $1 does not come: $(tail -n 12 "$results/log/seatd.log")"
+}
+
+# weston_behind MODE: somebody else has the screen while another terminal is in front.
+weston_behind() {
+	start_weston "$1"
+	weston_shows weston@switched-away "$1"
+	terminal=$(sed s/tty// /sys/class/tty/tty0/active)
+	to_terminal 9
+	start_show --mode 640x480
+	picture_on_screen weston@switched-away 0 || fail "while another terminal was in front"
+	end_show
+	to_terminal "$terminal"
+	weston_shows weston@switched-back "$1"
+	end_weston
+}
+
+# weston_unplugged MODE: the device goes and comes back while it draws. It may end, but not crash, and
+# can be started again.
+weston_unplugged() {
+	start_weston "$1"
+	weston_shows weston@unplugged "$1"
+	slot=$(devices_of barium)
+	unbind "$slot" barium
+	sleep 2
+	bind "$slot" barium
+	! kill -0 "$(cat /tmp/weston.pid)" 2>/dev/null || echo "note: weston goes on"
+	end_weston
+	wait "$weston_pid" || fail "weston ended with $?: $(tail -n 12 "$results/log/weston-$1.log")"
+	start_weston "$1"
+	weston_shows weston@plugged "$1"
+	end_weston
+}
+
 tell begin load
 modprobe barium
 check modes@listed modes_are_listed
@@ -153,4 +204,6 @@ check modetest@each-mode bars $(listed_modes)
 check modetest@flips bars_flip 1024x768
 check weston@draws weston_draws 1024x768
 check weston@other-mode weston_in 1280x800
+check weston@switched-away weston_behind 1024x768
+check weston@unplugged weston_unplugged 1280x800
 check vram@returns-to-start same_vram "$available"

@@ -127,8 +127,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             name: "opt/display".into(),
             scenario: "display",
             devices: run::display("bochs-display,vgamem=32M"),
-            limit: 200,
-            typical: 50,
+            limit: 300,
+            typical: 70,
             ..display(Flavour::Opt, "")
         },
         Guest {
