@@ -6,11 +6,8 @@
 #include <poll.h>
 #include <time.h>
 
-#include <drm_fourcc.h>
-#include <drm_mode.h>
-
 #include "igt.h"
-#include "barium_lib.h"
+#include "barium_lib_kms.h"
 
 IGT_TEST_DESCRIPTION("Numbers and times of vblanks, with the screen on and off.");
 
@@ -26,7 +23,7 @@ IGT_TEST_DESCRIPTION("Numbers and times of vblanks, with the screen on and off."
 /* A client that has a picture on the screen. */
 struct client {
 	int fd;
-	__u32 crtc;
+	struct barium_pipe pipe;
 	/* The property of the CRTC that says whether it is on. */
 	__u32 active;
 	__u32 fb;
@@ -45,31 +42,6 @@ static long long now_nsec(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return time.tv_sec * NSEC_PER_SEC + time.tv_nsec;
-}
-
-static void find_connector(int fd, __u32 *crtc, __u32 *connector, struct drm_mode_modeinfo *mode)
-{
-	struct drm_mode_card_res res = {
-		.crtc_id_ptr = (uintptr_t)crtc,
-		.count_crtcs = 1,
-		.connector_id_ptr = (uintptr_t)connector,
-		.count_connectors = 1,
-	};
-	struct drm_mode_get_connector get = {};
-	struct drm_mode_modeinfo *modes;
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &res), 0);
-	get.connector_id = *connector;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
-	igt_assert_lte(1, get.count_modes);
-	modes = calloc(get.count_modes, sizeof(*modes));
-	igt_assert(modes);
-	get.modes_ptr = (uintptr_t)modes;
-	get.count_props = 0;
-	get.count_encoders = 0;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
-	*mode = modes[0];
-	free(modes);
 }
 
 static __u32 find_active(int fd, __u32 crtc)
@@ -97,49 +69,23 @@ static __u32 find_active(int fd, __u32 crtc)
 	return 0;
 }
 
-static __u32 make_fb(int fd, const struct drm_mode_modeinfo *mode)
-{
-	struct drm_mode_create_dumb dumb = {
-		.width = mode->hdisplay,
-		.height = mode->vdisplay,
-		.bpp = 32,
-	};
-	struct drm_mode_fb_cmd2 add = {
-		.width = mode->hdisplay,
-		.height = mode->vdisplay,
-		.pixel_format = DRM_FORMAT_XRGB8888,
-	};
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
-	add.handles[0] = dumb.handle;
-	add.pitches[0] = dumb.pitch;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_ADDFB2, &add), 0);
-	return add.fb_id;
-}
-
 /* The end of the file takes the picture with it. */
 static struct client show(int fd)
 {
 	struct drm_set_client_cap cap = { .capability = DRM_CLIENT_CAP_ATOMIC, .value = 1 };
 	struct client client = { .fd = fd };
-	struct drm_mode_modeinfo mode;
-	struct drm_mode_crtc set;
-	__u32 connector;
+	struct drm_mode_modeinfo *mode = &client.pipe.mode;
+	struct drm_mode_create_dumb dumb = { .bpp = 32 };
 
 	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap), 0);
-	find_connector(fd, &client.crtc, &connector, &mode);
-	client.active = find_active(fd, client.crtc);
-	client.fb = make_fb(fd, &mode);
-	client.frame_nsec = mode.htotal * mode.vtotal * 1000000ll / mode.clock;
-	set = (struct drm_mode_crtc) {
-		.set_connectors_ptr = (uintptr_t)&connector,
-		.count_connectors = 1,
-		.crtc_id = client.crtc,
-		.fb_id = client.fb,
-		.mode_valid = 1,
-		.mode = mode,
-	};
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set), 0);
+	barium_find_pipe(fd, &client.pipe);
+	client.active = find_active(fd, client.pipe.crtc);
+	client.frame_nsec = mode->htotal * mode->vtotal * 1000000ll / mode->clock;
+	dumb.width = mode->hdisplay;
+	dumb.height = mode->vdisplay;
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
+	client.fb = barium_add_fb(fd, dumb.handle, dumb.width, dumb.height, dumb.pitch, 0);
+	barium_set_crtc(fd, &client.pipe, client.fb, 0, 0);
 	return client;
 }
 
@@ -149,7 +95,7 @@ static int __switch_crtc(const struct client *client, __u64 active, __u32 flags)
 	struct drm_mode_atomic commit = {
 		.flags = DRM_MODE_ATOMIC_ALLOW_MODESET | flags,
 		.count_objs = 1,
-		.objs_ptr = (uintptr_t)&client->crtc,
+		.objs_ptr = (uintptr_t)&client->pipe.crtc,
 		.count_props_ptr = (uintptr_t)&count,
 		.props_ptr = (uintptr_t)&client->active,
 		.prop_values_ptr = (uintptr_t)&active,
@@ -183,7 +129,7 @@ static struct vblank switch_crtc(const struct client *client, bool active)
 static struct vblank flip(const struct client *client)
 {
 	struct drm_mode_crtc_page_flip arg = {
-		.crtc_id = client->crtc,
+		.crtc_id = client->pipe.crtc,
 		.fb_id = client->fb,
 		.flags = DRM_MODE_PAGE_FLIP_EVENT,
 	};
@@ -240,7 +186,7 @@ static void no_event_while_off(int fd)
 {
 	struct client client = show(fd);
 	struct drm_mode_crtc_page_flip arg = {
-		.crtc_id = client.crtc,
+		.crtc_id = client.pipe.crtc,
 		.fb_id = client.fb,
 		.flags = DRM_MODE_PAGE_FLIP_EVENT,
 	};
