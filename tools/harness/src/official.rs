@@ -141,6 +141,8 @@ fn one_driver(
             format!("guest_driver={}", driver.name),
             format!("guest_module={}", driver.module),
             format!("guest_test_timeout={TEST_LIMIT}"),
+            // Some are about the kernel's console.
+            "drm_client_lib.active=fbdev".into(),
         ],
         tests: &settings.tests,
         programs: &[],
