@@ -346,9 +346,20 @@ static int probe(struct barium_scene *scene)
 	return bus_write("bind");
 }
 
+/*
+ * The kernel does not mind that it has no memory for a node in /dev. It tries again when the device
+ * is bound anew.
+ */
 static void check_bound(struct barium_scene *scene)
 {
+	int fd = __barium_open_bound();
+
 	(void)scene;
+	if (fd == -ENODEV) {
+		barium_unbind();
+		barium_bind();
+	}
+	close(fd);
 	barium_check_vram();
 }
 
@@ -370,10 +381,20 @@ static void check_unbound(struct barium_scene *scene)
  * Where DRM makes the sysfs devices of the device nodes, while a driver is being bound. Linux 7.3
  * does not survive it when their memory cannot be had, whatever the driver:
  * drm_minor_alloc_release() puts an error pointer. What goes before is the driver's own, what
- * follows is registering.
+ * follows is making the display and registering.
  */
 #define SYSFS_DEVICES_FROM 60
 #define SYSFS_DEVICES_TO 125
+
+/* Where the connector is made, and the states of plane, CRTC and connector. */
+#define STATES_FROM 285
+#define STATES_TO 320
+
+/*
+ * Of names of up to seven bytes, those that come after the device nodes' own: of properties, plane,
+ * CRTC and what that has for checksums.
+ */
+#define NAMES_FROM 6
 
 static const struct barium_nth_call calls[] = {
 	{ "get-param", "asking for a parameter",
@@ -414,7 +435,14 @@ static const struct barium_nth_call calls[] = {
 	{ "probe", "binding the device",
 	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
 	  .no_client = true, .stride = 5,
-	  .leave_out = SYSFS_DEVICES_FROM, .go_on = SYSFS_DEVICES_TO },
+	  .until = SYSFS_DEVICES_FROM, .full_until = SYSFS_DEVICES_FROM },
+	{ "probe-display", "binding the device, making the display",
+	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
+	  .no_client = true,
+	  .from = STATES_FROM, .until = STATES_TO, .full_from = SYSFS_DEVICES_TO },
+	{ "probe-names", "binding the device, its short names",
+	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
+	  .no_client = true, .cache = "kmalloc-8", .from = NAMES_FROM, .full_from = NAMES_FROM },
 	{ "unbind", "unbinding the device",
 	  .call = unbind, .check = check_unbound, .no_client = true },
 	{}

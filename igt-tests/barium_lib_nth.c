@@ -20,19 +20,24 @@
 
 static int counter = -1;
 
+static bool write_text(const char *path, const char *text)
+{
+	int file = open(path, O_WRONLY | O_CLOEXEC);
+	bool done;
+
+	if (file < 0)
+		return false;
+	done = write(file, text, strlen(text)) == (ssize_t)strlen(text);
+	close(file);
+	return done;
+}
+
 static bool set_knob(const char *kind, const char *knob, const char *value)
 {
 	char path[128];
-	int file;
-	bool done;
 
 	snprintf(path, sizeof(path), DEBUGFS "%s/%s", kind, knob);
-	file = open(path, O_WRONLY | O_CLOEXEC);
-	if (file < 0)
-		return false;
-	done = write(file, value, strlen(value)) == (ssize_t)strlen(value);
-	close(file);
-	return done;
+	return write_text(path, value);
 }
 
 static void stop_failing(int sig)
@@ -58,12 +63,24 @@ void barium_nth_init(void)
 		igt_assert(set_knob(kinds[i], "times", "-1"));
 		igt_assert(set_knob(kinds[i], "task-filter", "1"));
 	}
+	igt_assert(set_knob("failslab", "cache-filter", "0"));
 	/* Allocations that may wait, of single pages too: those are what a driver makes. */
 	igt_assert(set_knob("failslab", "ignore-gfp-wait", "0"));
 	igt_assert(set_knob("fail_page_alloc", "ignore-gfp-wait", "0"));
 	igt_assert(set_knob("fail_page_alloc", "ignore-gfp-highmem", "0"));
 	igt_assert(set_knob("fail_page_alloc", "min-order", "0"));
 	igt_install_exit_handler(stop_failing);
+}
+
+static void count_only(const char *cache)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/failslab", cache);
+	igt_assert(write_text(path, "1"));
+	igt_assert(set_knob("failslab", "cache-filter", "1"));
+	/* There are no pages of such an order. */
+	igt_assert(set_knob("fail_page_alloc", "min-order", "20"));
 }
 
 void barium_fail_pages(bool fail)
@@ -158,32 +175,34 @@ static bool turn(int fd, const struct barium_nth_call *call, unsigned int nth,
 static void fail_each(int fd, const struct barium_nth_call *call)
 {
 	__u64 before = call->no_client ? 0 : barium_vram_available(fd);
+	unsigned int from = is_full() ? call->full_from : call->from;
+	unsigned int until = is_full() ? call->full_until : call->until;
 	unsigned int nth, stride = stride_of(call);
 	struct tally tally = {}, none = {};
+	unsigned int last = 0;
 	bool fired = true;
 
 	barium_nth_init();
+	if (call->cache)
+		count_only(call->cache);
 	if (call->before)
 		call->before(fd);
 	/* What is allocated at the first time only is not what this is about. */
 	turn(fd, call, 0, &none);
-	for (nth = 1; fired; nth += stride) {
+	for (nth = from ?: 1; fired && (!until || nth < until); nth += stride) {
 		igt_assert_lt(nth, MOST);
-		if (call->leave_out <= nth && nth < call->go_on) {
-			if (!is_full())
-				break;
-			nth = call->go_on;
-		}
 		fired = turn(fd, call, nth, &tally);
+		if (fired)
+			last = nth;
 		if (!call->no_client)
 			igt_assert_eq_u64(barium_vram_available(fd), before);
 	}
 
 	if (call->after)
 		call->after();
-	igt_info("note: %s: %u of %u: %u ENOMEM, %u EFAULT, %u other, %u done even so\n",
-		 call->what, tally.failed, nth - stride - 1, tally.no_memory, tally.fault,
-		 tally.other, tally.failed - tally.no_memory - tally.fault - tally.other);
+	igt_info("note: %s: %u up to position %u: %u ENOMEM, %u EFAULT, %u other, %u done even so\n",
+		 call->what, tally.failed, last, tally.no_memory, tally.fault, tally.other,
+		 tally.failed - tally.no_memory - tally.fault - tally.other);
 }
 
 static const struct barium_nth_call *current;

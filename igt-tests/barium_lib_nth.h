@@ -39,12 +39,17 @@ struct barium_nth_call {
 	/* Only every so many'th position is tried, and with $BARIUM_FAULT_FULL; 0 is 1. */
 	unsigned int stride;
 	unsigned int full_stride;
+	/* The first position that is tried, and the first that is not any more; 0 for all. */
+	unsigned int from;
+	unsigned int until;
+	/* The same with $BARIUM_FAULT_FULL. */
+	unsigned int full_from;
+	unsigned int full_until;
 	/*
-	 * Positions that are left out, the first and the first after them; 0 and 0 for none. Only
-	 * with $BARIUM_FAULT_FULL it goes on after them.
+	 * The slab cache whose objects count alone, beside copies. Of all that count otherwise,
+	 * some come now and then only, so that an allocation is not always at one position.
 	 */
-	unsigned int leave_out;
-	unsigned int go_on;
+	const char *cache;
 	/* The device is not there before and after each turn: there is no client. */
 	bool no_client;
 	/* What there is before the first turn and after the last. May be NULL. */

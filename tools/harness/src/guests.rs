@@ -110,7 +110,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 500,
             ..display(Flavour::Debug, "bochs-display")
         },
-        fuzz(FUZZ_SECONDS, FUZZ_SEED),
+        fuzz(settings, FUZZ_SECONDS, FUZZ_SEED),
         display(Flavour::Opt, "VGA"),
         display(Flavour::Opt, "secondary-vga"),
         Guest {
@@ -157,8 +157,11 @@ const FUZZ_SECONDS: u32 = 120;
 const FUZZ_SEED: u64 = 1;
 
 /// The guest that fuzzes: short in `make test`, long in `make fuzz`.
-pub fn fuzz(seconds: u32, seed: u64) -> Guest {
+pub fn fuzz(settings: &Settings, seconds: u32, seed: u64) -> Guest {
+    let mut devices = run::display("bochs-display");
+    devices.extend(strangers(settings));
     Guest {
+        devices,
         name: "debug/fuzz".into(),
         scenario: "fuzz",
         parameters: vec![
@@ -173,13 +176,14 @@ pub fn fuzz(seconds: u32, seed: u64) -> Guest {
 }
 
 /// The guest of `make soak`.
-pub fn soak(seconds: u32, seed: u64) -> Guest {
+pub fn soak(settings: &Settings, seconds: u32, seed: u64) -> Guest {
     Guest {
         name: "debug/soak".into(),
         scenario: "soak",
+        devices: run::display("bochs-display"),
         limit: 1200 + seconds * 2,
         typical: 200 + seconds,
-        ..fuzz(seconds, seed)
+        ..fuzz(settings, seconds, seed)
     }
 }
 
@@ -202,8 +206,8 @@ pub fn faultinject() -> Guest {
         modes: Mode::ALL.into(),
         mode_tests: "@barium_faultinject_map@(touch|map-ahead)",
         boot: &["guest_fault_full=1"],
-        limit: 2400,
-        typical: 300,
+        limit: 4000,
+        typical: 900,
         test_limit: 2000,
         ..display(Flavour::Debug, "bochs-display")
     }
@@ -255,20 +259,30 @@ const ID_REGISTER: usize = 0x500;
 /// Where it has its VRAM size.
 const VRAM_REGISTER: usize = 0x514;
 
-/// Displays of several sizes at once, and devices that the driver has to refuse: a display without
-/// registers, which is the one that the firmware knows (the others have no ROM), a device that is something else, and the lookalikes, whose BAR 0 has 256 bytes. The
-/// addresses are those that tools/guest/devices.sh expects.
+/// Displays of several sizes at once, and strangers. The addresses are those that
+/// tools/guest/devices.sh expects.
 fn odd_devices(settings: &Settings) -> Vec<String> {
-    let mut arguments: Vec<String> = [
+    let mut arguments = devices(&[
         "bochs-display,id=small,vgamem=4M,romfile=,addr=0x10",
         "secondary-vga,id=large,vgamem_mb=256,romfile=,addr=0x11",
         "bochs-display,id=usual,romfile=,addr=0x12",
-        "VGA,id=blind,mmio=off,addr=0x13",
-        "edu,id=edu,addr=0x14",
-    ]
-    .iter()
-    .flat_map(|device| ["-device".into(), String::from(*device)])
-    .collect();
+    ]);
+    arguments.extend(strangers(settings));
+    arguments
+}
+
+fn devices(devices: &[&str]) -> Vec<String> {
+    devices
+        .iter()
+        .flat_map(|device| ["-device".into(), String::from(*device)])
+        .collect()
+}
+
+/// Devices that the driver has to refuse: a display without registers, which is the one that the
+/// firmware knows (the others have no ROM), a device that is something else, and the lookalikes, whose
+/// BAR 0 has 256 bytes. The addresses are those that tools/guest/lib.sh has for them.
+fn strangers(settings: &Settings) -> Vec<String> {
+    let mut arguments = devices(&["VGA,id=blind,mmio=off,addr=0x13", "edu,id=edu,addr=0x14"]);
     for (slot, (name, ..)) in (0x15..).zip(LOOKALIKES) {
         let path = memory_path(settings, name);
         arguments.extend([

@@ -95,6 +95,7 @@ impl<'a, K: Driver> NewPlane<'a, K> {
     /// Errors: `ENOMEM`.
     pub(crate) fn crtc<C: DriverCrtc<Driver = K>>(self) -> Result<NewCrtc<'a, K>> {
         let (setup, plane) = self.into_raw();
+        let before = last_in_list(setup);
         // SAFETY: The device is valid and its mode configuration initialised; the plane is of
         // the same device, and has no CRTC yet. The table is a constant without `destroy`, as is
         // wanted.
@@ -108,13 +109,35 @@ impl<'a, K: Driver> NewPlane<'a, K> {
                 const { &Tables::<C>::FUNCS },
                 core::ptr::null(),
             )
-        })?;
+        })
+        .inspect_err(|_| remove_half_made(setup, before))?;
         let raw = NonNull::new(raw)
             .ok_or(ENOMEM)?
             .cast::<bindings::drm_crtc>();
         // SAFETY: It was just made, for a device that nobody else knows.
         unsafe { (*raw.as_ptr()).helper_private = const { &Tables::<C>::HELPER_FUNCS } };
         Ok(NewCrtc { setup, raw })
+    }
+}
+
+/// The last entry of the device's list of CRTCs.
+fn last_in_list<K: Driver>(setup: &Setup<K>) -> *mut kernel::bindings::list_head {
+    // SAFETY: The device is valid, and only we know it.
+    unsafe { (*setup.raw()).mode_config.crtc_list.prev }
+}
+
+/// Takes a CRTC off the list that could not be made, if it is there: `before` was the last then.
+///
+/// Linux 7.3 leaves it there when the last of its allocations fails, the one for checksums. What
+/// frees the device would free the CRTC's memory first, and go through the list then.
+fn remove_half_made<K: Driver>(setup: &Setup<K>, before: *mut kernel::bindings::list_head) {
+    let last = last_in_list(setup);
+    if last != before {
+        // SAFETY: The entries of the list are CRTCs. This one was put there, initialised but for
+        // its properties, by the call that failed. Its memory belongs to the device.
+        unsafe {
+            bindings::drm_crtc_cleanup(kernel::container_of!(last, bindings::drm_crtc, head))
+        };
     }
 }
 

@@ -18,10 +18,14 @@ use super::{
     Driver, //
 };
 use crate::upstream::raw;
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    mem::offset_of, //
+};
 use kernel::{
     drm,
     error::to_result,
+    interop::list::CList,
     prelude::*, //
 };
 
@@ -103,7 +107,36 @@ impl<K: Driver> Setup<K> {
         to_result(unsafe { bindings::drm_vblank_init(raw, crtcs) })?;
         // SAFETY: As above; all of its objects are initialised.
         unsafe { bindings::drm_mode_config_reset(raw) };
+        if !self.have_states() {
+            return Err(ENOMEM);
+        }
         Ok(Ready { drm: self.drm })
+    }
+
+    /// Whether all objects have the state that they start in. What resets them does not tell that
+    /// it had no memory for one, and everything later takes for granted that it is there.
+    fn have_states(&self) -> bool {
+        const PLANE: usize = offset_of!(bindings::drm_plane, head);
+        const CRTC: usize = offset_of!(bindings::drm_crtc, head);
+        const CONNECTOR: usize = offset_of!(bindings::drm_connector, head);
+        // SAFETY: The device is valid.
+        let config = unsafe { &raw mut (*self.raw()).mode_config };
+        // SAFETY: These are the lists of the device's objects, by their `head`. The device is not
+        // registered, so nobody else looks at them, and they stay as they are.
+        let (planes, crtcs, connectors) = unsafe {
+            (
+                CList::<bindings::drm_plane, PLANE>::from_raw(&raw mut (*config).plane_list),
+                CList::<bindings::drm_crtc, CRTC>::from_raw(&raw mut (*config).crtc_list),
+                CList::<bindings::drm_connector, CONNECTOR>::from_raw(
+                    &raw mut (*config).connector_list,
+                ),
+            )
+        };
+        planes.iter().all(|plane| !plane.state.is_null())
+            && crtcs.iter().all(|crtc| !crtc.state.is_null())
+            && connectors
+                .iter()
+                .all(|connector| !connector.state.is_null())
     }
 }
 
