@@ -10,7 +10,7 @@ use std::process::Command;
 const TYPES: &str =
     "drm_(barium_.*|gem_(close|flink|open)|prime_handle|mode_(create|map|destroy)_dumb)\
                      |drm_mode_(card_res|get_connector|modeinfo|get_plane_res|obj_get_properties|crtc|fb_cmd2|\
-                     crtc_page_flip|fb_dirty_cmd|create_blob|atomic)|drm_clip_rect|\
+                     crtc_page_flip|set_plane|fb_dirty_cmd|create_blob|atomic)|drm_clip_rect|\
                      drm_set_client_cap|dma_buf_sync";
 
 fn main() {

@@ -94,6 +94,13 @@ pub enum DriverCall {
     },
     /// The same, what is likely to work: programs need objects.
     CreateGood { client: Pick, pages: u8 },
+    /// Many small ones, of which every second is closed, and one that does not fit between them.
+    Scatter {
+        client: Pick,
+        pages: u8,
+        count: u8,
+        flags: Choice,
+    },
     /// `GEM_MMAP_OFFSET`
     Offset {
         client: Pick,
@@ -174,6 +181,15 @@ pub enum KmsCall {
     },
     /// `MODE_PAGE_FLIP`
     Flip { fb: Pick, flags: Choice },
+    /// `MODE_SETPLANE`
+    SetPlane {
+        fb: Pick,
+        from: [u8; 4],
+        to: [u8; 4],
+        odd: Choice,
+    },
+    /// A panic's message on the screen, as debugfs has it drawn without a panic.
+    Panic,
     /// `MODE_DIRTYFB`
     Dirty { fb: Pick, count: Choice, rect: u16 },
     /// `MODE_ATOMIC`, of a few properties.
@@ -319,8 +335,36 @@ pub enum ProcessCall {
 /// What happens to the device.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Device {
-    /// Unbind, bind, remove or rescan.
+    /// Unbind, bind, remove, rescan, or [`Device::SLEEP`].
     pub what: Choice,
+}
+
+impl Device {
+    /// The machine sleeps and wakes up.
+    pub const SLEEP: u8 = 0xff;
+}
+
+/// Allocations that are made to fail.
+pub mod fail {
+    /// So many from the first on.
+    pub const FIRST: u8 = 48;
+    /// From there on those that are far into binding the device. Before them come those where the
+    /// kernel makes the sysfs devices of the device nodes, and does not survive that there is no
+    /// memory: see igt-tests/barium_faultinject.c.
+    const FAR: usize = 140;
+
+    /// Which one of a call `number` means.
+    pub fn position(number: u8) -> usize {
+        match number.checked_sub(FIRST) {
+            None => 1 + usize::from(number),
+            Some(far) => FAR + usize::from(far),
+        }
+    }
+
+    /// The same, of those that come first.
+    pub fn early(number: u8) -> usize {
+        1 + usize::from(number % FIRST)
+    }
 }
 
 /// A call.
@@ -352,6 +396,18 @@ pub enum Call {
     Device(Device),
     /// The kernel's allocation (or copy) with this number fails in the next call.
     Fail(u8),
+}
+
+impl Call {
+    /// Bytes that mean [`Call::Fail`]: with one of 256 numbers, chance takes long to make it.
+    pub fn fail_bytes(number: u8) -> [u8; 2] {
+        [63, number]
+    }
+
+    /// Bytes that mean [`Call::Device`].
+    pub fn device_bytes(what: u8) -> [u8; 3] {
+        [60, 0, what]
+    }
 }
 
 impl<'a> Arbitrary<'a> for Call {
@@ -393,6 +449,21 @@ mod tests {
             }
         }
         assert_eq!(kinds.len(), 13);
+    }
+
+    #[test]
+    fn bytes_mean_calls() {
+        let call = |bytes: &[u8]| -> Call { Unstructured::new(bytes).arbitrary().expect("enough") };
+        assert!(matches!(call(&Call::fail_bytes(200)), Call::Fail(200)));
+        let sleep = call(&Call::device_bytes(Device::SLEEP));
+        assert!(matches!(sleep, Call::Device(device) if device.what.0 == Device::SLEEP));
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_survive_is_left_out() {
+        let mut positions = (0..=u8::MAX).map(fail::position);
+        assert!(positions.all(|position| !(60..125).contains(&position)));
+        assert!((0..=u8::MAX).map(fail::early).all(|position| position < 60));
     }
 
     #[test]

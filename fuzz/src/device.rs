@@ -8,10 +8,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::abi;
+use crate::call::Device;
 use crate::sys;
 
 /// How long it may take to be there again.
 const BIND_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long its nodes may take to be there.
+const NODE_LIMIT: Duration = Duration::from_secs(3);
 
 /// Which device.
 #[derive(Clone)]
@@ -42,10 +46,16 @@ impl Place {
             .map(|name| format!("/dev/dri/{name}"))
     }
 
+    /// Whether [`Self::action`] binds it, and does nothing else.
+    pub fn binds(number: u8) -> bool {
+        number != Device::SLEEP && (2..=4).contains(&(number % 8))
+    }
+
     /// Path and text that are written for each of the things that can be done to it.
     pub fn action(&self, number: u8) -> (String, &str) {
         let slot = &self.slot;
         match number % 8 {
+            _ if number == Device::SLEEP => ("/sys/power/state".into(), "mem"),
             0 | 1 => ("/sys/bus/pci/drivers/barium/unbind".into(), slot),
             2..=4 => ("/sys/bus/pci/drivers/barium/bind".into(), slot),
             5 => (format!("/sys/bus/pci/devices/{slot}/remove"), "1"),
@@ -61,6 +71,7 @@ impl Place {
     /// Sees to it that the driver has it, and that its nodes are there.
     pub fn bind(&self) -> Result<(), String> {
         let start = Instant::now();
+        let mut bound = None;
         while start.elapsed() < BIND_LIMIT {
             if self.is_bound() {
                 if self
@@ -68,6 +79,11 @@ impl Place {
                     .is_some_and(|node| Path::new(&node).exists())
                 {
                     return Ok(());
+                }
+                if bound.get_or_insert_with(Instant::now).elapsed() > NODE_LIMIT {
+                    // The kernel does not mind that it had no memory for the node.
+                    let _ = sys::write_file("/sys/bus/pci/drivers/barium/unbind", &self.slot);
+                    bound = None;
                 }
             } else {
                 if !Path::new(&format!("/sys/bus/pci/devices/{}", self.slot)).exists() {

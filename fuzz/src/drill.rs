@@ -6,13 +6,11 @@
 
 use std::collections::HashMap;
 
-use crate::call::{AreaCall, Call, DriverCall, FileCall, GemCall, KmsCall, Pick};
+use crate::call::{fail, AreaCall, Call, Device, DriverCall, FileCall, GemCall, KmsCall, Pick};
 use crate::program::{Program, Random, Record};
 
 /// How many allocations (and copies) are made to fail in one call.
 const FAILURES: u8 = 40;
-/// How many there are when the device is bound.
-const BIND_FAILURES: u8 = 48;
 /// Variants of what is done with an object.
 const VARIANTS: usize = 3;
 
@@ -58,7 +56,7 @@ const CARD: Is = |c| matches!(c, Call::Kms(KmsCall::Open { .. }));
 const DUMB: Is = |c| {
     matches!(c, Call::Gem(GemCall::CreateDumb { client, width, height, bpp })
         if is_card(*client) && (2..=4).contains(&(width % 8)) && (2..=4).contains(&(height % 8))
-            && width / 8 % 3 == height / 8 % 3 && bpp.0 % 10 < 3)
+            && width / 8 % 3 == height / 8 % 3 && bpp.0 % 17 < 3)
 };
 const FB: Is = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
@@ -69,6 +67,25 @@ const SET: Is =
     |c| matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. }) if fb.0 < Pick::WILD && odd.0 % 16 > 2);
 const SHOW: Is =
     |c| matches!(c, Call::Kms(k) if !matches!(k, KmsCall::Open { .. } | KmsCall::AddFb { .. }));
+const PLACE: Is = |c| matches!(c, Call::Kms(KmsCall::SetPlane { fb, .. }) if fb.0 < Pick::WILD);
+const OTHER_MODE: Is = |c| {
+    matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
+        if fb.0 < Pick::WILD && (3..=4).contains(&(odd.0 % 16)))
+};
+const OFF: Is = |c| matches!(c, Call::Kms(KmsCall::Set { odd, .. }) if odd.0 % 16 == 2);
+const PANIC: Is = |c| matches!(c, Call::Kms(KmsCall::Panic));
+const WHOLE: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Create { client, size, flags })
+        if client.0 < 8 && size.kind.0 % 32 > 28 && (5..=6).contains(&(flags.0 % 10)))
+};
+const PIXELS: Is = |c| {
+    matches!(c, Call::Gem(GemCall::CreateDumb { client, width, height, .. })
+        if is_card(*client) && width % 8 > 4 && height % 8 > 4)
+};
+const SCATTER: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Scatter { client, count, .. })
+        if client.0 < 8 && *count > 16)
+};
 
 /// All kinds of calls on an object.
 const KINDS: &[Is] = &[
@@ -111,6 +128,22 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         programs.push(make.row(show));
         programs.push(make.row(&[show, &[UNBIND, SHOW, TOUCH, BIND]].concat()));
     }
+    for _ in 0..SHOWS {
+        let shown = [CARD, DUMB, FB, SET];
+        for then in [
+            &[PLACE, PLACE, PANIC, PLACE, PLACE][..],
+            &[OFF, SHOW, OTHER_MODE, OTHER_MODE, OTHER_MODE, OFF],
+        ] {
+            programs.push(make.row(&[&shown, then].concat()));
+        }
+        programs.push(make.row(&[SCATTER, MAP, TOUCH, TOUCH, AHEAD, MEM, TOUCH]));
+    }
+    for before in [&[CREATE, MAP, TOUCH][..], &[CARD, DUMB, FB, SET]] {
+        let mut records = make.records(before);
+        records.push(make.random.record_of(&Call::device_bytes(Device::SLEEP)));
+        records.extend(make.records(&[SHOW, TOUCH]));
+        programs.push(Program::of(&records));
+    }
     for number in 0..FAILURES {
         programs.push(make.failing(number, &[CARD, DUMB, FB], SET, &[SHOW]));
         for (before, call, after) in [
@@ -119,6 +152,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             (&[CREATE_LARGE, MAP], AHEAD, &[MEM]),
             (&[], OPEN, &[CREATE]),
             (&[CREATE], EXPORT, &[MAP]),
+            (&[SCATTER], CREATE_LARGE, &[MAP]),
         ] {
             programs.push(make.failing(number, before, call, after));
         }
@@ -127,8 +161,16 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         programs.push(make.failing(number, &[CREATE, MAP, UNBIND], TOUCH, &[TOUCH]));
         programs.push(make.failing(number, &[CREATE, MAP, UNBIND], MEM, &[TOUCH]));
     }
-    for number in 0..BIND_FAILURES {
+    // These take long. What is found far into binding is checked in more than one allocation.
+    for number in (0..fail::FIRST).chain((fail::FIRST..u8::MAX).step_by(2)) {
         programs.push(make.failing(number, &[UNBIND], BIND, &[BIND]));
+    }
+    // Objects in one piece that the allocator gives in several blocks, and dumb buffers of all kinds.
+    for _ in 0..VARIANTS {
+        programs.push(make.row(&[WHOLE, WHOLE, WHOLE, WHOLE, MAP, TOUCH]));
+        programs.push(make.row(&[
+            CARD, PIXELS, PIXELS, PIXELS, PIXELS, PIXELS, PIXELS, MAP, TOUCH,
+        ]));
     }
     programs
 }
@@ -160,8 +202,7 @@ impl Maker<'_> {
     /// Allocation `number` fails in `call`.
     fn failing(&mut self, number: u8, before: &[Is], call: Is, after: &[Is]) -> Program {
         let mut records = self.records(before);
-        let fail = |c: &Call| matches!(c, Call::Fail(n) if n % 48 == number);
-        records.push(self.random.record(fail));
+        records.push(self.random.record_of(&Call::fail_bytes(number)));
         records.push(self.record(call));
         records.extend(self.records(after));
         Program::of(&records)

@@ -3,6 +3,7 @@
 //! The kernel's coverage of a thread (KCOV). Only the driver is built with it, so what is covered is
 //! the driver.
 
+use std::ffi::CStr;
 use std::fs;
 use std::fs::OpenOptions;
 use std::io;
@@ -112,6 +113,11 @@ pub fn load(path: &str) -> Result<Vec<usize>, String> {
     let mut addresses = Vec::new();
     kcov.take(|address| addresses.push(address));
     Ok(addresses)
+}
+
+/// Unloads the module `name`, if it is there.
+pub fn unload(name: &CStr) {
+    let _ = sys::call(libc::SYS_delete_module, &[name.as_ptr() as usize, 0]);
 }
 
 /// Where the loaded driver's code is.

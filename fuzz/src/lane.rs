@@ -8,7 +8,7 @@ use std::io::Write;
 use std::os::fd::FromRawFd;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::call::Call;
+use crate::call::{fail, Call};
 use crate::calls;
 use crate::device::Place;
 use crate::kcov::{Kcov, Text};
@@ -82,10 +82,16 @@ impl Lane<'_> {
     /// Makes the calls, in order.
     pub fn run(&self, calls: &[Call]) {
         let mut failing = false;
-        for call in calls {
-            if let Call::Fail(number) = call {
-                self.say(|| format!("fail_nth({})", 1 + number % 48));
-                self.set_fail(1 + usize::from(number % 48));
+        for (index, call) in calls.iter().enumerate() {
+            if let Call::Fail(number) = *call {
+                let position = match calls.get(index + 1) {
+                    Some(Call::Device(device)) if !Place::binds(device.what.0) => {
+                        fail::early(number)
+                    }
+                    _ => fail::position(number),
+                };
+                self.say(|| format!("fail_nth({position})"));
+                self.set_fail(position);
                 failing = true;
                 continue;
             }

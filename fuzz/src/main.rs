@@ -70,6 +70,9 @@ fn run(arguments: &[&str]) -> Result<bool, String> {
                 true => kcov::load(module)?,
                 false => Vec::new(),
             };
+            // It has had the other displays so far, which the driver has reported. It would take ours
+            // when that is found anew.
+            kcov::unload(c"bochs");
             let watch = Watch::new(ground()?, open(disk)?)?;
             let mut campaign = Campaign::new(watch, seed, Path::new(dir));
             campaign.see(&loaded);
@@ -115,6 +118,8 @@ fn open(disk: &str) -> Result<Journal, String> {
 
 fn ground() -> Result<Ground, String> {
     quiet_failures();
+    // What a device does on its way to sleep, the thread does that asked for it.
+    let _ = sys::write_file("/sys/power/pm_async", "0");
     let place = Place::find()?;
     let (vram, _) = place.vram()?;
     let text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;

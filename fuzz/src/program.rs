@@ -56,6 +56,14 @@ impl Random {
         }
     }
 
+    /// A record of the call that begins with these bytes.
+    pub fn record_of(&mut self, bytes: &[u8]) -> Record {
+        let mut record = [0; RECORD];
+        self.fill(&mut record);
+        record[1..][..bytes.len()].copy_from_slice(bytes);
+        record
+    }
+
     /// Changes some of a record's arguments, such that it stays as wanted.
     pub fn vary(&mut self, record: &mut Record, is: impl Fn(&Call) -> bool) {
         for _ in 0..RECORD {

@@ -54,6 +54,15 @@ pub struct Export {
     pub size: u64,
 }
 
+/// A framebuffer.
+#[derive(Clone, Copy)]
+pub struct Framebuffer {
+    /// Its number.
+    pub id: u32,
+    /// Width and height in pixels.
+    pub size: [u32; 2],
+}
+
 /// A mapping, or a part of one.
 #[derive(Clone, Copy, Debug)]
 pub struct Map {
@@ -133,7 +142,7 @@ pub struct World {
     /// Names.
     pub names: Vec<Export>,
     /// Framebuffers.
-    pub fbs: Vec<u32>,
+    pub fbs: Vec<Framebuffer>,
     /// Mappings.
     pub maps: Vec<Map>,
     /// Objects.
@@ -154,6 +163,11 @@ impl World {
             vram,
             ..Self::default()
         }
+    }
+
+    /// Bytes of VRAM.
+    pub fn vram(&self) -> u64 {
+        self.vram
     }
 
     /// A file of the device, or a descriptor that is none.

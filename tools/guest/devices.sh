@@ -6,15 +6,10 @@
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
-# Addresses as suite.rs gives them.
+# Addresses as guests.rs in tools/harness gives them.
 small=0000:00:10.0
 large=0000:00:11.0
 usual=0000:00:12.0
-blind=0000:00:13.0
-edu=0000:00:14.0
-wrong_id=0000:00:15.0
-no_vram=0000:00:16.0
-no_bar=0000:00:17.0
 
 bound_to_barium() {
 	[ -c "$(render_node "$1")" ] || fail "$1 has no render node: $(dmesg | grep "$1")"

@@ -8,10 +8,23 @@
 
 fuzzer=/barium/fuzz/barium-fuzz
 
+# strangers: devices that the driver has to refuse when it is loaded, and one that another driver has.
+strangers() {
+	modprobe bochs
+	echo "$1" >/sys/bus/pci/drivers/bochs-drm/unbind
+	for device in $edu $wrong_id $no_vram $no_bar; do
+		echo barium >"/sys/bus/pci/devices/$device/driver_override"
+	done
+}
+
 search() {
 	mkdir -p "$results/fuzz"
 	# The fuzzer loads the driver itself, to see what that covers.
-	[ "${guest_kernel:?}" = opt ] || rmmod barium
+	if [ "${guest_kernel:?}" != opt ]; then
+		display=$(devices_of barium)
+		rmmod barium
+		strangers "$display"
+	fi
 	told fuzz "$fuzzer" run /dev/vdd "${guest_fuzz_seed:?}" "${guest_fuzz_seconds:?}" "$results/fuzz" \
 		"$(modinfo -n barium)"
 }

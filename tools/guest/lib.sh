@@ -7,6 +7,17 @@
 results=/tmp/results
 kmemleak=/sys/kernel/debug/kmemleak
 
+# Devices that the driver has to refuse, where there are any. Addresses as guests.rs in tools/harness
+# gives them.
+# shellcheck disable=SC2034 # for the scenarios
+{
+	blind=0000:00:13.0
+	edu=0000:00:14.0
+	wrong_id=0000:00:15.0
+	no_vram=0000:00:16.0
+	no_bar=0000:00:17.0
+}
+
 tell() {
 	printf '%s\n' "$*" >&3
 }

@@ -6,7 +6,12 @@ use crate::abi;
 use crate::call::{Choice, DriverCall, Pick, Range};
 use crate::lane::Lane;
 use crate::sys::{self, PAGE};
-use crate::world::{Handle, Target};
+use crate::world::{Client, Handle, Target};
+
+use super::gem;
+
+/// How many gaps there are in scattered VRAM.
+const SCATTERED: u64 = 40;
 
 /// Makes the call.
 pub fn run(lane: &Lane<'_>, call: DriverCall) {
@@ -26,6 +31,15 @@ pub fn run(lane: &Lane<'_>, call: DriverCall) {
             let client = lane.world().client(client);
             let size = (1 + u64::from(pages)) * PAGE as u64;
             create(lane, client.fd, client.id, size, 0);
+        }
+        DriverCall::Scatter {
+            client,
+            pages,
+            count,
+            flags,
+        } => {
+            let client = lane.world().client(client);
+            scatter(lane, client, 1 + u64::from(pages % 8), count, flags);
         }
         DriverCall::Offset {
             client,
@@ -105,6 +119,31 @@ pub fn create(lane: &Lane<'_>, fd: i32, client: usize, size: u64, flags: u32) {
         offset: None,
         size: argument.size,
     });
+}
+
+/// Takes almost all VRAM in objects of that many pages, gives every second back, and creates one of
+/// all the room that is between them, which is in many pieces.
+fn scatter(lane: &Lane<'_>, client: Client, pages: u64, count: u8, flags: Choice) {
+    let size = pages * PAGE as u64;
+    let first = lane.world().handles.len();
+    // What is left over would be taken before the gaps.
+    let all = lane.world().vram();
+    create(lane, client.fd, client.id, all - 2 * SCATTERED * size, 0);
+    for _ in 0..2 * SCATTERED {
+        create(lane, client.fd, client.id, size, 0);
+    }
+    let made: Vec<Handle> = lane
+        .world()
+        .handles
+        .iter()
+        .skip(first + 1)
+        .copied()
+        .collect();
+    for handle in made.iter().step_by(2) {
+        gem::close_handle(lane, client, handle.number);
+    }
+    let rest = (1 + u64::from(count) % (SCATTERED / 2)) * size;
+    create(lane, client.fd, client.id, rest, flags.of(&[0, 0, 0, 1]));
 }
 
 /// `GEM_MMAP_OFFSET`: the offset.

@@ -5,7 +5,28 @@
 use crate::abi;
 use crate::call::{Choice, GemCall, Pick};
 use crate::lane::Lane;
-use crate::world::{Export, Handle};
+use crate::world::{Client, Export, Handle};
+
+/// Bits of a pixel: what can be shown, what clients make buffers of for other uses, and what is none.
+const BPPS: &[u32] = &[
+    32,
+    32,
+    32,
+    16,
+    8,
+    24,
+    1,
+    0,
+    64,
+    u32::MAX,
+    2,
+    4,
+    10,
+    12,
+    15,
+    30,
+    3,
+];
 
 /// Makes the call.
 pub fn run(lane: &Lane<'_>, call: GemCall) {
@@ -34,6 +55,11 @@ pub fn run(lane: &Lane<'_>, call: GemCall) {
 fn close(lane: &Lane<'_>, client: Pick, handle: Pick) {
     let client = lane.world().client(client);
     let handle = lane.world().handle(handle, client.id).number;
+    close_handle(lane, client, handle);
+}
+
+/// `GEM_CLOSE`
+pub fn close_handle(lane: &Lane<'_>, client: Client, handle: u32) {
     let mut argument = abi::drm_gem_close { handle, pad: 0 };
     let says = || {
         format!(
@@ -204,7 +230,7 @@ fn create_dumb(lane: &Lane<'_>, client: Pick, size: [u16; 2], bpp: Choice) {
     let mut argument = abi::drm_mode_create_dumb {
         height,
         width,
-        bpp: bpp.of(&[32, 32, 32, 16, 8, 24, 1, 0, 64, u32::MAX]),
+        bpp: bpp.of(BPPS),
         flags: 0,
         handle: 0,
         pitch: 0,

@@ -7,7 +7,7 @@ use crate::abi;
 use crate::call::{Choice, KmsCall, Pick};
 use crate::lane::Lane;
 use crate::sys;
-use crate::world::Client;
+use crate::world::{Client, Framebuffer};
 
 use super::file;
 
@@ -21,11 +21,11 @@ const CRTC: u32 = 0xcccc_cccc;
 const CONNECTOR: u32 = 0xc0c0_c0c0;
 const PLANE: u32 = 0xeeee_eeee;
 
-/// Formats of pixels, from drm_fourcc.h: XR24, AR24, RG16, XR30, NV12, and none.
+/// Formats of pixels, from drm_fourcc.h: XR24, BX24, AR24, RG16, XR30, NV12, and none.
 const FORMATS: &[u32] = &[
     0x3432_5258,
     0x3432_5258,
-    0x3432_5258,
+    0x3432_5842,
     0x3432_5241,
     0x3631_4752,
     0x3033_5258,
@@ -76,6 +76,8 @@ pub fn run(lane: &Lane<'_>, call: KmsCall) {
             odd,
         } => set(lane, fb, mode, [x, y], odd),
         KmsCall::Flip { fb, flags } => flip(lane, fb, flags),
+        KmsCall::SetPlane { fb, from, to, odd } => set_plane(lane, fb, from, to, odd),
+        KmsCall::Panic => panic_screen(lane),
         KmsCall::Dirty { fb, count, rect } => dirty(lane, fb, count, rect),
         KmsCall::Atomic {
             flags,
@@ -100,12 +102,19 @@ fn card(lane: &Lane<'_>) -> Client {
 }
 
 /// A framebuffer, or a number that is none.
-fn fb_of(lane: &Lane<'_>, pick: Pick) -> u32 {
+fn any_fb(lane: &Lane<'_>, pick: Pick) -> Framebuffer {
     let world = lane.world();
     match pick.of(world.fbs.len()) {
         Some(index) => world.fbs[index],
-        None => u32::from(pick.0 % 4),
+        None => Framebuffer {
+            id: u32::from(pick.0 % 4),
+            size: [640, 480],
+        },
     }
+}
+
+fn fb_of(lane: &Lane<'_>, pick: Pick) -> u32 {
+    any_fb(lane, pick).id
 }
 
 /// Asks what there is. `caps`: which capabilities of a client to have.
@@ -215,8 +224,94 @@ fn add_fb(
         if lane.exact && handle.object.is_some() && end > handle.size {
             lane.find("a framebuffer goes past the end of its object");
         }
-        lane.world().fbs.push(fb.fb_id);
+        lane.world().fbs.push(Framebuffer {
+            id: fb.fb_id,
+            size: [width, height],
+        });
     }
+}
+
+impl Screen {
+    /// One of the modes, rather one that the framebuffer has the size for.
+    fn mode(&self, mode: Choice, fb: Framebuffer) -> Option<&abi::drm_mode_modeinfo> {
+        let any = || {
+            self.modes
+                .get(usize::from(mode.0) % self.modes.len().max(1))
+        };
+        if mode.one_in(4) {
+            return any();
+        }
+        let fits =
+            |m: &&abi::drm_mode_modeinfo| [u32::from(m.hdisplay), u32::from(m.vdisplay)] == fb.size;
+        self.modes.iter().find(fits).or_else(any)
+    }
+}
+
+/// Makes a mode one of another size and rate, that a screen could have.
+fn resize(mode: &mut abi::drm_mode_modeinfo, width: u16, height: u16, rate: u8) {
+    let rates = [60, 1, 19, 500, 501, 2000];
+    (mode.hdisplay, mode.vdisplay) = (width, height);
+    (mode.hsync_start, mode.vsync_start) = (width.saturating_add(8), height.saturating_add(2));
+    (mode.hsync_end, mode.vsync_end) = (width.saturating_add(16), height.saturating_add(4));
+    (mode.htotal, mode.vtotal) = (width.saturating_add(32), height.saturating_add(8));
+    let pixels = u32::from(mode.htotal) * u32::from(mode.vtotal);
+    let rate = rates[usize::from(rate) / 16 % rates.len()];
+    mode.clock = u32::try_from(u64::from(pixels) * rate / 1000).unwrap_or(u32::MAX);
+}
+
+/// Shows a part of a framebuffer, `from` there, `to` on the screen: x, y, width and height, in
+/// eighths of the framebuffer's size or, if it is an odd one, in pixels.
+fn set_plane(lane: &Lane<'_>, fb: Pick, from: [u8; 4], to: [u8; 4], odd: Choice) {
+    let Some(screen) = screen(lane, odd) else {
+        return;
+    };
+    let fb = any_fb(lane, fb);
+    let part = |which: [u8; 4]| {
+        let mut rect = [0, 0, fb.size[0], fb.size[1]];
+        for (index, side) in rect.iter_mut().enumerate() {
+            match which[index] {
+                small @ 0xe0.. => *side = u32::from(small) - 0xe0,
+                eighths @ 0xc0.. => *side = fb.size[index % 2] / 8 * (u32::from(eighths) % 10),
+                _ => (),
+            }
+        }
+        rect
+    };
+    let (from, to) = (part(from), part(to));
+    let mut plane = abi::drm_mode_set_plane {
+        plane_id: screen.plane,
+        crtc_id: screen.crtc,
+        fb_id: if odd.one_in(8) { 0 } else { fb.id },
+        flags: 0,
+        crtc_x: to[0] as i32 - i32::from(odd.0 % 5 == 4) * 64,
+        crtc_y: to[1] as i32,
+        crtc_w: to[2],
+        crtc_h: to[3],
+        src_x: from[0] << 16,
+        src_y: from[1] << 16,
+        src_h: from[3] << 16,
+        src_w: from[2] << 16,
+    };
+    let says = || {
+        format!(
+            "drmModeSetPlane({}, {}, {}, {}, {from:?} to {to:?})",
+            screen.fd, screen.plane, screen.crtc, plane.fb_id
+        )
+    };
+    let text = says();
+    let _ = lane.ioctl(|| text, screen.fd, abi::FUZZ_SET_PLANE, &mut plane);
+}
+
+/// The message is drawn over what is shown, whosever that is.
+fn panic_screen(lane: &Lane<'_>) {
+    lane.world().lose_contents();
+    let card = lane.place.node("card").unwrap_or_default();
+    let minor = card.trim_start_matches("/dev/dri/card");
+    let path = format!("/sys/kernel/debug/dri/{minor}/drm_panic_plane_0");
+    lane.say(|| format!("write_file(\"{path}\", \"1\")"));
+    lane.shared.count();
+    let done = sys::write_file(&path, "1");
+    lane.tell(|| format!("= {done:?}"));
 }
 
 fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
@@ -227,14 +322,12 @@ fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
     let mut crtc: abi::drm_mode_crtc = unsafe { std::mem::zeroed() };
     let mut connectors = [screen.connector; 2];
     crtc.crtc_id = screen.crtc;
-    crtc.fb_id = fb_of(lane, fb);
+    let fb = any_fb(lane, fb);
+    crtc.fb_id = fb.id;
     if odd.one_in(4) {
         (crtc.x, crtc.y) = (u32::from(at[0]), u32::from(at[1]));
     }
-    if let Some(mode) = screen
-        .modes
-        .get(usize::from(mode.0) % screen.modes.len().max(1))
-    {
+    if let Some(mode) = screen.mode(mode, fb) {
         crtc.mode = *mode;
         crtc.mode_valid = 1;
         crtc.set_connectors_ptr = connectors.as_mut_ptr() as u64;
@@ -243,6 +336,13 @@ fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
     match odd.0 % 16 {
         0 => crtc.mode.hdisplay = u16::from(at[0]) * 97,
         1 => crtc.mode.clock = 0,
+        3 => resize(
+            &mut crtc.mode,
+            u16::from(at[0]) * 97,
+            u16::from(at[1]) * 67,
+            odd.0,
+        ),
+        4 => resize(&mut crtc.mode, 640, u16::from(at[1]) * 16, odd.0),
         // Off.
         2 => {
             crtc.mode_valid = 0;
@@ -328,15 +428,16 @@ fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, m
     if all.is_empty() {
         return;
     }
+    let fb = any_fb(lane, fb);
     let choices = [
-        u64::from(fb_of(lane, fb)),
+        u64::from(fb.id),
         u64::from(screen.crtc),
         0,
         1,
         u64::from(values),
         u64::from(values) << 16,
         u64::MAX,
-        u64::from(blob(lane, &screen, mode)),
+        u64::from(blob(lane, &screen, mode, fb)),
     ];
     let mut objects = Vec::new();
     let mut ids = Vec::new();
@@ -371,11 +472,8 @@ fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, m
 }
 
 /// A mode as a blob.
-fn blob(lane: &Lane<'_>, screen: &Screen, mode: Choice) -> u32 {
-    let Some(mode) = screen
-        .modes
-        .get(usize::from(mode.0) % screen.modes.len().max(1))
-    else {
+fn blob(lane: &Lane<'_>, screen: &Screen, mode: Choice, fb: Framebuffer) -> u32 {
+    let Some(mode) = screen.mode(mode, fb) else {
         return 0;
     };
     let mut blob = abi::drm_mode_create_blob {

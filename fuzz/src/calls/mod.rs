@@ -15,7 +15,7 @@ mod process;
 mod raw;
 mod touch;
 
-use crate::call::Call;
+use crate::call::{Call, Device};
 use crate::lane::Lane;
 use crate::sys;
 
@@ -41,6 +41,10 @@ pub fn run(lane: &Lane<'_>, call: Call) {
     }
 }
 
+/// What wakes the machine up, and when: in so many seconds. It must be asleep by then.
+const ALARM_CLOCK: &str = "/sys/class/rtc/rtc0/wakealarm";
+const WAKE_UP: &str = "+12";
+
 /// How often a program may do something to the device: that takes long.
 const MOST_DEVICE_CALLS: usize = 8;
 
@@ -54,10 +58,21 @@ fn device(lane: &Lane<'_>, what: u8) {
         world.lose_contents();
     }
     let (path, text) = lane.place.action(what);
+    if what == Device::SLEEP {
+        wake_up_later(lane);
+    }
     lane.say(|| format!("write_sysfs(\"{path}\", \"{text}\")"));
     let done = sys::write_file(&path, text);
     lane.shared.count();
     lane.tell(|| format!("= {done:?}"));
+}
+
+/// Has the clock wake the machine up.
+fn wake_up_later(lane: &Lane<'_>) {
+    for time in ["0", WAKE_UP] {
+        lane.say(|| format!("write_sysfs(\"{ALARM_CLOCK}\", \"{time}\")"));
+        let _ = sys::write_file(ALARM_CLOCK, time);
+    }
 }
 
 /// Unmaps and closes everything, as a program does that ends in good order.

@@ -271,6 +271,8 @@ pub struct Coverage {
     pub seen: usize,
     /// Functions with points that it can reach and has not: the points, and all that it can reach.
     pub missed: BTreeMap<String, (usize, usize)>,
+    /// Those points, with the function that they are in.
+    pub missed_points: Vec<(String, String)>,
 }
 
 impl Coverage {
@@ -289,6 +291,10 @@ impl Coverage {
             }
             coverage.reachable += 1;
             coverage.seen += usize::from(is_seen);
+            if !is_seen {
+                let missed = (point.place.clone(), point.function.clone());
+                coverage.missed_points.push(missed);
+            }
             let function = functions.entry(point.function.clone()).or_default();
             function.0 += usize::from(!is_seen);
             function.1 += 1;
@@ -383,5 +389,7 @@ Disassembly of section .text:
         );
         assert!((coverage.percent() - 50.0).abs() < 1e-9);
         assert_eq!(coverage.missed["barium::mmap::fault"], (1, 2));
+        let missed = (".text+0x5".into(), "barium::mmap::fault".into());
+        assert_eq!(coverage.missed_points, [missed]);
     }
 }

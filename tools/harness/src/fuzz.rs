@@ -42,7 +42,7 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
     };
     // A guest counts in whole seconds.
     let seconds = (settings.fuzz_minutes * 60.0) as u32;
-    let mut guest = guests::fuzz(seconds, seed);
+    let mut guest = guests::fuzz(settings, seconds, seed);
     guest.flavour = settings.kernel.unwrap_or(guest.flavour);
     if programs.is_empty() {
         println!("[fuzz] {seconds} s from seed {seed}");
@@ -75,7 +75,7 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
 /// there was none.
 pub fn soak(settings: &Settings) -> Result<bool> {
     let seconds = (settings.soak_minutes * 60.0) as u32;
-    let guest = guests::soak(seconds, settings.fuzz_seed.max(1));
+    let guest = guests::soak(settings, seconds, settings.fuzz_seed.max(1));
     let dir = settings.out.join("vm").join(guest.name.replace('/', "-"));
     println!("[soak] {seconds} s");
     let good = suite::run_with(settings, vec![guest], &[])?;
@@ -140,7 +140,8 @@ pub fn coverage(results: &Path, module: &Path) -> Entry {
         Err(why) => Entry::failed(NAME, why),
         Ok(coverage) => {
             let text = summary(&coverage);
-            let written = command::write(&dir.join("coverage.md"), text.as_bytes());
+            let written = command::write(&dir.join("coverage.md"), text.as_bytes())
+                .and_then(|()| command::write(&dir.join("missed"), missed(&coverage).as_bytes()));
             let percent = coverage.percent();
             match written {
                 Err(why) => Entry::failed(NAME, why),
@@ -188,6 +189,14 @@ fn summary(coverage: &Coverage) -> String {
         let _ = writeln!(text, "  not reached: {count} of {all} in {function}");
     }
     text
+}
+
+/// A line for each point that was not reached: for whoever wants to look at the module's code.
+fn missed(coverage: &Coverage) -> String {
+    let points = coverage.missed_points.iter();
+    points.fold(String::new(), |text, (place, function)| {
+        text + place + " " + function + "\n"
+    })
 }
 
 #[cfg(test)]
