@@ -189,9 +189,14 @@ int barium_open_render(void)
 	return fd;
 }
 
+int __barium_open_primary(void)
+{
+	return open_node("barium", "card", getenv("BARIUM_DEVICE"), O_RDWR);
+}
+
 int barium_open_primary(void)
 {
-	int fd = open_node("barium", "card", getenv("BARIUM_DEVICE"), O_RDWR);
+	int fd = __barium_open_primary();
 
 	igt_require_f(fd >= 0, "no primary node of a barium device\n");
 	return fd;

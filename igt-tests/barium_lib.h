@@ -40,6 +40,8 @@ void barium_primary_subtests(const struct barium_subtest *tests);
  */
 int barium_open_render(void);
 int barium_open_primary(void);
+/* A negative errno if there is none. */
+int __barium_open_primary(void);
 
 /* Loads another driver and opens the primary node of its device; skips if it has none. */
 int barium_load_and_open(const char *driver);
