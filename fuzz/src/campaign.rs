@@ -17,6 +17,8 @@ use crate::watch::{Watch, HANGS, LIMIT};
 
 /// One in so many programs is new, the others are made of those that are kept.
 const FRESH_ONE_IN: usize = 6;
+/// One in so many programs to begin with is one that takes long.
+const SLOW_ONE_IN: usize = 8;
 /// After so many things are found, it is enough.
 const MOST_FINDINGS: usize = 5;
 /// How often programs are run to make one shorter.
@@ -48,8 +50,8 @@ pub struct Campaign {
     random: Random,
     seed: u64,
     corpus: Vec<Program>,
-    /// Programs to begin with that did not run yet.
-    drill: Vec<Program>,
+    /// Programs to begin with that did not run yet: quick ones, and those that take long.
+    drill: [Vec<Program>; 2],
     /// All that was seen: places in the driver, and what calls returned.
     seen: Vec<u64>,
     findings: Vec<Finding>,
@@ -65,9 +67,11 @@ impl Campaign {
     pub fn new(watch: Watch, seed: u64, dir: &Path) -> Self {
         let seen = watch.ground().shared.marks().map(|_| 0).collect();
         let mut random = Random::new(seed);
+        let drill = drill::programs(&mut random).into_iter();
+        let (slow, quick) = drill.partition(Program::has_device_calls);
         Self {
             watch,
-            drill: drill::programs(&mut random),
+            drill: [quick, slow],
             random,
             seed,
             corpus: Vec::new(),
@@ -108,10 +112,18 @@ impl Campaign {
     }
 
     fn next(&mut self) -> Program {
-        // In any order: a short search has some of each kind.
-        if !self.drill.is_empty() {
-            let index = self.random.below(self.drill.len());
-            return self.drill.swap_remove(index);
+        // In any order: a short search has some of each kind. Of those that take long it has fewer.
+        let slow_first = self.random.below(SLOW_ONE_IN) == 0;
+        let [quick, slow] = &mut self.drill;
+        let order = if slow_first {
+            [slow, quick]
+        } else {
+            [quick, slow]
+        };
+        for drill in order {
+            if !drill.is_empty() {
+                return drill.swap_remove(self.random.below(drill.len()));
+            }
         }
         let count = self.corpus.len();
         if count == 0 || self.random.below(FRESH_ONE_IN) == 0 {

@@ -30,6 +30,15 @@ const MAP: Is = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
+/// Where there is nothing, or another object.
+const MAP_BESIDE: Is = |c| {
+    matches!(c, Call::Mmap(m) if matches!(m.odd.0, 9 | 13..=15) && m.place.0 < 0xa0
+        && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
+};
+const ADVISE_FILE: Is = |c| {
+    matches!(c, Call::Area(AreaCall::Fadvise { handle, pages, advice, .. })
+        if handle.0 < 0xf0 && pages % 8 > 2 && advice.0 % 9 < 3)
+};
 const TOUCH: Is = |c| matches!(c, Call::Touch(_));
 const AHEAD: Is = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
@@ -117,6 +126,21 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             programs.push(make.row(&[CREATE, MAP, TOUCH, *kind, *kind, TOUCH]));
             programs.push(make.row(&[CREATE_LARGE, MAP, *kind, TOUCH, *kind]));
         }
+    }
+    for _ in 0..VARIANTS * 2 {
+        programs.push(make.row(&[
+            CREATE_LARGE,
+            MAP,
+            MAP_BESIDE,
+            MAP_BESIDE,
+            MAP_BESIDE,
+            CREATE,
+            MAP,
+            ADVISE_FILE,
+            ADVISE_FILE,
+            ADVISE_FILE,
+            TOUCH,
+        ]));
     }
     let after = [TOUCH, MEM, AHEAD, CREATE, MAP, EXPORT];
     for gone in [UNBIND, REMOVE] {

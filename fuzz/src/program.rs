@@ -166,6 +166,14 @@ impl Program {
             .collect()
     }
 
+    /// Whether it does something to the device, which takes long.
+    pub fn has_device_calls(&self) -> bool {
+        let calls = self.calls();
+        calls
+            .iter()
+            .any(|(_, call)| matches!(call, Call::Device(_)))
+    }
+
     /// The program without the calls in `range`.
     pub fn without(&self, range: std::ops::Range<usize>) -> Self {
         let mut bytes = self.0.clone();
