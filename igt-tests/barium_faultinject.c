@@ -422,6 +422,8 @@ static const struct barium_nth_call calls[] = {
 	  .call = get_param, .check = check_param },
 	{ "create", "creating a page",
 	  .prepare = want_page, .call = create, .check = check_object },
+	{ "create-handle", "creating a page, its handle's small parts",
+	  .prepare = want_page, .call = create, .check = check_object, .cache = "kmalloc-64" },
 	{ "create-blocks", "creating in several blocks",
 	  .prepare = want_blocks, .call = create, .check = check_object },
 	{ "create-holes", "creating in many pieces",
