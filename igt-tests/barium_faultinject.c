@@ -350,18 +350,13 @@ static int probe(struct barium_scene *scene)
 /* The display has all that it needs: the kernel does not check that when it sets a mode. */
 static void check_display(void)
 {
-	struct drm_mode_create_dumb dumb = { .bpp = 32 };
 	int fd = __barium_open_primary();
+	struct drm_mode_create_dumb dumb;
 	struct barium_pipe pipe;
-	__u32 fb;
 
 	igt_assert_lte(0, fd);
 	barium_find_pipe(fd, &pipe);
-	dumb.width = pipe.mode.hdisplay;
-	dumb.height = pipe.mode.vdisplay;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
-	fb = barium_add_fb(fd, dumb.handle, dumb.width, dumb.height, dumb.pitch, 0);
-	barium_set_crtc(fd, &pipe, fb, 0, 0);
+	barium_set_crtc(fd, &pipe, barium_add_dumb(fd, &pipe, &dumb), 0, 0);
 	close(fd);
 }
 

@@ -82,6 +82,17 @@ __u32 barium_add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch
 	return fb;
 }
 
+__u32 barium_add_dumb(int fd, const struct barium_pipe *pipe, struct drm_mode_create_dumb *dumb)
+{
+	*dumb = (struct drm_mode_create_dumb) {
+		.width = pipe->mode.hdisplay,
+		.height = pipe->mode.vdisplay,
+		.bpp = 32,
+	};
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, dumb), 0);
+	return barium_add_fb(fd, dumb->handle, dumb->width, dumb->height, dumb->pitch, 0);
+}
+
 void barium_remove_fb(int fd, __u32 fb)
 {
 	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_RMFB, &fb), 0);

@@ -47,6 +47,8 @@ void barium_find_pipe(int fd, struct barium_pipe *pipe);
 int __barium_add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset,
 		    __u32 *fb);
 __u32 barium_add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset);
+/* Makes one of a new dumb buffer that fills the pipe's mode; both go with the file. */
+__u32 barium_add_dumb(int fd, const struct barium_pipe *pipe, struct drm_mode_create_dumb *dumb);
 void barium_remove_fb(int fd, __u32 fb);
 
 /* Shows a framebuffer from column @x and line @y on. */

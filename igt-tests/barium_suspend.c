@@ -135,7 +135,7 @@ static void read_registers(int fd, __u16 to[static COUNT])
 static void display(int fd)
 {
 	int card = barium_open_primary();
-	struct drm_mode_create_dumb dumb = { .bpp = 32 };
+	struct drm_mode_create_dumb dumb;
 	__u32 first = barium_gem_create(fd, barium_page_size()), fb;
 	__u16 before[COUNT], after[COUNT];
 	struct barium_pipe pipe;
@@ -143,13 +143,10 @@ static void display(int fd)
 	void *map;
 
 	barium_find_pipe(card, &pipe);
-	dumb.width = pipe.mode.hdisplay;
-	dumb.height = pipe.mode.vdisplay;
-	igt_assert_eq(barium_ioctl(card, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
+	fb = barium_add_dumb(card, &pipe, &dumb);
 	pages = dumb.size / barium_page_size();
 	map = barium_mmap(card, dumb.handle, dumb.size);
 	barium_stamp(map, 0, pages, 1);
-	fb = barium_add_fb(card, dumb.handle, dumb.width, dumb.height, dumb.pitch, 0);
 	barium_set_crtc(card, &pipe, fb, 0, 0);
 
 	read_registers(fd, before);

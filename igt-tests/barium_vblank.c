@@ -75,16 +75,13 @@ static struct client show(int fd)
 	struct drm_set_client_cap cap = { .capability = DRM_CLIENT_CAP_ATOMIC, .value = 1 };
 	struct client client = { .fd = fd };
 	struct drm_mode_modeinfo *mode = &client.pipe.mode;
-	struct drm_mode_create_dumb dumb = { .bpp = 32 };
+	struct drm_mode_create_dumb dumb;
 
 	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap), 0);
 	barium_find_pipe(fd, &client.pipe);
 	client.active = find_active(fd, client.pipe.crtc);
 	client.frame_nsec = mode->htotal * mode->vtotal * 1000000ll / mode->clock;
-	dumb.width = mode->hdisplay;
-	dumb.height = mode->vdisplay;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
-	client.fb = barium_add_fb(fd, dumb.handle, dumb.width, dumb.height, dumb.pitch, 0);
+	client.fb = barium_add_dumb(fd, &client.pipe, &dumb);
 	barium_set_crtc(fd, &client.pipe, client.fb, 0, 0);
 	return client;
 }
