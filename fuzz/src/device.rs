@@ -46,6 +46,13 @@ impl Place {
             .map(|name| format!("/dev/dri/{name}"))
     }
 
+    /// The file `name` of the card in debugfs, now.
+    pub fn debugfs(&self, name: &str) -> String {
+        let card = self.node("card").unwrap_or_default();
+        let minor = card.trim_start_matches("/dev/dri/card");
+        format!("/sys/kernel/debug/dri/{minor}/{name}")
+    }
+
     /// Whether [`Self::action`] binds it, and does nothing else.
     pub fn binds(number: u8) -> bool {
         number != Device::SLEEP && (2..=4).contains(&(number % 8))

@@ -168,10 +168,7 @@ fn other(lane: &Lane<'_>, fd: i32, what: u8, number: usize) {
         }
         _ => {
             let files = ["name", "clients", "gem_names", "framebuffer", "state"];
-            let card = lane.place.node("card").unwrap_or_default();
-            let minor = card.trim_start_matches("/dev/dri/card");
-            let name = files[number % files.len()];
-            read_file(lane, &format!("/sys/kernel/debug/dri/{minor}/{name}"))
+            read_file(lane, &lane.place.debugfs(files[number % files.len()]))
         }
     };
 }

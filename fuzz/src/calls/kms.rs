@@ -305,9 +305,7 @@ fn set_plane(lane: &Lane<'_>, fb: Pick, from: [u8; 4], to: [u8; 4], odd: Choice)
 /// The message is drawn over what is shown, whosever that is.
 fn panic_screen(lane: &Lane<'_>) {
     lane.world().lose_contents();
-    let card = lane.place.node("card").unwrap_or_default();
-    let minor = card.trim_start_matches("/dev/dri/card");
-    let path = format!("/sys/kernel/debug/dri/{minor}/drm_panic_plane_0");
+    let path = lane.place.debugfs("drm_panic_plane_0");
     lane.say(|| format!("write_file(\"{path}\", \"1\")"));
     lane.shared.count();
     let done = sys::write_file(&path, "1");
