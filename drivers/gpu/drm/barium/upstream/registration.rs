@@ -7,6 +7,8 @@
 //! - The shape it should have: what [`register`] is. It returns nothing that could be forgotten.
 //! - Why this is sound on 7.3: the registration goes straight to devres, which drops it when the
 //!   parent is unbound, before anything borrowed for that time goes out of date.
+//! - What it makes up for: a `drm_dev_register()` that fails late leaves the device marked as
+//!   registered, and the kernel warns when it frees the display's objects of such a device.
 //! - Delete when upstream's function is safe.
 
 use super::{
@@ -63,9 +65,11 @@ pub(crate) fn register<'bound, K: kms::Driver>(
 ) -> Result<WasRegistered<K::Driver>> {
     let shutdown = Shutdown::new(&ready);
     let device = ready.into_device();
+    let drm: ARef<drm::Device<K::Driver>> = (&*device).into();
     // SAFETY: The registration is not forgotten: `devres::register()` drops it at unbind, or at
     // once if it fails.
-    let registration = unsafe { drm::Registration::<K::Driver>::new(dev, device, reg_data, 0) }?;
+    let registration = unsafe { drm::Registration::<K::Driver>::new(dev, device, reg_data, 0) }
+        .inspect_err(|_| unmark(&drm))?;
     // SAFETY: The types differ in a lifetime only. Devres keeps the registration to itself until
     // it drops it at unbind, which is within `'bound`.
     let registration = unsafe {
@@ -74,7 +78,6 @@ pub(crate) fn register<'bound, K: kms::Driver>(
             drm::Registration<'static, K::Driver>,
         >(registration)
     };
-    let drm: ARef<drm::Device<K::Driver>> = registration.device().into();
     let registered = Registered {
         _registration: registration,
         _shutdown: shutdown,
@@ -82,4 +85,11 @@ pub(crate) fn register<'bound, K: kms::Driver>(
     devres::register(dev, registered, GFP_KERNEL)?;
     kms::client::set_up::<K>(&drm);
     Ok(WasRegistered(drm))
+}
+
+/// Undoes the mark of `drm_dev_register()`, which has failed, on `drm`.
+fn unmark<D: drm::Driver>(drm: &drm::Device<D>) {
+    // SAFETY: The device is valid. Its nodes are gone, and nobody else writes the mark: that is for
+    // who registers it.
+    unsafe { (*raw::drm_device(drm)).registered = false };
 }
