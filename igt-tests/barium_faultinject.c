@@ -393,25 +393,6 @@ static void check_unbound(struct barium_scene *scene)
 	barium_check_vram();
 }
 
-/*
- * Where DRM makes the sysfs devices of the device nodes, while a driver is being bound. Linux 7.3
- * does not survive it when their memory cannot be had, whatever the driver:
- * drm_minor_alloc_release() puts an error pointer. What goes before is the driver's own, what
- * follows is making the display and registering.
- */
-#define SYSFS_DEVICES_FROM 60
-#define SYSFS_DEVICES_TO 125
-
-/* Where the connector is made, and the states of plane, CRTC and connector. */
-#define STATES_FROM 285
-#define STATES_TO 320
-
-/*
- * Of names of up to seven bytes, those that come after the device nodes' own: of properties, plane,
- * CRTC and what that has for checksums.
- */
-#define NAMES_FROM 6
-
 static const struct barium_nth_call calls[] = {
 	{ "get-param", "asking for a parameter",
 	  .call = get_param, .check = check_param },
@@ -452,15 +433,21 @@ static const struct barium_nth_call calls[] = {
 	  .prepare = make_bo, .call = close_file },
 	{ "probe", "binding the device",
 	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true, .stride = 5,
-	  .until = SYSFS_DEVICES_FROM, .full_until = SYSFS_DEVICES_FROM },
-	{ "probe-display", "binding the device, making the display",
+	  .no_client = true, .stride = 11 },
+	{ "probe-crtc", "binding the device, making the CRTC",
 	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true,
-	  .from = STATES_FROM, .until = STATES_TO, .full_from = SYSFS_DEVICES_TO },
-	{ "probe-names", "binding the device, its short names",
+	  .no_client = true, .within = "__drmm_crtc_alloc_with_planes" },
+	{ "probe-states", "binding the device, its first states",
 	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true, .cache = "kmalloc-8", .from = NAMES_FROM, .full_from = NAMES_FROM },
+	  .no_client = true, .within = "drm_mode_config_reset" },
+	{ "probe-register", "binding the device, registering",
+	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
+	  .no_client = true, .within = "drm_dev_register",
+	  .stride = 7 },
+	{ "probe-display", "binding the device, registering the display",
+	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
+	  .no_client = true, .within = "drm_modeset_register_all",
+	  .stride = 5 },
 	{ "unbind", "unbinding the device",
 	  .call = unbind, .check = check_unbound, .no_client = true },
 	{}

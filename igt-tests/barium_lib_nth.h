@@ -39,17 +39,13 @@ struct barium_nth_call {
 	/* Only every so many'th position is tried, and with $BARIUM_FAULT_FULL; 0 is 1. */
 	unsigned int stride;
 	unsigned int full_stride;
-	/* The first position that is tried, and the first that is not any more; 0 for all. */
-	unsigned int from;
-	unsigned int until;
-	/* The same with $BARIUM_FAULT_FULL. */
-	unsigned int full_from;
-	unsigned int full_until;
 	/*
 	 * The slab cache whose objects count alone, beside copies. Of all that count otherwise,
 	 * some come now and then only, so that an allocation is not always at one position.
 	 */
 	const char *cache;
+	/* The function of the kernel in which alone they count. */
+	const char *within;
 	/* The device is not there before and after each turn: there is no client. */
 	bool no_client;
 	/* What there is before the first turn and after the last. May be NULL. */
