@@ -9,8 +9,8 @@ use std::process::Command;
 /// The structures that the fuzzer fills in.
 const TYPES: &str =
     "drm_(barium_.*|gem_(close|flink|open)|prime_handle|mode_(create|map|destroy)_dumb)\
-                     |drm_mode_(card_res|get_connector|modeinfo|get_plane_res|obj_get_properties|crtc|fb_cmd2|\
-                     crtc_page_flip|set_plane|fb_dirty_cmd|create_blob|atomic)|drm_clip_rect|\
+                     |drm_mode_(card_res|get_(connector|plane_res|property)|modeinfo|\
+                     obj_get_properties|crtc|fb_cmd2|crtc_page_flip|set_plane|fb_dirty_cmd|create_blob|atomic)|drm_clip_rect|\
                      drm_set_client_cap|dma_buf_sync";
 
 fn main() {

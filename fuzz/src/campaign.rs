@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::drill;
 use crate::lane::Trace;
+use crate::module::Mode;
 use crate::program::{Program, Random};
 use crate::watch::{Watch, HANGS, LIMIT};
 
@@ -36,6 +37,16 @@ const REPLAYS_OF_RACES: usize = 20;
 /// How often the state is told.
 const TELL: Duration = Duration::from_secs(30);
 
+/// The share of the time, in percent, that goes by before the driver is loaded in each mode.
+const MODES: [u128; Mode::ALL.len()] = [0, 55, 70, 85];
+
+/// In which mode the driver is after so long of a search of that length.
+fn mode_at(elapsed: Duration, length: Duration) -> u8 {
+    let percent = elapsed.as_millis() * 100 / length.as_millis().max(1);
+    let begun = MODES.iter().filter(|begin| percent >= **begin).count();
+    u8::try_from(begun.saturating_sub(1)).unwrap_or(0)
+}
+
 /// Something that is not as it has to be.
 struct Finding {
     what: String,
@@ -59,6 +70,8 @@ pub struct Campaign {
     calls: u64,
     /// Seconds, programs, places: how it went.
     course: Vec<(u64, u64, usize)>,
+    /// In which of its modes the driver is.
+    mode: u8,
     dir: PathBuf,
 }
 
@@ -80,6 +93,7 @@ impl Campaign {
             programs: 0,
             calls: 0,
             course: Vec::new(),
+            mode: 0,
             dir: dir.into(),
         }
     }
@@ -97,7 +111,12 @@ impl Campaign {
         let start = Instant::now();
         let mut told = start;
         while start.elapsed() < length && self.findings.len() < MOST_FINDINGS {
-            let program = self.next();
+            let mode = mode_at(start.elapsed(), length);
+            if mode != self.mode {
+                self.mode = mode;
+                self.drill[0].extend(drill::mappings(&mut self.random));
+            }
+            let program = self.next().in_mode(mode);
             if let Err(what) = self.attempt(&program) {
                 self.found(program, what)?;
             }

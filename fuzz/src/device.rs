@@ -25,15 +25,20 @@ pub struct Place {
 }
 
 impl Place {
-    /// The one that the driver has.
-    pub fn find() -> Result<Self, String> {
+    /// Those that the driver has, in the order of their addresses.
+    pub fn find() -> Result<Vec<Self>, String> {
         let dir = "/sys/bus/pci/drivers/barium";
         let entries = fs::read_dir(dir).map_err(|e| format!("{dir}: {e}"))?;
-        let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let slot = names
-            .find(|name| name.contains(':'))
-            .ok_or("no device is bound")?;
-        Ok(Self { slot })
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut places: Vec<Self> = names
+            .filter(|name| name.contains(':'))
+            .map(|slot| Self { slot })
+            .collect();
+        places.sort_by(|one, other| one.slot.cmp(&other.slot));
+        match places.is_empty() {
+            true => Err("no device is bound".into()),
+            false => Ok(places),
+        }
     }
 
     /// Where `card` or `renderD` and a number is, now.
@@ -51,11 +56,6 @@ impl Place {
         let card = self.node("card").unwrap_or_default();
         let minor = card.trim_start_matches("/dev/dri/card");
         format!("/sys/kernel/debug/dri/{minor}/{name}")
-    }
-
-    /// Whether [`Self::action`] binds it, and does nothing else.
-    pub fn binds(number: u8) -> bool {
-        number != Device::SLEEP && (2..=4).contains(&(number % 8))
     }
 
     /// Path and text that are written for each of the things that can be done to it.

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::call::{fail, AreaCall, Call, Device, DriverCall, FileCall, GemCall, KmsCall, Pick};
+use crate::call::{AreaCall, Call, Device, DriverCall, FileCall, GemCall, KmsCall, Pick};
 use crate::program::{Program, Random, Record};
 
 /// How many allocations (and copies) are made to fail in one call.
@@ -70,7 +70,7 @@ const DUMB: Is = |c| {
 const FB: Is = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 == 0
-            && height / 4 % 6 == 0 && pitch.0 % 7 < 3 && format.0 % 8 < 3 && offset.0 % 7 < 3)
+            && height / 4 % 6 == 0 && pitch.0 % 10 < 3 && format.0 % 8 < 3 && offset.0 % 9 < 3)
 };
 const SET: Is =
     |c| matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. }) if fb.0 < Pick::WILD && odd.0 % 16 > 2);
@@ -80,6 +80,13 @@ const PLACE: Is = |c| matches!(c, Call::Kms(KmsCall::SetPlane { fb, .. }) if fb.
 const OTHER_MODE: Is = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
         if fb.0 < Pick::WILD && (3..=4).contains(&(odd.0 % 16)))
+};
+const MODE: Is = |c| matches!(c, Call::Kms(KmsCall::Mode { .. }));
+const FB_ODD: Is = |c| {
+    matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
+        if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 > 2
+            && (3..=4).contains(&(height / 4 % 6)) && pitch.0 % 10 > 5 && format.0 % 8 < 4
+            && offset.0 % 9 < 8)
 };
 const OFF: Is = |c| matches!(c, Call::Kms(KmsCall::Set { odd, .. }) if odd.0 % 16 == 2);
 const PANIC: Is = |c| matches!(c, Call::Kms(KmsCall::Panic));
@@ -117,16 +124,8 @@ const KINDS: &[Is] = &[
 /// All of them.
 pub fn programs(random: &mut Random) -> Vec<Program> {
     let mut programs = Vec::new();
-    let mut make = Maker {
-        random,
-        found: HashMap::new(),
-    };
-    for kind in KINDS {
-        for _ in 0..VARIANTS {
-            programs.push(make.row(&[CREATE, MAP, TOUCH, *kind, *kind, TOUCH]));
-            programs.push(make.row(&[CREATE_LARGE, MAP, *kind, TOUCH, *kind]));
-        }
-    }
+    let mut make = Maker::new(random);
+    programs.extend(make.mappings());
     for _ in 0..VARIANTS * 2 {
         programs.push(make.row(&[
             CREATE_LARGE,
@@ -150,6 +149,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
     for _ in 0..SHOWS {
         let show: &[Is] = &[CARD, DUMB, FB, SET, SHOW, SHOW, SHOW, SHOW, SHOW];
         programs.push(make.row(show));
+        programs.push(make.row(show).for_second_display());
         programs.push(make.row(&[show, &[UNBIND, SHOW, TOUCH, BIND]].concat()));
     }
     for _ in 0..SHOWS {
@@ -157,8 +157,11 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         for then in [
             &[PLACE, PLACE, PANIC, PLACE, PLACE][..],
             &[OFF, SHOW, OTHER_MODE, OTHER_MODE, OTHER_MODE, OFF],
+            &[MODE, MODE, MODE, MODE, MODE, MODE],
+            &[FB_ODD, FB_ODD, SET, FB_ODD, SET, PLACE, FB_ODD, SET],
         ] {
             programs.push(make.row(&[&shown, then].concat()));
+            programs.push(make.row(&[&shown, then].concat()).for_second_display());
         }
         programs.push(make.row(&[SCATTER, MAP, TOUCH, TOUCH, AHEAD, MEM, TOUCH]));
     }
@@ -186,7 +189,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         programs.push(make.failing(number, &[CREATE, MAP, UNBIND], MEM, &[TOUCH]));
     }
     // These take long. What is found far into binding is checked in more than one allocation.
-    for number in (0..fail::FIRST).chain((fail::FIRST..u8::MAX).step_by(2)) {
+    for number in 0..=u8::MAX {
         programs.push(make.failing(number, &[UNBIND], BIND, &[BIND]));
     }
     // Objects in one piece that the allocator gives in several blocks, and dumb buffers of all kinds.
@@ -199,6 +202,18 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
     programs
 }
 
+/// Those that are to be tried in each mode of the driver: faults, and what goes with them.
+pub fn mappings(random: &mut Random) -> Vec<Program> {
+    let mut make = Maker::new(random);
+    let mut programs = make.mappings();
+    for number in 0..FAILURES {
+        programs.push(make.failing(number, &[CREATE, MAP], TOUCH, &[TOUCH]));
+        programs.push(make.failing(number, &[CREATE_LARGE, MAP], TOUCH, &[TOUCH]));
+        programs.push(make.failing(number, &[CREATE_LARGE, MAP], AHEAD, &[MEM]));
+    }
+    programs
+}
+
 /// Makes records. To find one that is as wanted takes long, so that is done once for each kind.
 struct Maker<'a> {
     random: &'a mut Random,
@@ -206,7 +221,14 @@ struct Maker<'a> {
     found: HashMap<usize, Record>,
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    fn new(random: &'a mut Random) -> Self {
+        Self {
+            random,
+            found: HashMap::new(),
+        }
+    }
+
     fn record(&mut self, is: Is) -> Record {
         let random = &mut *self.random;
         let found = self.found.entry(is as *const () as usize);
@@ -217,6 +239,18 @@ impl Maker<'_> {
 
     fn records(&mut self, kinds: &[Is]) -> Vec<Record> {
         kinds.iter().map(|kind| self.record(*kind)).collect()
+    }
+
+    /// Each kind of call on an object that is mapped.
+    fn mappings(&mut self) -> Vec<Program> {
+        let mut programs = Vec::new();
+        for kind in KINDS {
+            for _ in 0..VARIANTS {
+                programs.push(self.row(&[CREATE, MAP, TOUCH, *kind, *kind, TOUCH]));
+                programs.push(self.row(&[CREATE_LARGE, MAP, *kind, TOUCH, *kind]));
+            }
+        }
+        programs
     }
 
     fn row(&mut self, kinds: &[Is]) -> Program {

@@ -18,12 +18,35 @@ use crate::shared::Shared;
 use crate::sys;
 use crate::world::World;
 
-/// What there is before any program runs.
-pub struct Ground {
-    /// The device.
+/// A display.
+pub struct Display {
+    /// Where it is.
     pub place: Place,
     /// Bytes of VRAM.
     pub vram: u64,
+    /// Bytes of it that are available when no program runs.
+    pub available: u64,
+}
+
+impl Display {
+    /// All that the driver has.
+    pub fn find() -> Result<Vec<Self>, String> {
+        let displays = Place::find()?.into_iter().map(|place| {
+            let (vram, available) = place.vram()?;
+            Ok(Self {
+                place,
+                vram,
+                available,
+            })
+        });
+        displays.collect()
+    }
+}
+
+/// What there is before any program runs.
+pub struct Ground {
+    /// The displays, at least one.
+    pub displays: Vec<Display>,
     /// Where the driver's code is.
     pub text: Text,
     /// What programs tell.
@@ -35,6 +58,16 @@ pub struct Ground {
 impl Ground {
     /// How many buffers there have to be.
     pub const KCOVS: usize = MAX_LANES + 1;
+
+    /// The first display, which the load of `make soak` is on.
+    pub fn display(&self) -> &Display {
+        &self.displays[0]
+    }
+
+    /// The display that `program` is for.
+    pub fn display_of(&self, program: &Program) -> &Display {
+        &self.displays[program.display(self.displays.len())]
+    }
 }
 
 /// Runs `program` and ends the process.
@@ -47,13 +80,14 @@ pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
         ground.shared.find("the arena cannot be reserved");
         sys::exit(1);
     }
-    let world = Mutex::new(World::new(ground.vram));
+    let display = ground.display_of(program);
+    let world = Mutex::new(World::new(display.vram));
     let lanes = program.lanes();
     let lane = |number: usize, kcov: usize| Lane {
         number,
         exact: lanes == 1,
         world: &world,
-        place: &ground.place,
+        place: &display.place,
         shared: &ground.shared,
         kcov: ground.kcovs.get(kcov),
         text: &ground.text,

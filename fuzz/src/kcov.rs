@@ -3,7 +3,6 @@
 //! The kernel's coverage of a thread (KCOV). Only the driver is built with it, so what is covered is
 //! the driver.
 
-use std::ffi::CStr;
 use std::fs;
 use std::fs::OpenOptions;
 use std::io;
@@ -91,34 +90,9 @@ impl Kcov {
     }
 }
 
-/// Loads the module `path`, and gives the addresses of what was covered: some of it runs only once.
-pub fn load(path: &str) -> Result<Vec<usize>, String> {
-    let kcov = Kcov::new().map_err(|e| format!("KCOV: {e}"))?;
-    let module = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC)
-        .map_err(|error| format!("{path}: {}", sys::error_name(error)))?;
-    let failed = |error| format!("{path} cannot be loaded: {}", sys::error_name(error));
-    let child = match sys::fork().map_err(failed)? {
-        0 => {
-            kcov.enable();
-            let nothing = [0u8];
-            let load = [sys::fd(module), nothing.as_ptr() as usize, 0];
-            sys::exit(sys::call(libc::SYS_finit_module, &load).err().unwrap_or(0))
-        }
-        child => child,
-    };
-    match sys::wait(child, 0).map_err(failed)? {
-        (_, 0) => (),
-        (_, status) => return Err(failed(libc::WEXITSTATUS(status))),
-    }
-    let mut addresses = Vec::new();
-    kcov.take(|address| addresses.push(address));
-    Ok(addresses)
-}
-
-/// Unloads the module `name`, if it is there.
-pub fn unload(name: &CStr) {
-    let _ = sys::call(libc::SYS_delete_module, &[name.as_ptr() as usize, 0]);
-}
+/// Bytes that a section of the driver's code may have; each has as many places, so that a place keeps
+/// its number when the module is loaded elsewhere.
+const SECTION: usize = 1 << 20;
 
 /// Where the loaded driver's code is.
 pub struct Text {
@@ -144,40 +118,32 @@ impl Text {
             // Sections are listed without their length: each goes on to the next, or to a guess.
             let end = starts
                 .get(index + 1)
-                .map_or(start + (1 << 20), |(_, next)| *next);
+                .map_or(start + SECTION, |(_, next)| *next);
             if name.starts_with(".text") || name.starts_with(".exit.text") {
-                sections.push((name.clone(), *start, (end - start).min(1 << 20)));
+                sections.push((name.clone(), *start, (end - start).min(SECTION)));
             }
         }
+        sections.sort();
         Ok(Self { sections })
     }
 
-    /// The bytes of all sections, which number the places in them from 0 on.
+    /// How many numbers places have.
     pub fn len(&self) -> usize {
-        self.sections.iter().map(|(.., len)| len).sum()
+        self.sections.len() * SECTION
     }
 
     /// The number of the place at `address`.
     pub fn place(&self, address: usize) -> Option<usize> {
-        let mut before = 0;
-        for (_, start, len) in &self.sections {
-            if (*start..start + len).contains(&address) {
-                return Some(before + address - start);
-            }
-            before += len;
-        }
-        None
+        let is_here =
+            |(_, start, len): &(String, usize, usize)| (*start..start + len).contains(&address);
+        let index = self.sections.iter().position(is_here)?;
+        Some(index * SECTION + address - self.sections[index].1)
     }
 
     /// The place with this number, as `SECTION+OFFSET`.
     pub fn name(&self, place: usize) -> String {
-        let mut left = place;
-        for (name, _, len) in &self.sections {
-            if left < *len {
-                return format!("{name}+{left:#x}");
-            }
-            left -= len;
-        }
-        String::from("?")
+        let section = self.sections.get(place / SECTION);
+        let name = section.map_or("?", |(name, ..)| name);
+        format!("{name}+{:#x}", place % SECTION)
     }
 }

@@ -82,14 +82,9 @@ impl Lane<'_> {
     /// Makes the calls, in order.
     pub fn run(&self, calls: &[Call]) {
         let mut failing = false;
-        for (index, call) in calls.iter().enumerate() {
+        for call in calls {
             if let Call::Fail(number) = *call {
-                let position = match calls.get(index + 1) {
-                    Some(Call::Device(device)) if !Place::binds(device.what.0) => {
-                        fail::early(number)
-                    }
-                    _ => fail::position(number),
-                };
+                let position = fail::position(number);
                 self.say(|| format!("fail_nth({position})"));
                 self.set_fail(position);
                 failing = true;

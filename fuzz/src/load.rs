@@ -57,16 +57,17 @@ impl Load {
     pub fn run(self, ground: &Ground, seed: u64, count: &dyn Fn()) -> ! {
         probe::catch();
         let mut random = Random::new(seed);
+        let place = &ground.display().place;
         loop {
             // What fails does so because the device went, or VRAM is full: on to the next.
             let _ = match self {
-                Load::Draw => draw(&ground.place, &mut random),
-                Load::Churn => churn(&ground.place, &mut random),
-                Load::Fork => fork(&ground.place, &mut random),
-                Load::Share => share(&ground.place, &mut random),
+                Load::Draw => draw(place, &mut random),
+                Load::Churn => churn(place, &mut random),
+                Load::Fork => fork(place, &mut random),
+                Load::Share => share(place, &mut random),
                 Load::Fuzz => fuzz(ground, &mut random),
                 Load::Press => press(),
-                Load::Unbind => unbind(&ground.place),
+                Load::Unbind => unbind(place),
             };
             count();
         }

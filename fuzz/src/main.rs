@@ -16,10 +16,12 @@ mod counters;
 mod device;
 mod drill;
 mod execute;
+mod failing;
 mod journal;
 mod kcov;
 mod lane;
 mod load;
+mod module;
 mod probe;
 mod program;
 mod shared;
@@ -33,10 +35,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use campaign::Campaign;
-use device::Place;
-use execute::Ground;
+use execute::{Display, Ground};
 use journal::Journal;
 use kcov::{Kcov, Text};
+use module::{Mode, Module};
 use program::Program;
 use shared::Shared;
 use watch::Watch;
@@ -45,7 +47,7 @@ const USAGE: &str = "usage:
   barium-fuzz run DISK SEED SECONDS DIR MODULE
                                           loads the module, and searches that long; leaves what it
                                           finds in DIR
-  barium-fuzz replay DISK                 runs the programs on the disk, tells their steps
+  barium-fuzz replay DISK MODULE          runs the programs on the disk, tells their steps
   barium-fuzz show DISK                   tells what calls they are made of
   barium-fuzz soak SEED SECONDS DIR       a mixed load, with a look for growth at marks";
 
@@ -66,25 +68,28 @@ fn run(arguments: &[&str]) -> Result<bool, String> {
     match *arguments {
         ["run", disk, seed, seconds, dir, module] => {
             let (seed, seconds) = (number(seed)?, number(seconds)?);
-            let loaded = match Kcov::is_there() {
-                true => kcov::load(module)?,
-                false => Vec::new(),
-            };
+            let mut module = Module::new(module);
+            let loaded = module.load(Mode::ALL[0])?;
             // It has had the other displays so far, which the driver has reported. It would take ours
             // when that is found anew.
-            kcov::unload(c"bochs");
-            let watch = Watch::new(ground()?, open(disk)?)?;
+            let _ = module::unload(c"bochs");
+            let watch = Watch::new(ground()?, module, open(disk)?)?;
             let mut campaign = Campaign::new(watch, seed, Path::new(dir));
             campaign.see(&loaded);
             campaign.run(Duration::from_secs(seconds))
         }
-        ["replay", disk] => {
+        ["replay", disk, module] => {
+            let mut module = Module::new(module);
+            module.load(Mode::ALL[0])?;
             let journal = open(disk)?;
             let programs: Vec<Program> = journal.read().map_err(|e| format!("{disk}: {e}"))?;
             if programs.is_empty() {
                 return Err(format!("there is no program on {disk}"));
             }
-            Ok(campaign::replay(Watch::new(ground()?, journal)?, &programs))
+            Ok(campaign::replay(
+                Watch::new(ground()?, module, journal)?,
+                &programs,
+            ))
         }
         ["show", disk] => {
             for program in open(disk)?.read().map_err(|e| format!("{disk}: {e}"))? {
@@ -117,11 +122,10 @@ fn open(disk: &str) -> Result<Journal, String> {
 }
 
 fn ground() -> Result<Ground, String> {
-    quiet_failures();
+    failing::prepare();
     // What a device does on its way to sleep, the thread does that asked for it.
     let _ = sys::write_file("/sys/power/pm_async", "0");
-    let place = Place::find()?;
-    let (vram, _) = place.vram()?;
+    let displays = Display::find()?;
     let text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;
     let shared = Shared::new(text.len()).map_err(|e| format!("shared memory: {e}"))?;
     let kcovs = match Kcov::is_there() {
@@ -130,27 +134,9 @@ fn ground() -> Result<Ground, String> {
     };
     let kcovs = kcovs.map_err(|e: std::io::Error| format!("KCOV: {e}"))?;
     Ok(Ground {
-        place,
-        vram,
+        displays,
         text,
         shared,
         kcovs,
     })
-}
-
-/// Has allocations that fail on purpose fail without a word, and all kinds of them.
-fn quiet_failures() {
-    let debugfs = "/sys/kernel/debug";
-    for (file, value) in [
-        ("failslab/verbose", "0"),
-        ("fail_page_alloc/verbose", "0"),
-        ("fail_usercopy/verbose", "0"),
-        ("failslab/ignore-gfp-wait", "N"),
-        ("fail_page_alloc/ignore-gfp-wait", "N"),
-        ("fail_page_alloc/ignore-gfp-highmem", "N"),
-        ("fail_page_alloc/min-order", "0"),
-    ] {
-        // A kernel without them does not fail.
-        let _ = sys::write_file(&format!("{debugfs}/{file}"), value);
-    }
 }

@@ -7,6 +7,7 @@
 use arbitrary::Unstructured;
 
 use crate::call::Call;
+use crate::module::Mode;
 
 /// Bytes before the first record.
 const HEAD: usize = 4;
@@ -105,7 +106,7 @@ impl Program {
 
     /// One thread that makes these calls and then tidies up.
     pub fn of(records: &[Record]) -> Self {
-        let mut bytes = vec![0, 0, 1, 0];
+        let mut bytes = vec![0, 0, 1, 1];
         bytes.extend(records.as_flattened());
         Self::from_bytes(&bytes)
     }
@@ -143,6 +144,31 @@ impl Program {
     /// Whether it ends without unmapping and closing what it has.
     pub fn is_abrupt(&self) -> bool {
         self.0[2] & 1 == 0
+    }
+
+    /// For which of `count` displays it is: most are for the first.
+    pub fn display(&self, count: usize) -> usize {
+        match self.0[3] % 4 {
+            0 => 1 % count,
+            _ => 0,
+        }
+    }
+
+    /// The program for the second display.
+    pub fn for_second_display(mut self) -> Self {
+        self.0[3] &= !3;
+        self
+    }
+
+    /// How the driver is loaded for it.
+    pub fn mode(&self) -> Mode {
+        Mode::ALL[usize::from(self.0[3] >> 2) % Mode::ALL.len()]
+    }
+
+    /// The program with the driver loaded in mode `number`.
+    pub fn in_mode(mut self, number: u8) -> Self {
+        self.0[3] = (self.0[3] & 3) | (number << 2);
+        self
     }
 
     /// How many calls there are.

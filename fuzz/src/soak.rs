@@ -36,7 +36,7 @@ pub fn soak(ground: &Ground, length: Duration, seed: u64, dir: &Path) -> Result<
     let counts = sys::map_shared(load::ALL.len() * size_of::<u64>()).map_err(|e| e.to_string())?;
     // SAFETY: fresh memory, which is never unmapped.
     let counts = unsafe { std::slice::from_raw_parts(counts.cast::<AtomicU64>(), load::ALL.len()) };
-    let (_, available) = ground.place.vram()?;
+    let display = ground.display();
     let start = Instant::now();
     let mut marks: Vec<Mark> = Vec::new();
     let mut problems = Vec::new();
@@ -48,11 +48,11 @@ pub fn soak(ground: &Ground, length: Duration, seed: u64, dir: &Path) -> Result<
             step
         };
         problems.extend(load_for(ground, time, seed + u64::from(number), counts)?);
-        let mark = Mark::take(start.elapsed().as_secs(), &ground.place)?;
+        let mark = Mark::take(start.elapsed().as_secs(), &display.place)?;
         println!("{}", row(&mark));
         marks.push(mark);
     }
-    problems.extend(judge(available, &marks));
+    problems.extend(judge(display.available, &marks));
     let rounds: Vec<String> = load::ALL
         .iter()
         .zip(counts)

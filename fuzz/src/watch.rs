@@ -9,9 +9,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::execute::{self, Ground};
+use crate::execute::{self, Display, Ground};
 use crate::journal::Journal;
+use crate::kcov::Text;
 use crate::lane::Trace;
+use crate::module::{Mode, Module};
 use crate::program::Program;
 use crate::sys;
 
@@ -45,18 +47,18 @@ const ALARMS: &[&str] = &[
 /// Has programs run.
 pub struct Watch {
     ground: Ground,
+    module: Module,
+    /// What was covered by loading it anew.
+    loaded: Vec<usize>,
     journal: Journal,
     /// The kernel's log, from the start of this on.
     log: File,
-    /// Bytes of VRAM that are available when no program runs.
-    available: u64,
     limit: Duration,
 }
 
 impl Watch {
     /// With what there is now as the state to come back to.
-    pub fn new(ground: Ground, journal: Journal) -> Result<Self, String> {
-        let (_, available) = ground.place.vram()?;
+    pub fn new(ground: Ground, module: Module, journal: Journal) -> Result<Self, String> {
         // SAFETY: a flag of this process: it gets the orphans of programs.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
         let mut log = File::options()
@@ -67,9 +69,10 @@ impl Watch {
         std::io::Seek::seek(&mut log, std::io::SeekFrom::End(0)).map_err(|e| e.to_string())?;
         Ok(Self {
             ground,
+            module,
+            loaded: Vec::new(),
             journal,
             log,
-            available,
             limit: LIMIT,
         })
     }
@@ -89,7 +92,11 @@ impl Watch {
         self.journal
             .add(program)
             .map_err(|e| format!("the journal: {e}"))?;
+        self.enter(program.mode())?;
         self.ground.shared.clear();
+        for place in self.loaded.drain(..) {
+            self.ground.shared.see(place);
+        }
         let child = match sys::fork() {
             Ok(0) => {
                 let _ = sys::call(libc::SYS_setpgid, &[0, 0]);
@@ -102,13 +109,29 @@ impl Watch {
         let _ = sys::call(libc::SYS_setpgid, &[child as usize, child as usize]);
         let ended = self.end(child);
         let left = reap(child);
-        let bound = self.ground.place.bind();
+        let bound = self.ground.display_of(program).place.bind();
         let found = self.ground.shared.finding();
         let log = self.alarm();
-        let vram = self.vram();
+        let vram = self.vram(program);
         for problem in [log, found.map_or(Ok(()), Err), ended, left, bound, vram] {
             problem?;
         }
+        Ok(())
+    }
+
+    /// Has the driver loaded in this way.
+    fn enter(&mut self, mode: Mode) -> Result<(), String> {
+        if self.module.is_in(mode) {
+            return Ok(());
+        }
+        let addresses = self.module.load(mode)?;
+        self.ground.text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;
+        self.ground.displays = Display::find()?;
+        let text = &self.ground.text;
+        self.loaded = addresses
+            .iter()
+            .filter_map(|address| text.place(*address))
+            .collect();
         Ok(())
     }
 
@@ -132,15 +155,17 @@ impl Watch {
     }
 
     /// Whether all VRAM is available again. What is lost is missed once, and not by the next program.
-    fn vram(&mut self) -> Result<(), String> {
+    fn vram(&mut self, program: &Program) -> Result<(), String> {
         let start = Instant::now();
+        let number = program.display(self.ground.displays.len());
+        let display = &mut self.ground.displays[number];
         loop {
-            let (_, available) = self.ground.place.vram()?;
-            if available == self.available {
+            let (_, available) = display.place.vram()?;
+            if available == display.available {
                 return Ok(());
             }
             if start.elapsed() > VRAM_LIMIT {
-                let before = std::mem::replace(&mut self.available, available);
+                let before = std::mem::replace(&mut display.available, available);
                 return Err(format!(
                     "{available} bytes of VRAM are available when nobody uses it, it was {before}"
                 ));

@@ -367,6 +367,8 @@ impl World {
             26 => u64::MAX - number,
             27 => 1 << (number % 64),
             28 => (1 << (number % 64)) - 1,
+            // In one piece, that takes a block of each size.
+            29 => ((2 << (number % 12)) - 1) * page,
             _ => (1 + number % 600) * page,
         }
     }

@@ -7,11 +7,15 @@
 . /barium/guest/lib.sh
 
 fuzzer=/barium/fuzz/barium-fuzz
+module=$(modinfo -n barium)
 
-# strangers: devices that the driver has to refuse when it is loaded, and one that another driver has.
+# strangers DISPLAY...: there are devices that the driver has to refuse when it is loaded, and one that
+# another driver has, beside these displays.
 strangers() {
 	modprobe bochs
-	echo "$1" >/sys/bus/pci/drivers/bochs-drm/unbind
+	for device; do
+		echo "$device" >/sys/bus/pci/drivers/bochs-drm/unbind
+	done
 	for device in $edu $wrong_id $no_vram $no_bar; do
 		echo barium >"/sys/bus/pci/devices/$device/driver_override"
 	done
@@ -20,20 +24,18 @@ strangers() {
 search() {
 	mkdir -p "$results/fuzz"
 	# The fuzzer loads the driver itself, to see what that covers.
-	if [ "${guest_kernel:?}" != opt ]; then
-		display=$(devices_of barium)
-		rmmod barium
-		strangers "$display"
-	fi
-	told fuzz "$fuzzer" run /dev/vdd "${guest_fuzz_seed:?}" "${guest_fuzz_seconds:?}" "$results/fuzz" \
-		"$(modinfo -n barium)"
+	displays=$(devices_of barium)
+	rmmod barium
+	# shellcheck disable=SC2086 # one argument for each
+	strangers $displays
+	told fuzz "$fuzzer" run /dev/vdd "${guest_fuzz_seed:?}" "${guest_fuzz_seconds:?}" "$results/fuzz" "$module"
 }
 
 tell begin load
 modprobe barium
 [ ! -e "$kmemleak" ] || echo clear >"$kmemleak"
 if [ -n "$guest_fuzz_replay" ]; then
-	check fuzz@replay told replay "$fuzzer" replay /dev/vdd
+	check fuzz@replay told replay "$fuzzer" replay /dev/vdd "$module"
 else
 	check fuzz@findings search
 fi

@@ -33,6 +33,15 @@ const FORMATS: &[u32] = &[
     0,
 ];
 
+/// Bytes of a line that is longer than displays have.
+const LONG_LINE: u32 = 4 << 16;
+
+/// Widths and heights of modes: about the limits of displays, and what they may be multiples of.
+const SIDES: &[u16] = &[
+    640, 640, 640, 480, 480, 1024, 1, 7, 8, 63, 64, 65, 644, 1936, 4096, 8192, 12001, 16001, 32767,
+    65535,
+];
+
 /// What the driver has for a screen.
 #[derive(Default)]
 struct Screen {
@@ -77,6 +86,12 @@ pub fn run(lane: &Lane<'_>, call: KmsCall) {
         } => set(lane, fb, mode, [x, y], odd),
         KmsCall::Flip { fb, flags } => flip(lane, fb, flags),
         KmsCall::SetPlane { fb, from, to, odd } => set_plane(lane, fb, from, to, odd),
+        KmsCall::Mode {
+            width,
+            height,
+            rate,
+            test,
+        } => set_mode(lane, width, height, rate, test),
         KmsCall::Panic => panic_screen(lane),
         KmsCall::Dirty { fb, count, rect } => dirty(lane, fb, count, rect),
         KmsCall::Atomic {
@@ -206,8 +221,11 @@ fn add_fb(
         0,
         4096,
         width * 4 + 4,
+        width * 4 + 32,
+        width * 4 + 2,
+        LONG_LINE,
     ]);
-    fb.offsets[0] = offset.of(&[0, 0, 0, 4096, 4, 1 << 20, u32::MAX]);
+    fb.offsets[0] = offset.of(&[0, 0, 0, 4096, 4, 1 << 20, 2, 64, u32::MAX]);
     let (format, pitch, offset) = (fb.pixel_format, fb.pitches[0], fb.offsets[0]);
     let says = || {
         format!(
@@ -437,43 +455,90 @@ fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, m
         u64::MAX,
         u64::from(blob(lane, &screen, mode, fb)),
     ];
-    let mut objects = Vec::new();
-    let mut ids = Vec::new();
     let mut wanted = Vec::new();
     for (index, pick) in which.iter().enumerate() {
         let (object, property, value) = all[usize::from(*pick) % all.len()];
         let choice = usize::from(values >> (index * 4)) % (choices.len() + 2);
-        objects.push(object);
-        ids.push(property);
-        wanted.push(choices.get(choice).copied().unwrap_or(value));
+        wanted.push((
+            object,
+            property,
+            choices.get(choice).copied().unwrap_or(value),
+        ));
     }
+    // Test only, nonblocking, allow modeset, event: all combinations.
+    let flags = flags.of(&[
+        0x400, 0x400, 0, 0x100, 0x500, 0x200, 0x601, 0x401, 1, 0x8000,
+    ]);
+    commit(lane, screen.fd, &wanted, flags);
+}
+
+/// Commits objects' properties with values.
+fn commit(lane: &Lane<'_>, fd: i32, wanted: &[(u32, u32, u64)], flags: u32) {
+    let objects: Vec<u32> = wanted.iter().map(|(object, ..)| *object).collect();
+    let ids: Vec<u32> = wanted.iter().map(|(_, property, _)| *property).collect();
+    let values: Vec<u64> = wanted.iter().map(|(.., value)| *value).collect();
     let counts = vec![1u32; objects.len()];
     let mut commit = abi::drm_mode_atomic {
-        // Test only, nonblocking, allow modeset, event: all combinations.
-        flags: flags.of(&[
-            0x400, 0x400, 0, 0x100, 0x500, 0x200, 0x601, 0x401, 1, 0x8000,
-        ]),
+        flags,
         count_objs: objects.len() as u32,
         objs_ptr: objects.as_ptr() as u64,
         count_props_ptr: counts.as_ptr() as u64,
         props_ptr: ids.as_ptr() as u64,
-        prop_values_ptr: wanted.as_ptr() as u64,
+        prop_values_ptr: values.as_ptr() as u64,
         reserved: 0,
         user_data: 9,
     };
-    let flags = commit.flags;
-    let says = || {
-        let fd = screen.fd;
-        format!("drmModeAtomicCommit({fd}, {objects:?}, {ids:?}, {wanted:#x?}, {flags:#x})")
+    let says =
+        || format!("drmModeAtomicCommit({fd}, {objects:?}, {ids:?}, {values:#x?}, {flags:#x})");
+    let _ = lane.ioctl(says, fd, abi::FUZZ_ATOMIC, &mut commit);
+}
+
+/// Switches to a mode of any size, or asks whether that would do. There is no picture whose size would
+/// have to fit.
+fn set_mode(lane: &Lane<'_>, width: Choice, height: Choice, rate: u8, test: Choice) {
+    let Some(screen) = screen(lane, Choice(0)) else {
+        return;
     };
-    let _ = lane.ioctl(says, screen.fd, abi::FUZZ_ATOMIC, &mut commit);
+    let Some(mut mode) = screen.modes.first().copied() else {
+        return;
+    };
+    resize(&mut mode, width.of(SIDES), height.of(SIDES), rate);
+    let mut wanted = Vec::new();
+    for (id, kind) in [(screen.crtc, CRTC), (screen.connector, CONNECTOR)] {
+        for (object, property, _) in properties(lane, screen.fd, id, kind) {
+            let value = match &name(lane, screen.fd, property)[..] {
+                b"ACTIVE" => 1,
+                b"MODE_ID" => u64::from(blob_of(lane, &screen, &mode)),
+                b"CRTC_ID" => u64::from(screen.crtc),
+                _ => continue,
+            };
+            wanted.push((object, property, value));
+        }
+    }
+    // Test only, or not; a mode may be set.
+    let flags = test.of(&[0x500, 0x500, 0x400]);
+    commit(lane, screen.fd, &wanted, flags);
+}
+
+/// A property's name.
+fn name(lane: &Lane<'_>, fd: i32, property: u32) -> Vec<u8> {
+    // SAFETY: all zero is a value of this type.
+    let mut ask: abi::drm_mode_get_property = unsafe { std::mem::zeroed() };
+    ask.prop_id = property;
+    let says = || format!("drmModeGetProperty({fd}, {property})");
+    let _ = lane.ioctl(says, fd, abi::FUZZ_GET_PROPERTY, &mut ask);
+    let bytes = ask.name.iter().map(|byte| *byte as u8);
+    bytes.take_while(|byte| *byte != 0).collect()
 }
 
 /// A mode as a blob.
 fn blob(lane: &Lane<'_>, screen: &Screen, mode: Choice, fb: Framebuffer) -> u32 {
-    let Some(mode) = screen.mode(mode, fb) else {
-        return 0;
-    };
+    screen
+        .mode(mode, fb)
+        .map_or(0, |mode| blob_of(lane, screen, mode))
+}
+
+fn blob_of(lane: &Lane<'_>, screen: &Screen, mode: &abi::drm_mode_modeinfo) -> u32 {
     let mut blob = abi::drm_mode_create_blob {
         data: std::ptr::from_ref(mode) as u64,
         length: size_of::<abi::drm_mode_modeinfo>() as u32,

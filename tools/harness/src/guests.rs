@@ -158,10 +158,11 @@ const FUZZ_SEED: u64 = 1;
 
 /// The guest that fuzzes: short in `make test`, long in `make fuzz`.
 pub fn fuzz(settings: &Settings, seconds: u32, seed: u64) -> Guest {
-    let mut devices = run::display("bochs-display");
-    devices.extend(strangers(settings));
+    let mut displays = run::display("bochs-display");
+    displays.extend(devices(&["secondary-vga,id=vga,romfile=,bus=port1"]));
+    displays.extend(strangers(settings));
     Guest {
-        devices,
+        devices: displays,
         name: "debug/fuzz".into(),
         scenario: "fuzz",
         parameters: vec![
