@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Objects that leave their file: to other clients, processes and devices, as dma-bufs, by name, and
+ * with the file itself.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <linux/udmabuf.h>
+
+#include "igt.h"
+#include "barium_lib_prime.h"
+
+IGT_TEST_DESCRIPTION("Sharing of objects with clients, processes and devices.");
+
+#define RW (PROT_READ | PROT_WRITE)
+#define PAGES 8
+
+static void import_other_client(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, PAGES);
+	struct drm_barium_gem_info info;
+	int other = barium_reopen(fd, O_RDWR), buf;
+	__u32 handle;
+	void *map;
+
+	barium_mmap_refused(other, bo.size, RW, MAP_SHARED, bo.offset, EACCES);
+	buf = barium_export(fd, bo.handle);
+	handle = barium_import(other, buf);
+	barium_gem_info(other, handle, &info);
+	igt_assert_eq_u64(info.size, bo.size);
+
+	map = barium_mmap(other, handle, bo.size);
+	barium_stamp(map, 0, PAGES, 1);
+	barium_check_stamp(bo.map, 0, PAGES, 1);
+	barium_munmap(map, bo.size);
+
+	gem_close(other, handle);
+	barium_mmap_refused(other, bo.size, RW, MAP_SHARED, bo.offset, EACCES);
+	close(buf);
+	close(other);
+	barium_bo_fini(fd, &bo);
+}
+
+static void import_same_client(int fd)
+{
+	struct barium_bo bo = barium_bo_create(fd, PAGES);
+	int buf = barium_export(fd, bo.handle);
+
+	igt_assert_eq_u32(barium_import(fd, buf), bo.handle);
+	close(buf);
+	barium_bo_fini(fd, &bo);
+}
+
+static void import_outlives_exporter(int fd)
+{
+	__u64 before = barium_vram_available(fd);
+	int other = barium_reopen(fd, O_RDWR), buf;
+	struct barium_bo bo = barium_bo_create(other, PAGES);
+	__u32 handle;
+	void *map;
+
+	barium_stamp(bo.map, 0, PAGES, 1);
+	barium_munmap(bo.map, bo.size);
+	buf = barium_export(other, bo.handle);
+	handle = barium_import(fd, buf);
+	close(buf);
+	close(other);
+
+	map = barium_mmap(fd, handle, bo.size);
+	barium_check_stamp(map, 0, PAGES, 1);
+	barium_munmap(map, bo.size);
+	gem_close(fd, handle);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+}
+
+static void import_no_buffer(int fd)
+{
+	int ends[2];
+	__u32 handle;
+
+	igt_assert_eq(pipe(ends), 0);
+	igt_assert_eq(__barium_import(fd, ends[0], &handle), -EINVAL);
+	igt_assert_eq(__barium_import(fd, -1, &handle), -EBADF);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A dma-buf of @pages pages of system memory. */
+static int make_udmabuf(size_t pages)
+{
+	struct udmabuf_create create = { .size = pages * barium_page_size() };
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), buf;
+
+	igt_require_f(dev >= 0, "this kernel has no udmabuf\n");
+	create.memfd = memfd_create("barium_prime", MFD_ALLOW_SEALING);
+	igt_assert_lte(0, create.memfd);
+	igt_assert_eq(ftruncate(create.memfd, create.size), 0);
+	igt_assert_eq(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	buf = ioctl(dev, UDMABUF_CREATE, &create);
+	igt_assert_lte(0, buf);
+
+	close(create.memfd);
+	close(dev);
+	return buf;
+}
+
+/* Memory that is not VRAM is no object of this driver, neither to map nor to show. */
+static void import_foreign_refused(int fd)
+{
+	int primary = barium_open_primary(), buf = make_udmabuf(PAGES);
+	__u64 before = barium_vram_available(fd);
+	__u32 handle;
+
+	igt_assert_eq(__barium_import(fd, buf, &handle), -EINVAL);
+	igt_assert_eq_u32(handle, 0);
+	igt_assert_eq(__barium_import(primary, buf, &handle), -EINVAL);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+	close(buf);
+	close(primary);
+}
+
+static void import_vgem_refused(int fd)
+{
+	struct drm_mode_create_dumb dumb = { .width = 64, .height = 64, .bpp = 32 };
+	int vgem = barium_load_and_open("vgem"), buf;
+	__u32 handle;
+
+	igt_assert_eq(barium_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
+	buf = __barium_gem_export(vgem, dumb.handle, DRM_RDWR | DRM_CLOEXEC);
+	igt_assert_lte(0, buf);
+	igt_assert_eq(__barium_import(fd, buf, &handle), -EINVAL);
+	close(buf);
+	close(vgem);
+}
+
+/* There is no way for another device to reach VRAM, and it is told so. */
+static void attach_refused(int fd)
+{
+	int vgem = barium_load_and_open("vgem"), buf;
+	__u64 before = barium_vram_available(fd);
+	struct barium_bo bo = barium_bo_create(fd, PAGES);
+	__u32 handle;
+
+	buf = barium_export(fd, bo.handle);
+	barium_stamp(bo.map, 0, PAGES, 1);
+	igt_assert_eq(__barium_import(vgem, buf, &handle), -ENOSYS);
+	barium_check_stamp(bo.map, 0, PAGES, 1);
+
+	close(buf);
+	barium_bo_fini(fd, &bo);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+	close(vgem);
+}
+
+/* Sends @fd through @socket, or takes one from there if @fd is -1. */
+static int pass_fd(int socket, int fd)
+{
+	union {
+		char space[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {};
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.space,
+		.msg_controllen = sizeof(control.space),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+
+	if (fd >= 0) {
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(header), &fd, sizeof(int));
+		igt_assert_eq(sendmsg(socket, &msg, 0), 1);
+		return fd;
+	}
+
+	igt_assert_eq(recvmsg(socket, &msg, 0), 1);
+	header = CMSG_FIRSTHDR(&msg);
+	igt_assert(header && header->cmsg_type == SCM_RIGHTS);
+	memcpy(&fd, CMSG_DATA(header), sizeof(int));
+	return fd;
+}
+
+static void pass_buffer(int fd)
+{
+	int sockets[2], buf;
+	__u64 before = barium_vram_available(fd);
+	struct barium_bo bo;
+	void *map;
+
+	igt_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	igt_fork(child, 1) {
+		buf = pass_fd(sockets[1], -1);
+		map = barium_map_buf(buf, 0, PAGES);
+		barium_check_stamp(map, 0, PAGES, 1);
+		barium_stamp(map, 0, PAGES, 2);
+	}
+
+	bo = barium_bo_create(fd, PAGES);
+	barium_stamp(bo.map, 0, PAGES, 1);
+	buf = barium_export(fd, bo.handle);
+	pass_fd(sockets[0], buf);
+	close(buf);
+	igt_waitchildren();
+	barium_check_stamp(bo.map, 0, PAGES, 2);
+
+	close(sockets[0]);
+	close(sockets[1]);
+	barium_bo_fini(fd, &bo);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+}
+
+/* A process that gets the file itself is the same client: its offsets are good there. */
+static void pass_file(int fd)
+{
+	int sockets[2], other;
+	struct barium_bo bo;
+	void *map;
+
+	igt_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	igt_fork(child, 1) {
+		other = pass_fd(sockets[1], -1);
+		igt_assert_eq(read(sockets[1], &bo, sizeof(bo)), sizeof(bo));
+		igt_assert_eq(__barium_mmap(other, bo.size, RW, MAP_SHARED, bo.offset, &map), 0);
+		barium_check_stamp(map, 0, PAGES, 1);
+		barium_stamp(map, 0, PAGES, 2);
+	}
+
+	other = barium_reopen(fd, O_RDWR);
+	bo = barium_bo_create(other, PAGES);
+	barium_stamp(bo.map, 0, PAGES, 1);
+	pass_fd(sockets[0], other);
+	igt_assert_eq(write(sockets[0], &bo, sizeof(bo)), sizeof(bo));
+	igt_waitchildren();
+	barium_check_stamp(bo.map, 0, PAGES, 2);
+
+	close(sockets[0]);
+	close(sockets[1]);
+	barium_bo_fini(other, &bo);
+	close(other);
+}
+
+static void by_name(int fd)
+{
+	int primary = barium_open_primary(), other = barium_reopen(primary, O_RDWR), err;
+	struct barium_bo bo = barium_bo_create(primary, PAGES);
+	struct drm_gem_flink flink = { .handle = bo.handle };
+	struct drm_gem_open by = {};
+	__u64 before;
+	void *map;
+
+	err = barium_ioctl(primary, DRM_IOCTL_GEM_FLINK, &flink);
+	igt_require_f(err != -EOPNOTSUPP && err != -EACCES, "objects cannot be named\n");
+	igt_assert_eq(err, 0);
+	by.name = flink.name;
+	igt_assert_eq(barium_ioctl(other, DRM_IOCTL_GEM_OPEN, &by), 0);
+	igt_assert_eq_u64(by.size, bo.size);
+
+	before = barium_vram_available(fd);
+	barium_stamp(bo.map, 0, PAGES, 1);
+	barium_bo_fini(primary, &bo);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+	map = barium_mmap(other, by.handle, by.size);
+	barium_check_stamp(map, 0, PAGES, 1);
+
+	barium_munmap(map, by.size);
+	close(other);
+	close(primary);
+	igt_assert_eq_u64(barium_vram_available(fd), before + by.size);
+}
+
+static const struct barium_subtest tests[] = {
+	{ "import-other-client", "Another client may map what was given to it, and only then.",
+	  import_other_client },
+	{ "import-same-client", "What comes back to its client has its old handle.",
+	  import_same_client },
+	{ "import-outlives-exporter", "An imported object outlives the client that made it.",
+	  import_outlives_exporter },
+	{ "import-no-buffer", "What is no dma-buf is not imported.", import_no_buffer },
+	{ "import-foreign-refused", "A dma-buf of system memory is not imported.",
+	  import_foreign_refused },
+	{ "import-vgem-refused", "A dma-buf of another DRM device is not imported.",
+	  import_vgem_refused },
+	{ "attach-refused", "Another device cannot use a dma-buf of VRAM.", attach_refused },
+	{ "pass-buffer", "A dma-buf works in a process that it was sent to.", pass_buffer },
+	{ "pass-file", "Offsets are good in a process that the file was sent to.", pass_file },
+	{ "by-name", "An object can be shared by name between primary clients.", by_name },
+	{}
+};
+
+int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+{
+	barium_subtests(tests);
+}
