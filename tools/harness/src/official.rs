@@ -16,7 +16,7 @@ use crate::settings::{Flavour, Settings};
 use crate::{command, kernel_log, run, vm, Result};
 
 /// The display of both guests, with room for several pictures of 4K: Barium's are in VRAM.
-const DISPLAY: &str = "bochs-display,vgamem=128M";
+const DISPLAY: &str = "bochs-display,vgamem=256M";
 /// Seconds that the tests of one driver may take, and what they take on two cores.
 const LIMIT: u32 = 5400;
 const TYPICAL: u32 = 600;
