@@ -44,6 +44,17 @@ const AHEAD: Is = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && range.odd.0 > 0x20 && flags.0 % 8 < 6)
 };
+/// Of what is not mapped, or not whole pages.
+const AHEAD_ODD: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
+        if client.0 < 8 && range.odd.0 <= 0x20 && flags.0 % 8 < 6)
+};
+const AHEAD_INTERRUPTED: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::AheadInterrupted { client, map, .. })
+        if client.0 < 8 && map.0 < Pick::WILD)
+};
+/// From bytes that are not mapped, or to the end of what is.
+const MEM_ODD: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 <= 0x20);
 const MEM: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
 const OPEN: Is = |c| matches!(c, Call::File(FileCall::Open { flags, .. }) if flags.0 % 8 < 4);
 const EXPORT: Is = |c| {
@@ -139,6 +150,17 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             ADVISE_FILE,
             ADVISE_FILE,
             TOUCH,
+        ]));
+        programs.push(make.row(&[
+            CREATE_LARGE,
+            MAP,
+            AHEAD_ODD,
+            AHEAD_ODD,
+            AHEAD_INTERRUPTED,
+            MEM_ODD,
+            MEM_ODD,
+            AHEAD_ODD,
+            AHEAD_INTERRUPTED,
         ]));
     }
     let after = [TOUCH, MEM, AHEAD, CREATE, MAP, EXPORT];

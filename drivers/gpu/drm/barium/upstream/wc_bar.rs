@@ -283,6 +283,14 @@ impl<'a> WcBar<'a> {
 impl Drop for WcBar<'_> {
     fn drop(&mut self) {
         let mut count = self.users.count.lock();
+        if *count != 0 {
+            dev_info!(
+                self.pdev,
+                "waiting for the last of {} kernel mappings of BAR {}\n",
+                *count,
+                self.index
+            );
+        }
         while *count != 0 {
             self.users.none_left.wait(&mut count);
         }
