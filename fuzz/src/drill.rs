@@ -217,9 +217,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
     // Objects in one piece that the allocator gives in several blocks, and dumb buffers of all kinds.
     for _ in 0..VARIANTS {
         programs.push(make.row(&[WHOLE, WHOLE, WHOLE, WHOLE, MAP, TOUCH]));
-        programs.push(make.row(&[
-            CARD, PIXELS, PIXELS, PIXELS, PIXELS, PIXELS, PIXELS, MAP, TOUCH,
-        ]));
+        programs.push(make.row(&[&[CARD], &[PIXELS; 20][..], &[MAP, TOUCH]].concat()));
     }
     programs
 }
