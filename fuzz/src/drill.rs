@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use crate::call::{AreaCall, Call, Device, DriverCall, FileCall, GemCall, KmsCall, Pick};
-use crate::program::{Program, Random, Record};
+use crate::program::{Program, Random, Record, MAX_CALLS};
 
-/// How many allocations (and copies) are made to fail in one call.
+/// How many allocations (and copies) are made to fail in a call on a device that is gone.
 const FAILURES: u8 = 40;
 /// Variants of what is done with an object.
 const VARIANTS: usize = 3;
@@ -29,6 +29,11 @@ const CREATE_LARGE: Is = |c| {
 const MAP: Is = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
+};
+/// Past the end of the object.
+const MAP_PAST: Is = |c| {
+    matches!(c, Call::Mmap(m) if m.odd.0 < 6 && m.place.0 < 0xa0 && m.prot.0 % 8 < 4
+        && m.flags.0 % 13 < 6 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
 /// Where there is nothing, or another object.
 const MAP_BESIDE: Is = |c| {
@@ -162,6 +167,16 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             AHEAD_ODD,
             AHEAD_INTERRUPTED,
         ]));
+        programs.push(make.row(&[
+            CREATE,
+            MAP_PAST,
+            MAP_PAST,
+            CREATE_LARGE,
+            MAP_PAST,
+            MAP_PAST,
+            MAP,
+            TOUCH,
+        ]));
     }
     let after = [TOUCH, MEM, AHEAD, CREATE, MAP, EXPORT];
     for gone in [UNBIND, REMOVE] {
@@ -193,18 +208,15 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         records.extend(make.records(&[SHOW, TOUCH]));
         programs.push(Program::of(&records));
     }
-    for number in 0..FAILURES {
-        programs.push(make.failing(number, &[CARD, DUMB, FB], SET, &[SHOW]));
-        for (before, call, after) in [
-            (&[][..], CREATE, &[MAP, TOUCH][..]),
-            (&[CREATE, MAP], TOUCH, &[TOUCH]),
-            (&[CREATE_LARGE, MAP], AHEAD, &[MEM]),
-            (&[], OPEN, &[CREATE]),
-            (&[CREATE], EXPORT, &[MAP]),
-            (&[SCATTER], CREATE_LARGE, &[MAP]),
-        ] {
-            programs.push(make.failing(number, before, call, after));
-        }
+    programs.extend(make.failures());
+    // A call has about as many allocations and copies.
+    for (count, before, call) in [
+        (40, &[CARD, DUMB, FB][..], SET),
+        (30, &[], OPEN),
+        (16, &[CREATE], EXPORT),
+        (40, &[SCATTER], CREATE_LARGE),
+    ] {
+        programs.extend(make.failing_each(count, before, call));
     }
     for number in (0..FAILURES).step_by(2) {
         programs.push(make.failing(number, &[CREATE, MAP, UNBIND], TOUCH, &[TOUCH]));
@@ -226,11 +238,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
 pub fn mappings(random: &mut Random) -> Vec<Program> {
     let mut make = Maker::new(random);
     let mut programs = make.mappings();
-    for number in 0..FAILURES {
-        programs.push(make.failing(number, &[CREATE, MAP], TOUCH, &[TOUCH]));
-        programs.push(make.failing(number, &[CREATE_LARGE, MAP], TOUCH, &[TOUCH]));
-        programs.push(make.failing(number, &[CREATE_LARGE, MAP], AHEAD, &[MEM]));
-    }
+    programs.extend(make.failures());
     programs
 }
 
@@ -271,6 +279,32 @@ impl<'a> Maker<'a> {
             }
         }
         programs
+    }
+
+    /// Failures in creating and in what maps pages.
+    fn failures(&mut self) -> Vec<Program> {
+        [
+            self.failing_each(24, &[], CREATE),
+            self.failing_each(12, &[CREATE, MAP], TOUCH),
+            self.failing_each(12, &[CREATE_LARGE, MAP], TOUCH),
+            self.failing_each(16, &[CREATE_LARGE, MAP], AHEAD),
+        ]
+        .concat()
+    }
+
+    /// Each of the first `count` allocations fails in a `call`, several such calls in a program.
+    fn failing_each(&mut self, count: u8, before: &[Is], call: Is) -> Vec<Program> {
+        let numbers: Vec<u8> = (0..count).collect();
+        let programs = numbers.chunks(MAX_CALLS / (before.len() + 2));
+        let mut records = |number: &u8| {
+            let mut records = self.records(before);
+            records.push(self.random.record_of(&Call::fail_bytes(*number)));
+            records.push(self.record(call));
+            records
+        };
+        programs
+            .map(|numbers| Program::of(&numbers.iter().flat_map(&mut records).collect::<Vec<_>>()))
+            .collect()
     }
 
     fn row(&mut self, kinds: &[Is]) -> Program {

@@ -103,7 +103,7 @@ pub fn run(lane: &Lane<'_>, call: Mmap) {
         lane.world().carve(address..address + whole);
     }
     let Ok(address) = done else { return };
-    check_allowed(lane, &source, flags, prot, whole);
+    check_allowed(lane, &source, flags, prot, page * PAGE + whole);
     lane.world().maps.push(Map {
         address,
         len: whole,
@@ -171,12 +171,12 @@ fn place(call: Mmap, len: usize) -> (usize, i32) {
 }
 
 /// Whether a mapping that was made is one that may be.
-fn check_allowed(lane: &Lane<'_>, source: &Source, flags: i32, prot: i32, len: usize) {
+fn check_allowed(lane: &Lane<'_>, source: &Source, flags: i32, prot: i32, end: usize) {
     let kind = flags & libc::MAP_TYPE;
     if kind == libc::MAP_PRIVATE && prot & libc::PROT_WRITE != 0 {
         lane.find("a private writable mapping was made");
     }
-    if source.object.is_some() && len > source.size as usize {
-        lane.find("a mapping is longer than its object");
+    if source.object.is_some() && end > source.size as usize {
+        lane.find("a mapping goes past the end of its object");
     }
 }
