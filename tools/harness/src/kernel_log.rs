@@ -83,7 +83,7 @@ const FOREIGN: &[(&str, &[&str], &str)] = &[
     ),
 ];
 /// How soon after the alarm those lines come.
-const FOREIGN_LINES: usize = 12;
+const FOREIGN_LINES: usize = 20;
 /// What ends a report that has a call trace.
 const END_OF_TRACE: &str = "</TASK>";
 /// What ends a report of a data race.
