@@ -19,7 +19,7 @@ use crate::{command, kernel_log, run, vm, Result};
 const DISPLAY: &str = "bochs-display,vgamem=256M";
 /// Seconds that the tests of one driver may take, and what they take on two cores.
 const LIMIT: u32 = 5400;
-const TYPICAL: u32 = 600;
+const TYPICAL: u32 = 900;
 /// Seconds that one test may take.
 const TEST_LIMIT: u32 = 300;
 
