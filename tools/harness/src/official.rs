@@ -129,10 +129,7 @@ fn one_driver(
         tests: &settings.tests,
         programs: &[],
         devices: run::display(DISPLAY),
-        dir: settings
-            .out
-            .join("vm")
-            .join(format!("igt-{}", driver.title)),
+        dir: directory(settings, driver),
         console: Console::Logged,
     };
     let left = vm::run(settings, &machine, Some(&name), settings.limit(LIMIT))?;
