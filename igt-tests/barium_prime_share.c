@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include <linux/udmabuf.h>
+#include <linux/videodev2.h>
 
 #include "igt.h"
 #include "barium_lib_prime.h"
@@ -156,6 +157,64 @@ static void attach_refused(int fd)
 	close(vgem);
 }
 
+/* What a queue of a video device holds, of pictures to be read, of 64 x 32 pixels of 16 bits. */
+static int video_queue(int video, int buf)
+{
+	struct v4l2_format format = { .type = V4L2_BUF_TYPE_VIDEO_OUTPUT };
+	struct v4l2_requestbuffers request = {
+		.type = V4L2_BUF_TYPE_VIDEO_OUTPUT,
+		.memory = V4L2_MEMORY_DMABUF,
+		.count = 1,
+	};
+	struct v4l2_buffer buffer = {
+		.type = V4L2_BUF_TYPE_VIDEO_OUTPUT,
+		.memory = V4L2_MEMORY_DMABUF,
+		.field = V4L2_FIELD_NONE,
+		.bytesused = barium_page_size(),
+		.m.fd = buf,
+	};
+
+	format.fmt.pix.width = 64;
+	format.fmt.pix.height = 32;
+	format.fmt.pix.pixelformat = V4L2_PIX_FMT_RGB565;
+	format.fmt.pix.field = V4L2_FIELD_NONE;
+	igt_assert_eq(barium_ioctl(video, VIDIOC_S_FMT, &format), 0);
+	igt_assert_eq_u64(format.fmt.pix.sizeimage, barium_page_size());
+	igt_assert_eq(barium_ioctl(video, VIDIOC_REQBUFS, &request), 0);
+	return barium_ioctl(video, VIDIOC_QBUF, &buffer);
+}
+
+/*
+ * vim2m has the kernel map buffers without attaching to them, and keeps the mapping for as long as
+ * a program likes. It would hold up unbinding.
+ */
+static void kernel_map_refused(int fd)
+{
+	int memory = make_udmabuf(1), buf, video;
+	__u64 before = barium_vram_available(fd);
+	struct barium_bo bo = barium_bo_create(fd, 1);
+
+	igt_require_f(igt_kmod_load("vim2m", NULL) == 0, "no module vim2m\n");
+	buf = barium_export(fd, bo.handle);
+	barium_stamp(bo.map, 0, 1, 1);
+
+	video = open("/dev/video0", O_RDWR | O_CLOEXEC);
+	igt_assert_lte(0, video);
+	/* It is what it is thought to be: memory it takes. */
+	igt_assert_eq(video_queue(video, memory), 0);
+	close(video);
+	video = open("/dev/video0", O_RDWR | O_CLOEXEC);
+	igt_assert_lte(0, video);
+	igt_assert_eq(video_queue(video, buf), -EFAULT);
+	close(video);
+	barium_check_stamp(bo.map, 0, 1, 1);
+
+	close(buf);
+	close(memory);
+	barium_bo_fini(fd, &bo);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
+}
+
 /* Sends @fd through @socket, or takes one from there if @fd is -1. */
 static int pass_fd(int socket, int fd)
 {
@@ -290,6 +349,8 @@ static const struct barium_subtest tests[] = {
 	{ "import-vgem-refused", "A dma-buf of another DRM device is not imported.",
 	  import_vgem_refused },
 	{ "attach-refused", "Another device cannot use a dma-buf of VRAM.", attach_refused },
+	{ "kernel-map-refused", "A driver that does not attach cannot use it either.",
+	  kernel_map_refused },
 	{ "pass-buffer", "A dma-buf works in a process that it was sent to.", pass_buffer },
 	{ "pass-file", "Offsets are good in a process that the file was sent to.", pass_file },
 	{ "by-name", "An object can be shared by name between primary clients.", by_name },

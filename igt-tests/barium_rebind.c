@@ -10,6 +10,7 @@
 
 #include "igt.h"
 #include "barium_lib_mapping.h"
+#include "barium_lib_prime.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Binding the device again, with the one before still in use.");
@@ -39,6 +40,30 @@ static void old_mapping_new_device(int fd)
 	barium_bo_unmap(&old);
 	barium_bo_fini(fresh, &new);
 	close(fresh);
+	barium_check_vram();
+}
+
+/* A dma-buf of the old device can be mapped, but is no object of the new one. */
+static void old_buffer_new_device(int fd)
+{
+	struct barium_bo old = barium_bo_create(fd, PAGES);
+	int buf = barium_export(fd, old.handle), fresh;
+	__u32 handle;
+	void *map;
+
+	barium_stamp(old.map, 0, PAGES, 1);
+	barium_unbind();
+	barium_bind();
+
+	fresh = barium_open_bound();
+	igt_assert_eq(__barium_import(fresh, buf, &handle), -EINVAL);
+	map = barium_map_buf(buf, 0, PAGES);
+	barium_check_replaced(map, old.size);
+	barium_munmap(map, old.size);
+
+	close(buf);
+	close(fresh);
+	barium_bo_unmap(&old);
 	barium_check_vram();
 }
 
@@ -191,6 +216,8 @@ static void module_in_use(int fd)
 static const struct barium_subtest tests[] = {
 	{ "old-mapping-new-device", "Old mappings and the new device do not see each other.",
 	  old_mapping_new_device },
+	{ "old-buffer-new-device", "Old dma-bufs are not imported by the new device.",
+	  old_buffer_new_device },
 	{ "zero-after", "No byte of before is seen in new objects.", zero_after },
 	{ "rebind-loop", "The device can be bound again and again.", rebind_loop },
 	{ "rebind-in-use", "The device can be bound again while the old one is in use.",

@@ -25,6 +25,7 @@ use super::{
         Object, //
     },
     kms,
+    prime,
     table::Table, //
 };
 use kernel::{
@@ -104,6 +105,7 @@ where
             driver_features: upstream.driver_features | kms::FEATURES | SYNC_FEATURES,
             fbdev_probe: kms::client::FBDEV_PROBE,
             dumb_create: Some(dumb::create_callback::<D, T>),
+            gem_prime_import: Some(prime::import_callback::<T>),
             fops,
             ..*upstream
         }

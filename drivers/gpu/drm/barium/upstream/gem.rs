@@ -28,6 +28,7 @@ use super::{
         Outcome,
         ZeroPageSlot, //
     },
+    prime,
     table::Table,
     vma::{
         NewVma,
@@ -215,6 +216,7 @@ impl<T: MappedObject> Funcs<T> {
             ..pin_init::zeroed()
         });
         self.funcs.get_or_make(|| bindings::drm_gem_object_funcs {
+            export: Some(prime::export_callback),
             mmap: Some(mmap_callback::<T>),
             vmap: Some(vmap_callback::<T>),
             vunmap: Some(vunmap_callback::<T>),

@@ -17,6 +17,7 @@ pub(crate) mod kms;
 pub(crate) mod map_ahead;
 pub(crate) mod pci;
 pub(crate) mod pm;
+mod prime;
 mod raw;
 pub(crate) mod registration;
 mod table;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel mappings of GEM objects: the kernel's own clients (the console on the screen) and
-//! dma-bufs ask for them, and use them for as long as they like.
+//! Kernel mappings of GEM objects: the kernel's own clients (the console on the screen) ask for
+//! them, and use them for as long as they like.
 //!
 //! - Upstream today: `drm::gem::Object` has neither `vmap` nor `vunmap`.
 //! - The shape it should have: `vmap` as an optional method of `drm::gem::DriverObject` that

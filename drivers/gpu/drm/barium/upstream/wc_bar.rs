@@ -19,9 +19,9 @@
 //! dropping the [`WcBar`] waits until the last one is gone. When that happens the DRM device has
 //! been unplugged, so nobody gets a new one, and the kernel's own clients have been closed. They
 //! keep a map for the time of one update of the screen, under locks that unbinding does not hold.
-//! Other drivers can't attach to a dma-buf of this driver (there is no `get_sg_table`), and without
-//! that none of them maps it. So the wait is short; and were there a user that keeps its map, the
-//! driver would stay bound, rather than have that user write to what is not there.
+//! Other drivers get none: see [`super::prime`]. So the wait is short; and were there a user that
+//! keeps its map, the driver would stay bound, rather than have that user write to what is not
+//! there.
 
 use super::{
     fault::Beside,
