@@ -130,7 +130,7 @@ impl Heap {
             },
         };
         Ok(Allocation {
-            piece: Some(piece),
+            piece,
             heap: self.0.clone(),
         })
     }
@@ -167,7 +167,7 @@ impl Inner {
         }
         Ok(Piece {
             extents,
-            _blocks: blocks,
+            blocks: Some(blocks),
         })
     }
 
@@ -244,10 +244,19 @@ impl Run {
 /// `extents` is ordered by `first_page`, starts at page 0 and has no gap.
 struct Piece {
     extents: KVec<Extent>,
-    _blocks: Pin<KBox<AllocatedBlocks>>,
+    /// `None` only in what is left of an allocation that is being dropped.
+    blocks: Option<Pin<KBox<AllocatedBlocks>>>,
 }
 
 impl Piece {
+    /// All that it has; it has nothing then.
+    fn take(&mut self) -> Self {
+        Self {
+            extents: core::mem::replace(&mut self.extents, KVec::new()),
+            blocks: self.blocks.take(),
+        }
+    }
+
     fn pages(&self) -> usize {
         self.extents
             .last()
@@ -260,26 +269,21 @@ impl Piece {
 /// Its pages are numbered from 0: within a run in the order in which they lie in VRAM, and from
 /// run to run in the order in which the buddy allocator gave them, large ones first.
 pub(crate) struct Allocation {
-    /// `None` only while it is being dropped.
-    piece: Option<Piece>,
+    piece: Piece,
     heap: Arc<Inner>,
 }
 
 impl Allocation {
-    #[inline]
-    fn extents(&self) -> &[Extent] {
-        self.piece.as_ref().map_or(&[], |piece| &piece.extents)
-    }
-
     /// The run that page `page` is in; `None` if there is no such page. Takes no lock.
     #[inline]
     pub(crate) fn run(&self, page: usize) -> Option<Run> {
-        find_run(self.extents(), page)
+        find_run(&self.piece.extents, page)
     }
 
     /// The runs that it is in, each with its length in bytes.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (VramOffset, usize)> + '_ {
-        self.extents()
+        self.piece
+            .extents
             .iter()
             .map(|extent| (extent.offset, extent.pages << PAGE_SHIFT))
     }
@@ -287,9 +291,7 @@ impl Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        if let Some(piece) = self.piece.take() {
-            self.heap.put(piece);
-        }
+        self.heap.put(self.piece.take());
     }
 }
 
@@ -316,14 +318,13 @@ fn append(extents: &mut KVec<Extent>, offset: VramOffset, pages: usize) -> Resul
 /// The one extent that all of `extents` are together, in whatever order the buddy allocator gave
 /// its blocks; `None` if there is a gap between them.
 fn one_piece(extents: &[Extent]) -> Option<Extent> {
-    let offset = extents.iter().map(|extent| extent.offset).min()?;
-    let end = extents.iter().map(Extent::end).max()?;
-    let pages = extents.iter().map(|extent| extent.pages).sum();
-    let whole = Extent {
-        offset,
-        pages,
-        first_page: 0,
-    };
+    let (&first, others) = extents.split_first()?;
+    let (mut whole, mut end) = (first, first.end());
+    for extent in others {
+        whole.offset = whole.offset.min(extent.offset);
+        whole.pages += extent.pages;
+        end = end.max(extent.end());
+    }
     (whole.end() == end).then_some(whole)
 }
 
