@@ -4,13 +4,15 @@
 //!
 //! The compiler puts a call of `__sanitizer_cov_trace_pc` at the start of each basic block that cannot
 //! be told from others: a point. All points are counted in the object itself; what was seen comes from
-//! KCOV, as the address after the call.
+//! KCOV, as the address after the call. Whose source a point is of, the module's debugging information
+//! says.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use rustc_demangle::demangle;
 
+use crate::lines::{lines, Lines};
 use crate::object::{Function, Instruction, Object};
 use crate::Result;
 
@@ -67,11 +69,29 @@ pub struct Point {
     pub function: String,
     /// Why it cannot be reached, if so.
     pub beyond: Option<Beyond>,
+    /// The address of the call.
+    address: u64,
+    /// The section that is in.
+    section: String,
+    /// What source it is of.
+    pub lines: Lines,
 }
 
 /// All points of a module.
 pub fn points(module: &Path) -> Result<Vec<Point>> {
-    Ok(points_of(&Object::read(module)?))
+    let mut points = points_of(&Object::read(module)?);
+    let sections: BTreeSet<String> = points.iter().map(|point| point.section.clone()).collect();
+    for section in sections {
+        let mut here: Vec<&mut Point> = points
+            .iter_mut()
+            .filter(|point| point.section == section)
+            .collect();
+        let addresses: Vec<u64> = here.iter().map(|point| point.address).collect();
+        for (point, lines) in here.iter_mut().zip(lines(module, &section, &addresses)?) {
+            point.lines = lines;
+        }
+    }
+    Ok(points)
 }
 
 fn points_of(object: &Object) -> Vec<Point> {
@@ -102,6 +122,9 @@ fn points_of(object: &Object) -> Vec<Point> {
                     place: format!("{}+{after:#x}", function.section),
                     function: name.clone(),
                     beyond: whole.or_else(|| flow.beyond(index)),
+                    address: instruction.address,
+                    section: function.section.clone(),
+                    lines: Lines::default(),
                 });
             }
         }
@@ -269,10 +292,14 @@ pub struct Coverage {
     pub reachable: usize,
     /// Those of them that it has.
     pub seen: usize,
+    /// Of those that it can reach, what the driver's own source says.
+    pub own: usize,
+    /// Those of them that it has reached.
+    pub own_seen: usize,
     /// Functions with points that it can reach and has not: the points, and all that it can reach.
     pub missed: BTreeMap<String, (usize, usize)>,
-    /// Those points, with the function that they are in.
-    pub missed_points: Vec<(String, String)>,
+    /// Those points.
+    pub missed_points: Vec<Point>,
 }
 
 impl Coverage {
@@ -291,9 +318,12 @@ impl Coverage {
             }
             coverage.reachable += 1;
             coverage.seen += usize::from(is_seen);
+            if point.lines.are_own() {
+                coverage.own += 1;
+                coverage.own_seen += usize::from(is_seen);
+            }
             if !is_seen {
-                let missed = (point.place.clone(), point.function.clone());
-                coverage.missed_points.push(missed);
+                coverage.missed_points.push(point.clone());
             }
             let function = functions.entry(point.function.clone()).or_default();
             function.0 += usize::from(!is_seen);
@@ -306,9 +336,18 @@ impl Coverage {
 
     /// Seen ones of a hundred that can be reached.
     pub fn percent(&self) -> f64 {
-        // Both are far below what a float holds exactly.
-        100.0 * self.seen as f64 / self.reachable.max(1) as f64
+        percent(self.seen, self.reachable)
     }
+
+    /// The same of the driver's own source.
+    pub fn own_percent(&self) -> f64 {
+        percent(self.own_seen, self.own)
+    }
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    // Both are far below what a float holds exactly.
+    100.0 * part as f64 / whole.max(1) as f64
 }
 
 #[cfg(test)]
@@ -389,7 +428,13 @@ Disassembly of section .text:
         );
         assert!((coverage.percent() - 50.0).abs() < 1e-9);
         assert_eq!(coverage.missed["barium::mmap::fault"], (1, 2));
-        let missed = (".text+0x5".into(), "barium::mmap::fault".into());
-        assert_eq!(coverage.missed_points, [missed]);
+        let missed: Vec<&str> = coverage
+            .missed_points
+            .iter()
+            .map(|p| &p.place[..])
+            .collect();
+        assert_eq!(missed, [".text+0x5"]);
+        // All of unknown source, which is nobody else's.
+        assert_eq!((coverage.own, coverage.own_seen), (2, 1));
     }
 }

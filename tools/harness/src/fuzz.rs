@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::coverage::{self, Coverage};
+use crate::coverage::{self, Coverage, Point};
 use crate::guests::Guest;
 use crate::report::Entry;
 use crate::settings::{Flavour, Settings};
@@ -183,6 +183,13 @@ fn summary(coverage: &Coverage) -> String {
         coverage.seen,
         coverage.percent()
     );
+    let _ = writeln!(
+        text,
+        "{} of them are of the driver's own source, {} reached: {:.1}%",
+        coverage.own,
+        coverage.own_seen,
+        coverage.own_percent()
+    );
     let mut missed: Vec<_> = coverage.missed.iter().collect();
     missed.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
     for (function, (count, all)) in missed.iter().take(SHOWN_FUNCTIONS) {
@@ -191,12 +198,26 @@ fn summary(coverage: &Coverage) -> String {
     text
 }
 
-/// A line for each point that was not reached: for whoever wants to look at the module's code.
+/// A line for each point that was not reached, those of the driver's own source first: where it is in
+/// the module, its function, its source.
 fn missed(coverage: &Coverage) -> String {
-    let points = coverage.missed_points.iter();
-    points.fold(String::new(), |text, (place, function)| {
-        text + place + " " + function + "\n"
-    })
+    let (own, others): (Vec<_>, Vec<_>) = coverage
+        .missed_points
+        .iter()
+        .partition(|point| point.lines.are_own());
+    let mut text = String::new();
+    for (whose, points) in [("own", own), ("other", others)] {
+        for Point {
+            place,
+            function,
+            lines,
+            ..
+        } in points
+        {
+            let _ = writeln!(text, "{whose} {place} {function} | {}", lines.show());
+        }
+    }
+    text
 }
 
 #[cfg(test)]

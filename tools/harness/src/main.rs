@@ -19,6 +19,7 @@ mod guests;
 mod igt;
 mod kernel_log;
 mod ktap;
+mod lines;
 mod mutant;
 mod mutants;
 mod object;

@@ -141,7 +141,13 @@ fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> 
     )?;
     let extra = modules.join(&release).join("extra");
     command::dir(&extra)?;
-    copy(module, &extra.join("barium.ko"))?;
+    // Without debugging information, which no guest needs.
+    command::logged(
+        Command::new("objcopy")
+            .arg("--strip-debug")
+            .args([module, &extra.join("barium.ko")]),
+        &logs.join(format!("objcopy-{}.log", flavour.name())),
+    )?;
     // Debian's kmod looks for modules below usr/lib only if lib is that.
     std::os::unix::fs::symlink("usr/lib", stage.join("lib")).map_err(|e| format!("lib: {e}"))?;
     command::logged(

@@ -38,7 +38,8 @@ impl Flavour {
     pub fn make_arguments(self) -> &'static [&'static str] {
         match self {
             Flavour::Opt | Flavour::Kcsan => &[],
-            Flavour::Debug => &["LLVM=1"],
+            // With debugging information of the module, for coverage.
+            Flavour::Debug => &["LLVM=1", "KRUSTFLAGS=-Cdebuginfo=2", "KCFLAGS=-g"],
         }
     }
 }
