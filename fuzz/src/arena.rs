@@ -6,10 +6,11 @@ use std::ops::Range;
 
 use crate::sys::{self, PAGE};
 
-/// Where it starts: far from everything else, and where huge entries fit.
-pub const START: usize = 64 << 30;
 /// Its pages.
 pub const PAGES: usize = 64 << 8;
+/// Where it starts: far from everything else, and where huge entries fit. In its middle a table of page
+/// tables ends.
+pub const START: usize = (64 << 30) - PAGES / 2 * PAGE;
 
 /// Whether all of `range` is in it.
 pub fn has(range: &Range<usize>) -> bool {

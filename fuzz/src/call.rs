@@ -303,6 +303,11 @@ pub struct Touch {
     pub what: Choice,
 }
 
+impl Touch {
+    /// From here on the choice of a page is one at the edge of a page table.
+    pub const EDGES: u16 = 0xe000;
+}
+
 /// Accesses of a debugger.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Debug {

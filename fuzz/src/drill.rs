@@ -6,11 +6,17 @@
 
 use std::collections::HashMap;
 
-use crate::call::{AreaCall, Call, Device, DriverCall, FileCall, GemCall, KmsCall, Pick};
+use crate::call::{AreaCall, Call, Device, DriverCall, FileCall, GemCall, KmsCall, Pick, Touch};
 use crate::program::{Program, Random, Record, MAX_CALLS};
 
 /// How many allocations (and copies) are made to fail in a call on a device that is gone.
 const FAILURES: u8 = 40;
+/// How many of those are the driver's own, or near.
+const NEAR_FAILURES: u8 = 6;
+/// The same of binding the device.
+const NEAR_IN_BINDING: u8 = 64;
+/// How far those are apart that are made to fail there and are anybody's.
+const FAR_APART: usize = 3;
 /// Variants of what is done with an object.
 const VARIANTS: usize = 3;
 
@@ -35,6 +41,12 @@ const MAP_PAST: Is = |c| {
     matches!(c, Call::Mmap(m) if m.odd.0 < 6 && m.place.0 < 0xa0 && m.prot.0 % 8 < 4
         && m.flags.0 % 13 < 6 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
+/// Across the end of a table of page tables.
+const MAP_ACROSS: Is = |c| {
+    matches!(c, Call::Mmap(m) if m.place.0 >= 0xa0 && m.place.0 % 8 == 3 && m.prot.0 % 8 < 4
+        && m.flags.0 % 13 < 6 && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0
+        && m.pages % 4 != 0)
+};
 /// Where there is nothing, or another object.
 const MAP_BESIDE: Is = |c| {
     matches!(c, Call::Mmap(m) if matches!(m.odd.0, 9 | 13..=15) && m.place.0 < 0xa0
@@ -45,6 +57,9 @@ const ADVISE_FILE: Is = |c| {
         if handle.0 < 0xf0 && pages % 8 > 2 && advice.0 % 9 < 3)
 };
 const TOUCH: Is = |c| matches!(c, Call::Touch(_));
+/// At the edge of a page table.
+const TOUCH_EDGE: Is =
+    |c| matches!(c, Call::Touch(touch) if touch.map.0 < Pick::WILD && touch.page >= Touch::EDGES);
 const AHEAD: Is = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && range.odd.0 > 0x20 && flags.0 % 8 < 6)
@@ -66,6 +81,8 @@ const EXPORT: Is = |c| {
     matches!(c, Call::Gem(GemCall::Export { client, handle, flags })
         if client.0 < 8 && handle.0 < 0xc0 && flags.0 % 6 < 3)
 };
+const IMPORT: Is =
+    |c| matches!(c, Call::Gem(GemCall::Import { buffer, .. }) if buffer.0 < Pick::WILD);
 const ADVISE: Is =
     |c| matches!(c, Call::Area(AreaCall::AdviseGood { range, .. }) if range.odd.0 > 0x20);
 const UNBIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 0);
@@ -86,7 +103,7 @@ const DUMB: Is = |c| {
 const FB: Is = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 == 0
-            && height / 4 % 6 == 0 && pitch.0 % 10 < 3 && format.0 % 8 < 3 && offset.0 % 9 < 3)
+            && height / 4 % 6 == 0 && pitch.0 % 11 < 3 && format.0 % 8 < 3 && offset.0 % 9 < 3)
 };
 const SET: Is =
     |c| matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. }) if fb.0 < Pick::WILD && odd.0 % 16 > 2);
@@ -101,7 +118,7 @@ const MODE: Is = |c| matches!(c, Call::Kms(KmsCall::Mode { .. }));
 const FB_ODD: Is = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 > 2
-            && (3..=4).contains(&(height / 4 % 6)) && pitch.0 % 10 > 5 && format.0 % 8 < 4
+            && (3..=4).contains(&(height / 4 % 6)) && pitch.0 % 11 > 5 && format.0 % 8 < 4
             && offset.0 % 9 < 8)
 };
 const OFF: Is = |c| matches!(c, Call::Kms(KmsCall::Set { odd, .. }) if odd.0 % 16 == 2);
@@ -178,6 +195,11 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             TOUCH,
         ]));
     }
+    for _ in 0..VARIANTS {
+        programs.push(make.row(&[CREATE, EXPORT, OPEN, IMPORT, IMPORT, IMPORT, MAP, TOUCH]));
+    }
+    let of_before = [CREATE, EXPORT, UNBIND, BIND, OPEN, IMPORT, IMPORT, IMPORT];
+    programs.push(make.row(&of_before));
     let after = [TOUCH, MEM, AHEAD, CREATE, MAP, EXPORT];
     for gone in [UNBIND, REMOVE] {
         let before: &[Is] = &[CREATE, MAP, TOUCH, EXPORT, gone];
@@ -216,14 +238,29 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         (16, &[CREATE], EXPORT),
         (40, &[SCATTER], CREATE_LARGE),
     ] {
-        programs.extend(make.failing_each(count, before, call));
+        let all = make.failing_each(count, before, call);
+        let near = all.clone().into_iter().map(Program::failing_near);
+        programs.extend(near);
+        programs.extend(all);
     }
     for number in (0..FAILURES).step_by(2) {
         programs.push(make.failing(number, &[CREATE, MAP, UNBIND], TOUCH, &[TOUCH]));
         programs.push(make.failing(number, &[CREATE, MAP, UNBIND], MEM, &[TOUCH]));
     }
+    for number in 0..NEAR_FAILURES {
+        for call in [TOUCH, MEM, AHEAD] {
+            let before = [CREATE, MAP, UNBIND];
+            programs.push(make.failing(number, &before, call, &[TOUCH]).failing_near());
+        }
+    }
+    for number in 0..NEAR_IN_BINDING {
+        programs.push(
+            make.failing(number, &[UNBIND], BIND, &[BIND])
+                .failing_near(),
+        );
+    }
     // These take long. What is found far into binding is checked in more than one allocation.
-    for number in 0..=u8::MAX {
+    for number in (0..=u8::MAX).step_by(FAR_APART) {
         programs.push(make.failing(number, &[UNBIND], BIND, &[BIND]));
     }
     // Objects in one piece that the allocator gives in several blocks, and dumb buffers of all kinds.
@@ -277,6 +314,11 @@ impl<'a> Maker<'a> {
                 programs.push(self.row(&[CREATE, MAP, TOUCH, *kind, *kind, TOUCH]));
                 programs.push(self.row(&[CREATE_LARGE, MAP, *kind, TOUCH, *kind]));
             }
+        }
+        for _ in 0..VARIANTS {
+            let edges = [TOUCH_EDGE; 8];
+            programs.push(self.row(&[&[CREATE_LARGE, MAP], &edges[..]].concat()));
+            programs.push(self.row(&[&[CREATE_LARGE, MAP_ACROSS], &edges[..]].concat()));
         }
         programs
     }

@@ -3,6 +3,7 @@
 //! Failing allocations: what the kernel makes fail when a thread asks for it through its `fail-nth`.
 
 use std::fs;
+use std::ops::Range;
 
 use crate::sys;
 
@@ -11,6 +12,13 @@ const DEBUGFS: &str = "/sys/kernel/debug";
 /// Linux 7.3 does not survive it when DRM makes the sysfs devices of a driver's device nodes and their
 /// memory cannot be had, whatever the driver: `drm_minor_alloc_release()` puts an error pointer.
 const NOT_SURVIVED: &str = "drm_sysfs_minor_alloc";
+/// The kinds of failures that look at the stack.
+const KINDS: [&str; 2] = ["failslab", "fail_page_alloc"];
+/// As many callers are looked at as the kernel can.
+const FAR: usize = 32;
+/// From the failing allocation up, what a driver's own allocations have on the stack, and those of a
+/// function that it calls.
+const NEAR: usize = 12;
 
 /// Has all kinds of allocations fail, without a word, but in what the kernel does not survive.
 pub fn prepare() {
@@ -30,12 +38,29 @@ pub fn prepare() {
     let Some((start, end)) = function(&symbols, NOT_SURVIVED) else {
         return;
     };
-    for kind in ["failslab", "fail_page_alloc"] {
-        for (knob, address) in [("reject-start", start), ("reject-end", end)] {
-            let _ = sys::write_file(
-                &format!("{DEBUGFS}/{kind}/{knob}"),
-                &format!("{address:#x}"),
-            );
+    set(&[("reject-start", start), ("reject-end", end)]);
+}
+
+/// Has those allocations fail, and be counted, that are made by code at these addresses or near below
+/// it; all, if there are none.
+pub fn count_near(code: Option<&Range<usize>>) {
+    let (depth, start, end) = code.map_or((FAR, 0, usize::MAX), |c| (NEAR, c.start, c.end));
+    set(&[
+        ("stacktrace-depth", depth),
+        ("require-start", start),
+        ("require-end", end),
+    ]);
+}
+
+fn set(knobs: &[(&str, usize)]) {
+    for kind in KINDS {
+        for (knob, value) in knobs {
+            // The depth is a decimal number, addresses are not.
+            let value = match *knob {
+                "stacktrace-depth" => value.to_string(),
+                _ => format!("{value:#x}"),
+            };
+            let _ = sys::write_file(&format!("{DEBUGFS}/{kind}/{knob}"), &value);
         }
     }
 }

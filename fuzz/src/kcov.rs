@@ -127,6 +127,12 @@ impl Text {
         Ok(Self { sections })
     }
 
+    /// The addresses of its largest part.
+    pub fn main(&self) -> Option<std::ops::Range<usize>> {
+        let found = self.sections.iter().find(|(name, ..)| name == ".text");
+        found.map(|(_, start, len)| *start..start + len)
+    }
+
     /// How many numbers places have.
     pub fn len(&self) -> usize {
         self.sections.len() * SECTION

@@ -146,6 +146,18 @@ impl Program {
         self.0[2] & 1 == 0
     }
 
+    /// Whether only allocations of the driver fail, and those right below it: else its own are few
+    /// among those that the kernel makes for it.
+    pub fn fails_near(&self) -> bool {
+        self.0[2] & 2 != 0
+    }
+
+    /// The program with only those failing.
+    pub fn failing_near(mut self) -> Self {
+        self.0[2] |= 2;
+        self
+    }
+
     /// For which of `count` displays it is: most are for the first.
     pub fn display(&self, count: usize) -> usize {
         match self.0[3] % 4 {

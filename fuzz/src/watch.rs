@@ -5,11 +5,13 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::execute::{self, Display, Ground};
+use crate::failing;
 use crate::journal::Journal;
 use crate::kcov::Text;
 use crate::lane::Trace;
@@ -54,6 +56,8 @@ pub struct Watch {
     /// The kernel's log, from the start of this on.
     log: File,
     limit: Duration,
+    /// What failing allocations are near to, if that matters.
+    near: Option<Range<usize>>,
 }
 
 impl Watch {
@@ -74,6 +78,7 @@ impl Watch {
             journal,
             log,
             limit: LIMIT,
+            near: None,
         })
     }
 
@@ -93,6 +98,7 @@ impl Watch {
             .add(program)
             .map_err(|e| format!("the journal: {e}"))?;
         self.enter(program.mode())?;
+        self.have_fail(program);
         self.ground.shared.clear();
         for place in self.loaded.drain(..) {
             self.ground.shared.see(place);
@@ -133,6 +139,16 @@ impl Watch {
             .filter_map(|address| text.place(*address))
             .collect();
         Ok(())
+    }
+
+    /// Has those allocations fail that the program means.
+    fn have_fail(&mut self, program: &Program) {
+        let near = program.fails_near().then(|| self.ground.text.main());
+        let near = near.flatten();
+        if near != self.near {
+            failing::count_near(near.as_ref());
+            self.near = near;
+        }
     }
 
     /// Waits for the end of the program's first process.

@@ -224,6 +224,8 @@ fn add_fb(
         width * 4 + 32,
         width * 4 + 2,
         LONG_LINE,
+        // Just too long for the VGA.
+        16_008 * 4,
     ]);
     fb.offsets[0] = offset.of(&[0, 0, 0, 4096, 4, 1 << 20, 2, 64, u32::MAX]);
     let (format, pitch, offset) = (fb.pixel_format, fb.pitches[0], fb.offsets[0]);

@@ -157,6 +157,8 @@ fn place(call: Mmap, len: usize) -> (usize, i32) {
         // Where a huge entry fits, and where it nearly does.
         0 | 1 => usize::from(call.at) % (arena::PAGES / 512) * 512,
         2 => usize::from(call.at) % (arena::PAGES / 512) * 512 + 511,
+        // Across the middle.
+        3 => arena::PAGES / 2 - 1 - usize::from(call.at) % 256,
         _ => usize::from(call.at),
     } % room;
     let address = arena::START + at * PAGE;

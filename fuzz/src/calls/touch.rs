@@ -11,6 +11,9 @@ use crate::world::{Map, WORD_AT};
 /// Distances from one touched page to the next.
 const STRIDES: &[isize] = &[1, 1, 1, 1, -1, -1, 2, 3, 7, 32, -5, 511, 512, 64];
 
+/// Pages of a page table.
+const TABLE: usize = 512;
+
 /// Where in a page, and what is done there.
 #[derive(Clone, Copy)]
 enum At {
@@ -44,7 +47,7 @@ pub fn run(lane: &Lane<'_>, call: Touch) {
         At::Poke(PAGE - 4),
     ]);
     let stride = call.stride.of(STRIDES);
-    let mut page = usize::from(call.page) % map.pages();
+    let mut page = first_page(call, &map);
     let count = 1 + usize::from(call.count) % 64;
     lane.say(|| {
         let what = match at {
@@ -67,6 +70,19 @@ pub fn run(lane: &Lane<'_>, call: Touch) {
             _ => return,
         }
     }
+}
+
+/// The page of the mapping that is touched first.
+fn first_page(call: Touch, map: &Map) -> usize {
+    let page = usize::from(call.page) % map.pages();
+    if call.page < Touch::EDGES {
+        return page;
+    }
+    let start = map.address / PAGE;
+    let first_of_table = (start + page) / TABLE * TABLE;
+    // The last one of the table before that, or the first one.
+    let edge = first_of_table - usize::from(call.page & 1);
+    edge.saturating_sub(start).min(map.pages() - 1)
 }
 
 /// One access; whether to go on.
