@@ -24,6 +24,15 @@ pub struct Place {
     slot: String,
 }
 
+/// Switches all slots on: one whose device had been removed when the machine went to sleep is off
+/// when it wakes up.
+fn power_slots() {
+    let slots = fs::read_dir("/sys/bus/pci/slots").into_iter().flatten();
+    for slot in slots.flatten() {
+        let _ = sys::write_file(&slot.path().join("power").to_string_lossy(), "1");
+    }
+}
+
 impl Place {
     /// Those that the driver has, in the order of their addresses.
     pub fn find() -> Result<Vec<Self>, String> {
@@ -94,6 +103,7 @@ impl Place {
                 }
             } else {
                 if !Path::new(&format!("/sys/bus/pci/devices/{}", self.slot)).exists() {
+                    power_slots();
                     let _ = sys::write_file("/sys/bus/pci/rescan", "1");
                 }
                 let _ = sys::write_file("/sys/bus/pci/drivers/barium/bind", &self.slot);
