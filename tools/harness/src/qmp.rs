@@ -68,6 +68,12 @@ impl Qmp {
             .ok_or_else(|| format!("query-pci knows no BAR {index} of {slot}"))
     }
 
+    /// Whether the guest is suspended to RAM.
+    pub fn is_asleep(&mut self) -> Result<bool> {
+        let status = self.execute("query-status", json!({}))?;
+        Ok(status["status"] == "suspended")
+    }
+
     /// Writes guest memory to `file`.
     pub fn save_memory(&mut self, bar: Bar, file: &Path) -> Result<()> {
         let arguments = json!({ "val": bar.address, "size": bar.size, "filename": file });

@@ -75,6 +75,7 @@ pub fn run(
         shots: Vec::new(),
         panic: Panic::No,
         ended: false,
+        slept: false,
     };
     let lost = session.attend(limit);
     // Gone already if all went well.
@@ -143,6 +144,8 @@ struct Session<'a> {
     shots: Vec<Shot>,
     panic: Panic,
     ended: bool,
+    /// Whether it was asleep the last time that it was looked at.
+    slept: bool,
 }
 
 impl Session<'_> {
@@ -191,8 +194,26 @@ impl Session<'_> {
                     start.elapsed().as_secs(),
                     self.doing()
                 ));
+                self.look_at_sleep();
             }
         }
+    }
+
+    /// Wakes a guest that sleeps on: now and then, its clock does not go off.
+    fn look_at_sleep(&mut self) {
+        let socket = self.machine.qmp_socket();
+        let is_asleep = Qmp::connect(&socket)
+            .and_then(|mut qmp| {
+                let is_asleep = qmp.is_asleep()?;
+                if is_asleep && self.slept {
+                    self.tell("it sleeps on: waking it up");
+                    qmp.execute("system_wakeup", json!({}))?;
+                }
+                Ok(is_asleep)
+            })
+            // One that has just ended tells nothing.
+            .unwrap_or(false);
+        self.slept = is_asleep;
     }
 
     /// QEMU makes the socket soon after its start.
