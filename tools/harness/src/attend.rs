@@ -58,7 +58,7 @@ pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
         console: Console::Logged,
     };
     match vm::run(settings, &machine, order.name, settings.limit(guest.limit)) {
-        Ok(left) => judge(order, left),
+        Ok(left) => judge(settings, order, left),
         Err(why) => vec![Entry::failed("guest", why)],
     }
 }
@@ -67,7 +67,7 @@ fn self_checks(order: &Order<'_>) -> bool {
     order.guest.self_check && order.tests.is_empty()
 }
 
-fn judge(order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
+fn judge(settings: &Settings, order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
     let mut entries = ktap::results(&left.console, "barium");
     if entries.is_empty() && order.tests.is_empty() {
         entries.push(Entry::failed("kunit", "no suite named barium* ran"));
@@ -82,7 +82,7 @@ fn judge(order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
         entries.push(fuzz::coverage(&left.results, &order.payload.module));
     }
     if let Some(why) = left.lost {
-        let programs = fuzz::rescue(&left.journal, &order.dir);
+        let programs = fuzz::rescue(settings, &left.journal, &order.dir);
         entries.push(Entry::failed("guest", format!("{programs}{why}")));
     }
     let alarm = match left.panicked {

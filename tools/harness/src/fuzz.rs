@@ -64,10 +64,7 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
         "\n{}{summary}",
         command::read_lossy(&dir.join(format!("results/log/{log}.log")))
     );
-    println!(
-        "Everything it has left is in {}.",
-        settings.shown(&dir.join("results/fuzz"))
-    );
+    println!("Everything it has left is in {}.", settings.shown(&dir));
     Ok(good)
 }
 
@@ -104,7 +101,7 @@ fn journal(bytes: Vec<u8>) -> Result<Vec<u8>> {
 }
 
 /// Keeps the last programs of a guest that was lost, and says where.
-pub fn rescue(journal: &[u8], dir: &Path) -> String {
+pub fn rescue(settings: &Settings, journal: &[u8], dir: &Path) -> String {
     let mut blocks: Vec<&[u8]> = journal
         .chunks_exact(BLOCK)
         .filter(|block| block.starts_with(MAGIC))
@@ -120,7 +117,7 @@ pub fn rescue(journal: &[u8], dir: &Path) -> String {
     ] {
         let path = dir.join(name);
         if command::write(&path, &blocks.concat()).is_ok() {
-            let _ = write!(said, "REPLAY={}; ", path.display());
+            let _ = write!(said, "REPLAY={}; ", settings.shown(&path));
         }
     }
     said
