@@ -39,6 +39,9 @@ pub enum Beyond {
     Test,
     /// Loading and unloading the module.
     Module,
+    /// What only clients in the kernel call, which is the console; that does it in threads that KCOV
+    /// does not follow. The guest `opt/console` has it.
+    Console,
     /// From here on there is only a panic.
     Panic,
     /// Part of a check of KASAN's or UBSAN's that does not find anything.
@@ -53,6 +56,7 @@ impl Beyond {
         match self {
             Beyond::Test => "in KUnit tests",
             Beyond::Module => "in the module's unloading",
+            Beyond::Console => "in what only the kernel's console calls",
             Beyond::Panic => "before panics",
             Beyond::Checker => "in KASAN's and UBSAN's checks",
             Beyond::Uncalled => "in functions that are inlined everywhere",
@@ -98,6 +102,8 @@ fn points_of(object: &Object) -> Vec<Point> {
     let is_root = |f: &Function| f.section != ".text" || object.named_by_data.contains(&f.symbol);
     let called = object.called_from(is_root, |_| false);
     let called_by_driver = object.called_from(|f| is_root(f) && !is_test(f), is_test);
+    let is_beyond = |f: &Function| is_test(f) || is_console(f);
+    let called_for_programs = object.called_from(|f| is_root(f) && !is_beyond(f), is_beyond);
     let mut points = Vec::new();
     for function in &object.functions {
         let symbol = function.symbol.as_str();
@@ -109,6 +115,8 @@ fn points_of(object: &Object) -> Vec<Point> {
             Some(Beyond::Uncalled)
         } else if !called_by_driver.contains(symbol) {
             Some(Beyond::Test)
+        } else if !called_for_programs.contains(symbol) {
+            Some(Beyond::Console)
         } else {
             None
         };
@@ -135,6 +143,13 @@ fn points_of(object: &Object) -> Vec<Point> {
 fn is_test(function: &Function) -> bool {
     let name = format!("{:#}", demangle(&function.symbol));
     ["::tests::", "kunit"]
+        .iter()
+        .any(|part| name.contains(part))
+}
+
+fn is_console(function: &Function) -> bool {
+    let name = format!("{:#}", demangle(&function.symbol));
+    ["::vmap_callback", "::vunmap_callback"]
         .iter()
         .any(|part| name.contains(part))
 }
@@ -378,6 +393,10 @@ Disassembly of section .text:
 \t\t\t22: R_X86_64_PLT32\t__asan_report_load4_noabort-0x4
       26:\tret
 
+0000000000000020 <_RNvNtC6barium4vmap13vmap_callback>:
+      20:\tcall   25 <_RNvNtC6barium4vmap13vmap_callback+0x5>
+\t\t\t21: R_X86_64_PLT32\t__sanitizer_cov_trace_pc-0x4
+
 0000000000000030 <_RNvNtNtC6barium4mmap5tests1a>:
       30:\tcall   35 <_RNvNtNtC6barium4mmap5tests1a+0x5>
 \t\t\t31: R_X86_64_PLT32\t__sanitizer_cov_trace_pc-0x4
@@ -385,9 +404,9 @@ Disassembly of section .text:
 
     fn object() -> Object {
         let mut object = object::parse_code(LISTING);
-        object
-            .named_by_data
-            .insert("_RNvNtC6barium4mmap5fault".into());
+        for root in ["4mmap5fault", "4vmap13vmap_callback"] {
+            object.named_by_data.insert(format!("_RNvNtC6barium{root}"));
+        }
         object
     }
 
@@ -405,6 +424,7 @@ Disassembly of section .text:
                 (".text+0xc", Some(Beyond::Checker)),
                 (".text+0x15", Some(Beyond::Panic)),
                 (".text+0x21", Some(Beyond::Checker)),
+                (".text+0x25", Some(Beyond::Console)),
                 (".text+0x35", Some(Beyond::Test)),
             ]
         );
@@ -424,7 +444,7 @@ Disassembly of section .text:
         let coverage = Coverage::of(&points_of(&object()), &seen);
         assert_eq!(
             (coverage.total, coverage.reachable, coverage.seen),
-            (5, 2, 1)
+            (6, 2, 1)
         );
         assert!((coverage.percent() - 50.0).abs() < 1e-9);
         assert_eq!(coverage.missed["barium::mmap::fault"], (1, 2));
