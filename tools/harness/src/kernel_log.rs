@@ -265,6 +265,9 @@ mod tests {
 ";
         assert_eq!(alarm(log), None);
         assert!(alarm(&log.replace("dup_task_struct", "barium_create")).is_some());
+        // As many frames between the two as were met.
+        let frame = "[    1.000000]  __vmalloc_node_noprof+0xc2/0x100\n";
+        assert_eq!(alarm(&log.replace(frame, &frame.repeat(13))), None);
     }
 
     #[test]
