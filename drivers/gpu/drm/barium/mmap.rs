@@ -77,30 +77,28 @@ impl MappedObject for VramObject {
     }
 
     fn mmap<'a>(obj: &BariumObject, vma: NewVma<'a>) -> Result<PfnVma<'a>> {
-        if !is_within(&vma.pages()?, obj.size() >> PAGE_SHIFT) {
+        if !is_within(&vma.pages(), obj.size() >> PAGE_SHIFT) {
             return Err(EINVAL);
         }
         vma.into_pfnmap()
     }
 
     fn fault(fault: &Fault<'_, Self>) -> Outcome {
-        let Some(page) = fault.page() else {
-            return Outcome::SIGBUS;
-        };
         // Inside the guard, unplugging waits for us, and then finds what we have inserted.
         let Some(guard) = fault.device().registration_guard() else {
             return fault.insert_zero_page();
         };
         let config = guard.config();
         guard.registration_data_with(|reg| {
-            let Some((frames, index)) = frames(fault.object(), page, reg) else {
+            let page = fault.page();
+            let Some(frames) = frames(fault.object(), page, reg) else {
                 return Outcome::SIGBUS;
             };
-            let outcome = fault.insert(frames, index);
+            let outcome = fault.insert(frames);
             if config.fault_around && outcome == Outcome::DONE {
                 let window = fault_around::window(&surroundings(fault, page));
                 if window != Beside::NONE {
-                    fault.insert_neighbours(frames, index, window);
+                    fault.insert_neighbours(frames, window);
                 }
             }
             outcome
@@ -118,9 +116,7 @@ impl MappedObject for VramObject {
             fault
                 .first_page()
                 .and_then(|page| frames(fault.object(), page, reg))
-                .map_or(Outcome::FALLBACK, |(frames, index)| {
-                    fault.insert(frames, index)
-                })
+                .map_or(Outcome::FALLBACK, |frames| fault.insert(frames))
         })
     }
 
@@ -152,15 +148,15 @@ impl MappedObject for VramObject {
     }
 }
 
-/// The page frames of the run that page `page` of `obj` is in, and which of them shows the page.
+/// The page frame that shows page `page` of `obj`, and those beside it; `None` if the object has
+/// no such page.
 #[inline]
 fn frames<'a>(
     obj: &VramObject,
     page: PageIndex,
     reg: &'a BariumRegistrationData<'_>,
-) -> Option<(Frames<'a>, usize)> {
-    let run = obj.backing(page)?;
-    Some((reg.aperture().frames(run)?, run.index))
+) -> Option<Frames<'a>> {
+    reg.aperture().frames(obj.backing(page)?)
 }
 
 /// What the fault-around policy wants to know.

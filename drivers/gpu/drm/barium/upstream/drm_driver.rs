@@ -154,7 +154,8 @@ unsafe fn object_at<T: MappedObject>(
     allowed.then_some((obj, first))
 }
 
-/// An address for `len` bytes such that no more page tables are needed than there have to be.
+/// An address for `len` bytes, less than [`HUGE_SIZE`], such that no more page tables are needed than
+/// there have to be; `None` if there is no room for that.
 ///
 /// # Safety
 ///
@@ -166,9 +167,9 @@ unsafe fn naturally_aligned_area(
     pgoff: c_ulong,
     flags: c_ulong,
 ) -> Option<c_ulong> {
-    let align = len.checked_next_power_of_two()?;
+    let align = len.next_power_of_two();
     let padding = align - PAGE_SIZE;
-    let padded = len.checked_add(padding)?;
+    let padded = len + padding;
     // SAFETY: As the caller says; the length is what is asked for.
     let found = unsafe { bindings::mm_get_unmapped_area(file, address, padded, pgoff, flags) };
     // A hint that could be followed, or MAP_FIXED.

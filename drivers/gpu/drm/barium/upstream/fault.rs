@@ -216,28 +216,28 @@ impl<'a, T: MappedObject> Fault<'a, T> {
         (span.vm_start, span.vm_end)
     }
 
-    /// The page of the object that the fault is for; `None` if there is no such page.
+    /// The page of the object that the fault is for.
     ///
     /// It comes from the offset in the file, which stays right when an area is split or moved.
     #[inline]
-    pub(crate) fn page(&self) -> Option<PageIndex> {
-        self.at()
-            .pgoff
-            .checked_sub(super::gem::fake_offset(self.obj))
-            .filter(|&page| page < super::gem::pages(self.obj))
-            .map(PageIndex)
+    pub(crate) fn page(&self) -> PageIndex {
+        // Before the object's first page there are no areas of its; should there be one, its pages
+        // would be far behind the last.
+        PageIndex(
+            self.at()
+                .pgoff
+                .wrapping_sub(super::gem::fake_offset(self.obj)),
+        )
     }
 
-    /// Maps frame `index` of `frames` at the page of the fault, with the mapping's own protection.
+    /// Maps the frame that `frames` is about at the page of the fault, with the mapping's own
+    /// protection.
     ///
     /// Call it with the frame that [`Self::page`] is backed by, while the device is held
     /// registered, so that unplugging the device finds the entry.
     #[inline]
-    pub(crate) fn insert(&self, frames: Frames<'_>, index: usize) -> Outcome {
-        match frames.pfn(index) {
-            Some(pfn) => self.insert_pfn(pfn, self.vma().vm_page_prot),
-            None => Outcome::SIGBUS,
-        }
+    pub(crate) fn insert(&self, frames: Frames<'_>) -> Outcome {
+        self.insert_pfn(frames.pfn(), self.vma().vm_page_prot)
     }
 
     /// Maps the object's page of zeros, which is system memory, at the page of the fault.
@@ -314,19 +314,16 @@ impl<'a, T: MappedObject> Fault<'a, T> {
         }
     }
 
-    /// Maps frames of `frames` beside that with `index`, which [`Self::insert`] has just mapped,
-    /// at the pages beside the fault's: `wanted` of them, as far as `frames` and [`Self::room`] go,
-    /// where nothing is mapped yet.
+    /// Maps the frames beside the one that [`Self::insert`] has just mapped at the pages beside the
+    /// fault's: `wanted` of them, as far as `frames` and [`Self::room`] go, where nothing is mapped
+    /// yet.
     #[inline]
-    pub(crate) fn insert_neighbours(&self, frames: Frames<'_>, index: usize, wanted: Beside) {
-        let Some(pfn) = frames.pfn(index) else {
-            return;
-        };
-        let window = wanted.min(frames.beside(index)).min(self.room());
+    pub(crate) fn insert_neighbours(&self, frames: Frames<'_>, wanted: Beside) {
+        let window = wanted.min(frames.beside()).min(self.room());
         // SAFETY: `vmf` is being served. The window is in the area and in the page table of the
         // fault, so the table stays (see the head of this file), and all its frames are in
         // `frames`.
-        unsafe { barium_map_neighbours(self.vmf, pfn, window.before, window.after) };
+        unsafe { barium_map_neighbours(self.vmf, frames.pfn(), window.before, window.after) };
     }
 }
 
@@ -345,44 +342,37 @@ impl<'a, T: MappedObject> HugeFault<'a, T> {
     }
 
     /// The page of the object at the start of the [`HUGE_SIZE`] bytes around the fault, aligned in
-    /// the address space; `None` if those bytes are not all in the area and in the object.
+    /// the address space; `None` if those bytes are not all in the area.
     pub(crate) fn first_page(&self) -> Option<PageIndex> {
         let room = self.0.room();
-        if room.before + 1 + room.after != PAGES_PER_TABLE {
-            return None;
-        }
-        let PageIndex(page) = self.0.page()?;
-        let first = page.checked_sub(room.before)?;
-        (first + PAGES_PER_TABLE <= super::gem::pages(self.0.obj)).then_some(PageIndex(first))
+        let PageIndex(page) = self.0.page();
+        (room.before + 1 + room.after == PAGES_PER_TABLE)
+            .then_some(PageIndex(page.wrapping_sub(room.before)))
     }
 
-    /// Maps [`HUGE_SIZE`] bytes from frame `index` of `frames` with one entry; falls back if they
-    /// are not all there, or not aligned.
+    /// Maps [`HUGE_SIZE`] bytes from the frame that `frames` is about on with one entry; falls back
+    /// if they are not all there, or not aligned.
     ///
     /// Call it with the frame that [`Self::first_page`] is backed by, while the device is held
     /// registered.
     #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
-    pub(crate) fn insert(&self, frames: Frames<'_>, index: usize) -> Outcome {
-        match frames.pfn(index) {
-            Some(pfn)
-                if pfn % PAGES_PER_TABLE == 0
-                    && frames.beside(index).after >= PAGES_PER_TABLE - 1 =>
-            {
-                // Not as a write: the entry is as writable as the area's protection is. As a
-                // write, it would warn if it lost a race against a page being mapped, and after
-                // the device is unplugged, pages are mapped here.
-                //
-                // SAFETY: As in `Fault::insert_pfn()`; `first_page()` gives no page unless the
-                // area spans the whole entry.
-                Outcome(unsafe { bindings::vmf_insert_pfn_pmd(self.0.vmf, pfn, false) })
-            }
-            _ => Outcome::FALLBACK,
+    pub(crate) fn insert(&self, frames: Frames<'_>) -> Outcome {
+        let pfn = frames.pfn();
+        if pfn % PAGES_PER_TABLE != 0 || frames.beside().after < PAGES_PER_TABLE - 1 {
+            return Outcome::FALLBACK;
         }
+        // Not as a write: the entry is as writable as the area's protection is. As a write, it
+        // would warn if it lost a race against a page being mapped, and after the device is
+        // unplugged, pages are mapped here.
+        //
+        // SAFETY: As in `Fault::insert_pfn()`; `first_page()` gives no page unless the area spans
+        // the whole entry.
+        Outcome(unsafe { bindings::vmf_insert_pfn_pmd(self.0.vmf, pfn, false) })
     }
 
     /// This kernel has no huge entries of page frames.
     #[cfg(not(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)))]
-    pub(crate) fn insert(&self, _frames: Frames<'_>, _index: usize) -> Outcome {
+    pub(crate) fn insert(&self, _frames: Frames<'_>) -> Outcome {
         Outcome::FALLBACK
     }
 }

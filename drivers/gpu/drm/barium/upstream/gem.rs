@@ -58,7 +58,10 @@ use kernel::{
             IntoGEMObject, //
         },
     },
-    page::PAGE_SHIFT,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*,
     sync::{
         aref::ARef,
@@ -151,7 +154,7 @@ pub(crate) fn create<T: MappedObject>(
     size: usize,
     data: T,
 ) -> Result<ARef<Object<T>>> {
-    if size == 0 || kernel::page::page_align(size) != Some(size) {
+    if size == 0 || size % PAGE_SIZE != 0 {
         return Err(EINVAL);
     }
     let obj = Object::<T>::new(dev, size, Args(data)).map_err(|err| match err {

@@ -115,7 +115,8 @@ fn object_of<T: MappedObject>(vma: &VmaRef, address: usize) -> Option<(&Object<T
     // they were made for; the area holds a reference to it.
     let obj =
         unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw(raw.vm_private_data.cast()) };
-    let first = raw.vm_pgoff.checked_sub(super::gem::fake_offset(obj))?;
-    let page = first + ((address - vma.start()) >> PAGE_SHIFT);
+    // As in `Fault::page()`.
+    let first = raw.vm_pgoff.wrapping_sub(super::gem::fake_offset(obj));
+    let page = first.wrapping_add((address - vma.start()) >> PAGE_SHIFT);
     Some((obj, PageIndex(page)))
 }

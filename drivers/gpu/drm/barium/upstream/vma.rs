@@ -56,15 +56,16 @@ impl<'a> NewVma<'a> {
         }
     }
 
-    /// The object's pages that the mapping spans; `EINVAL` if it starts before the object.
-    pub(crate) fn pages(&self) -> Result<Range<usize>> {
+    /// The object's pages that the mapping spans. Those of one that starts before the object, or is
+    /// longer than any, are far behind the last.
+    pub(crate) fn pages(&self) -> Range<usize> {
         // SAFETY: The area is valid and not shared by the type's invariants.
         let vma = unsafe { &*self.vma };
         // SAFETY: This half of the union is in use for an area that exists.
         let span = unsafe { vma.__bindgen_anon_1.__bindgen_anon_1 };
-        let first = vma.vm_pgoff.checked_sub(self.start).ok_or(EINVAL)?;
+        let first = vma.vm_pgoff.wrapping_sub(self.start);
         let pages = (span.vm_end - span.vm_start) >> PAGE_SHIFT;
-        Ok(first..first.checked_add(pages).ok_or(EINVAL)?)
+        first..first.saturating_add(pages)
     }
 
     /// Makes this a shared mapping of page frames: `VM_PFNMAP | VM_IO | VM_DONTEXPAND |

@@ -52,33 +52,30 @@ use kernel::{
     }, //
 };
 
-/// A run of page frames of device memory, good for as long as the BAR is claimed.
+/// A page frame of device memory and those beside it, good for as long as the BAR is claimed.
 ///
 /// # Invariants
 ///
-/// Frames `first` to `first + count - 1` lie whole within a BAR that a [`WcBar`], alive for `'a`,
-/// has claimed.
+/// Frame `pfn`, `beside.before` frames before it and `beside.after` frames after it lie whole
+/// within a BAR that a [`WcBar`], alive for `'a`, has claimed.
 #[derive(Clone, Copy)]
 pub(crate) struct Frames<'a> {
-    first: usize,
-    count: usize,
+    pfn: usize,
+    beside: Beside,
     _bar: PhantomData<&'a WcBar<'a>>,
 }
 
 impl Frames<'_> {
-    /// The number of frame `index`, as the kernel's page table functions take it.
+    /// The number of the frame, as the kernel's page table functions take it.
     #[inline]
-    pub(super) fn pfn(self, index: usize) -> Option<usize> {
-        (index < self.count).then_some(self.first + index)
+    pub(super) fn pfn(self) -> usize {
+        self.pfn
     }
 
-    /// How many frames there are beside frame `index`.
+    /// How many frames there are beside it.
     #[inline]
-    pub(super) fn beside(self, index: usize) -> Beside {
-        Beside {
-            before: index,
-            after: self.count.saturating_sub(index + 1),
-        }
+    pub(super) fn beside(self) -> Beside {
+        self.beside
     }
 }
 
@@ -211,25 +208,29 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// The frames of the `pages` pages from `offset` bytes into the BAR on; `None` if `offset` is
-    /// not page aligned or they are not all in the BAR.
+    /// Frame `index` of those of the `pages` pages from `offset` bytes into the BAR on; `None` if
+    /// there is no such frame among them, `offset` is not page aligned, or they are not all in the
+    /// BAR.
     #[inline]
-    pub(crate) fn frames(&self, offset: usize, pages: usize) -> Option<Frames<'_>> {
-        let end = pages.checked_mul(PAGE_SIZE)?.checked_add(offset)?;
-        if offset % PAGE_SIZE != 0 || end > self.len {
+    pub(crate) fn frames(&self, offset: usize, pages: usize, index: usize) -> Option<Frames<'_>> {
+        let behind = self.len.saturating_sub(offset) >> PAGE_SHIFT;
+        if offset % PAGE_SIZE != 0 || pages > behind || index >= pages {
             return None;
         }
         // INVARIANT: Just checked; the lifetime is that of the borrow of `self`.
         Some(Frames {
-            first: (self.phys + offset) >> PAGE_SHIFT,
-            count: pages,
+            pfn: ((self.phys + offset) >> PAGE_SHIFT) + index,
+            beside: Beside {
+                before: index,
+                after: pages - 1 - index,
+            },
             _bar: PhantomData,
         })
     }
 
     /// The kernel's address for `[offset, offset + len)`; `ERANGE` if that is not in the BAR.
     fn at(&self, offset: usize, len: usize) -> Result<*mut c_void> {
-        if offset.checked_add(len).is_none_or(|end| end > self.len) {
+        if offset > self.len || len > self.len - offset {
             return Err(ERANGE);
         }
         Ok(self.base.as_ptr().wrapping_byte_add(offset))

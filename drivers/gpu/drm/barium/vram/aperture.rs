@@ -57,10 +57,11 @@ impl<'bound> Aperture<'bound> {
             .map(Self)
     }
 
-    /// The page frames of `run`; `None` if it is not all in VRAM.
+    /// The page frame of the page that `run` is about, and those beside it; `None` if the run is
+    /// not all in VRAM.
     #[inline]
     pub(crate) fn frames(&self, run: Run) -> Option<Frames<'_>> {
-        self.0.frames(run.offset.0, run.pages)
+        self.0.frames(run.offset.0, run.pages, run.index)
     }
 
     /// The `len` bytes from `offset` on, for the kernel to use; `ERANGE` if they are not all in
