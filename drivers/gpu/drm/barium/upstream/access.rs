@@ -74,13 +74,13 @@ pub(crate) struct Access<'a, T: MappedObject> {
 impl<'a, T: MappedObject> Access<'a, T> {
     /// Makes an access out of the arguments of an `access` callback.
     ///
-    /// Errors: `EINVAL` if the address is not one of the mapping's and the object's, or for a
-    /// write to what the process itself could not write.
+    /// Errors: `EINVAL` for a write to what the process itself could not write.
     ///
     /// # Safety
     ///
     /// The arguments must be those of an `access` callback, for `'a`: `vma` valid, a mapping of
-    /// `obj`, and `buf` good for `len` bytes, to be written to, or for `write` initialised.
+    /// `obj` that `address` is in, and `buf` good for `len` bytes, to be written to, or for `write`
+    /// initialised.
     pub(super) unsafe fn from_raw(
         vma: *mut bindings::vm_area_struct,
         obj: &'a Object<T>,
@@ -99,18 +99,11 @@ impl<'a, T: MappedObject> Access<'a, T> {
             return Err(EINVAL);
         }
 
-        let page = vma
-            .vm_pgoff
-            .checked_sub(super::gem::fake_offset(obj))
-            .ok_or(EINVAL)?;
-        let offset = address
-            .checked_sub(span.vm_start)
-            .and_then(|distance| distance.checked_add(page << PAGE_SHIFT))
-            .ok_or(EINVAL)?;
-        let left_in_vma = span.vm_end.checked_sub(address).ok_or(EINVAL)?;
-        let left_in_obj = (super::gem::pages(obj) << PAGE_SHIFT)
-            .checked_sub(offset)
-            .ok_or(EINVAL)?;
+        // As in `Fault::page()`: where there is no such page, nothing is left of the object.
+        let page = vma.vm_pgoff.wrapping_sub(super::gem::fake_offset(obj));
+        let offset = (page << PAGE_SHIFT).wrapping_add(address - span.vm_start);
+        let left_in_vma = span.vm_end - address;
+        let left_in_obj = (super::gem::pages(obj) << PAGE_SHIFT).saturating_sub(offset);
         let len = len.min(left_in_vma).min(left_in_obj);
 
         let transfer = if write {
@@ -139,7 +132,7 @@ impl<'a, T: MappedObject> Access<'a, T> {
     }
 
     /// Calls `copy` for the part in each page, with the page, the first byte in it, and the
-    /// transfer. Returns the bytes of the parts before the first one that failed.
+    /// transfer. Returns the bytes of all parts. Errors: that of the first call that fails.
     pub(crate) fn for_each_page(
         mut self,
         mut copy: impl FnMut(PageIndex, usize, Transfer<'_>) -> Result,
@@ -151,11 +144,8 @@ impl<'a, T: MappedObject> Access<'a, T> {
             let in_page = offset % PAGE_SIZE;
             let end = len.min(done + PAGE_SIZE - in_page);
             let part = self.transfer.part(done..end);
-            match copy(PageIndex(offset >> PAGE_SHIFT), in_page, part) {
-                Err(err) if done == 0 => return Err(err),
-                Err(_) => break,
-                Ok(()) => done = end,
-            }
+            copy(PageIndex(offset >> PAGE_SHIFT), in_page, part)?;
+            done = end;
         }
         Ok(done)
     }
@@ -189,9 +179,8 @@ pub(super) unsafe extern "C" fn access_callback<T: MappedObject>(
     len: c_int,
     write: c_int,
 ) -> c_int {
-    let Ok(len) = usize::try_from(len) else {
-        return EINVAL.to_errno();
-    };
+    // It is not negative.
+    let len = usize::try_from(len).unwrap_or(0);
     // SAFETY: `vma` is valid during the call.
     let private = unsafe { (*vma).vm_private_data };
     // SAFETY: As in `fault_callback()`.
