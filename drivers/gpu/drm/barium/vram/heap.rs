@@ -102,11 +102,7 @@ impl Heap {
     /// The bytes that are not taken now.
     pub(crate) fn available(&self) -> u64 {
         let spare = self.0.spare.lock();
-        let kept: usize = spare
-            .0
-            .iter()
-            .map(|piece| piece.pages() << PAGE_SHIFT)
-            .sum();
+        let kept: usize = spare.0.iter().map(|piece| piece.pages << PAGE_SHIFT).sum();
         self.0.buddy.avail() + u64::try_from(kept).unwrap_or(0)
     }
 
@@ -160,13 +156,13 @@ impl Inner {
                 usize::try_from(block.size())? >> PAGE_SHIFT,
             )?;
         }
-        if placement == Placement::Contiguous {
-            let whole = one_piece(&extents).ok_or(ENOSPC)?;
-            extents.clear();
-            extents.push(whole, GFP_KERNEL)?;
+        // The blocks of one that is contiguous come in the order in which they lie.
+        if placement == Placement::Contiguous && extents.len() != 1 {
+            return Err(ENOSPC);
         }
         Ok(Piece {
             extents,
+            pages: size >> PAGE_SHIFT,
             blocks: Some(blocks),
         })
     }
@@ -177,7 +173,7 @@ impl Inner {
             return None;
         }
         let mut spare = self.spare.lock();
-        let last = spare.0.iter().rposition(|piece| piece.pages() == pages)?;
+        let last = spare.0.iter().rposition(|piece| piece.pages == pages)?;
         let end = spare.0.len() - 1;
         spare.0.swap(last, end);
         spare.0.pop()
@@ -185,7 +181,7 @@ impl Inner {
 
     /// Keeps `piece`, or gives it back to the buddy allocator.
     fn put(&self, piece: Piece) {
-        if piece.extents.len() == 1 && piece.pages() <= Spare::MAX_PAGES {
+        if piece.extents.len() == 1 && piece.pages <= Spare::MAX_PAGES {
             let mut spare = self.spare.lock();
             if spare.0.len() < Spare::MAX {
                 // There is room, so this allocates nothing and cannot fail.
@@ -241,9 +237,11 @@ impl Run {
 ///
 /// # Invariants
 ///
-/// `extents` is ordered by `first_page`, starts at page 0 and has no gap.
+/// `extents` is ordered by `first_page`, starts at page 0, has no gap, and ends with page
+/// `pages - 1`.
 struct Piece {
     extents: KVec<Extent>,
+    pages: usize,
     /// `None` only in what is left of an allocation that is being dropped.
     blocks: Option<Pin<KBox<AllocatedBlocks>>>,
 }
@@ -253,14 +251,9 @@ impl Piece {
     fn take(&mut self) -> Self {
         Self {
             extents: core::mem::replace(&mut self.extents, KVec::new()),
+            pages: core::mem::replace(&mut self.pages, 0),
             blocks: self.blocks.take(),
         }
-    }
-
-    fn pages(&self) -> usize {
-        self.extents
-            .last()
-            .map_or(0, |last| last.first_page + last.pages)
     }
 }
 
@@ -315,24 +308,12 @@ fn append(extents: &mut KVec<Extent>, offset: VramOffset, pages: usize) -> Resul
     )?)
 }
 
-/// The one extent that all of `extents` are together, in whatever order the buddy allocator gave
-/// its blocks; `None` if there is a gap between them.
-fn one_piece(extents: &[Extent]) -> Option<Extent> {
-    let (&first, others) = extents.split_first()?;
-    let (mut whole, mut end) = (first, first.end());
-    for extent in others {
-        whole.offset = whole.offset.min(extent.offset);
-        whole.pages += extent.pages;
-        end = end.max(extent.end());
-    }
-    (whole.end() == end).then_some(whole)
-}
-
 /// The run that page `page` is in, by binary search in numbered extents.
 #[inline]
 fn find_run(extents: &[Extent], page: usize) -> Option<Run> {
     let after = extents.partition_point(|extent| extent.first_page <= page);
-    let extent = extents.get(after.checked_sub(1)?)?;
+    // `after` is 0 only without extents: the first one starts at page 0.
+    let extent = extents.get(after.wrapping_sub(1))?;
     let index = page - extent.first_page;
     (index < extent.pages).then_some(Run {
         offset: extent.offset,
@@ -402,16 +383,6 @@ mod tests {
     }
 
     #[test]
-    fn one_piece_has_no_gap() -> Result {
-        let whole = one_piece(&extents(&[(8, 2), (10, 1), (4, 4)])?).ok_or(EINVAL)?;
-        assert_eq!(whole.offset.0 >> PAGE_SHIFT, 4);
-        assert_eq!(whole.pages, 7);
-        assert_eq!(one_piece(&extents(&[(8, 2), (11, 1)])?), None);
-        assert_eq!(one_piece(&[]), None);
-        Ok(())
-    }
-
-    #[test]
     fn a_heap_gives_each_page_once_and_takes_it_back() -> Result {
         let size = VramSize::new(64 << PAGE_SHIFT).ok_or(EINVAL)?;
         let heap = Heap::new(size)?;
@@ -454,6 +425,22 @@ mod tests {
             Some(ENOSPC)
         );
         assert!(heap.alloc(8 << PAGE_SHIFT, Placement::Anywhere).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn contiguous_may_be_of_several_blocks() -> Result {
+        let heap = Heap::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        let mut singles = KVec::new();
+        for _ in 0..16 {
+            singles.push(heap.alloc(PAGE_SIZE, Placement::Anywhere)?, GFP_KERNEL)?;
+        }
+        // What is free then are blocks of 1, 2 and 4 pages.
+        singles.retain(|single| place(single, 0).is_ok_and(|page| !(5..12).contains(&page)));
+        let seven = heap.alloc(7 << PAGE_SHIFT, Placement::Contiguous)?;
+        for page in 0..7 {
+            assert_eq!(place(&seven, page)?, 5 + page);
+        }
         Ok(())
     }
 
