@@ -23,11 +23,7 @@ use crate::{
         SizeLimits, //
     },
 };
-use core::num::{
-    NonZeroU16,
-    NonZeroU32,
-    NonZeroU64, //
-};
+use core::num::NonZeroU16;
 use kernel::prelude::*;
 
 /// What formats there are, the preferred one first; the last one only with a byte order to choose.
@@ -44,9 +40,6 @@ const FORMATS: [Fourcc; 4] = [
 /// DRM has a timer for each, and complains if one takes longer than a tenth of a second.
 const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 
-const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
-const FOUR: NonZeroU32 = NonZeroU32::new(4).unwrap();
-
 /// The largest width and height of a framebuffer.
 const MAX_SIZE: u16 = (1 << 15) - 1;
 /// The smallest width and height of `bochs-display`.
@@ -54,23 +47,23 @@ const BOCHS_MIN_SIZE: u16 = 64;
 /// What `VGA` rounds widths and pitches down to, in pixels.
 const VGA_WIDTH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();
 /// What the start of a picture of `VGA` is a multiple of, in bytes.
-const VGA_START_ALIGN: NonZeroU64 = NonZeroU64::new(4).unwrap();
+const VGA_START_ALIGN: NonZeroU16 = NonZeroU16::new(4).unwrap();
 
 /// A picture in memory, wherever that is.
 #[derive(Clone, Copy)]
 pub(super) struct Picture {
     pub(super) format: Fourcc,
     /// In pixels.
-    pub(super) width: u32,
+    pub(super) width: u16,
     /// In lines.
-    pub(super) height: u32,
+    pub(super) height: u16,
     /// The bytes from the start of a line to that of the next.
     pub(super) pitch: u32,
 }
 
 impl Picture {
     /// Where pixel `x` of line `y` is, in bytes from the first one.
-    pub(super) fn place(&self, x: u32, y: u32) -> u64 {
+    pub(super) fn place(&self, x: u16, y: u16) -> u64 {
         u64::from(y) * u64::from(self.pitch)
             + u64::from(x) * u64::from(bytes_per_pixel(self.format).get())
     }
@@ -82,7 +75,9 @@ impl Picture {
     }
 }
 
-fn bytes_per_pixel(format: Fourcc) -> NonZeroU32 {
+fn bytes_per_pixel(format: Fourcc) -> NonZeroU16 {
+    const TWO: NonZeroU16 = NonZeroU16::new(2).unwrap();
+    const FOUR: NonZeroU16 = NonZeroU16::new(4).unwrap();
     match format {
         Fourcc::RGB565 => TWO,
         _ => FOUR,
@@ -119,8 +114,8 @@ pub(crate) struct Limits {
     max_height: u16,
     /// What widths and lengths of lines are multiples of, in pixels.
     width_align: NonZeroU16,
-    /// What the start is a multiple of, in bytes, besides that of a pixel.
-    start_align: NonZeroU64,
+    /// What the start is a multiple of, in bytes, where that is more than a pixel: a power of two.
+    start_align: NonZeroU16,
     has_byte_order: bool,
 }
 
@@ -136,7 +131,7 @@ impl Limits {
                 max_width: u16::MAX,
                 max_height: u16::MAX,
                 width_align: NonZeroU16::MIN,
-                start_align: NonZeroU64::MIN,
+                start_align: NonZeroU16::MIN,
                 has_byte_order,
             },
             Kind::Vga {
@@ -191,13 +186,11 @@ impl Limits {
     ///
     /// Errors: `EINVAL` if the device has no lines of this length.
     pub(super) fn line(&self, format: Fourcc, pitch: u32) -> Result<u16> {
-        let bytes = bytes_per_pixel(format);
-        if pitch % bytes != 0 {
-            return Err(EINVAL);
-        }
+        let bytes = u32::from(bytes_per_pixel(format).get());
         u16::try_from(pitch / bytes)
             .ok()
             .filter(|line| *line <= self.max_width && *line % self.width_align == 0)
+            .filter(|_| pitch % bytes == 0)
             .ok_or(EINVAL)
     }
 
@@ -205,28 +198,32 @@ impl Limits {
     ///
     /// Errors: `EINVAL` if it can't show that.
     pub(super) fn scanout(&self, picture: &Picture, start: u64) -> Result<Scanout> {
-        let pitch = NonZeroU64::new(picture.pitch.into()).ok_or(EINVAL)?;
-        let end = start + u64::from(picture.height) * pitch.get();
-        let bytes = NonZeroU64::from(bytes_per_pixel(picture.format));
-        if end > self.vram || start % bytes != 0 || start % self.start_align != 0 {
+        let line = self.line(picture.format, picture.pitch)?;
+        let pitch = u64::from(picture.pitch);
+        let bytes_per_pixel = bytes_per_pixel(picture.format);
+        let align = bytes_per_pixel.max(self.start_align);
+        let end = start + u64::from(picture.height) * pitch;
+        if end > self.vram || start % u64::from(align.get()) != 0 {
             return Err(EINVAL);
         }
-        let row = (start / pitch).min(self.max_height.into());
-        let column = u16::try_from((start - row * pitch.get()) / bytes).map_err(|_| EINVAL)?;
-        if column > self.max_width {
-            return Err(EINVAL);
-        }
+        let row = start.checked_div(pitch).unwrap_or(0);
+        let row = u16::try_from(row).map_or(self.max_height, |row| row.min(self.max_height));
+        let column = (start - u64::from(row) * pitch) / u64::from(bytes_per_pixel.get());
+        let column = u16::try_from(column)
+            .ok()
+            .filter(|column| *column <= self.max_width)
+            .ok_or(EINVAL)?;
         Ok(Scanout {
-            width: picture.width.try_into().map_err(|_| EINVAL)?,
-            height: picture.height.try_into().map_err(|_| EINVAL)?,
-            bits_per_pixel: u16::try_from(bytes_per_pixel(picture.format).get() * u8::BITS)?,
+            width: picture.width,
+            height: picture.height,
+            bits_per_pixel: bytes_per_pixel.get() * 8,
             byte_order: match picture.format {
                 Fourcc::BGRX8888 => ByteOrder::Big,
                 _ => ByteOrder::Little,
             },
-            line: self.line(picture.format, picture.pitch)?,
+            line,
             column,
-            row: row.try_into().map_err(|_| EINVAL)?,
+            row,
         })
     }
 }
@@ -245,7 +242,7 @@ mod tests {
             max_width: u16::MAX,
             max_height: u16::MAX,
             width_align: NonZeroU16::MIN,
-            start_align: NonZeroU64::MIN,
+            start_align: NonZeroU16::MIN,
             has_byte_order: true,
         }
     }

@@ -97,8 +97,8 @@ impl DriverPlane for Plane {
     type Driver = Display;
 
     fn atomic_check(dev: &BariumDevice, new: &View<'_, Display>) -> Result {
-        // Its id can be guessed while it is being checked for the first time.
-        <Display as kms::Driver>::check_framebuffer(dev, &new.framebuffer)?;
+        // Also what `check_framebuffer()` is to find: a framebuffer's id can be guessed while it is
+        // being checked there.
         scanout(dev.limits(), new).map(|_| ())
     }
 

@@ -103,7 +103,7 @@ impl<K: Driver> NewEncoder<'_, K> {
         // SAFETY: As above.
         unsafe { bindings::drm_connector_attach_edid_property(raw) };
         // SAFETY: As above, and the encoder is of the same device.
-        to_result(unsafe { bindings::drm_connector_attach_encoder(raw, self.raw.as_ptr()) })
+        to_result(unsafe { bindings::drm_connector_attach_encoder(raw, self.raw) })
     }
 }
 

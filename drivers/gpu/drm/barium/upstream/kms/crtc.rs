@@ -25,10 +25,7 @@ use super::{
     RegistrationData,
     Setup, //
 };
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::marker::PhantomData;
 use kernel::{
     drm::Registered,
     error::from_err_ptr,
@@ -59,7 +56,7 @@ pub(crate) trait DriverCrtc: Sized + 'static {
 /// A CRTC that has no encoder yet.
 pub(crate) struct NewCrtc<'a, K: Driver> {
     pub(super) setup: &'a Setup<K>,
-    pub(super) raw: NonNull<bindings::drm_crtc>,
+    pub(super) raw: *mut bindings::drm_crtc,
 }
 
 struct Tables<C>(PhantomData<C>);
@@ -110,12 +107,10 @@ impl<'a, K: Driver> NewPlane<'a, K> {
                 core::ptr::null(),
             )
         })
-        .inspect_err(|_| remove_half_made(setup, before))?;
-        let raw = NonNull::new(raw)
-            .ok_or(ENOMEM)?
-            .cast::<bindings::drm_crtc>();
+        .inspect_err(|_| remove_half_made(setup, before))?
+        .cast::<bindings::drm_crtc>();
         // SAFETY: It was just made, for a device that nobody else knows.
-        unsafe { (*raw.as_ptr()).helper_private = const { &Tables::<C>::HELPER_FUNCS } };
+        unsafe { (*raw).helper_private = const { &Tables::<C>::HELPER_FUNCS } };
         Ok(NewCrtc { setup, raw })
     }
 }

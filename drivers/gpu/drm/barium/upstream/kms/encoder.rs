@@ -15,7 +15,6 @@ use super::{
     Driver,
     Setup, //
 };
-use core::ptr::NonNull;
 use kernel::{
     error::from_err_ptr,
     prelude::*, //
@@ -24,7 +23,7 @@ use kernel::{
 /// An encoder that has no connector yet.
 pub(crate) struct NewEncoder<'a, K: Driver> {
     pub(super) setup: &'a Setup<K>,
-    pub(super) raw: NonNull<bindings::drm_encoder>,
+    pub(super) raw: *mut bindings::drm_encoder,
 }
 
 const FUNCS: bindings::drm_encoder_funcs = pin_init::zeroed();
@@ -45,14 +44,12 @@ impl<'a, K: Driver> NewCrtc<'a, K> {
                 c_int::try_from(bindings::DRM_MODE_ENCODER_VIRTUAL)?,
                 core::ptr::null(),
             )
-        })?;
-        let raw = NonNull::new(raw)
-            .ok_or(ENOMEM)?
-            .cast::<bindings::drm_encoder>();
+        })?
+        .cast::<bindings::drm_encoder>();
         // SAFETY: The CRTC is valid, and has an index below 32.
-        let crtcs = 1 << unsafe { (*self.raw.as_ptr()).index };
+        let crtcs = 1 << unsafe { (*self.raw).index };
         // SAFETY: The encoder was just made, for a device that nobody else knows.
-        unsafe { (*raw.as_ptr()).possible_crtcs = crtcs };
+        unsafe { (*raw).possible_crtcs = crtcs };
         Ok(NewEncoder {
             setup: self.setup,
             raw,

@@ -73,13 +73,13 @@ pub(crate) struct View<'a, K: Driver> {
     /// The framebuffer.
     pub(crate) framebuffer: Framebuffer<'a, K>,
     /// The first column that is shown.
-    pub(crate) x: u32,
+    pub(crate) x: u16,
     /// The first line that is shown.
-    pub(crate) y: u32,
+    pub(crate) y: u16,
     /// The columns that are shown.
-    pub(crate) width: u32,
+    pub(crate) width: u16,
     /// The lines that are shown.
-    pub(crate) height: u32,
+    pub(crate) height: u16,
 }
 
 impl<'a, K: Driver> View<'a, K> {
@@ -93,7 +93,7 @@ impl<'a, K: Driver> View<'a, K> {
             return None;
         }
         // The rectangle is in 16.16 fixed point, and not negative: it is within the framebuffer.
-        let whole = |fixed: c_int| u32::try_from(fixed >> 16).unwrap_or(0);
+        let whole = |fixed: c_int| u16::try_from(fixed >> 16).unwrap_or(0);
         Some(Self {
             // SAFETY: The state holds its framebuffer, as long as the caller says.
             framebuffer: unsafe { Framebuffer::from_raw(plane.fb) },
@@ -108,12 +108,12 @@ impl<'a, K: Driver> View<'a, K> {
 /// A primary plane that has no CRTC yet.
 pub(crate) struct NewPlane<'a, K: Driver> {
     setup: &'a Setup<K>,
-    raw: NonNull<bindings::drm_plane>,
+    raw: *mut bindings::drm_plane,
 }
 
 impl<'a, K: Driver> NewPlane<'a, K> {
     pub(super) fn into_raw(self) -> (&'a Setup<K>, *mut bindings::drm_plane) {
-        (self.setup, self.raw.as_ptr())
+        (self.setup, self.raw)
     }
 }
 
@@ -162,18 +162,14 @@ impl<K: Driver> Setup<K> {
                 bindings::drm_plane_type_DRM_PLANE_TYPE_PRIMARY,
                 core::ptr::null(),
             )
-        })?;
-        let raw = NonNull::new(raw)
-            .ok_or(ENOMEM)?
-            .cast::<bindings::drm_plane>();
+        })?
+        .cast::<bindings::drm_plane>();
         // SAFETY: It was just made, for this device that nobody else knows.
-        unsafe { (*raw.as_ptr()).helper_private = const { &Tables::<P>::HELPER_FUNCS } };
+        unsafe { (*raw).helper_private = const { &Tables::<P>::HELPER_FUNCS } };
         // SAFETY: As above.
-        unsafe { bindings::drm_plane_enable_fb_damage_clips(raw.as_ptr()) };
+        unsafe { bindings::drm_plane_enable_fb_damage_clips(raw) };
         // SAFETY: As above.
-        to_result(unsafe {
-            bindings::drm_plane_create_blend_mode_property(raw.as_ptr(), BLEND_MODES)
-        })?;
+        to_result(unsafe { bindings::drm_plane_create_blend_mode_property(raw, BLEND_MODES) })?;
         Ok(NewPlane { setup: self, raw })
     }
 }
@@ -305,8 +301,8 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     // SAFETY: The buffer is the caller's own, to be filled in.
     let buffer = unsafe { &mut *buffer };
     buffer.format = view.framebuffer.raw_format();
-    buffer.width = view.width;
-    buffer.height = view.height;
+    buffer.width = view.width.into();
+    buffer.height = view.height.into();
     buffer.pitch[0] = view.framebuffer.pitch();
     // The memory stays mapped: unbinding unregisters the device from the panic code, for which it
     // takes the panic lock, before it lets go of the registration data.
