@@ -52,6 +52,11 @@ const MAP_BESIDE: Is = |c| {
     matches!(c, Call::Mmap(m) if matches!(m.odd.0, 9 | 13..=15) && m.place.0 < 0xa0
         && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
+/// To be read only.
+const MAP_READ: Is = |c| {
+    matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 == 4 && m.flags.0 % 13 < 6
+        && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
+};
 const ADVISE_FILE: Is = |c| {
     matches!(c, Call::Area(AreaCall::Fadvise { handle, pages, advice, .. })
         if handle.0 < 0xf0 && pages % 8 > 2 && advice.0 % 9 < 3)
@@ -76,6 +81,9 @@ const AHEAD_INTERRUPTED: Is = |c| {
 /// From bytes that are not mapped, or to the end of what is.
 const MEM_ODD: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 <= 0x20);
 const MEM: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
+/// Writing.
+const POKE: Is =
+    |c| matches!(c, Call::Debug(d) if matches!(d.means.0 % 10, 2 | 3 | 6) && d.range.odd.0 > 0x20);
 const OPEN: Is = |c| matches!(c, Call::File(FileCall::Open { flags, .. }) if flags.0 % 8 < 4);
 const EXPORT: Is = |c| {
     matches!(c, Call::Gem(GemCall::Export { client, handle, flags })
@@ -184,6 +192,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             AHEAD_ODD,
             AHEAD_INTERRUPTED,
         ]));
+        programs.push(make.row(&[CREATE, MAP_READ, POKE, POKE, TOUCH, POKE, POKE]));
         programs.push(make.row(&[
             CREATE,
             MAP_PAST,

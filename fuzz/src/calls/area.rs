@@ -247,7 +247,10 @@ fn fadvise(lane: &Lane<'_>, handle: Pick, page: usize, pages: usize, advice: Cho
         })
     };
     let Some((fd, offset)) = found else { return };
-    let offset = offset as usize + page % 64 * PAGE;
+    let offset = match page % 64 {
+        63 => page.wrapping_neg(),
+        page => offset as usize + page * PAGE,
+    };
     let len = match pages % 8 {
         0 => 0,
         1 => usize::MAX,
