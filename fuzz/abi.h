@@ -7,6 +7,7 @@
 #include <drm_mode.h>
 #include <linux/dma-buf.h>
 #include <linux/kcov.h>
+#include <linux/userfaultfd.h>
 #include <barium_drm.h>
 
 enum {
@@ -40,4 +41,9 @@ enum {
 	FUZZ_DMA_BUF_SYNC = DMA_BUF_IOCTL_SYNC,
 	FUZZ_KCOV_INIT_TRACE = KCOV_INIT_TRACE,
 	FUZZ_KCOV_ENABLE = KCOV_ENABLE,
+	FUZZ_UFFD_API = UFFD_API,
+	FUZZ_UFFDIO_API = UFFDIO_API,
+	FUZZ_UFFDIO_REGISTER = UFFDIO_REGISTER,
+	FUZZ_UFFDIO_COPY = UFFDIO_COPY,
+	FUZZ_UFFDIO_MISSING = UFFDIO_REGISTER_MODE_MISSING,
 };

@@ -11,7 +11,7 @@ const TYPES: &str =
     "drm_(barium_.*|gem_(close|flink|open)|prime_handle|mode_(create|map|destroy)_dumb)\
                      |drm_mode_(card_res|get_(connector|plane_res|property)|modeinfo|\
                      obj_get_properties|crtc|fb_cmd2|crtc_page_flip|set_plane|fb_dirty_cmd|create_blob|atomic)|drm_clip_rect|\
-                     drm_set_client_cap|dma_buf_sync";
+                     drm_set_client_cap|dma_buf_sync|uffdio_(api|register|copy)";
 
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));

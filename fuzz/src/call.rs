@@ -356,6 +356,26 @@ impl Device {
     pub const SLEEP: u8 = 0xff;
 }
 
+/// The device goes while the next call's argument is being copied.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct Late {
+    /// How many ioctls of the call that are more than a question come in time, below
+    /// [`Late::SKIPS`].
+    pub skip: Choice,
+    /// How the device goes.
+    pub how: Choice,
+}
+
+impl Late {
+    /// See [`Late::skip`].
+    pub const SKIPS: u8 = 3;
+
+    /// What is done to the device, as [`Device::what`] has it: it is unbound, or removed.
+    pub fn action(self) -> u8 {
+        self.how.of(&[0, 0, 0, 5])
+    }
+}
+
 /// Allocations that are made to fail.
 pub mod fail {
     /// So many from the first on.
@@ -399,6 +419,8 @@ pub enum Call {
     Process(ProcessCall),
     /// See [`Device`].
     Device(Device),
+    /// See [`Late`].
+    Late(Late),
     /// The kernel's allocation (or copy) with this number fails in the next call.
     Fail(u8),
 }
@@ -412,6 +434,16 @@ impl Call {
     /// Bytes that mean [`Call::Device`].
     pub fn device_bytes(what: u8) -> [u8; 3] {
         [60, 0, what]
+    }
+
+    /// Bytes that mean [`Call::Late`]: the device is unbound after so many ioctls.
+    pub fn late_bytes(skip: u8) -> [u8; 4] {
+        [61, 0, skip, 0]
+    }
+
+    /// Whether it has the device go or come, which takes long.
+    pub fn is_about_device(&self) -> bool {
+        matches!(self, Self::Device(_) | Self::Late(_))
     }
 }
 
@@ -433,6 +465,7 @@ impl<'a> Arbitrary<'a> for Call {
             58..=59 => Call::Process(bytes.arbitrary()?),
             60 if u8::arbitrary(bytes)? < 64 => Call::Device(bytes.arbitrary()?),
             60 => Call::File(bytes.arbitrary()?),
+            61 if u8::arbitrary(bytes)? < 32 => Call::Late(bytes.arbitrary()?),
             _ => Call::Fail(bytes.arbitrary()?),
         })
     }
@@ -453,13 +486,15 @@ mod tests {
                 kinds.insert(format!("{call:?}").split('(').next().map(String::from));
             }
         }
-        assert_eq!(kinds.len(), 13);
+        assert_eq!(kinds.len(), 14);
     }
 
     #[test]
     fn bytes_mean_calls() {
         let call = |bytes: &[u8]| -> Call { Unstructured::new(bytes).arbitrary().expect("enough") };
         assert!(matches!(call(&Call::fail_bytes(200)), Call::Fail(200)));
+        let late = call(&Call::late_bytes(2));
+        assert!(matches!(late, Call::Late(late) if late.skip.0 == 2 && late.action() == 0));
         let sleep = call(&Call::device_bytes(Device::SLEEP));
         assert!(matches!(sleep, Call::Device(device) if device.what.0 == Device::SLEEP));
     }

@@ -61,6 +61,16 @@ const ADVISE_FILE: Is = |c| {
     matches!(c, Call::Area(AreaCall::Fadvise { handle, pages, advice, .. })
         if handle.0 < 0xf0 && pages % 8 > 2 && advice.0 % 9 < 3)
 };
+const INFO: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Info { client, handle, .. })
+        if client.0 < 8 && handle.0 < 0xc0)
+};
+const OFFSET: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Offset { client, handle, .. })
+        if client.0 < 8 && handle.0 < 0xc0)
+};
+const PARAM: Is =
+    |c| matches!(c, Call::Driver(DriverCall::GetParam { client, .. }) if client.0 < 8);
 const TOUCH: Is = |c| matches!(c, Call::Touch(_));
 /// At the edge of a page table.
 const TOUCH_EDGE: Is =
@@ -122,6 +132,9 @@ const OTHER_MODE: Is = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
         if fb.0 < Pick::WILD && (3..=4).contains(&(odd.0 % 16)))
 };
+const FLIP: Is = |c| matches!(c, Call::Kms(KmsCall::Flip { fb, .. }) if fb.0 < Pick::WILD);
+const DIRTY: Is = |c| matches!(c, Call::Kms(KmsCall::Dirty { fb, .. }) if fb.0 < Pick::WILD);
+const ATOMIC: Is = |c| matches!(c, Call::Kms(KmsCall::Atomic { fb, .. }) if fb.0 < Pick::WILD);
 const MODE: Is = |c| matches!(c, Call::Kms(KmsCall::Mode { .. }));
 const FB_ODD: Is = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
@@ -239,6 +252,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         records.extend(make.records(&[SHOW, TOUCH]));
         programs.push(Program::of(&records));
     }
+    programs.extend(make.late());
     programs.extend(make.failures());
     // A call has about as many allocations and copies.
     for (count, before, call) in [
@@ -328,6 +342,40 @@ impl<'a> Maker<'a> {
             let edges = [TOUCH_EDGE; 8];
             programs.push(self.row(&[&[CREATE_LARGE, MAP], &edges[..]].concat()));
             programs.push(self.row(&[&[CREATE_LARGE, MAP_ACROSS], &edges[..]].concat()));
+        }
+        programs
+    }
+
+    /// The device goes while the argument of a call is being copied.
+    fn late(&mut self) -> Vec<Program> {
+        let shown: &[Is] = &[CARD, DUMB, FB, SET];
+        let mapped: &[Is] = &[CREATE, MAP, TOUCH, EXPORT];
+        let mut programs = Vec::new();
+        for (skip, before, call) in [
+            (0, mapped, CREATE),
+            (0, mapped, INFO),
+            (0, mapped, OFFSET),
+            (0, mapped, PARAM),
+            (0, mapped, AHEAD),
+            (0, mapped, EXPORT),
+            (0, mapped, IMPORT),
+            (0, &shown[..1], DUMB),
+            (0, &shown[..2], FB),
+            (0, &shown[..3], SET),
+            (0, shown, SET),
+            (0, shown, OFF),
+            (0, shown, PLACE),
+            (0, shown, FLIP),
+            (0, shown, ATOMIC),
+            (1, shown, ATOMIC),
+            (0, shown, MODE),
+            (1, shown, MODE),
+            (0, shown, DIRTY),
+        ] {
+            let mut records = self.records(before);
+            records.push(self.random.record_of(&Call::late_bytes(skip)));
+            records.extend(self.records(&[call, TOUCH, SHOW, BIND]));
+            programs.push(Program::of(&records));
         }
         programs
     }

@@ -93,6 +93,7 @@ pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
         text: &ground.text,
         trace,
         fail: fail_file(),
+        late: Mutex::default(),
     };
     let first = lane(0, MAX_LANES);
     first.start();

@@ -8,13 +8,25 @@ use std::io::Write;
 use std::os::fd::FromRawFd;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::call::{fail, Call};
+use crate::abi;
+use crate::call::{fail, Call, Late};
 use crate::calls;
 use crate::device::Place;
 use crate::kcov::{Kcov, Text};
+use crate::late;
 use crate::shared::Shared;
 use crate::sys::{self, Returned};
 use crate::world::World;
+
+/// Ioctls that ask what there is, before a call does what it is about.
+const QUESTIONS: &[u32] = &[
+    abi::FUZZ_SET_CLIENT_CAP,
+    abi::FUZZ_GET_RESOURCES,
+    abi::FUZZ_GET_PLANES,
+    abi::FUZZ_GET_CONNECTOR,
+    abi::FUZZ_GET_PROPERTIES,
+    abi::FUZZ_GET_PROPERTY,
+];
 
 /// Where the steps of a program are told.
 pub struct Trace {
@@ -64,6 +76,8 @@ pub struct Lane<'a> {
     pub trace: Option<&'a Trace>,
     /// `/proc/thread-self/fail-nth`
     pub fail: i32,
+    /// What is to come late in the next call, if anything.
+    pub late: Mutex<Option<Late>>,
 }
 
 impl Lane<'_> {
@@ -83,14 +97,22 @@ impl Lane<'_> {
     pub fn run(&self, calls: &[Call]) {
         let mut failing = false;
         for call in calls {
-            if let Call::Fail(number) = *call {
-                let position = fail::position(number);
-                self.say(|| format!("fail_nth({position})"));
-                self.set_fail(position);
-                failing = true;
-                continue;
+            match *call {
+                Call::Fail(number) => {
+                    let position = fail::position(number);
+                    self.say(|| format!("fail_nth({position})"));
+                    self.set_fail(position);
+                    failing = true;
+                    continue;
+                }
+                Call::Late(late) => {
+                    *self.late() = Some(late);
+                    continue;
+                }
+                _ => (),
             }
             calls::run(self, *call);
+            *self.late() = None;
             if failing {
                 self.set_fail(0);
                 failing = false;
@@ -99,6 +121,25 @@ impl Lane<'_> {
             if self.shared.finding().is_some() {
                 return;
             }
+        }
+    }
+
+    fn late(&self) -> MutexGuard<'_, Option<Late>> {
+        self.late.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// What is to come late in this ioctl.
+    fn late_for(&self, request: u32) -> Option<Late> {
+        if QUESTIONS.contains(&request) {
+            return None;
+        }
+        let mut late = self.late();
+        match late.as_mut() {
+            Some(Late { skip, .. }) if skip.0 % Late::SKIPS > 0 => {
+                skip.0 -= 1;
+                None
+            }
+            _ => late.take(),
         }
     }
 
@@ -165,19 +206,27 @@ impl Lane<'_> {
     }
 
     /// An ioctl with a structure as its argument.
-    pub fn ioctl<T>(
+    pub fn ioctl<T: Copy + Sync>(
         &self,
         says: impl FnOnce() -> String,
         fd: i32,
         request: u32,
         argument: &mut T,
     ) -> Returned {
-        let argument = std::ptr::from_mut(argument) as usize;
-        self.sys(
-            says,
-            libc::SYS_ioctl,
-            &[sys::fd(fd), request as usize, argument],
-        )
+        let call = |argument| {
+            self.sys(
+                says,
+                libc::SYS_ioctl,
+                &[sys::fd(fd), request as usize, argument],
+            )
+        };
+        match self.late_for(request) {
+            None => call(std::ptr::from_mut(argument) as usize),
+            Some(late) => {
+                self.say(|| String::from("/* before the argument of the next call is there */"));
+                late::with_late(argument, || calls::device(self, late.action()), call)
+            }
+        }
     }
 
     /// Something is not as it has to be.

@@ -20,6 +20,7 @@ mod failing;
 mod journal;
 mod kcov;
 mod lane;
+mod late;
 mod load;
 mod module;
 mod probe;

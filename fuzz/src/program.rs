@@ -206,10 +206,7 @@ impl Program {
 
     /// Whether it does something to the device, which takes long.
     pub fn has_device_calls(&self) -> bool {
-        let calls = self.calls();
-        calls
-            .iter()
-            .any(|(_, call)| matches!(call, Call::Device(_)))
+        self.calls().iter().any(|(_, call)| call.is_about_device())
     }
 
     /// The program without the calls in `range`.

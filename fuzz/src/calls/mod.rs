@@ -37,7 +37,7 @@ pub fn run(lane: &Lane<'_>, call: Call) {
         Call::Buffer(call) => buffer::run(lane, call),
         Call::Process(call) => process::run(lane, call),
         Call::Device(call) => device(lane, call.what.0),
-        Call::Fail(_) => (),
+        Call::Late(_) | Call::Fail(_) => (),
     }
 }
 
@@ -48,7 +48,8 @@ const WAKE_UP: &str = "+12";
 /// How often a program may do something to the device: that takes long.
 const MOST_DEVICE_CALLS: usize = 8;
 
-fn device(lane: &Lane<'_>, what: u8) {
+/// Does something to the device.
+pub fn device(lane: &Lane<'_>, what: u8) {
     {
         let mut world = lane.world();
         world.device_calls += 1;

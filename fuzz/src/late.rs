@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Arguments that come late. The kernel copies the argument of an ioctl after it has looked whether the
+//! device is there. If that memory is one that somebody else provides (userfaultfd), the call waits right
+//! there, and the device can be gone when the argument comes. Else the two are a few instructions apart.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::abi;
+use crate::sys::{self, Returned, PAGE};
+
+/// How long to wait at a time for the call to want its argument, in milliseconds.
+const LOOK: usize = 5;
+
+/// A page that is not there before it is provided.
+struct LatePage {
+    address: usize,
+    fd: i32,
+}
+
+impl LatePage {
+    fn new() -> Result<Self, i32> {
+        let flags = (libc::O_CLOEXEC | libc::O_NONBLOCK) as usize;
+        let fd = sys::call(libc::SYS_userfaultfd, &[flags])? as i32;
+        let prot = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+        let how = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as usize;
+        let map = [0, PAGE, prot, how, usize::MAX, 0];
+        let page = Self {
+            fd,
+            address: sys::call(libc::SYS_mmap, &map).unwrap_or(0),
+        };
+        let mut api = abi::uffdio_api {
+            api: u64::from(abi::FUZZ_UFFD_API),
+            features: 0,
+            ioctls: 0,
+        };
+        page.ask(abi::FUZZ_UFFDIO_API, &mut api)?;
+        let mut register = abi::uffdio_register {
+            range: abi::uffdio_range {
+                start: page.address as u64,
+                len: PAGE as u64,
+            },
+            mode: abi::FUZZ_UFFDIO_MISSING.into(),
+            ioctls: 0,
+        };
+        page.ask(abi::FUZZ_UFFDIO_REGISTER, &mut register)?;
+        Ok(page)
+    }
+
+    fn ask<T>(&self, request: u32, argument: &mut T) -> Returned {
+        let argument = std::ptr::from_mut(argument) as usize;
+        let ioctl = [sys::fd(self.fd), request as usize, argument];
+        sys::call(libc::SYS_ioctl, &ioctl)
+    }
+
+    /// Waits until somebody wants the page, or it is `over`. Whether somebody does.
+    fn wait(&self, over: &AtomicBool) -> bool {
+        let mut poll = libc::pollfd {
+            fd: self.fd,
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        while !over.load(Ordering::Acquire) {
+            let pointer = std::ptr::from_mut(&mut poll) as usize;
+            if sys::call(libc::SYS_poll, &[pointer, 1, LOOK]) == Ok(1) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The page is there, and begins with `argument`.
+    fn provide<T>(&self, argument: &T) {
+        let mut content = [0u8; PAGE];
+        let len = size_of::<T>().min(PAGE);
+        // SAFETY: as many bytes as both have. Those of an ioctl's argument all have a value.
+        unsafe {
+            let from = std::ptr::from_ref(argument).cast();
+            std::ptr::copy_nonoverlapping(from, content.as_mut_ptr(), len);
+        }
+        let mut copy = abi::uffdio_copy {
+            dst: self.address as u64,
+            src: content.as_ptr() as u64,
+            len: PAGE as u64,
+            mode: 0,
+            copy: 0,
+        };
+        let _ = self.ask(abi::FUZZ_UFFDIO_COPY, &mut copy);
+    }
+}
+
+impl Drop for LatePage {
+    fn drop(&mut self) {
+        let _ = sys::call(libc::SYS_munmap, &[self.address, PAGE]);
+        let _ = sys::call(libc::SYS_close, &[sys::fd(self.fd)]);
+    }
+}
+
+/// Has `call` made with the address of `argument`, which comes when `meanwhile` has been done. Without it
+/// if the kernel cannot have that.
+pub fn with_late<T: Copy + Sync>(
+    argument: &mut T,
+    meanwhile: impl FnOnce() + Send,
+    call: impl FnOnce(usize) -> Returned,
+) -> Returned {
+    let Ok(page) = LatePage::new() else {
+        return call(std::ptr::from_mut(argument) as usize);
+    };
+    let over = AtomicBool::new(false);
+    let given = *argument;
+    let done = thread::scope(|scope| {
+        scope.spawn(|| {
+            if page.wait(&over) {
+                meanwhile();
+            }
+            page.provide(&given);
+        });
+        let done = call(page.address);
+        over.store(true, Ordering::Release);
+        done
+    });
+    // SAFETY: it is a page of memory that was provided, with what the kernel has made of the argument.
+    *argument = unsafe { std::ptr::read_volatile(page.address as *const T) };
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_that_nobody_wants_comes_too() {
+        let mut argument = 5u64;
+        let done = with_late(&mut argument, || panic!("nobody wants it"), |_| Ok(3));
+        assert_eq!((done, argument), (Ok(3), 5));
+    }
+}
