@@ -45,7 +45,7 @@ pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 /// What a GEM object of this driver has: a part of VRAM.
 pub(crate) struct VramObject {
     allocation: Allocation,
-    whole: Option<VramOffset>,
+    placement: Placement,
     needed: NeededSoon,
 }
 
@@ -61,7 +61,10 @@ impl VramObject {
 
     /// Where the object is, if it was made to be in one piece.
     pub(crate) fn whole(&self) -> Option<VramOffset> {
-        self.whole
+        match self.placement {
+            Placement::Anywhere => None,
+            Placement::Contiguous => self.backing(PageIndex(0)).map(Run::place),
+        }
     }
 
     /// The pages that a program has said it will need soon.
@@ -71,9 +74,9 @@ impl VramObject {
 
     /// The flags that the object was made with (`BARIUM_GEM_CREATE_*`).
     pub(crate) fn flags(&self) -> u32 {
-        match self.whole {
-            None => 0,
-            Some(_) => BARIUM_GEM_CREATE_CONTIGUOUS,
+        match self.placement {
+            Placement::Anywhere => 0,
+            Placement::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
         }
     }
 }
@@ -122,16 +125,12 @@ pub(crate) fn create(
     for (offset, len) in allocation.runs() {
         reg.aperture().clear(offset, len)?;
     }
-    let whole = match placement {
-        Placement::Anywhere => None,
-        Placement::Contiguous => allocation.run(0).map(Run::place),
-    };
     upstream::gem::create(
         dev,
         size,
         VramObject {
             allocation,
-            whole,
+            placement,
             needed: NeededSoon::new(),
         },
     )
