@@ -189,6 +189,45 @@ static void mode_refused(int fd)
 	end_picture(fd, &picture);
 }
 
+/*
+ * Modes whose lines are not just sent one after the other. Nothing shows them, and DRM computes the
+ * time of a picture from lines that it has multiplied in too few bits: the last two would have
+ * pictures that take no time, or any.
+ */
+static void mode_not_plain(int fd)
+{
+	struct drm_mode_modeinfo mode = screen.mode;
+	/* Large enough for two pictures, one above the other, as some modes have them. */
+	struct picture picture = make_picture(fd, 1, 600, 0);
+	static const __u32 flags[] = {
+		DRM_MODE_FLAG_INTERLACE, DRM_MODE_FLAG_DBLSCAN, DRM_MODE_FLAG_3D_FRAME_PACKING,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		mode.flags = screen.mode.flags | flags[i];
+		igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
+	}
+	mode = screen.mode;
+	mode.vscan = 2;
+	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
+
+	/* 60 Hz each. */
+	mode = screen.mode;
+	mode.htotal = 1100;
+	mode.vtotal = 32768;
+	mode.clock = 4325376;
+	mode.flags |= DRM_MODE_FLAG_DBLSCAN;
+	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
+
+	mode = screen.mode;
+	mode.htotal = 65535;
+	mode.vtotal = 65535;
+	mode.clock = 257690173;
+	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
+	end_picture(fd, &picture);
+}
+
 static void flip_event(int fd)
 {
 	struct picture front = make_picture(fd, 1, 0, 0), back = make_picture(fd, 2, 0, 0);
@@ -466,6 +505,8 @@ static void unbind_with_flip(int fd)
 
 static const struct barium_subtest tests[] = {
 	{ "mode-refused", "A mode that the device does not have is refused.", mode_refused },
+	{ "mode-not-plain", "A mode whose lines are sent twice, or by turns, is refused.",
+	  mode_not_plain },
 	{ "flip-event", "Flips change the picture and send events.", flip_event },
 	{ "odd-starts", "A picture can start at any pixel.", odd_starts },
 	{ "panning", "A picture can be larger than the screen.", panning },

@@ -37,7 +37,7 @@ pub(crate) trait DriverCrtc: Sized + 'static {
     /// The driver that it is of.
     type Driver: Driver;
 
-    /// Whether the hardware has this mode.
+    /// Whether the hardware has this mode, which is one that a timer can stand in for.
     fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
 
     /// Switches the screen on. What it shows has come with the plane, right before this.
@@ -149,7 +149,11 @@ unsafe extern "C" fn mode_valid_callback<C: DriverCrtc>(
     let dev = unsafe { Device::<C::Driver>::from_raw((*crtc).dev) };
     // SAFETY: The mode is the caller's for the time of the call.
     let mode = unsafe { DisplayMode::from_raw(mode) };
-    C::mode_valid(dev, mode).into_raw()
+    let status = match mode.is_plain() {
+        true => C::mode_valid(dev, mode),
+        false => ModeStatus::NotPlain,
+    };
+    status.into_raw()
 }
 
 /// What a CRTC is to be after a commit: valid as long as the commit.

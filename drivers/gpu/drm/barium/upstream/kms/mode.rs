@@ -52,6 +52,20 @@ impl DisplayMode {
         self.0.vdisplay
     }
 
+    /// Whether a timer can stand in for the vblanks of this mode: a picture is all of its lines, each
+    /// sent once, and one picture only; and DRM can count its pixels.
+    ///
+    /// DRM doubles and multiplies the lines of other modes, in 16 bits, and computes the time that
+    /// a picture takes from that (`drm_mode_set_crtcinfo()`, `drm_calc_timestamping_constants()`):
+    /// any time can come of it, none as well.
+    pub(super) fn is_plain(&self) -> bool {
+        const SEVERAL: u32 = bindings::DRM_MODE_FLAG_INTERLACE
+            | bindings::DRM_MODE_FLAG_DBLSCAN
+            | bindings::DRM_MODE_FLAG_3D_MASK;
+        let pixels = u32::from(self.0.htotal) * u32::from(self.0.vtotal);
+        self.0.flags & SEVERAL == 0 && self.0.vscan <= 1 && i32::try_from(pixels).is_ok()
+    }
+
     /// Pictures in a second, rounded; 0 if it has no such rate.
     pub(crate) fn refresh(&self) -> u32 {
         // SAFETY: The mode is valid.
@@ -75,6 +89,8 @@ pub(crate) enum ModeStatus {
     TooFast,
     /// There is not enough memory for it.
     Memory,
+    /// Its pictures are not sent line by line, each once.
+    NotPlain,
 }
 
 impl ModeStatus {
@@ -86,6 +102,7 @@ impl ModeStatus {
             Self::TooSlow => bindings::drm_mode_status_MODE_CLOCK_LOW,
             Self::TooFast => bindings::drm_mode_status_MODE_CLOCK_HIGH,
             Self::Memory => bindings::drm_mode_status_MODE_MEM,
+            Self::NotPlain => bindings::drm_mode_status_MODE_BAD,
         }
     }
 }
