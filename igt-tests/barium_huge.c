@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "igt.h"
 #include "barium_lib_mapping.h"
@@ -22,6 +23,8 @@ IGT_TEST_DESCRIPTION("Mappings that can have huge page table entries.");
 /* What one huge entry maps where there are any, and how many of them the objects here fill. */
 #define HUGE (2ul << 20)
 #define COUNT 3
+/* How long a write may take, in seconds. */
+#define PATIENCE 20
 
 static size_t huge_pages(void)
 {
@@ -367,6 +370,42 @@ static void outlives_file(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
+/*
+ * Whoever watches which pages are written to takes the right to write from entries, and not from
+ * the mapping. A write gives it back, whether the program makes it or the kernel does for it.
+ */
+static int write_watched(__u8 *map)
+{
+	int clear = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+
+	if (clear < 0 || zero < 0 || write(clear, "4", 1) != 1)
+		return 1;
+	READ_ONCE(map[0]);
+	READ_ONCE(map[HUGE]);
+	alarm(PATIENCE);
+	WRITE_ONCE(map[0], 0x55);
+	if (READ_ONCE(map[0]) != 0x55)
+		return 2;
+	return read(zero, map + HUGE, 1) == 1 && !READ_ONCE(map[HUGE]) ? 0 : 3;
+}
+
+static void watched_writes(int fd)
+{
+	struct barium_bo bo = stamped(fd);
+	int status;
+	pid_t pid;
+
+	igt_require_f(barium_has_vm_flag(bo.map, "sd"), "the kernel does not watch writes\n");
+	pid = fork();
+	if (!pid)
+		_exit(write_watched(bo.map));
+	igt_assert_eq(waitpid(pid, &status, 0), pid);
+	igt_assert_f(!WIFSIGNALED(status), "it was not done after %d s\n", PATIENCE);
+	igt_assert_eq(WEXITSTATUS(status), 0);
+	barium_bo_fini(fd, &bo);
+}
+
 static const struct barium_subtest tests[] = {
 	{ "few-faults", "Huge entries take few faults.", few_faults },
 	{ "entry", "A huge entry is in the page table, and write-combining.",
@@ -387,6 +426,8 @@ static const struct barium_subtest tests[] = {
 	{ "mremap-odd", "A part of a large mapping can move to any address.", mremap_odd },
 	{ "fork-and-split", "Children can take pieces out of a large mapping of theirs.",
 	  fork_and_split },
+	{ "watched-writes", "A huge entry that lost the right to be written to gets it back.",
+	  watched_writes },
 	{ "no-pages", "Huge entries give no pages away.", no_pages },
 	{ "debugger", "A debugger sees the right pages of a large object.", debugger },
 	{ "dma-buf", "A dma-buf of a large object shows the right pages from any page on.",

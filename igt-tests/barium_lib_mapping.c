@@ -53,6 +53,15 @@ void barium_check_vm_flags(const void *addr)
 	igt_assert_f(!strstr(flags, " ht ") && !strstr(flags, " mm "), "VmFlags%s\n", flags);
 }
 
+bool barium_has_vm_flag(const void *addr, const char *flag)
+{
+	char flags[LINE_LEN], wanted[8];
+
+	vm_flags(addr, flags);
+	snprintf(wanted, sizeof(wanted), " %s ", flag);
+	return strstr(flags, wanted);
+}
+
 void barium_page_table_entry(const void *addr, char *entry, size_t length)
 {
 	FILE *dump = barium_debugfs("page_tables/current_kernel");

@@ -17,6 +17,9 @@ FILE *barium_debugfs(const char *name);
  */
 void barium_check_vm_flags(const void *addr);
 
+/* Whether it has the flag with these two letters for the mapping at @addr. */
+bool barium_has_vm_flag(const void *addr, const char *flag);
+
 /*
  * The attributes that the page table holds for @addr, as the kernel dumps them, which is like
  * " USR RW PWT NX pte". Skips where the kernel has no such dump, as the next two do.

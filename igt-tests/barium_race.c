@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -143,6 +144,38 @@ static void fork_a_child(struct barium_arena *arena)
 static void fault_fork(int fd)
 {
 	touched_while(fd, PAGES, fork_a_child);
+}
+
+/* Whether faults may be served with huge entries, which has to be asked for each. */
+static void *thp_switcher(void *data)
+{
+	struct barium_arena *arena = data;
+	unsigned long disable = 0;
+
+	while (barium_goes_on(arena)) {
+		disable = !disable;
+		prctl(PR_SET_THP_DISABLE, disable, 0, 0, 0);
+		barium_count(arena);
+	}
+	return NULL;
+}
+
+/*
+ * A fault that is to map a page meets the huge entry that another fault has just made. Then there
+ * is nothing to do, and nobody is told of a lack of memory.
+ */
+static void fault_thp_disabled(int fd)
+{
+	static const barium_thread threads[] = {
+		thp_switcher, barium_ahead_mapper, barium_toucher, barium_toucher,
+	};
+	struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
+
+	arena.map = barium_mmap(fd, arena.bo.handle, arena.bo.size);
+	barium_race(&arena, threads, ARRAY_SIZE(threads), unmap_and_map);
+	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+	munmap(arena.map, arena.bo.size);
+	barium_bo_fini(fd, &arena.bo);
 }
 
 static const barium_thread ahead_threads[] = {
@@ -340,6 +373,8 @@ static const struct barium_subtest tests[] = {
 	{ "fault-mremap", "Threads touch what moves away and back.", fault_mremap },
 	{ "fault-mremap-large", "The same with huge entries.", fault_mremap_large },
 	{ "fault-fork", "Threads touch what is forked.", fault_fork },
+	{ "fault-thp-disabled", "Threads touch what may have huge entries now and not then.",
+	  fault_thp_disabled },
 	{ "ahead-munmap", "Threads map ahead what is unmapped and mapped again.", ahead_munmap },
 	{ "last-reference", "Threads touch a mapping that is the last to hold its object.",
 	  last_reference },

@@ -25,7 +25,7 @@ unsigned long barium_page_to_pfn(struct page *page)
  * Puts the page table that the memory manager has allocated for @vmf in place, if there is none
  * yet. What pmd_install() does for the memory manager's own files.
  */
-void barium_install_table(struct vm_fault *vmf)
+static void barium_install_table(struct vm_fault *vmf)
 {
 	struct mm_struct *mm = vmf->vma->vm_mm;
 	spinlock_t *ptl = pmd_lock(mm, vmf->pmd);
@@ -38,6 +38,18 @@ void barium_install_table(struct vm_fault *vmf)
 		vmf->prealloc_pte = NULL;
 	}
 	spin_unlock(ptl);
+}
+
+/*
+ * Sees to it that the page of @vmf can be mapped by itself. Returns false if it cannot, as somebody
+ * else has just mapped it with a huge entry, which vmf_insert_pfn_prot() does not expect to meet.
+ * Once there is a page table, it stays.
+ */
+bool barium_prepare_table(struct vm_fault *vmf)
+{
+	if (vmf->prealloc_pte)
+		barium_install_table(vmf);
+	return !pmd_leaf(pmdp_get_lockless(vmf->pmd));
 }
 
 /*

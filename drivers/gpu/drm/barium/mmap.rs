@@ -10,9 +10,10 @@
 //! shows the same pages.
 //!
 //! While the device is there a page shows VRAM; once it is gone, each page shows the object's page
-//! of zeros, so that no access ever raises `SIGBUS`. The kernel's own clients, which see an object as
-//! a whole and only if it was made to be in one piece, see memory that is shown nowhere. A fault takes no lock of the driver's and
-//! allocates nothing of its own: the object's place in VRAM does not change.
+//! of zeros, so that no access ever raises `SIGBUS`. The kernel's own clients, which see an object
+//! as a whole and only if it was made to be in one piece, see memory that is shown nowhere. A fault
+//! takes no lock of the driver's and allocates nothing of its own: the object's place in VRAM does
+//! not change.
 
 use crate::{
     device::{
@@ -32,6 +33,7 @@ use crate::{
             Beside,
             Fault,
             HugeFault,
+            InTable,
             Outcome,
             PageIndex, //
         },
@@ -94,14 +96,17 @@ impl MappedObject for VramObject {
             let Some(frames) = frames(fault.object(), page, reg) else {
                 return Outcome::SIGBUS;
             };
-            let outcome = fault.insert(frames);
-            if config.fault_around && outcome == Outcome::DONE {
-                let window = fault_around::window(&surroundings(fault, page));
+            let mapped = match fault.insert(frames) {
+                Ok(mapped) => mapped,
+                Err(outcome) => return outcome,
+            };
+            if config.fault_around {
+                let window = fault_around::window(&surroundings(fault, &mapped));
                 if window != Beside::NONE {
-                    fault.insert_neighbours(frames, window);
+                    mapped.insert_neighbours(frames, window);
                 }
             }
-            outcome
+            Outcome::DONE
         })
     }
 
@@ -162,13 +167,16 @@ fn frames<'a>(
 
 /// What the fault-around policy wants to know.
 #[inline]
-fn surroundings(fault: &Fault<'_, VramObject>, page: PageIndex) -> fault_around::Surroundings {
+fn surroundings(
+    fault: &Fault<'_, VramObject>,
+    mapped: &InTable<'_, '_, VramObject>,
+) -> fault_around::Surroundings {
     let (is_first, is_last) = fault.is_at_edge();
     fault_around::Surroundings {
-        around: fault.look_around(),
+        around: mapped.look_around(),
         is_first,
         is_last,
-        will_need: fault.object().needed().contains(page),
+        will_need: fault.object().needed().contains(fault.page()),
     }
 }
 

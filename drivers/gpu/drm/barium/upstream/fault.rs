@@ -56,7 +56,7 @@ use kernel::{
 )]
 extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
-    fn barium_install_table(vmf: *mut bindings::vm_fault);
+    fn barium_prepare_table(vmf: *mut bindings::vm_fault) -> bool;
     fn barium_look_around(vmf: *const bindings::vm_fault, around: *mut RawAround);
     fn barium_map_neighbours(
         vmf: *mut bindings::vm_fault,
@@ -231,12 +231,12 @@ impl<'a, T: MappedObject> Fault<'a, T> {
     }
 
     /// Maps the frame that `frames` is about at the page of the fault, with the mapping's own
-    /// protection.
+    /// protection. If that cannot be, or need not be, returns what to answer.
     ///
     /// Call it with the frame that [`Self::page`] is backed by, while the device is held
     /// registered, so that unplugging the device finds the entry.
     #[inline]
-    pub(crate) fn insert(&self, frames: Frames<'_>) -> Outcome {
+    pub(crate) fn insert(&self, frames: Frames<'_>) -> Result<InTable<'_, 'a, T>, Outcome> {
         self.insert_pfn(frames.pfn(), self.vma().vm_page_prot)
     }
 
@@ -254,22 +254,31 @@ impl<'a, T: MappedObject> Fault<'a, T> {
         let pfn = unsafe { barium_page_to_pfn(page.as_ptr()) };
         // SAFETY: A pure function. System memory is mapped cached, as the kernel maps it.
         let prot = unsafe { bindings::vm_get_page_prot(flags) };
-        self.insert_pfn(pfn, prot)
+        self.insert_pfn(pfn, prot).err().unwrap_or(Outcome::DONE)
     }
 
     /// `pfn` must be out of [`Frames`] that are alive, or the object's page of zeros.
     #[inline]
-    fn insert_pfn(&self, pfn: usize, prot: bindings::pgprot_t) -> Outcome {
-        // SAFETY: `vmf` is valid, and this callback's own while the fault is served.
-        if !unsafe { (*self.vmf).prealloc_pte }.is_null() {
-            // SAFETY: `vmf` is being served, and has a page table that is in use nowhere.
-            unsafe { barium_install_table(self.vmf) };
+    fn insert_pfn(
+        &self,
+        pfn: usize,
+        prot: bindings::pgprot_t,
+    ) -> Result<InTable<'_, 'a, T>, Outcome> {
+        // SAFETY: `vmf` is being served; a page table that it has is in use nowhere.
+        if !unsafe { barium_prepare_table(self.vmf) } {
+            // It is mapped, with its neighbours. If that is not as the access wants it, the next
+            // fault says so.
+            return Err(Outcome::DONE);
         }
         let at = self.at();
         // SAFETY: By the type's invariants the area is PFNMAP and not copy-on-write, and this is
         // its fault. The frame is device memory that is zapped before it is given up (`Frames`),
         // or the object's own page, freed with the object, which the area holds.
-        Outcome(unsafe { bindings::vmf_insert_pfn_prot(at.vma, at.address, pfn, prot) })
+        match Outcome(unsafe { bindings::vmf_insert_pfn_prot(at.vma, at.address, pfn, prot) }) {
+            // INVARIANT: The entry is in a page table, which stays (see the head of this file).
+            Outcome::DONE => Ok(InTable(self)),
+            other => Err(other),
+        }
     }
 
     /// The pages beside the fault's that are in the area and in the same page table.
@@ -291,16 +300,23 @@ impl<'a, T: MappedObject> Fault<'a, T> {
         let (start, end) = self.span();
         (address - start < PAGE_SIZE, end - address <= PAGE_SIZE)
     }
+}
 
+/// A fault whose page has been mapped.
+///
+/// # Invariants
+///
+/// There is a page table, in which the fault's page has been mapped, and it stays while the fault is
+/// served.
+pub(crate) struct InTable<'f, 'a, T: MappedObject>(&'f Fault<'a, T>);
+
+impl<T: MappedObject> InTable<'_, '_, T> {
     /// What there is around the fault's page.
-    ///
-    /// Call it after [`Self::insert`]: there must be a page table.
     #[inline]
     pub(crate) fn look_around(&self) -> Around {
         let mut raw = RawAround::default();
-        // SAFETY: `vmf` is being served, and its page table is there and stays (see the head of
-        // this file).
-        unsafe { barium_look_around(self.vmf, &mut raw) };
+        // SAFETY: `vmf` is being served, and its page table is there by the type's invariants.
+        unsafe { barium_look_around(self.0.vmf, &mut raw) };
         Around {
             mapped: Beside {
                 before: raw.before,
@@ -314,16 +330,15 @@ impl<'a, T: MappedObject> Fault<'a, T> {
         }
     }
 
-    /// Maps the frames beside the one that [`Self::insert`] has just mapped at the pages beside the
-    /// fault's: `wanted` of them, as far as `frames` and [`Self::room`] go, where nothing is mapped
+    /// Maps the frames beside the one that [`Fault::insert`] has just mapped at the pages beside the
+    /// fault's: `wanted` of them, as far as `frames` and [`Fault::room`] go, where nothing is mapped
     /// yet.
     #[inline]
     pub(crate) fn insert_neighbours(&self, frames: Frames<'_>, wanted: Beside) {
-        let window = wanted.min(frames.beside()).min(self.room());
+        let window = wanted.min(frames.beside()).min(self.0.room());
         // SAFETY: `vmf` is being served. The window is in the area and in the page table of the
-        // fault, so the table stays (see the head of this file), and all its frames are in
-        // `frames`.
-        unsafe { barium_map_neighbours(self.vmf, frames.pfn(), window.before, window.after) };
+        // fault, which is there by the type's invariants, and all its frames are in `frames`.
+        unsafe { barium_map_neighbours(self.0.vmf, frames.pfn(), window.before, window.after) };
     }
 }
 
@@ -350,8 +365,18 @@ impl<'a, T: MappedObject> HugeFault<'a, T> {
             .then_some(PageIndex(page.wrapping_sub(room.before)))
     }
 
+    /// Whether the fault is for a write to what is mapped with a huge entry that does not allow it.
+    ///
+    /// That is so where somebody watches which pages are written to (`/proc/pid/clear_refs`). To
+    /// fall back makes the memory manager remove the entry, and what takes its place is made
+    /// writable, page by page, by the memory manager itself.
+    fn is_mapped(&self) -> bool {
+        // SAFETY: `vmf` is being served. This is 0 if it is for what was not mapped.
+        unsafe { (*self.0.vmf).__bindgen_anon_2.orig_pmd.pmd != 0 }
+    }
+
     /// Maps [`HUGE_SIZE`] bytes from the frame that `frames` is about on with one entry; falls back
-    /// if they are not all there, or not aligned.
+    /// if they are not all there, or not aligned, or if there is such an entry already.
     ///
     /// Call it with the frame that [`Self::first_page`] is backed by, while the device is held
     /// registered.
@@ -359,6 +384,9 @@ impl<'a, T: MappedObject> HugeFault<'a, T> {
     pub(crate) fn insert(&self, frames: Frames<'_>) -> Outcome {
         let pfn = frames.pfn();
         if pfn % PAGES_PER_TABLE != 0 || frames.beside().after < PAGES_PER_TABLE - 1 {
+            return Outcome::FALLBACK;
+        }
+        if self.is_mapped() {
             return Outcome::FALLBACK;
         }
         // Not as a write: the entry is as writable as the area's protection is. As a write, it
