@@ -99,6 +99,21 @@ static void read_only(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
+/* What is mapped already is no reason to leave out what is behind it. */
+static void after_touch(int fd)
+{
+	struct barium_bo bo = stamped(fd, PAGES);
+	size_t page = barium_page_size();
+	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
+
+	READ_ONCE(map[0]);
+	READ_ONCE(map[40 * page]);
+	ahead(fd, map, bo.size);
+	check_mapped(map, 0, PAGES);
+	barium_munmap(map, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
 static void again(int fd)
 {
 	struct barium_bo bo = stamped(fd, PAGES);
@@ -305,6 +320,8 @@ static const struct barium_subtest tests[] = {
 	{ "part", "A part of a mapping can be mapped ahead.", part },
 	{ "writable", "What is mapped ahead can be written without a fault.", writable },
 	{ "read-only", "A read-only mapping can be mapped ahead, and stays so.", read_only },
+	{ "after-touch", "What is mapped already does not keep the rest from being mapped ahead.",
+	  after_touch },
 	{ "again", "What is mapped already can be mapped ahead.", again },
 	{ "scattered", "An object in many pieces can be mapped ahead.", scattered },
 	{ "whole-vram", "An object as large as VRAM can be mapped ahead.", whole_vram },

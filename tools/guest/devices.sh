@@ -30,6 +30,12 @@ objects() {
 	BARIUM_DEVICE=$1 barium_limits --run-subtest many-objects || fail "many-objects: $?"
 }
 
+# not_held_up PCI-ADDRESS OTHER: who is busy on one does not hold up the going of the other.
+not_held_up() {
+	BARIUM_DEVICE=$1 BARIUM_OTHER_DEVICE=$2 \
+		barium_limits --run-subtest ahead-other-unplugged || fail "ahead-other-unplugged: $?"
+}
+
 # errors_of PCI-ADDRESS [TEXT]: how many errors with TEXT the kernel log has for the device.
 errors_of() {
 	dmesg --level err | grep "barium $1" | grep -c -- "${2:-.}"
@@ -81,6 +87,7 @@ check devices@4-MiB usable "$small" 4
 check devices@256-MiB usable "$large" 256
 check devices@16-MiB usable "$usual" 16
 check limits@256-MiB objects "$large"
+check limits@ahead-other-unplugged not_held_up "$usual" "$small"
 check refused@no-register-bar refused "$blind" "register BAR"
 check handover@refused-display-keeps-framebuffer framebuffer_kept
 check refused@edu refused "$edu" "register BAR"

@@ -113,8 +113,9 @@ struct drm_barium_gem_info {
  * but speed depends on it: pages that are not mapped when it returns are mapped when touched.
  *
  * Errors: EINVAL for a range that is empty, not page aligned or wraps around, and for @flags or a
- * @pad that is not 0; EFAULT if not all of it is mapped to objects of this device, where what comes
- * before the first such address has been mapped; EINTR on a signal; ENOMEM.
+ * @pad that is not 0; EFAULT if not all of it is mapped to objects of this device, or some of it
+ * with PROT_NONE, where what comes before the first such address has been mapped; EINTR on a
+ * signal; ENOMEM; ENODEV if the device goes.
  */
 struct drm_barium_map_ahead {
 	/** @address: Where the range starts in the address space of the caller. */

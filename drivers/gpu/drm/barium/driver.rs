@@ -132,15 +132,15 @@ impl drm::Driver for BariumDriver {
     upstream::ioctl::declare_ioctls! {
         driver: BariumDriver,
         (DRM_IOCTL_BARIUM_GET_PARAM, drm_barium_get_param,
-            ioctl::RENDER_ALLOW, File::get_param),
+            ioctl::RENDER_ALLOW, registered: File::get_param),
         (DRM_IOCTL_BARIUM_GEM_CREATE, drm_barium_gem_create,
-            ioctl::AUTH | ioctl::RENDER_ALLOW, File::gem_create),
+            ioctl::AUTH | ioctl::RENDER_ALLOW, registered: File::gem_create),
         (DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET, drm_barium_gem_mmap_offset,
-            ioctl::AUTH | ioctl::RENDER_ALLOW, File::gem_mmap_offset),
+            ioctl::AUTH | ioctl::RENDER_ALLOW, registered: File::gem_mmap_offset),
         (DRM_IOCTL_BARIUM_GEM_INFO, drm_barium_gem_info,
-            ioctl::AUTH | ioctl::RENDER_ALLOW, File::gem_info),
+            ioctl::AUTH | ioctl::RENDER_ALLOW, registered: File::gem_info),
         (DRM_IOCTL_BARIUM_MAP_AHEAD, drm_barium_map_ahead,
-            ioctl::AUTH | ioctl::RENDER_ALLOW, File::map_ahead),
+            ioctl::AUTH | ioctl::RENDER_ALLOW, any: File::map_ahead),
     }
 }
 

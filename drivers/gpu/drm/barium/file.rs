@@ -21,6 +21,7 @@ use kernel::{
     drm::{
         self,
         gem::BaseObject,
+        Ioctl,
         Registered, //
     },
     page::PAGE_SIZE,
@@ -103,10 +104,13 @@ impl File {
         args.size = u64::try_from(obj.size())?;
         Ok(0)
     }
+
     /// IOCTL: map_ahead: have a range of addresses mapped before it is touched.
+    ///
+    /// It waits for locks of the process's memory, which unplugging must not wait for in turn: each
+    /// fault sees for itself whether the device is there.
     pub(crate) fn map_ahead(
-        dev: &BariumDevice<Registered>,
-        _reg: &BariumRegistrationData<'_>,
+        dev: &BariumDevice<Ioctl>,
         args: &mut drm_barium_map_ahead,
         _file: &drm::File<File>,
     ) -> Result<u32> {

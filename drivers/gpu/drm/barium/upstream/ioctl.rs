@@ -15,8 +15,8 @@
 /// Declares the `IOCTLS` table inside an `impl drm::Driver`.
 ///
 /// `driver` is the type that `drm::Driver` is being implemented for. Each entry is
-/// `(number, argument type, flags, handler)`, in the order of the command numbers and without a
-/// gap. A handler has the form
+/// `(number, argument type, flags, state: handler)`, in the order of the command numbers and
+/// without a gap. If the state is `registered`, the handler has the form
 ///
 /// ```ignore
 /// fn handler(
@@ -27,12 +27,25 @@
 /// ) -> Result<u32>
 /// ```
 ///
-/// and runs only while the device is registered; otherwise the ioctl returns `ENODEV`. Wrong
-/// order, a gap and a struct of another size than the number says do not compile.
+/// and runs only while the device is registered; otherwise the ioctl returns `ENODEV`. Unplugging,
+/// of any DRM device, waits for it, so it may not wait for what a client does.
+///
+/// If the state is `any`, it has the form
+///
+/// ```ignore
+/// fn handler(
+///     dev: &drm::Device<Driver, drm::Ioctl>,
+///     args: &mut ArgumentType,
+///     file: &drm::File<<Driver as drm::Driver>::File>,
+/// ) -> Result<u32>
+/// ```
+///
+/// and nothing waits for it. Wrong order, a gap and a struct of another size than the number says
+/// do not compile.
 macro_rules! declare_ioctls {
     (
         driver: $driver:ty,
-        $(($number:path, $argument:ty, $flags:expr, $handler:expr)),+ $(,)?
+        $(($number:path, $argument:ty, $flags:expr, $state:ident: $handler:expr)),+ $(,)?
     ) => {
         const IOCTLS: &'static [::kernel::drm::ioctl::DrmIoctlDescriptor] = {
             const _: () = {
@@ -80,11 +93,8 @@ macro_rules! declare_ioctls {
                                 >::from_raw(raw_file)
                             };
 
-                            let Some(guard) = dev.registration_guard() else {
-                                return ::kernel::error::code::ENODEV.to_errno();
-                            };
-                            let done: ::kernel::error::Result<u32> = guard
-                                .registration_data_with(|reg| $handler(&guard, reg, args, file));
+                            let done: ::kernel::error::Result<u32> =
+                                $crate::upstream::ioctl::call!($state, $handler, dev, args, file);
                             match done {
                                 Ok(value) => value
                                     .try_into()
@@ -104,4 +114,17 @@ macro_rules! declare_ioctls {
     };
 }
 
-pub(crate) use declare_ioctls;
+/// Calls a handler of [`declare_ioctls`], as its state says.
+macro_rules! call {
+    (registered, $handler:expr, $dev:expr, $args:expr, $file:expr) => {
+        match $dev.registration_guard() {
+            Some(guard) => guard.registration_data_with(|reg| $handler(&guard, reg, $args, $file)),
+            None => Err(::kernel::error::code::ENODEV),
+        }
+    };
+    (any, $handler:expr, $dev:expr, $args:expr, $file:expr) => {
+        $handler($dev, $args, $file)
+    };
+}
+
+pub(crate) use {call, declare_ioctls};

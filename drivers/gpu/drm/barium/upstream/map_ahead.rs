@@ -6,7 +6,8 @@
 //!   is no way to map page frames ahead for userspace: `MAP_POPULATE` and `MADV_POPULATE_*` skip
 //!   or refuse PFNMAP areas.
 //! - The shape it should have: `MmapReadGuard::fault()` over `fixup_user_fault()`.
-//! - Why this is sound on 7.3: the areas are looked at with the mmap lock held. That an area is a
+//! - Why this is sound on 7.3: the areas are looked at with the mmap lock held, and page tables
+//!   with [`bindings::follow_pfnmap_start`], which locks them. That an area is a
 //!   mapping of an object of type `T` is proved by its `vm_ops`, a `static` that no other type has.
 //! - Delete when `kernel::mm` can do this.
 
@@ -39,13 +40,17 @@ use kernel::{
 
 /// Has the pages in `addresses` of the calling process mapped, as if it touched them.
 ///
-/// For each part that is in one area and one page table, both closures are told the object, the
-/// page of it at which the part starts, and the number of pages in it. `before` can prepare for the
-/// fault at that page; `step` says how many of the pages the fault has mapped, at least one.
+/// For each part that is in one area and one page table and starts with a page that is not mapped,
+/// both closures are told the object, the page of it at which the part starts, and the number of
+/// pages in it. `before` can prepare for the fault at that page; `step` says how many of the pages
+/// the fault has mapped, at least one.
+///
+/// Unplugging `dev` should not wait for this, and does not have to: a fault once it is gone maps
+/// what faults map then.
 ///
 /// Errors: `EINVAL` if `addresses` is empty or not page aligned; `EFAULT` if not all of it is
-/// mapped to objects of `dev`; `EINTR` on a signal; `ENODEV` once `dev` is being unplugged, which
-/// waits for its callers; what a fault ran into.
+/// mapped to objects of `dev`, or some of it may not be accessed; `EINTR` on a signal; `ENODEV`
+/// once `dev` is being unplugged; what a fault ran into.
 pub(crate) fn map_ahead<D, T>(
     dev: &drm::Device<D>,
     addresses: Range<usize>,
@@ -76,9 +81,16 @@ where
         if !core::ptr::eq::<drm::Device<D>>(obj.dev(), dev) {
             return Err(EFAULT);
         }
+        if vma.flags() & (flags::READ | flags::WRITE) == 0 {
+            return Err(EFAULT);
+        }
         let table_end = (address & !(HUGE_SIZE - 1)).saturating_add(HUGE_SIZE);
         let end = addresses.end.min(vma.end()).min(table_end);
         let pages = (end - address) >> PAGE_SHIFT;
+        if let Some(len) = mapped(vma, address) {
+            address += len.min(end - address);
+            continue;
+        }
         before(obj, page, pages);
 
         let fault_flags = if vma.flags() & flags::WRITE == 0 {
@@ -97,7 +109,24 @@ where
     Ok(())
 }
 
-/// Whether unplugging `dev` has begun. It ends when nobody is in a guarded section any more.
+/// The bytes from `address` on that the entry there maps, at least a page; `None` if there is none.
+fn mapped(vma: &VmaRef, address: usize) -> Option<usize> {
+    let mut found = bindings::follow_pfnmap_args {
+        vma: vma.as_ptr(),
+        address,
+        ..Default::default()
+    };
+    // SAFETY: The area is locked as long as there is a reference to it, and `address` is in it.
+    if unsafe { bindings::follow_pfnmap_start(&mut found) } != 0 {
+        return None;
+    }
+    let size = !found.addr_mask + 1;
+    // SAFETY: It was started just now.
+    unsafe { bindings::follow_pfnmap_end(&mut found) };
+    Some(size - address % size)
+}
+
+/// Whether unplugging `dev` has begun.
 fn is_unplugged<D: drm::Driver>(dev: &drm::Device<D>) -> bool {
     let raw = super::raw::drm_device(dev);
     // SAFETY: The device is valid. The flag is a byte that is set once, on another CPU perhaps.
