@@ -61,7 +61,7 @@ pub struct Range {
 /// Files of the device.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum FileCall {
-    /// `open()` of a node.
+    /// `open()` of a node, from [`FileCall::OTHER`] on of another display.
     Open { card: Choice, flags: Choice },
     /// `close()` of a client.
     Close { client: Pick },
@@ -75,6 +75,11 @@ pub enum FileCall {
         what: Choice,
         number: u16,
     },
+}
+
+impl FileCall {
+    /// See [`FileCall::Open`].
+    pub const OTHER: u8 = 0xe0;
 }
 
 /// The driver's own ioctls.
@@ -209,6 +214,11 @@ pub enum KmsCall {
         values: u16,
         mode: Choice,
     },
+}
+
+impl KmsCall {
+    /// From here on, the choice of a framebuffer's offset is that of the last one.
+    pub const AT_END: u8 = 0xf0;
 }
 
 /// Any ioctl number with any argument.
@@ -441,6 +451,19 @@ impl Call {
         [61, 0, skip, 0]
     }
 
+    /// Bytes that mean [`DriverCall::Create`] by the second client, as which drills open the card.
+    pub fn create_bytes(kind: u8, number: u8, flags: u8) -> [u8; 10] {
+        [5, 0, 0, 0, 0x30, 1, kind, number, 0, flags]
+    }
+
+    /// Bytes that mean [`KmsCall::AddFb`] of a handle of the client's.
+    pub fn add_fb_bytes(sides: [u8; 2], pitch: u8, format: u8, offset: u8) -> [u8; 13] {
+        let [width, height] = sides;
+        [
+            24, 0, 0, 0, 0x20, 0, width, 0, height, 0, pitch, format, offset,
+        ]
+    }
+
     /// Whether it has the device go or come, which takes long.
     pub fn is_about_device(&self) -> bool {
         matches!(self, Self::Device(_) | Self::Late(_))
@@ -493,6 +516,24 @@ mod tests {
     fn bytes_mean_calls() {
         let call = |bytes: &[u8]| -> Call { Unstructured::new(bytes).arbitrary().expect("enough") };
         assert!(matches!(call(&Call::fail_bytes(200)), Call::Fail(200)));
+        let create = call(&Call::create_bytes(14, 1, 5));
+        assert!(matches!(
+            create,
+            Call::Driver(DriverCall::Create { client: Pick(1), size, flags: Choice(5) })
+                if size.kind.0 == 14 && size.number == 1
+        ));
+        let fb = call(&Call::add_fb_bytes([1, 17], 6, 2, 3));
+        assert!(matches!(
+            fb,
+            Call::Kms(KmsCall::AddFb {
+                handle: Pick(0),
+                width: 1,
+                height: 17,
+                pitch: Choice(6),
+                format: Choice(2),
+                offset: Choice(3),
+            })
+        ));
         let late = call(&Call::late_bytes(2));
         assert!(matches!(late, Call::Late(late) if late.skip.0 == 2 && late.action() == 0));
         let sleep = call(&Call::device_bytes(Device::SLEEP));

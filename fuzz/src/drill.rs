@@ -88,6 +88,30 @@ const AHEAD_INTERRUPTED: Is = |c| {
     matches!(c, Call::Driver(DriverCall::AheadInterrupted { client, map, .. })
         if client.0 < 8 && map.0 < Pick::WILD)
 };
+/// Nothing, and what wraps around.
+const AHEAD_NOTHING: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
+        if client.0 < 8 && matches!(range.odd.0, 16..=19) && flags.0 % 8 < 6)
+};
+/// A node of the other display.
+const OPEN_OTHER: Is = |c| {
+    matches!(c, Call::File(FileCall::Open { card, flags })
+        if card.0 >= FileCall::OTHER && flags.0 % 8 < 4)
+};
+/// The client that was opened second.
+const AHEAD_SECOND: Is = |c| {
+    matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
+        if is_card(*client) && range.odd.0 > 0x20 && flags.0 % 8 < 6)
+};
+const IMPORT_SECOND: Is = |c| {
+    matches!(c, Call::Gem(GemCall::Import { client, buffer })
+        if is_card(*client) && buffer.0 < Pick::WILD)
+};
+/// Through a file that does not know the object.
+const MAP_SECOND: Is = |c| {
+    matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
+        && m.odd.0 > 0x20 && m.client.0 == 0xc1 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
+};
 /// From bytes that are not mapped, or to the end of what is.
 const MEM_ODD: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 <= 0x20);
 const MEM: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
@@ -141,6 +165,16 @@ const FB_ODD: Is = |c| {
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 > 2
             && (3..=4).contains(&(height / 4 % 6)) && pitch.0 % 11 > 5 && format.0 % 8 < 4
             && offset.0 % 9 < 8)
+};
+/// As large as the framebuffer.
+const OWN_MODE: Is = |c| {
+    matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
+        if fb.0 < Pick::WILD && odd.0 % 16 == 5)
+};
+/// Lines that are sent more than once, or by turns, or very many.
+const HOSTILE_MODE: Is = |c| {
+    matches!(c, Call::Kms(KmsCall::Set { fb, x, y, odd, .. })
+        if fb.0 < Pick::WILD && (6..=7).contains(&(odd.0 % 16)) && *x > 4 && *y > 2)
 };
 const OFF: Is = |c| matches!(c, Call::Kms(KmsCall::Set { odd, .. }) if odd.0 % 16 == 2);
 const PANIC: Is = |c| matches!(c, Call::Kms(KmsCall::Panic));
@@ -205,6 +239,21 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             AHEAD_ODD,
             AHEAD_INTERRUPTED,
         ]));
+        programs.push(make.row(&[
+            CREATE,
+            MAP,
+            CREATE_LARGE,
+            MAP,
+            EXPORT,
+            AHEAD_NOTHING,
+            AHEAD_NOTHING,
+            AHEAD_NOTHING,
+            OPEN_OTHER,
+            AHEAD_SECOND,
+            IMPORT_SECOND,
+            MAP_SECOND,
+            MAP_SECOND,
+        ]));
         programs.push(make.row(&[CREATE, MAP_READ, POKE, POKE, TOUCH, POKE, POKE]));
         programs.push(make.row(&[
             CREATE,
@@ -218,6 +267,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         ]));
     }
     for _ in 0..VARIANTS {
+        programs.push(make.row(&[PARAM; MAX_CALLS]));
         programs.push(make.row(&[CREATE, EXPORT, OPEN, IMPORT, IMPORT, IMPORT, MAP, TOUCH]));
     }
     let of_before = [CREATE, EXPORT, UNBIND, BIND, OPEN, IMPORT, IMPORT, IMPORT];
@@ -234,11 +284,23 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         programs.push(make.row(&[show, &[UNBIND, SHOW, TOUCH, BIND]].concat()));
     }
     for _ in 0..SHOWS {
+        for pictures in [make.pictures_of_all_kinds(), make.pictures_at_the_end()] {
+            programs.push(pictures.clone());
+            programs.push(pictures.for_second_display());
+        }
         let shown = [CARD, DUMB, FB, SET];
         for then in [
             &[PLACE, PLACE, PANIC, PLACE, PLACE][..],
             &[OFF, SHOW, OTHER_MODE, OTHER_MODE, OTHER_MODE, OFF],
             &[MODE, MODE, MODE, MODE, MODE, MODE],
+            &[
+                HOSTILE_MODE,
+                HOSTILE_MODE,
+                SHOW,
+                HOSTILE_MODE,
+                HOSTILE_MODE,
+                SHOW,
+            ],
             &[FB_ODD, FB_ODD, SET, FB_ODD, SET, PLACE, FB_ODD, SET],
         ] {
             programs.push(make.row(&[&shown, then].concat()));
@@ -259,6 +321,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         (40, &[CARD, DUMB, FB][..], SET),
         (30, &[], OPEN),
         (16, &[CREATE], EXPORT),
+        (20, &[CARD], DUMB),
         (40, &[SCATTER], CREATE_LARGE),
     ] {
         let all = make.failing_each(count, before, call);
@@ -378,6 +441,43 @@ impl<'a> Maker<'a> {
             programs.push(Program::of(&records));
         }
         programs
+    }
+
+    /// Framebuffers of 640x480 of all kinds, one after the other on the screen.
+    fn pictures_of_all_kinds(&mut self) -> Program {
+        let mut records = self.records(&[CARD]);
+        records.push(self.random.record_of(&Call::create_bytes(14, 1, 5)));
+        for _ in 0..5 {
+            let pick = |list: &[u8], random: &mut Random| list[random.below(list.len())];
+            let bytes = Call::add_fb_bytes(
+                [1, 1],
+                pick(&[0, 3, 6, 7], self.random),
+                pick(&[0, 2, 3, 4], self.random),
+                pick(&[0, 3, 4, 7], self.random),
+            );
+            records.push(self.random.record_of(&bytes));
+        }
+        records.extend(self.records(&[SET; 6]));
+        records.extend(self.records(&[OWN_MODE; 4]));
+        Program::of(&records)
+    }
+
+    /// Framebuffers in an object that is all of VRAM: a small one with short lines at the end, one whose
+    /// last line's pitch is not all there, and one that starts in the middle of four bytes.
+    fn pictures_at_the_end(&mut self) -> Program {
+        let mut records = self.records(&[CARD]);
+        records.push(self.random.record_of(&Call::create_bytes(21, 0, 5)));
+        for (sides, pitch, format, offset) in [
+            ([17, 17], 3, 4, KmsCall::AT_END),
+            ([1, 1], 6, 0, KmsCall::AT_END),
+            ([1, 1], 3, 4, 6),
+        ] {
+            let bytes = Call::add_fb_bytes(sides, pitch, format, offset);
+            records.push(self.random.record_of(&bytes));
+            records.extend(self.records(&[SET, OWN_MODE, OWN_MODE]));
+        }
+        records.extend(self.records(&[SET, SET, SET, OWN_MODE, OWN_MODE]));
+        Program::of(&records)
     }
 
     /// Failures in creating and in what maps pages.

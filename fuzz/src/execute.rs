@@ -81,6 +81,8 @@ pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
         sys::exit(1);
     }
     let display = ground.display_of(program);
+    let is_other = |d: &&Display| !std::ptr::eq(*d, display);
+    let other = ground.displays.iter().find(is_other).unwrap_or(display);
     let world = Mutex::new(World::new(display.vram));
     let lanes = program.lanes();
     let lane = |number: usize, kcov: usize| Lane {
@@ -88,6 +90,7 @@ pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
         exact: lanes == 1,
         world: &world,
         place: &display.place,
+        other: &other.place,
         shared: &ground.shared,
         kcov: ground.kcovs.get(kcov),
         text: &ground.text,
@@ -97,7 +100,8 @@ pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
     };
     let first = lane(0, MAX_LANES);
     first.start();
-    calls::open_node(&first, "renderD", libc::O_RDWR | libc::O_CLOEXEC);
+    let flags = libc::O_RDWR | libc::O_CLOEXEC;
+    calls::open_node(&first, &display.place, "renderD", flags);
     if lanes == 1 {
         first.run(&calls_of(program, 0));
     } else {

@@ -66,6 +66,8 @@ pub struct Lane<'a> {
     pub world: &'a Mutex<World>,
     /// The device.
     pub place: &'a Place,
+    /// Another one, if there is one.
+    pub other: &'a Place,
     /// What the watching process gets to know.
     pub shared: &'a Shared,
     /// Its coverage.

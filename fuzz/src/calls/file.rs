@@ -3,6 +3,7 @@
 //! Files of the device.
 
 use crate::call::FileCall;
+use crate::device::Place;
 use crate::lane::Lane;
 use crate::sys;
 
@@ -11,6 +12,10 @@ pub fn run(lane: &Lane<'_>, call: FileCall) {
     match call {
         FileCall::Open { card, flags } => {
             let kind = if card.one_in(4) { "card" } else { "renderD" };
+            let place = match card.0 {
+                FileCall::OTHER.. => lane.other,
+                _ => lane.place,
+            };
             let flags = flags.of(&[
                 libc::O_RDWR,
                 libc::O_RDWR,
@@ -21,7 +26,7 @@ pub fn run(lane: &Lane<'_>, call: FileCall) {
                 libc::O_RDWR | libc::O_NONBLOCK,
                 libc::O_PATH,
             ]);
-            open_node(lane, kind, flags | libc::O_CLOEXEC);
+            open_node(lane, place, kind, flags | libc::O_CLOEXEC);
         }
         FileCall::Close { client } => {
             let client = lane.world().client(client);
@@ -73,9 +78,9 @@ pub fn run(lane: &Lane<'_>, call: FileCall) {
     }
 }
 
-/// Opens a node of the device, and notes it.
-pub fn open_node(lane: &Lane<'_>, kind: &str, flags: i32) {
-    let node = lane.place.node(kind);
+/// Opens a node of the device at `place`, and notes it.
+pub fn open_node(lane: &Lane<'_>, place: &Place, kind: &str, flags: i32) {
+    let node = place.node(kind);
     let path = node.unwrap_or_else(|| format!("/dev/dri/{kind}0"));
     lane.say(|| format!("open(\"{path}\", {flags:#o})"));
     let done = sys::open(&path, flags);

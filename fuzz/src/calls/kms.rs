@@ -21,17 +21,23 @@ const CRTC: u32 = 0xcccc_cccc;
 const CONNECTOR: u32 = 0xc0c0_c0c0;
 const PLANE: u32 = 0xeeee_eeee;
 
+/// RG16, whose pixels have two bytes.
+const RGB565: u32 = 0x3631_4752;
+
 /// Formats of pixels, from drm_fourcc.h: XR24, BX24, AR24, RG16, XR30, NV12, and none.
 const FORMATS: &[u32] = &[
     0x3432_5258,
     0x3432_5258,
     0x3432_5842,
     0x3432_5241,
-    0x3631_4752,
+    RGB565,
     0x3033_5258,
     0x3231_564e,
     0,
 ];
+
+/// `DRM_MODE_FLAG_DBLSCAN`, from drm_mode.h.
+const DOUBLESCAN: u32 = 1 << 5;
 
 /// Bytes of a line that is longer than displays have.
 const LONG_LINE: u32 = 4 << 16;
@@ -56,11 +62,8 @@ struct Screen {
 pub fn run(lane: &Lane<'_>, call: KmsCall) {
     match call {
         KmsCall::Open { caps } => {
-            file::open_node(
-                lane,
-                "card",
-                libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK,
-            );
+            let flags = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK;
+            file::open_node(lane, lane.place, "card", flags);
             let _ = screen(lane, caps);
         }
         KmsCall::AddFb {
@@ -227,7 +230,10 @@ fn add_fb(
         // Just too long for the VGA.
         16_008 * 4,
     ]);
-    fb.offsets[0] = offset.of(&[0, 0, 0, 4096, 4, 1 << 20, 2, 64, u32::MAX]);
+    fb.offsets[0] = match offset.0 {
+        KmsCall::AT_END.. => last_start(&fb, handle.size),
+        _ => offset.of(&[0, 0, 0, 4096, 4, 1 << 20, 2, 64, u32::MAX]),
+    };
     let (format, pitch, offset) = (fb.pixel_format, fb.pitches[0], fb.offsets[0]);
     let says = || {
         format!(
@@ -249,6 +255,16 @@ fn add_fb(
             size: [width, height],
         });
     }
+}
+
+/// Where a framebuffer starts that ends where an object of `size` bytes does.
+fn last_start(fb: &abi::drm_mode_fb_cmd2, size: u64) -> u32 {
+    let per_pixel = if fb.pixel_format == RGB565 { 2 } else { 4 };
+    let lines = u64::from(fb.pitches[0]) * u64::from(fb.height.saturating_sub(1));
+    let len = lines + u64::from(fb.width) * per_pixel;
+    size.checked_sub(len)
+        .and_then(|start| u32::try_from(start).ok())
+        .unwrap_or(0)
 }
 
 impl Screen {
@@ -277,6 +293,18 @@ fn resize(mode: &mut abi::drm_mode_modeinfo, width: u16, height: u16, rate: u8) 
     let pixels = u32::from(mode.htotal) * u32::from(mode.vtotal);
     let rate = rates[usize::from(rate) / 16 % rates.len()];
     mode.clock = u32::try_from(u64::from(pixels) * rate / 1000).unwrap_or(u32::MAX);
+}
+
+/// Makes a mode one with many lines and pixels that nobody sees, and lines that are sent often.
+fn stretch(mode: &mut abi::drm_mode_modeinfo, totals: [u8; 2], vscan: u8) {
+    mode.htotal = u16::from(totals[0]) * 257;
+    mode.vtotal = u16::from(totals[1]) * 257;
+    mode.vscan = vscan.into();
+    if vscan % 4 == 1 {
+        mode.flags |= DOUBLESCAN;
+    }
+    let pixels = u64::from(mode.htotal) * u64::from(mode.vtotal);
+    mode.clock = u32::try_from(pixels * 60 / 1000).unwrap_or(u32::MAX);
 }
 
 /// Shows a part of a framebuffer, `from` there, `to` on the screen: x, y, width and height, in
@@ -361,6 +389,10 @@ fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
             odd.0,
         ),
         4 => resize(&mut crtc.mode, 640, u16::from(at[1]) * 16, odd.0),
+        // As large as the picture.
+        5 => resize(&mut crtc.mode, fb.size[0] as u16, fb.size[1] as u16, 0),
+        6 => crtc.mode.flags |= 1 << (at[0] % 20),
+        7 => stretch(&mut crtc.mode, at, odd.0 / 16),
         // Off.
         2 => {
             crtc.mode_valid = 0;

@@ -149,7 +149,7 @@ fn is_test(function: &Function) -> bool {
 
 fn is_console(function: &Function) -> bool {
     let name = format!("{:#}", demangle(&function.symbol));
-    ["::vmap_callback", "::vunmap_callback"]
+    ["::vmap_callback", "::vunmap_callback", "vmap::HandedOut"]
         .iter()
         .any(|part| name.contains(part))
 }
