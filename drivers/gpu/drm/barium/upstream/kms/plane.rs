@@ -8,8 +8,9 @@
 //! - Why this is sound on 7.3: DRM calls the functions of the table for planes that were made with
 //!   it. A state that is being checked belongs to the caller until the check returns. During a
 //!   commit, the new states of the commit do not change, and the framebuffer of a plane's state is
-//!   held by that state. When the kernel panics, DRM holds the lock that keeps a plane's state and
-//!   the registration of the device as they are (`drm_panic_trylock()`), until it has written.
+//!   held by that state. When the kernel panics, DRM holds the lock that keeps a plane's state as it
+//!   is (`drm_panic_trylock()`), until it has written. Unplugging a device waits for who is writing:
+//!   `kmsg_dump_unregister()` for the panic, the removal of the file in debugfs for who tries it.
 //! - Delete when upstream has KMS abstractions.
 
 use super::{
@@ -304,8 +305,8 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     buffer.width = view.width.into();
     buffer.height = view.height.into();
     buffer.pitch[0] = view.framebuffer.pitch();
-    // The memory stays mapped: unbinding unregisters the device from the panic code, for which it
-    // takes the panic lock, before it lets go of the registration data.
+    // The memory stays mapped: unplugging waits for who is here (see the head of this file), before
+    // the registration data is let go of.
     buffer.map[0] = bindings::iosys_map {
         __bindgen_anon_1: bindings::iosys_map__bindgen_ty_1 { vaddr_iomem },
         is_iomem: true,
