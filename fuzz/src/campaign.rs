@@ -61,7 +61,8 @@ pub struct Campaign {
     random: Random,
     seed: u64,
     corpus: Vec<Program>,
-    /// Programs to begin with that did not run yet: quick ones, and those that take long.
+    /// Programs that did not run yet: those to begin with, quick ones, and those that take long.
+    first: Vec<Program>,
     drill: [Vec<Program>; 2],
     /// All that was seen: places in the driver, and what calls returned.
     seen: Vec<u64>,
@@ -80,10 +81,12 @@ impl Campaign {
     pub fn new(watch: Watch, seed: u64, dir: &Path) -> Self {
         let seen = watch.ground().shared.marks().map(|_| 0).collect();
         let mut random = Random::new(seed);
+        let first = drill::first(&mut random);
         let drill = drill::programs(&mut random).into_iter();
         let (slow, quick) = drill.partition(Program::has_device_calls);
         Self {
             watch,
+            first,
             drill: [quick, slow],
             random,
             seed,
@@ -131,6 +134,9 @@ impl Campaign {
     }
 
     fn next(&mut self) -> Program {
+        if let Some(program) = self.first.pop() {
+            return program;
+        }
         // In any order: a short search has some of each kind. Of those that take long it has fewer.
         let slow_first = self.random.below(SLOW_ONE_IN) == 0;
         let [quick, slow] = &mut self.drill;
