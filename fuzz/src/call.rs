@@ -193,7 +193,8 @@ pub enum KmsCall {
         to: [u8; 4],
         odd: Choice,
     },
-    /// `MODE_ATOMIC`: a mode of any size, without a picture.
+    /// `MODE_ATOMIC`: a mode of any size, without a picture; or, with a rate from
+    /// [`KmsCall::WITH_PICTURE`] on, one of a picture's size, with it.
     Mode {
         width: Choice,
         height: Choice,
@@ -217,6 +218,8 @@ pub enum KmsCall {
 }
 
 impl KmsCall {
+    /// See [`KmsCall::Mode`].
+    pub const WITH_PICTURE: u8 = 0x80;
     /// From here on, the choice of a framebuffer's offset is that of the last one.
     pub const AT_END: u8 = 0xf0;
 }

@@ -160,6 +160,10 @@ const FLIP: Is = |c| matches!(c, Call::Kms(KmsCall::Flip { fb, .. }) if fb.0 < P
 const DIRTY: Is = |c| matches!(c, Call::Kms(KmsCall::Dirty { fb, .. }) if fb.0 < Pick::WILD);
 const ATOMIC: Is = |c| matches!(c, Call::Kms(KmsCall::Atomic { fb, .. }) if fb.0 < Pick::WILD);
 const MODE: Is = |c| matches!(c, Call::Kms(KmsCall::Mode { .. }));
+const MODE_WITH_PICTURE: Is = |c| {
+    matches!(c, Call::Kms(KmsCall::Mode { rate, .. })
+        if (KmsCall::WITH_PICTURE..0xf0).contains(rate))
+};
 const FB_ODD: Is = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 > 2
@@ -298,6 +302,13 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             &[PLACE, PLACE, PANIC, PLACE, PLACE][..],
             &[OFF, SHOW, OTHER_MODE, OTHER_MODE, OTHER_MODE, OFF],
             &[MODE, MODE, MODE, MODE, MODE, MODE],
+            &[
+                MODE_WITH_PICTURE,
+                SHOW,
+                MODE_WITH_PICTURE,
+                OFF,
+                MODE_WITH_PICTURE,
+            ],
             &[
                 HOSTILE_MODE,
                 HOSTILE_MODE,
@@ -438,6 +449,8 @@ impl<'a> Maker<'a> {
             (1, shown, ATOMIC),
             (0, shown, MODE),
             (1, shown, MODE),
+            (1, &shown[..3], MODE_WITH_PICTURE),
+            (1, shown, MODE_WITH_PICTURE),
             (0, shown, DIRTY),
         ] {
             let mut records = self.records(before);

@@ -215,17 +215,27 @@ impl Lane<'_> {
         request: u32,
         argument: &mut T,
     ) -> Returned {
-        let call = |argument| {
+        self.late_call(request, argument, |argument| {
             self.sys(
                 says,
                 libc::SYS_ioctl,
                 &[sys::fd(fd), request as usize, argument],
             )
-        };
+        })
+    }
+
+    /// A call for ioctl `request` with the address of `argument`, which comes late if the program says
+    /// so.
+    pub fn late_call<T: Copy + Sync>(
+        &self,
+        request: u32,
+        argument: &mut T,
+        call: impl FnOnce(usize) -> Returned,
+    ) -> Returned {
         match self.late_for(request) {
             None => call(std::ptr::from_mut(argument) as usize),
             Some(late) => {
-                self.say(|| String::from("/* before the argument of the next call is there */"));
+                self.say(|| String::from("/* before an argument of the next call is there */"));
                 late::with_late(argument, || calls::device(self, late.action()), call)
             }
         }

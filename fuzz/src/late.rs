@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Arguments that come late. The kernel copies the argument of an ioctl after it has looked whether the
-//! device is there. If that memory is one that somebody else provides (userfaultfd), the call waits right
-//! there, and the device can be gone when the argument comes. Else the two are a few instructions apart.
+//! Arguments that come late. If an argument is in memory that somebody else provides (userfaultfd), the
+//! call waits where the kernel copies it, and the device can be gone when the argument comes. An atomic
+//! commit has begun by then, and DRM does not look again; the other ioctls are refused by DRM.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -508,23 +508,36 @@ fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, m
 
 /// Commits objects' properties with values.
 fn commit(lane: &Lane<'_>, fd: i32, wanted: &[(u32, u32, u64)], flags: u32) {
-    let objects: Vec<u32> = wanted.iter().map(|(object, ..)| *object).collect();
+    // This is what comes late, if that is to be: the commit has begun then, and has no locks yet.
+    let mut objects = [0u32; MODES];
+    let count = wanted.len().min(MODES);
+    let wanted = &wanted[..count];
+    for (place, (object, ..)) in objects.iter_mut().zip(wanted) {
+        *place = *object;
+    }
     let ids: Vec<u32> = wanted.iter().map(|(_, property, _)| *property).collect();
     let values: Vec<u64> = wanted.iter().map(|(.., value)| *value).collect();
-    let counts = vec![1u32; objects.len()];
+    let counts = vec![1u32; count];
     let mut commit = abi::drm_mode_atomic {
         flags,
-        count_objs: objects.len() as u32,
-        objs_ptr: objects.as_ptr() as u64,
+        count_objs: count as u32,
+        objs_ptr: 0,
         count_props_ptr: counts.as_ptr() as u64,
         props_ptr: ids.as_ptr() as u64,
         prop_values_ptr: values.as_ptr() as u64,
         reserved: 0,
         user_data: 9,
     };
+    let shown = objects;
+    let shown = &shown[..count];
     let says =
-        || format!("drmModeAtomicCommit({fd}, {objects:?}, {ids:?}, {values:#x?}, {flags:#x})");
-    let _ = lane.ioctl(says, fd, abi::FUZZ_ATOMIC, &mut commit);
+        || format!("drmModeAtomicCommit({fd}, {shown:?}, {ids:?}, {values:#x?}, {flags:#x})");
+    let _ = lane.late_call(abi::FUZZ_ATOMIC, &mut objects, |objects| {
+        commit.objs_ptr = objects as u64;
+        let argument = std::ptr::from_mut(&mut commit) as usize;
+        let ioctl = [sys::fd(fd), abi::FUZZ_ATOMIC as usize, argument];
+        lane.sys(says, libc::SYS_ioctl, &ioctl)
+    });
 }
 
 /// Switches to a mode of any size, or asks whether that would do. There is no picture whose size would
@@ -536,21 +549,38 @@ fn set_mode(lane: &Lane<'_>, width: Choice, height: Choice, rate: u8, test: Choi
     let Some(mut mode) = screen.modes.first().copied() else {
         return;
     };
-    resize(&mut mode, width.of(SIDES), height.of(SIDES), rate);
+    let fb =
+        (rate >= KmsCall::WITH_PICTURE).then(|| any_fb(lane, Pick(rate - KmsCall::WITH_PICTURE)));
+    let [fb_width, fb_height] = fb.map_or([0; 2], |fb| fb.size);
+    match fb {
+        Some(_) => resize(&mut mode, fb_width as u16, fb_height as u16, 0),
+        None => resize(&mut mode, width.of(SIDES), height.of(SIDES), rate),
+    }
+    let mut kinds = vec![(screen.crtc, CRTC), (screen.connector, CONNECTOR)];
+    kinds.extend(fb.map(|_| (screen.plane, PLANE)));
     let mut wanted = Vec::new();
-    for (id, kind) in [(screen.crtc, CRTC), (screen.connector, CONNECTOR)] {
+    for (id, kind) in kinds {
         for (object, property, _) in properties(lane, screen.fd, id, kind) {
             let value = match &name(lane, screen.fd, property)[..] {
                 b"ACTIVE" => 1,
                 b"MODE_ID" => u64::from(blob_of(lane, &screen, &mode)),
                 b"CRTC_ID" => u64::from(screen.crtc),
+                b"FB_ID" => fb.map_or(0, |fb| fb.id.into()),
+                b"SRC_W" => u64::from(fb_width) << 16,
+                b"SRC_H" => u64::from(fb_height) << 16,
+                b"CRTC_W" => fb_width.into(),
+                b"CRTC_H" => fb_height.into(),
+                b"SRC_X" | b"SRC_Y" | b"CRTC_X" | b"CRTC_Y" => 0,
                 _ => continue,
             };
             wanted.push((object, property, value));
         }
     }
-    // Test only, or not; a mode may be set.
-    let flags = test.of(&[0x500, 0x500, 0x400]);
+    // Test only, or not; a mode may be set. With a picture, and an event.
+    let flags = match fb {
+        Some(_) => test.of(&[0x401, 0x601]),
+        None => test.of(&[0x500, 0x500, 0x400]),
+    };
     commit(lane, screen.fd, &wanted, flags);
 }
 
