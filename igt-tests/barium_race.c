@@ -146,18 +146,27 @@ static void fault_fork(int fd)
 	touched_while(fd, PAGES, fork_a_child);
 }
 
-/* Whether faults may be served with huge entries, which has to be asked for each. */
-static void *thp_switcher(void *data)
+/*
+ * Huge entries are not allowed for a moment, in which another thread begins a fault, and then they
+ * are. The moment has another length each time.
+ */
+static void allow_and_touch(struct barium_arena *arena)
 {
-	struct barium_arena *arena = data;
-	unsigned long disable = 0;
+	static __u32 turn;
+	size_t page = turn++ % arena->pages;
+	double end;
+	__u64 word;
 
-	while (barium_goes_on(arena)) {
-		disable = !disable;
-		prctl(PR_SET_THP_DISABLE, disable, 0, 0, 0);
-		barium_count(arena);
-	}
-	return NULL;
+	munmap(arena->map, arena->bo.size);
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	put_again(arena);
+	end = barium_now() + 1e-6 * (turn % 100);
+	while (barium_now() < end)
+		;
+	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+	if (!barium_peek(arena->map + page * barium_page_size(), &word) ||
+	    word != barium_word_of(page))
+		barium_race_failed(arena, "a page shows what is not its own");
 }
 
 /*
@@ -166,13 +175,12 @@ static void *thp_switcher(void *data)
  */
 static void fault_thp_disabled(int fd)
 {
-	static const barium_thread threads[] = {
-		thp_switcher, barium_ahead_mapper, barium_toucher, barium_toucher,
-	};
+	static const barium_thread threads[] = { barium_toucher };
 	struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
 
-	arena.map = barium_mmap(fd, arena.bo.handle, arena.bo.size);
-	barium_race(&arena, threads, ARRAY_SIZE(threads), unmap_and_map);
+	arena.map = FAR;
+	put_again(&arena);
+	barium_race(&arena, threads, ARRAY_SIZE(threads), allow_and_touch);
 	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 	munmap(arena.map, arena.bo.size);
 	barium_bo_fini(fd, &arena.bo);
