@@ -454,7 +454,8 @@ impl Call {
         [61, 0, skip, 0]
     }
 
-    /// Bytes that mean [`DriverCall::Create`] by the second client, as which drills open the card.
+    /// Bytes that mean [`DriverCall::Create`] by the second client, as which drills open the card,
+    /// if there are two.
     pub fn create_bytes(kind: u8, number: u8, flags: u8) -> [u8; 10] {
         [5, 0, 0, 0, 0x30, 1, kind, number, 0, flags]
     }

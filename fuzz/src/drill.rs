@@ -11,6 +11,9 @@ use crate::program::{Program, Random, Record, MAX_CALLS};
 
 /// How many allocations (and copies) are made to fail in a call on a device that is gone.
 const FAILURES: u8 = 40;
+/// The same in creating an object of a page, and in one of several blocks.
+const FAILURES_OF_A_PAGE: u8 = 24;
+const FAILURES_OF_BLOCKS: u8 = 80;
 /// How many of those are the driver's own, or near.
 const NEAR_FAILURES: u8 = 6;
 /// The same of binding the device.
@@ -213,9 +216,17 @@ const KINDS: &[Is] = &[
     MEM,
 ];
 
-/// Those that the shortest search is to have run: each failure in what all others begin with.
+/// Those that the shortest search is to have run: each failure in what all others begin with, on a page.
 pub fn first(random: &mut Random) -> Vec<Program> {
-    Maker::new(random).failing_each(24, &[], CREATE)
+    let numbers: Vec<u8> = (0..FAILURES_OF_A_PAGE).collect();
+    let mut records = |number: &u8| {
+        let fail = random.record_of(&Call::fail_bytes(*number));
+        [fail, random.record_of(&Call::create_bytes(0, 0, 0))]
+    };
+    let programs = numbers.chunks(MAX_CALLS / 2);
+    programs
+        .map(|numbers| Program::of(&numbers.iter().flat_map(&mut records).collect::<Vec<_>>()))
+        .collect()
 }
 
 /// All others.
@@ -339,6 +350,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         (16, &[CREATE], EXPORT),
         (20, &[CARD], DUMB),
         (40, &[SCATTER], CREATE_LARGE),
+        (FAILURES_OF_BLOCKS, &[], CREATE),
     ] {
         let all = make.failing_each(count, before, call);
         let near = all.clone().into_iter().map(Program::failing_near);
