@@ -328,6 +328,16 @@ fn gist(why: &str) -> &str {
     why.lines().next().unwrap_or_default()
 }
 
+/// What is said of how a test failed, without where the run has left something.
+fn without_leavings(how: &str) -> String {
+    let mut text = how.to_owned();
+    while let Some(start) = text.find("REPLAY=") {
+        let end = text[start..].find("; ").map(|len| start + len + 2);
+        text.replace_range(start..end.unwrap_or(text.len()), "");
+    }
+    text
+}
+
 /// Some of `killers`, as `show` has them, without repetition.
 fn shown(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
     let mut all: Vec<String> = Vec::new();
@@ -388,7 +398,7 @@ fn as_markdown(tried: &[Tried]) -> String {
         let (tests, how) = match &t.fate {
             Fate::Killed(killers) => (
                 shown(killers, |k| format!("`{}`", k.test)),
-                shown(killers, |k| k.how.clone()),
+                shown(killers, |k| without_leavings(&k.how)),
             ),
             Fate::Survived(_) => ("**none**".into(), String::new()),
             Fate::Broken(_) => ("**could not be tried**".into(), String::new()),
@@ -404,4 +414,16 @@ fn as_markdown(tried: &[Tried]) -> String {
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_does_not_say_where_a_run_left_something() {
+        let how = "guest: REPLAY=out/last-program; REPLAY=out/last-programs; switched off; lost";
+        assert_eq!(without_leavings(how), "guest: switched off; lost");
+        assert_eq!(without_leavings("fail"), "fail");
+    }
 }
