@@ -160,7 +160,7 @@ static void allow_and_touch(struct barium_arena *arena)
 	munmap(arena->map, arena->bo.size);
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	put_again(arena);
-	end = barium_now() + 1e-6 * (turn % 100);
+	end = barium_now() + (turn % 100) / 1e6;
 	while (barium_now() < end)
 		;
 	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
