@@ -46,6 +46,16 @@ void barium_bind(void)
 	igt_assert(is_bound());
 }
 
+void barium_unbind_other(const char *other)
+{
+	igt_assert(write_sysfs(DRIVER "unbind", other));
+}
+
+void barium_bind_other(const char *other)
+{
+	igt_assert(write_sysfs(DRIVER "bind", other));
+}
+
 void barium_remove(void)
 {
 	char path[128];

@@ -19,6 +19,9 @@ void barium_unplug_primary_subtests(const struct barium_subtest *tests);
 /* These assert that they work. */
 void barium_unbind(void);
 void barium_bind(void);
+/* The same for the device at another PCI address. */
+void barium_unbind_other(const char *other);
+void barium_bind_other(const char *other);
 /* Removes the device from its bus. */
 void barium_remove(void);
 /* Finds it there again. */

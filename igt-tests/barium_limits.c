@@ -484,21 +484,9 @@ static void ahead_unplugged(int fd)
 
 static const char *other_slot;
 
-static void other_write(const char *file)
-{
-	char path[64];
-	int bus;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/barium/%s", file);
-	bus = open(path, O_WRONLY | O_CLOEXEC);
-	igt_assert_lte(0, bus);
-	igt_assert_eq(write(bus, other_slot, strlen(other_slot)), strlen(other_slot));
-	close(bus);
-}
-
 static void unbind_other(void)
 {
-	other_write("unbind");
+	barium_unbind_other(other_slot);
 }
 
 /* DRM has one list of all who are in a driver, whatever the device. */
@@ -512,7 +500,7 @@ static void ahead_other_unplugged(int fd)
 	took = unplug_meanwhile(&vast, unbind_other);
 	vast.range.size *= 2;
 	end_vast(&vast);
-	other_write("bind");
+	barium_bind_other(other_slot);
 
 	igt_assert_eq(vast.err, 0);
 	igt_assert_f(vast.was_running, "the range is mapped within %.1f s\n", took);

@@ -61,8 +61,9 @@ pub struct Campaign {
     random: Random,
     seed: u64,
     corpus: Vec<Program>,
-    /// Programs that did not run yet: those to begin with, quick ones, and those that take long.
+    /// Programs that all else waits for.
     first: Vec<Program>,
+    /// Programs to begin with that did not run yet: quick ones, and those that take long.
     drill: [Vec<Program>; 2],
     /// All that was seen: places in the driver, and what calls returned.
     seen: Vec<u64>,

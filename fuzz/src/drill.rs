@@ -218,14 +218,18 @@ const KINDS: &[Is] = &[
 
 /// Those that the shortest search is to have run: each failure in what all others begin with, on a page.
 pub fn first(random: &mut Random) -> Vec<Program> {
-    let numbers: Vec<u8> = (0..FAILURES_OF_A_PAGE).collect();
-    let mut records = |number: &u8| {
-        let fail = random.record_of(&Call::fail_bytes(*number));
-        [fail, random.record_of(&Call::create_bytes(0, 0, 0))]
-    };
-    let programs = numbers.chunks(MAX_CALLS / 2);
+    for_each_number(FAILURES_OF_A_PAGE, 2, |number| {
+        let fail = random.record_of(&Call::fail_bytes(number));
+        vec![fail, random.record_of(&Call::create_bytes(0, 0, 0))]
+    })
+}
+
+/// Programs of the records that there are for each number below `count`, at most `most` for each.
+fn for_each_number(count: u8, most: usize, records: impl FnMut(u8) -> Vec<Record>) -> Vec<Program> {
+    let all: Vec<Vec<Record>> = (0..count).map(records).collect();
+    let programs = all.chunks(MAX_CALLS / most);
     programs
-        .map(|numbers| Program::of(&numbers.iter().flat_map(&mut records).collect::<Vec<_>>()))
+        .map(|records| Program::of(&records.concat()))
         .collect()
 }
 
@@ -522,17 +526,12 @@ impl<'a> Maker<'a> {
 
     /// Each of the first `count` allocations fails in a `call`, several such calls in a program.
     fn failing_each(&mut self, count: u8, before: &[Is], call: Is) -> Vec<Program> {
-        let numbers: Vec<u8> = (0..count).collect();
-        let programs = numbers.chunks(MAX_CALLS / (before.len() + 2));
-        let mut records = |number: &u8| {
+        for_each_number(count, before.len() + 2, |number| {
             let mut records = self.records(before);
-            records.push(self.random.record_of(&Call::fail_bytes(*number)));
+            records.push(self.random.record_of(&Call::fail_bytes(number)));
             records.push(self.record(call));
             records
-        };
-        programs
-            .map(|numbers| Program::of(&numbers.iter().flat_map(&mut records).collect::<Vec<_>>()))
-            .collect()
+        })
     }
 
     fn row(&mut self, kinds: &[Is]) -> Program {
