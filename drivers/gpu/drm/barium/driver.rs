@@ -18,12 +18,16 @@ use crate::{
     uapi::*,
     upstream::{
         self,
-        pm::SystemSleep,
+        pm::{
+            SystemSleep,
+            Transition, //
+        },
         registration::WasRegistered, //
     },
     vram::{
         Aperture,
-        Heap, //
+        Heap,
+        VramBackup, //
     },
 };
 use core::pin::Pin;
@@ -35,7 +39,8 @@ use kernel::{
     },
     drm::{
         self,
-        ioctl, //
+        ioctl,
+        Registered, //
     },
     pci,
     prelude::*,
@@ -53,6 +58,7 @@ pub(crate) struct BariumDriver;
 /// What the PCI bus keeps for us while the driver is bound.
 pub(crate) struct BoundDevice {
     drm: WasRegistered<BariumDriver>,
+    backup: VramBackup,
 }
 
 /// The DRM device of this driver.
@@ -88,6 +94,7 @@ impl pci::Driver for BariumDriver {
             crate::config(),
         );
         let screen = Screen::new(regs, &properties)?;
+        let backup = VramBackup::new()?;
 
         let drm = drm::UnregisteredDevice::<Self>::new(pdev, Ok(data))?;
         upstream::drm_driver::extend(&drm, &TABLES);
@@ -96,19 +103,78 @@ impl pci::Driver for BariumDriver {
         let drm = upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
-        Ok(BoundDevice { drm })
+        Ok(BoundDevice { drm, backup })
     }
 }
 
-/// VRAM keeps its content: QEMU's devices do not lose it. Mappings keep their entries: the processes
-/// are frozen before the device sleeps, and go on when its BARs are where they were.
+/// Mappings keep their entries: user space is frozen before the device sleeps, and goes on when the
+/// device's BARs are where they were. VRAM keeps its content while the machine is suspended: QEMU's
+/// devices do not lose it. When the machine hibernates, it is saved.
 impl SystemSleep for BariumDriver {
+    fn prepare(
+        pdev: &pci::Device<Bound>,
+        data: Pin<&BoundDevice>,
+        transition: Transition,
+    ) -> Result {
+        if transition != Transition::Hibernation {
+            return Ok(());
+        }
+        data.drm
+            .if_plugged(|dev| data.backup.prepare(dev.heap()))
+            .unwrap_or(Ok(()))
+            .inspect_err(|_| {
+                dev_err!(
+                    pdev,
+                    "not enough memory to save VRAM: the system can't hibernate now\n"
+                );
+            })
+    }
+
+    fn complete(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
+        data.backup.discard();
+    }
+
     fn suspend(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
         data.drm.if_plugged(display::suspend).unwrap_or(Ok(()))
     }
 
     fn resume(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
         data.drm.if_plugged(display::resume).unwrap_or(Ok(()))
+    }
+
+    fn freeze(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        let freeze = |dev: &BariumDevice<Registered>| {
+            // First, as the console draws until then.
+            display::suspend(dev)?;
+            dev.registration_data_with(|reg| data.backup.save(dev.heap(), reg.aperture()))
+                .inspect_err(|err| {
+                    dev_err!(pdev, "can't save VRAM: {err:?}\n");
+                    let _ = display::resume(dev);
+                })
+        };
+        data.drm.if_plugged(freeze).unwrap_or(Ok(()))
+    }
+
+    fn thaw(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        Self::resume(pdev, data)
+    }
+
+    fn poweroff(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        Self::suspend(pdev, data)
+    }
+
+    fn restore(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        let restore = |dev: &BariumDevice<Registered>| {
+            // First, so that nobody sees what another kernel has left there.
+            dev.registration_data_with(|reg| data.backup.restore(reg.aperture()))
+                .inspect_err(|err| dev_err!(pdev, "can't restore VRAM: {err:?}\n"))?;
+            display::resume(dev)
+        };
+        data.drm.if_plugged(restore).unwrap_or(Ok(()))
+    }
+
+    fn shutdown(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
+        data.drm.if_plugged(display::shutdown);
     }
 }
 

@@ -166,10 +166,16 @@ pub(crate) fn suspend(dev: &BariumDevice<Registered>) -> Result {
     kms::client::suspend::<Display>(dev)
 }
 
-/// Shows again what was shown before [`suspend`]. The device has been reset meanwhile.
+/// Shows again what was shown before [`suspend`]. The device may have been reset meanwhile.
 pub(crate) fn resume(dev: &BariumDevice<Registered>) -> Result {
     dev.registration_data_with(|reg| reg.screen().forget());
     kms::client::resume::<Display>(dev)
+}
+
+/// Switches the screen off, and leaves the device as it is after a reset.
+pub(crate) fn shutdown(dev: &BariumDevice<Registered>) {
+    kms::client::shutdown::<Display>(dev);
+    dev.registration_data_with(|reg| reg.screen().disable());
 }
 
 /// Makes the display of a device.

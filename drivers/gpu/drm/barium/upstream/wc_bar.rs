@@ -271,6 +271,14 @@ impl<'a> WcBar<'a> {
         Ok(())
     }
 
+    /// Copies from the BAR, from `offset` on, to `buf`.
+    pub(crate) fn read_to(&self, offset: usize, buf: &mut [u8]) -> Result {
+        let start = self.at(offset, buf.len())?;
+        // SAFETY: `at()` checked the source; the destination is a slice of that length.
+        unsafe { bindings::memcpy_fromio(buf.as_mut_ptr().cast(), start, buf.len()) };
+        Ok(())
+    }
+
     /// Copies `buf` to the BAR, from `offset` on. It is in the device when this returns.
     pub(crate) fn write(&self, offset: usize, buf: &[u8]) -> Result {
         let start = self.at(offset, buf.len())?;

@@ -80,6 +80,16 @@ impl<'bound> Aperture<'bound> {
         self.0.clear(offset.0, len)
     }
 
+    /// Copies VRAM from `offset` on to `buf`; `ERANGE` if that is not all in VRAM.
+    pub(super) fn read(&self, offset: VramOffset, buf: &mut [u8]) -> Result {
+        self.0.read_to(offset.0, buf)
+    }
+
+    /// Copies `buf` to VRAM, from `offset` on; `ERANGE` if that is not all in VRAM.
+    pub(super) fn write(&self, offset: VramOffset, buf: &[u8]) -> Result {
+        self.0.write(offset.0, buf)
+    }
+
     /// Moves bytes between VRAM at `offset` and a debugger; `ERANGE` if they are not all in VRAM.
     pub(crate) fn transfer(&self, offset: VramOffset, transfer: Transfer<'_>) -> Result {
         match transfer {

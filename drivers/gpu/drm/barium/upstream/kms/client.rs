@@ -84,3 +84,9 @@ pub(crate) fn resume<K: Driver>(dev: &Device<K, Registered>) -> Result {
     // SAFETY: The device is registered, and its mode configuration complete.
     to_result(unsafe { bindings::drm_mode_config_helper_resume(raw::drm_device(dev)) })
 }
+
+/// Switches the screen off. Clients can switch it on again.
+pub(crate) fn shutdown<K: Driver>(dev: &Device<K, Registered>) {
+    // SAFETY: The device is registered, and its mode configuration complete.
+    unsafe { bindings::drm_atomic_helper_shutdown(raw::drm_device(dev)) };
+}
