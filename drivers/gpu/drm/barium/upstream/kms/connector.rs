@@ -118,8 +118,8 @@ unsafe extern "C" fn detect_callback<C: DriverConnector>(
 ) -> bindings::drm_connector_status {
     // SAFETY: The connector's device is one of this driver. Nobody asks before it is registered.
     match unsafe { with_hardware::<C::Driver, _>((*connector).dev, |_, _| ()) } {
-        Some(()) => bindings::drm_connector_status_connector_status_connected,
-        None => bindings::drm_connector_status_connector_status_disconnected,
+        Some(()) => bindings::drm_connector_status::connector_status_connected,
+        None => bindings::drm_connector_status::connector_status_disconnected,
     }
 }
 
