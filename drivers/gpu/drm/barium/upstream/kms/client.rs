@@ -21,13 +21,27 @@ use kernel::{
     drm::Registered,
     error::to_result,
     prelude::*,
-    sync::aref::ARef, //
+    sync::aref::ARef,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
-/// A device that shows nothing once this is dropped.
+// Defined in helpers.c.
+#[expect(
+    improper_ctypes,
+    reason = "C's own types, some of them empty in this configuration"
+)]
+extern "C" {
+    fn barium_atomic_shutdown(dev: *mut bindings::drm_device) -> c_int;
+    fn barium_atomic_commit_put(commit: *mut kernel::bindings::drm_atomic_commit);
+}
+
+/// A device that shows nothing once this is dropped, and is not resumed after that.
 ///
-/// When the device is unplugged by then, the hardware is not touched: framebuffers are let go, and
-/// what waits for events gets them.
+/// When the device is unplugged by then, the hardware is not touched: framebuffers are released, and
+/// pending events are sent.
 pub(in crate::upstream) struct Shutdown<K: Driver>(ARef<Device<K>>);
 
 impl<K: Driver> Shutdown<K> {
@@ -38,8 +52,41 @@ impl<K: Driver> Shutdown<K> {
 
 impl<K: Driver> Drop for Shutdown<K> {
     fn drop(&mut self) {
-        // SAFETY: The device is valid, and its mode configuration complete.
-        unsafe { bindings::drm_atomic_helper_shutdown(raw::drm_device(&*self.0)) };
+        switch_off::<K>(&self.0);
+        // A device that is unplugged while it is suspended is not resumed any more.
+        //
+        // SAFETY: The device is valid, and its mode configuration complete. Only suspend and resume
+        // access `suspend_state` besides. They run for bound devices, under the lock of the parent
+        // device, which is unbound under it: they have run, or will find the device unplugged.
+        let state = unsafe {
+            let config = &raw mut (*raw::drm_device(&*self.0)).mode_config;
+            core::ptr::replace(&raw mut (*config).suspend_state, core::ptr::null_mut())
+        };
+        if !state.is_null() {
+            // SAFETY: `drm_mode_config_helper_suspend()` has left its reference to the state there.
+            // Nothing else can find it any more.
+            unsafe { barium_atomic_commit_put(state) };
+        }
+    }
+}
+
+/// Switches all CRTCs of a device off, as `drm_atomic_helper_shutdown()` does, but completely: a
+/// commit waits for the previous one, and a pending signal of the calling process interrupts that
+/// wait.
+fn switch_off<K: Driver>(dev: &Device<K>) {
+    /// How long to try, in ms. What the commit waits for is a vblank, and is given up after as long.
+    const PATIENCE: u32 = 10_000;
+    let mut result = Err(EINTR);
+    for _ in 0..PATIENCE {
+        // SAFETY: The device is valid, and its mode configuration complete: it is that of a `Ready`.
+        result = to_result(unsafe { barium_atomic_shutdown(raw::drm_device(dev)) });
+        match result {
+            Err(EINTR | ERESTARTSYS) => fsleep(Delta::from_millis(1)),
+            _ => break,
+        }
+    }
+    if let Err(err) = result {
+        dev_err!(dev.as_ref(), "can't switch the screen off: {err:?}\n");
     }
 }
 
@@ -87,6 +134,5 @@ pub(crate) fn resume<K: Driver>(dev: &Device<K, Registered>) -> Result {
 
 /// Switches the screen off. Clients can switch it on again.
 pub(crate) fn shutdown<K: Driver>(dev: &Device<K, Registered>) {
-    // SAFETY: The device is registered, and its mode configuration complete.
-    unsafe { bindings::drm_atomic_helper_shutdown(raw::drm_device(dev)) };
+    switch_off::<K>(dev);
 }
