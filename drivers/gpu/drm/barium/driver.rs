@@ -39,8 +39,7 @@ use kernel::{
     },
     drm::{
         self,
-        ioctl,
-        Registered, //
+        ioctl, //
     },
     pci,
     prelude::*,
@@ -135,24 +134,25 @@ impl SystemSleep for BariumDriver {
     }
 
     fn suspend(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        data.drm.if_plugged(display::suspend).unwrap_or(Ok(()))
+        display::suspend(&data.drm)
     }
 
     fn resume(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        data.drm.if_plugged(display::resume).unwrap_or(Ok(()))
+        display::resume(&data.drm)
     }
 
     fn freeze(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        let freeze = |dev: &BariumDevice<Registered>| {
-            // First, as the console draws until then.
-            display::suspend(dev)?;
-            dev.registration_data_with(|reg| data.backup.save(dev.heap(), reg.aperture()))
-                .inspect_err(|err| {
-                    dev_err!(pdev, "can't save VRAM: {err:?}\n");
-                    let _ = display::resume(dev);
-                })
-        };
-        data.drm.if_plugged(freeze).unwrap_or(Ok(()))
+        // First, as the console draws until then.
+        display::suspend(&data.drm)?;
+        data.drm
+            .if_plugged(|dev| {
+                dev.registration_data_with(|reg| data.backup.save(dev.heap(), reg.aperture()))
+            })
+            .unwrap_or(Ok(()))
+            .inspect_err(|err| {
+                dev_err!(pdev, "can't save VRAM: {err:?}\n");
+                let _ = display::resume(&data.drm);
+            })
     }
 
     fn thaw(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
@@ -164,17 +164,17 @@ impl SystemSleep for BariumDriver {
     }
 
     fn restore(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        let restore = |dev: &BariumDevice<Registered>| {
-            // First, so that nobody sees what another kernel has left there.
-            dev.registration_data_with(|reg| data.backup.restore(reg.aperture()))
-                .inspect_err(|err| dev_err!(pdev, "can't restore VRAM: {err:?}\n"))?;
-            display::resume(dev)
-        };
-        data.drm.if_plugged(restore).unwrap_or(Ok(()))
+        // First, so that nobody sees what another kernel has left there.
+        let restored = data
+            .drm
+            .if_plugged(|dev| dev.registration_data_with(|reg| data.backup.restore(reg.aperture())))
+            .unwrap_or(Ok(()))
+            .inspect_err(|err| dev_err!(pdev, "can't restore VRAM: {err:?}\n"));
+        display::resume(&data.drm).and(restored)
     }
 
     fn shutdown(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
-        data.drm.if_plugged(display::shutdown);
+        display::shutdown(&data.drm);
     }
 }
 
