@@ -205,11 +205,13 @@ unsafe extern "C" fn atomic_flush_callback(
 ) {
     // SAFETY: These are this callback's arguments.
     let state = unsafe { new_state(crtc, commit) };
-    // SAFETY: The state is valid, and nobody else has to do with it while it is committed.
-    let state = unsafe { &*state };
-    let needs_modeset =
-        state.mode_changed() || state.active_changed() || state.connectors_changed();
-    let is_switched_on = needs_modeset && state.active;
+    // SAFETY: The state is valid. Who commits it does not change these bits from here on.
+    let is_switched_on = unsafe {
+        (*state).active
+            && (bindings::drm_crtc_state::mode_changed_raw(state)
+                || bindings::drm_crtc_state::active_changed_raw(state)
+                || bindings::drm_crtc_state::connectors_changed_raw(state))
+    };
     if !is_switched_on {
         // SAFETY: As above.
         unsafe { bindings::drm_crtc_vblank_atomic_flush(crtc, commit) };

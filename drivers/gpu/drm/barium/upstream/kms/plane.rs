@@ -89,20 +89,26 @@ impl<'a, K: Driver> View<'a, K> {
     ///
     /// # Safety
     ///
-    /// The state must be that of a plane of a device of `K::Driver`, and not change for `'a`.
-    unsafe fn from_raw(plane: &'a bindings::drm_plane_state) -> Option<Self> {
-        if plane.fb.is_null() {
+    /// `plane` must be the state of a plane of a device of `K::Driver`, valid for `'a`, and its
+    /// framebuffer and source rectangle must not change for `'a`.
+    unsafe fn from_raw(plane: *const bindings::drm_plane_state) -> Option<Self> {
+        // SAFETY: By the safety requirements the state is valid, and these do not change for `'a`.
+        let (fb, src) = unsafe { ((*plane).fb, &raw const (*plane).src) };
+        if fb.is_null() {
             return None;
         }
+        // SAFETY: By the safety requirements the state is valid, and this does not change for `'a`.
+        let bindings::drm_rect { x1, y1, x2, y2 } = unsafe { src.read() };
         // The rectangle is in 16.16 fixed point, and not negative: it is within the framebuffer.
         let whole = |fixed: c_int| u16::try_from(fixed >> 16).unwrap_or(0);
         Some(Self {
-            // SAFETY: The state holds its framebuffer, as long as the caller says.
-            framebuffer: unsafe { Framebuffer::from_raw(plane.fb) },
-            x: whole(plane.src.x1),
-            y: whole(plane.src.y1),
-            width: whole(plane.src.x2 - plane.src.x1),
-            height: whole(plane.src.y2 - plane.src.y1),
+            // SAFETY: The state holds its framebuffer, and by the safety requirements it keeps it
+            // for `'a`.
+            framebuffer: unsafe { Framebuffer::from_raw(fb) },
+            x: whole(x1),
+            y: whole(y1),
+            width: whole(x2 - x1),
+            height: whole(y2 - y1),
         })
     }
 }
@@ -168,9 +174,9 @@ impl<K: Driver> Setup<K> {
         .cast::<bindings::drm_plane>();
         // SAFETY: It was just made, for this device that nobody else knows.
         unsafe { (*raw).helper_private = const { &Tables::<P>::HELPER_FUNCS } };
-        // SAFETY: As above.
+        // SAFETY: The plane is initialised, and its device is not registered yet.
         unsafe { bindings::drm_plane_enable_fb_damage_clips(raw) };
-        // SAFETY: As above.
+        // SAFETY: The plane is initialised, and its device is not registered yet.
         to_result(unsafe { bindings::drm_plane_create_blend_mode_property(raw, BLEND_MODES) })?;
         Ok(NewPlane { setup: self, raw })
     }
@@ -190,9 +196,10 @@ unsafe fn new_states(
 ) {
     // SAFETY: The plane is valid; its index does not change.
     let index = unsafe { (*plane).index };
-    // SAFETY: A commit has a place for each plane, and the plane's states are in it.
+    // SAFETY: A commit has a place for each plane, and by the safety requirements this plane's states
+    // are in it.
     let state = unsafe { (*(*commit).planes.add(index as usize)).new_state };
-    // SAFETY: As above.
+    // SAFETY: The state is part of the commit, and so valid.
     let crtc = unsafe { (*state).crtc };
     if crtc.is_null() {
         return (state, None);
@@ -225,15 +232,15 @@ unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
     if let Err(err) = checked {
         return err.to_errno();
     }
-    // SAFETY: As above, or null.
-    if !unsafe { crtc.as_ref() }.is_some_and(|crtc| crtc.enable) {
+    // SAFETY: If it is not null, `crtc` is the new state of the plane's CRTC in this commit.
+    if crtc.is_null() || !unsafe { (*crtc).enable } {
         return 0;
     }
-    // SAFETY: As above; the framebuffer is held by the state.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(&*state) }) else {
+    // SAFETY: This is the plane's state in a commit that is being checked: nobody else writes it.
+    let Some(view) = (unsafe { View::<P::Driver>::from_raw(state) }) else {
         return 0;
     };
-    // SAFETY: As above.
+    // SAFETY: The state is part of the commit, and so valid.
     if !unsafe { (*state).visible } {
         return EINVAL.to_errno();
     }
@@ -258,12 +265,13 @@ unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     let (state, Some(crtc)) = (unsafe { new_states(plane, commit) }) else {
         return;
     };
-    // SAFETY: The new states of a commit do not change while it is carried out.
-    if !unsafe { crtc.as_ref() }.active {
+    // SAFETY: The state is part of the commit, and so valid.
+    if !unsafe { (*crtc.as_ptr()).active } {
         return;
     }
-    // SAFETY: As above.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(&*state) }) else {
+    // SAFETY: The state is part of the commit. What a plane shows does not change while it is
+    // carried out.
+    let Some(view) = (unsafe { View::<P::Driver>::from_raw(state) }) else {
         return;
     };
     // SAFETY: The plane's device is one of this driver. Nothing is committed before it is
@@ -282,11 +290,13 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     plane: *mut bindings::drm_plane,
     buffer: *mut bindings::drm_scanout_buffer,
 ) -> c_int {
-    // SAFETY: The plane is valid; its state does not change under the panic lock.
-    let Some(state) = (unsafe { (*plane).state.as_ref() }) else {
+    // SAFETY: The plane is valid. Its state does not change under the panic lock.
+    let state = unsafe { (*plane).state };
+    if state.is_null() {
         return ENODEV.to_errno();
-    };
-    // SAFETY: As above.
+    }
+    // SAFETY: This is the state of a plane of a device of this driver. It does not change under the
+    // panic lock.
     let Some(view) = (unsafe { View::<P::Driver>::from_raw(state) }) else {
         return ENODEV.to_errno();
     };
