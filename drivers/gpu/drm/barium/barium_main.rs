@@ -71,7 +71,7 @@ fn config() -> device::Config {
 #[pin_data]
 struct BariumModule {
     #[pin]
-    _registration: kernel::driver::Registration<upstream::pm::Adapter<driver::BariumDriver>>,
+    _registration: kernel::driver::Registration<upstream::pm::Adapter<device::BariumDriver>>,
 }
 
 impl InPlaceModule for BariumModule {

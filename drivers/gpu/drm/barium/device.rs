@@ -25,6 +25,13 @@ use crate::{
         Heap, //
     },
 };
+use kernel::drm;
+
+/// The driver, to the PCI bus and to DRM. [`crate::driver`] implements their traits for it.
+pub(crate) struct BariumDriver;
+
+/// The DRM device of this driver.
+pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
 /// How mappings are filled. It is chosen when the module is loaded.
 #[derive(Clone, Copy)]

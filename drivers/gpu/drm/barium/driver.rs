@@ -5,6 +5,7 @@
 use crate::{
     device::{
         BariumData,
+        BariumDriver,
         BariumRegistrationData, //
     },
     dispi,
@@ -47,16 +48,10 @@ const VENDOR_QEMU: u16 = 0x1234;
 /// The id of `bochs-display`, `VGA` and `secondary-vga`.
 const DEVICE_STDVGA: u16 = 0x1111;
 
-/// The driver, to the PCI bus and to DRM.
-pub(crate) struct BariumDriver;
-
 /// What the PCI bus keeps for us while the driver is bound.
 pub(crate) struct BoundDevice {
     drm: WasRegistered<BariumDriver>,
 }
-
-/// The DRM device of this driver.
-pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
 /// The tables of C functions that all devices share.
 static TABLES: upstream::drm_driver::Tables = upstream::drm_driver::Tables::new();

@@ -5,10 +5,10 @@
 //! The ABI and its errors are described in `uapi/drm/barium_drm.h`.
 
 use crate::{
-    device::BariumRegistrationData,
-    driver::{
+    device::{
         BariumDevice,
-        BariumDriver, //
+        BariumDriver,
+        BariumRegistrationData, //
     },
     gem, mmap,
     uapi::*,

@@ -5,8 +5,10 @@
 //! How it is mapped is [`crate::mmap`]'s business.
 
 use crate::{
-    device::BariumRegistrationData,
-    driver::BariumDevice,
+    device::{
+        BariumDevice,
+        BariumRegistrationData, //
+    },
     file::File,
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
     upstream::{

@@ -17,10 +17,11 @@
 
 use crate::{
     device::{
+        BariumDevice,
+        BariumDriver,
         BariumRegistrationData,
         Config, //
     },
-    driver::BariumDevice,
     fault_around,
     gem::{
         BariumObject,
@@ -63,7 +64,7 @@ use kernel::{
 static FUNCS: Funcs<VramObject> = Funcs::new();
 
 impl MappedObject for VramObject {
-    type Driver = crate::driver::BariumDriver;
+    type Driver = BariumDriver;
 
     fn funcs() -> &'static Funcs<Self> {
         &FUNCS
