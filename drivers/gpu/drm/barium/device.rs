@@ -20,6 +20,7 @@ use crate::{
         Limits,
         Screen, //
     },
+    upstream::registration::UnmapOnDrop,
     vram::{
         Aperture,
         Heap, //
@@ -76,23 +77,28 @@ impl BariumData {
     }
 }
 
-/// What lives as long as the driver is bound: the way to the hardware.
-pub(crate) struct BariumRegistrationData<'bound> {
+/// Registration data: the hardware, until the driver is unbound and all mappings are zapped.
+pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, BariumHardware<'bound>>;
+
+/// What the driver accesses the hardware with.
+pub(crate) struct BariumHardware<'bound> {
     screen: Screen<'bound>,
     aperture: Aperture<'bound>,
 }
 
-impl<'bound> BariumRegistrationData<'bound> {
+impl<'bound> BariumHardware<'bound> {
     pub(crate) fn new(screen: Screen<'bound>, aperture: Aperture<'bound>) -> Self {
         Self { screen, aperture }
     }
 
     /// What is seen of VRAM.
+    #[inline]
     pub(crate) fn screen(&self) -> &Screen<'bound> {
         &self.screen
     }
 
     /// The BAR that shows VRAM.
+    #[inline]
     pub(crate) fn aperture(&self) -> &Aperture<'bound> {
         &self.aperture
     }

@@ -6,6 +6,7 @@ use crate::{
     device::{
         BariumData,
         BariumDriver,
+        BariumHardware,
         BariumRegistrationData, //
     },
     dispi,
@@ -20,7 +21,10 @@ use crate::{
     upstream::{
         self,
         pm::SystemSleep,
-        registration::WasRegistered, //
+        registration::{
+            MappableDriver,
+            WasRegistered, //
+        }, //
     },
     vram::{
         Aperture,
@@ -87,8 +91,8 @@ impl pci::Driver for BariumDriver {
         let drm = drm::UnregisteredDevice::<Self>::new(pdev, Ok(data))?;
         upstream::drm_driver::extend(&drm, &TABLES);
         let drm = display::set_up(drm)?;
-        let reg_data = BariumRegistrationData::new(screen, aperture);
-        let drm = upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
+        let hardware = BariumHardware::new(screen, aperture);
+        let drm = upstream::registration::register(pdev.as_ref(), drm, hardware)?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
         Ok(BoundDevice { drm })
@@ -105,6 +109,10 @@ impl SystemSleep for BariumDriver {
     fn resume(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
         data.drm.if_plugged(display::resume).unwrap_or(Ok(()))
     }
+}
+
+impl MappableDriver for BariumDriver {
+    type Hardware<'bound> = BariumHardware<'bound>;
 }
 
 #[vtable]
