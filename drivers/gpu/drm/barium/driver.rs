@@ -57,8 +57,8 @@ pub(crate) struct BoundDevice {
     drm: WasRegistered<BariumDriver>,
 }
 
-/// The tables of C functions that all devices share.
-static TABLES: upstream::drm_driver::Tables = upstream::drm_driver::Tables::new();
+/// The C structs of callbacks that all devices share.
+static TABLES: upstream::drm_driver::Tables<BariumDriver> = upstream::drm_driver::Tables::new();
 
 kernel::pci_device_table!(
     PCI_TABLE,
@@ -88,8 +88,7 @@ impl pci::Driver for BariumDriver {
         );
         let screen = Screen::new(regs, &properties)?;
 
-        let drm = drm::UnregisteredDevice::<Self>::new(pdev, Ok(data))?;
-        upstream::drm_driver::extend(&drm, &TABLES);
+        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &TABLES)?;
         let drm = display::set_up(drm)?;
         let hardware = BariumHardware::new(screen, aperture);
         let drm = upstream::registration::register(pdev.as_ref(), drm, hardware)?;

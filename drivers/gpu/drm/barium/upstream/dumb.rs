@@ -6,7 +6,7 @@
 //!   `drm_mode_size_dumb()`, which computes a buffer's size and checks the client's request.
 //! - The shape it should have: this trait, as optional methods of [`drm::Driver`].
 //! - Why this is sound on 7.3: the callback is in the `drm_driver` of one driver
-//!   ([`super::drm_driver::extend`]), so device and file are of that driver. DRM calls it for an open
+//!   ([`super::drm_driver::alloc`]), so device and file are of that driver. DRM calls it for an open
 //!   file, which only a device that has been registered can have. It creates objects inside
 //!   `drm_dev_enter()` only.
 //! - Delete when `drm::Driver` has dumb buffers.
