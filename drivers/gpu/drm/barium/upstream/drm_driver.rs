@@ -61,6 +61,10 @@ extern "C" {
 /// `include/uapi/linux/fadvise.h`: the same on all architectures.
 const POSIX_FADV_WILLNEED: c_int = 3;
 
+/// `include/uapi/asm-generic/mman-common.h`: the same on all architectures that can have this
+/// driver. The memory manager sets it for `MAP_FIXED_NOREPLACE`, too.
+const MAP_FIXED: c_ulong = 0x10;
+
 /// Sync objects. DRM implements them without the driver; compositors and their clients use them for
 /// explicit synchronisation.
 const SYNC_FEATURES: u32 = bindings::drm_driver_feature_DRIVER_SYNCOBJ
@@ -195,15 +199,12 @@ unsafe fn naturally_aligned_area(
     // SAFETY: The arguments are those of the callback by this function's requirements, except for
     // the length, which may have any value.
     let found = unsafe { bindings::mm_get_unmapped_area(file, address, padded, pgoff, flags) };
-    // A hint that could be followed, or MAP_FIXED.
-    if found == address {
-        return Some(found);
-    }
     // An error code is not page aligned.
     (found % PAGE_SIZE == 0).then_some((found + padding) & !(align - 1))
 }
 
-/// The `get_unmapped_area` entry. It returns an address at which huge entries fit, or at which an
+/// The `get_unmapped_area` entry. It returns the address that the caller of `mmap()` asks for, if
+/// the area fits there. Otherwise it returns an address at which huge entries fit, or at which an
 /// area that is smaller than a huge entry needs one page table only.
 ///
 /// # Safety
@@ -216,6 +217,15 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     pgoff: c_ulong,
     flags: c_ulong,
 ) -> c_ulong {
+    if address != 0 || flags & MAP_FIXED != 0 {
+        // Without padding or alignment, which could make an area that fits seem too large.
+        //
+        // SAFETY: These are this callback's arguments.
+        let found = unsafe { bindings::mm_get_unmapped_area(file, address, len, pgoff, flags) };
+        if found == address || flags & MAP_FIXED != 0 {
+            return found;
+        }
+    }
     if len < HUGE_SIZE {
         // SAFETY: These are this callback's arguments.
         if let Some(found) = unsafe { naturally_aligned_area(file, address, len, pgoff, flags) } {
