@@ -171,3 +171,29 @@ int barium_remove_firmware_fb(struct pci_dev *pdev, const char *name)
 {
 	return aperture_remove_conflicting_pci_devices(pdev, name);
 }
+
+int barium_mmap_read_lock_killable(struct mm_struct *mm)
+{
+	return mmap_read_lock_killable(mm);
+}
+
+bool barium_mmap_lock_is_contended(struct mm_struct *mm)
+{
+	return mmap_lock_is_contended(mm);
+}
+
+/*
+ * Counts the pages that are mapped without a gap from the address in @found on, up to @max. @found
+ * is the result of follow_pfnmap_start(), which holds the lock of the page table; the entries of all
+ * @max pages are in that page table.
+ */
+unsigned long barium_count_mapped(const struct follow_pfnmap_args *found, unsigned long max)
+{
+	unsigned long pages = 1;
+
+	if (!found->ptep)
+		return max;
+	while (pages < max && pte_present(ptep_get(found->ptep + pages)))
+		pages++;
+	return pages;
+}
