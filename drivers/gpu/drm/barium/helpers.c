@@ -197,3 +197,13 @@ unsigned long barium_count_mapped(const struct follow_pfnmap_args *found, unsign
 		pages++;
 	return pages;
 }
+
+void barium_device_lock(struct device *dev)
+{
+	device_lock(dev);
+}
+
+void barium_device_unlock(struct device *dev)
+{
+	device_unlock(dev);
+}
