@@ -12,6 +12,7 @@ use crate::{
     dispi,
     display::{
         self,
+        Display,
         Limits,
         Screen, //
     },
@@ -76,22 +77,21 @@ impl pci::Driver for BariumDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pdev.enable_device_mem()?;
-        let regs = dispi::Registers::new(pdev)?;
-        let properties = regs.properties(pdev)?;
+        let properties = dispi::Registers::new(pdev)?.properties(pdev)?;
         // Not before it is known that this is a display that we can drive.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
-        let aperture = Aperture::new(pdev, properties.vram)?;
         let data = BariumData::new(
             Heap::new(properties.vram)?,
             Limits::new(&properties)?,
             crate::config(),
         );
-        let screen = Screen::new(regs, &properties)?;
-
         let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &TABLES)?;
         let drm = display::set_up(drm)?;
-        let hardware = BariumHardware::new(screen, aperture);
-        let drm = upstream::registration::register(pdev.as_ref(), drm, hardware)?;
+        let drm = upstream::registration::register::<Display, _>(pdev, drm, |pdev| {
+            let aperture = Aperture::new(pdev, properties.vram)?;
+            let screen = Screen::new(dispi::Registers::new(pdev)?, &properties)?;
+            Ok(BariumHardware::new(screen, aperture))
+        })?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
         Ok(BoundDevice { drm })

@@ -5,8 +5,9 @@
 //! - Upstream today: `drm::Registration::new()` is unsafe, because its caller must not forget the
 //!   registration: the device would stay registered after its parent is unbound.
 //! - The shape it should have: [`register`], which returns nothing that a caller could forget.
-//! - Why this is sound on 7.3: devres owns the registration and drops it when the parent is
-//!   unbound, before anything that is borrowed for that time expires.
+//! - Why this is sound on 7.3: devres owns the registration and drops it while the parent is still
+//!   bound. All that the registration borrows is the parent: a closure that must work for any
+//!   lifetime creates it.
 //! - What it makes up for: `drm_dev_register()` creates the device nodes before it can fail for the
 //!   last time, so that clients can map device memory meanwhile. On failure it waits for the
 //!   critical sections to end, but it neither zaps these mappings nor clears `registered`; the
@@ -77,6 +78,9 @@ impl<D: drm::Driver, T> Drop for UnmapOnDrop<D, T> {
     }
 }
 
+/// The parent of the devices of `K`, bound to its driver.
+type ParentDevice<K> = <<K as kms::Driver>::Driver as drm::Driver>::ParentDevice<Bound>;
+
 /// A registered device. Fields are dropped in this order: the device is unplugged, which drops the
 /// registration data; then the display is shut down without access to the hardware.
 struct Registered<K: kms::Driver> {
@@ -101,43 +105,48 @@ impl<D: drm::Driver> WasRegistered<D> {
     }
 }
 
-/// Registers `ready` with userspace, until `dev`, its parent, is unbound, and lets the kernel's own
-/// clients have its screen.
+/// Registers `device` with user space until its parent is unbound, and gives its display to the
+/// kernel's own clients.
+///
+/// `hardware` creates what the driver accesses the hardware with. It gets `parent`, bound, for a
+/// lifetime that it cannot choose: its result may borrow from `parent` and from statics, but not from
+/// anything of its caller, which may be gone long before `parent` is unbound.
 ///
 /// At unbind the device is unplugged, which ends all critical sections and zaps all mappings, and
-/// then `hardware` is dropped. The same happens if registering fails.
+/// then the hardware is dropped. The same happens if registering fails.
 ///
 /// # Errors
 ///
-/// `EINVAL` if `dev` is not the parent; `ENOMEM`; the errors of `drm_dev_register()`.
-pub(crate) fn register<'bound, K>(
-    dev: &'bound kernel::device::Device<Bound>,
-    ready: Ready<K>,
-    hardware: <K::Driver as MappableDriver>::Hardware<'bound>,
+/// `EINVAL` if `parent` is not the parent of `device`; `ENOMEM`; the errors of `hardware` and of
+/// `drm_dev_register()`.
+pub(crate) fn register<K, F>(
+    parent: &ParentDevice<K>,
+    device: Ready<K>,
+    hardware: F,
 ) -> Result<WasRegistered<K::Driver>>
 where
     K: kms::Driver,
     K::Driver: MappableDriver,
+    ParentDevice<K>: 'static,
+    F: for<'a> FnOnce(&'a ParentDevice<K>) -> Result<<K::Driver as MappableDriver>::Hardware<'a>>,
 {
-    let shutdown = Shutdown::new(&ready);
-    let device = ready.into_device();
+    // SAFETY: `hardware` must work for any lifetime, so the reference can get into its result only,
+    // and from there into the registration. Both are dropped while `parent` is bound: by this
+    // function on failure, and otherwise by devres, which runs at the end of unbinding.
+    let parent: &'static ParentDevice<K> = unsafe { &*core::ptr::from_ref(parent) };
+    let hardware = hardware(parent)?;
+    let shutdown = Shutdown::new(&device);
+    let device = device.into_device();
     let drm: ARef<drm::Device<K::Driver>> = (&*device).into();
     let reg_data = UnmapOnDrop {
         drm: drm.clone(),
         data: hardware,
     };
+    let dev = parent.as_ref();
     // SAFETY: The registration is not forgotten: `devres::register()` drops it at unbind, or at
     // once if it fails.
     let registration = unsafe { drm::Registration::<K::Driver>::new(dev, device, reg_data, 0) }?;
-    // SAFETY: The types differ in a lifetime only. Devres keeps the registration to itself until
-    // it drops it at unbind, which is within `'bound`.
-    let registration = unsafe {
-        core::mem::transmute::<
-            drm::Registration<'bound, K::Driver>,
-            drm::Registration<'static, K::Driver>,
-        >(registration)
-    };
-    let registered = Registered {
+    let registered = Registered::<K> {
         _registration: registration,
         _shutdown: shutdown,
     };
