@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Dumb buffers: the geometry that they get, what is refused with which error, and that they are
- * objects in VRAM like all others, in one piece. Showing them is not tested here.
+ * Tests of dumb buffers: their pitch and size, invalid arguments with their errors, and that a dumb
+ * buffer is a contiguous object in VRAM. Scanning them out is tested in barium_kms.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +14,12 @@ IGT_TEST_DESCRIPTION("Dumb buffers in VRAM.");
 
 #define RW	(PROT_READ | PROT_WRITE)
 
-/* The pixels that the length of a line is a multiple of: VGA's lines have to be. */
+/* The pitch is a multiple of this many pixels, as VGA requires. */
 #define PITCH_PIXELS	8
 
 static int __create(int fd, __u32 width, __u32 height, __u32 bpp, struct drm_mode_create_dumb *dumb)
 {
-	/* What is returned may not depend on what was there. */
+	/* The returned values must not depend on the input values. */
 	*dumb = (struct drm_mode_create_dumb) {
 		.width = width,
 		.height = height,
@@ -36,7 +36,7 @@ static struct drm_mode_create_dumb create(int fd, __u32 width, __u32 height, __u
 {
 	struct drm_mode_create_dumb dumb;
 
-	igt_assert_f(__create(fd, width, height, bpp, &dumb) == 0, "%ux%u pixels of %u bits\n",
+	igt_assert_f(__create(fd, width, height, bpp, &dumb) == 0, "%ux%u pixels, %u bpp\n",
 		     width, height, bpp);
 	return dumb;
 }
@@ -67,22 +67,25 @@ static void *map(int fd, const struct drm_mode_create_dumb *dumb)
 	return map;
 }
 
-/* Asserts that a buffer is refused with @error, says nothing of one, and costs nothing. */
-static void refused(int fd, __u32 width, __u32 height, __u32 bpp, int error)
+/*
+ * Asserts that CREATE_DUMB fails with @error, a positive errno, returns zeroed values and allocates
+ * no VRAM.
+ */
+static void create_refused(int fd, __u32 width, __u32 height, __u32 bpp, int error)
 {
 	__u64 before = barium_vram_available(fd);
 	struct drm_mode_create_dumb dumb;
 
 	igt_assert_f(__create(fd, width, height, bpp, &dumb) == -error,
-		     "%#x x %#x pixels of %u bits do not fail with errno %d\n", width, height, bpp,
-		     error);
+		     "%#x x %#x pixels, %u bpp: CREATE_DUMB does not fail with errno %d\n", width,
+		     height, bpp, error);
 	igt_assert_eq_u32(dumb.handle, 0);
 	igt_assert_eq_u32(dumb.pitch, 0);
 	igt_assert_eq_u64(dumb.size, 0);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* A line is as long as its pixels are, rounded up to whole groups of them, and no longer. */
+/* The pitch is the width rounded up to a multiple of PITCH_PIXELS, and no larger. */
 static void geometry(int fd)
 {
 	const __u32 bpps[] = { 8, 10, 12, 15, 16, 24, 30, 32, 64 };
@@ -106,8 +109,8 @@ static void geometry(int fd)
 	}
 }
 
-/* Of pixels smaller than a byte, each byte of a line has several. */
-static void small_pixels(int fd)
+/* With 1, 2 and 4 bpp, a byte holds several pixels. */
+static void small_bpp(int fd)
 {
 	struct drm_mode_create_dumb dumb;
 	__u32 bpp;
@@ -121,52 +124,52 @@ static void small_pixels(int fd)
 
 static void size_zero(int fd)
 {
-	refused(fd, 0, 480, 32, EINVAL);
-	refused(fd, 640, 0, 32, EINVAL);
-	refused(fd, 640, 480, 0, EINVAL);
+	create_refused(fd, 0, 480, 32, EINVAL);
+	create_refused(fd, 640, 0, 32, EINVAL);
+	create_refused(fd, 640, 480, 0, EINVAL);
 }
 
 static void size_overflow(int fd)
 {
-	refused(fd, ~0u, 1, 32, EINVAL);
-	refused(fd, 1, ~0u, 32, EINVAL);
-	refused(fd, ~0u, ~0u, 32, EINVAL);
-	refused(fd, 0x10000, 0x10000, 8, EINVAL);
-	refused(fd, 0x8000, 0x8000, 32, EINVAL);
-	refused(fd, 640, 480, ~0u, EINVAL);
-	/* These overflow when they are rounded only: the length of a line, and the size. */
-	refused(fd, 0x3fffffff, 1, 32, EINVAL);
-	refused(fd, 0x3ffffff8, 1, 32, EINVAL);
+	create_refused(fd, ~0u, 1, 32, EINVAL);
+	create_refused(fd, 1, ~0u, 32, EINVAL);
+	create_refused(fd, ~0u, ~0u, 32, EINVAL);
+	create_refused(fd, 0x10000, 0x10000, 8, EINVAL);
+	create_refused(fd, 0x8000, 0x8000, 32, EINVAL);
+	create_refused(fd, 640, 480, ~0u, EINVAL);
+	/* Only rounding overflows: that of the pitch, then that of the size. */
+	create_refused(fd, 0x3fffffff, 1, 32, EINVAL);
+	create_refused(fd, 0x3ffffff8, 1, 32, EINVAL);
 }
 
-static void pixels_unknown(int fd)
+static void bpp_unknown(int fd)
 {
 	const __u32 bpps[] = { 3, 5, 7, 9, 11, 13, 17, 20, 23, 31, 33, 40, 48, 63, 65, 96, 128,
 			       255 };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bpps); i++)
-		refused(fd, 64, 64, bpps[i], EINVAL);
+		create_refused(fd, 64, 64, bpps[i], EINVAL);
 }
 
-/* What fits gets its place, and what does not is refused, however much that is. */
+/* A buffer that fits is allocated; a larger one fails, whatever its size. */
 static void no_space(int fd)
 {
 	__u64 before = barium_vram_available(fd), half = before / 2 + barium_page_size();
 	struct drm_mode_create_dumb dumb;
 
-	refused(fd, 8192, barium_vram_size(fd) / 8192 + 1, 8, ENOSPC);
-	refused(fd, 0xfff8, 0xffff, 8, ENOSPC);
+	create_refused(fd, 8192, barium_vram_size(fd) / 8192 + 1, 8, ENOSPC);
+	create_refused(fd, 0xfff8, 0xffff, 8, ENOSPC);
 
 	dumb = create(fd, 1024, half / 1024, 8);
 	igt_assert_eq_u64(barium_vram_available(fd), before - dumb.size);
-	refused(fd, 1024, half / 1024, 8, ENOSPC);
+	create_refused(fd, 1024, half / 1024, 8, ENOSPC);
 	igt_assert_eq(__destroy(fd, dumb.handle), 0);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* The display shows what is in one piece: scraps do not add up to a buffer. */
-static void no_piece(int fd)
+/* The display requires a contiguous buffer: single free pages are not sufficient. */
+static void no_contiguous_range(int fd)
 {
 	struct barium_bo scattered;
 	int holder = barium_bo_create_scattered(fd, 8, &scattered);
@@ -174,7 +177,7 @@ static void no_piece(int fd)
 
 	barium_bo_fini(fd, &scattered);
 	igt_assert_lte_u64(8 * page, barium_vram_available(fd));
-	refused(fd, page, 2, 8, ENOSPC);
+	create_refused(fd, page, 2, 8, ENOSPC);
 	gem_close(fd, create(fd, page, 1, 8).handle);
 	close(holder);
 }
@@ -191,7 +194,7 @@ static void is_object(int fd)
 	igt_assert_eq(__barium_gem_info(fd, dumb.handle, &info), -ENOENT);
 }
 
-/* Both ways to an offset lead to the same pages, for objects of both kinds. */
+/* MAP_DUMB and GEM_MMAP_OFFSET map the same pages, for dumb buffers and for other objects. */
 static void map_shared(int fd)
 {
 	struct drm_mode_create_dumb dumb = create(fd, 1000, 100, 32);
@@ -223,7 +226,7 @@ static void map_unknown(int fd)
 	igt_assert_eq(__destroy(fd, dumb.handle), -EINVAL);
 }
 
-/* What others left in VRAM is not seen. */
+/* The buffer does not contain what a freed buffer contained. */
 static void reads_zero(int fd)
 {
 	__u64 quarter = barium_vram_available(fd) / 4;
@@ -241,7 +244,7 @@ static void reads_zero(int fd)
 	}
 }
 
-/* A picture outlives its handle, as long as it is mapped. */
+/* A mapping holds the buffer after its handle is destroyed. */
 static void outlives_handle(int fd)
 {
 	__u64 before = barium_vram_available(fd);
@@ -257,7 +260,7 @@ static void outlives_handle(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Dumb buffers are for whoever may show them. */
+/* Dumb buffers are for scanout, so their ioctls are not available on the render node. */
 static void render_refused(int fd)
 {
 	int render = barium_open_render();
@@ -273,12 +276,12 @@ static void render_refused(int fd)
 
 static const struct barium_subtest tests[] = {
 	{ "geometry", "Lines are whole groups of 8 pixels, sizes are whole pages.", geometry },
-	{ "small-pixels", "Pixels may be smaller than a byte.", small_pixels },
+	{ "small-pixels", "Pixels may be smaller than a byte.", small_bpp },
 	{ "size-zero", "A buffer without pixels is refused.", size_zero },
 	{ "size-overflow", "What does not fit in 32 bits is refused.", size_overflow },
-	{ "pixels-unknown", "Pixels of a size that nobody uses are refused.", pixels_unknown },
+	{ "pixels-unknown", "Pixels of a size that nobody uses are refused.", bpp_unknown },
 	{ "no-space", "What does not fit in VRAM is refused.", no_space },
-	{ "no-piece", "What fits in VRAM in pieces only is refused.", no_piece },
+	{ "no-piece", "What fits in VRAM in pieces only is refused.", no_contiguous_range },
 	{ "is-object", "A buffer is a contiguous object.", is_object },
 	{ "map-shared", "A buffer can be mapped like any object.", map_shared },
 	{ "map-unknown", "A handle that names nothing is refused.", map_unknown },

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Devices that go away with files open and mappings in use: what those who use them get to see. Who
- * uses them at that very moment is in barium_hotunplug_race, how they come back in barium_rebind.
+ * Tests of unbinding the device from the driver with open files and mappings: what a client
+ * observes afterwards. barium_hotunplug_race tests accesses during unbind, barium_rebind the
+ * rebound device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include "igt.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("What is left to users of a device that goes away.");
+IGT_TEST_DESCRIPTION("Files, mappings and dma-bufs after the device is unbound.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 16
@@ -93,7 +94,7 @@ static void partly_touched(int fd)
 	barium_bind();
 }
 
-/* Large enough for huge entries, one part touched, one not. */
+/* The object is large enough for huge entries. One half of it is accessed before unbind. */
 static void large(int fd)
 {
 	size_t page = barium_page_size();
@@ -125,7 +126,7 @@ static void map_ahead(int fd)
 	barium_check_replaced(bo.map, bo.size);
 	barium_bind();
 
-	/* The new device knows nothing of the old one's mappings. */
+	/* The mapping is not one of the new device. */
 	fd = barium_open_bound();
 	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg), -EFAULT);
 	close(fd);
@@ -144,7 +145,7 @@ static void written_first(int fd)
 	barium_bind();
 }
 
-/* Two mappings of one object go on showing the same. */
+/* Two mappings of an object still map the same memory after unbind. */
 static void same_object(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -163,7 +164,7 @@ static void same_object(int fd)
 	barium_bind();
 }
 
-/* What is written to one object is not seen in another, be it another client's or not. */
+/* A write to one object does not appear in another one, of the same client or of another. */
 static void other_object(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR);
@@ -242,7 +243,7 @@ static void fork_after(int fd)
 	barium_bind();
 }
 
-/* A debugger reads and writes what the program sees, touched or not. */
+/* /proc/self/mem and the program access the same memory, accessed before unbind or not. */
 static void debugger(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -269,7 +270,7 @@ static void buffer(int fd)
 	int buf = __barium_gem_export(fd, bo.handle, DRM_RDWR | DRM_CLOEXEC);
 	__u8 *map;
 
-	igt_require_f(buf >= 0, "objects cannot be exported\n");
+	igt_require_f(buf >= 0, "the driver does not support export\n");
 	igt_assert_eq(__barium_mmap(buf, bo.size, RW, MAP_SHARED, 0, (void **)&map), 0);
 	barium_stamp(map, 0, PAGES / 2, 1);
 	barium_unbind();
@@ -279,7 +280,7 @@ static void buffer(int fd)
 	barium_check_replaced(map + barium_page_size(), 0);
 	barium_munmap(map, bo.size);
 
-	/* Whether a dead dma-buf can be mapped is not promised; that it kills nobody is. */
+	/* mmap() of the dma-buf may fail or succeed; an access must not raise a signal. */
 	if (!__barium_mmap(buf, bo.size, RW, MAP_SHARED, 0, (void **)&map)) {
 		igt_assert_eq(barium_try_read(map), 0);
 		igt_assert_eq(barium_try_write(map + bo.size - 1), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Objects as dma-bufs. The rules of mapping are the same on this way. Who else may have a dma-buf
- * is in barium_prime_share.
+ * Tests of exported dma-bufs. A mapping of a dma-buf follows the rules of a mapping of the device
+ * file. Sharing with other clients and devices is tested in barium_prime_share.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
 
-IGT_TEST_DESCRIPTION("Dma-bufs of objects, and their mappings.");
+IGT_TEST_DESCRIPTION("Exported dma-bufs and their mappings.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 8
@@ -33,7 +33,7 @@ static void map_shared(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* The dma-buf is mapped before anyone asks for the object's offset. */
+/* The dma-buf is mapped before a client queries the fake offset of the object. */
 static void map_before_offset(int fd)
 {
 	size_t page = barium_page_size();
@@ -204,7 +204,7 @@ static void debugger(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Handle and file are gone, the dma-buf is not. */
+/* The dma-buf holds the object after its handle and file are closed. */
 static void outlives_file(int fd)
 {
 	__u64 before = barium_vram_available(fd);
@@ -226,7 +226,7 @@ static void outlives_file(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* What a client does around its accesses has nothing to wait for, and is no error. */
+/* DMA_BUF_IOCTL_SYNC around an access succeeds, and has no fence to wait for. */
 static void sync_accesses(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);

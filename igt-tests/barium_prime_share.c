@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Objects that leave their file: to other clients, processes and devices, as dma-bufs, by name, and
- * with the file itself.
+ * Tests of sharing objects with other clients, processes and devices: as dma-bufs, by flink name,
+ * and by passing the device file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include "igt.h"
 #include "barium_lib_prime.h"
 
-IGT_TEST_DESCRIPTION("Sharing of objects with clients, processes and devices.");
+IGT_TEST_DESCRIPTION("Sharing objects with clients, processes and devices.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 8
@@ -90,13 +90,13 @@ static void import_no_buffer(int fd)
 	close(ends[1]);
 }
 
-/* A dma-buf of @pages pages of system memory. */
+/* Creates a dma-buf of @pages pages of system memory. */
 static int make_udmabuf(size_t pages)
 {
 	struct udmabuf_create create = { .size = pages * barium_page_size() };
 	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), buf;
 
-	igt_require_f(dev >= 0, "this kernel has no udmabuf\n");
+	igt_require_f(dev >= 0, "the kernel has no udmabuf\n");
 	create.memfd = memfd_create("barium_prime", MFD_ALLOW_SEALING);
 	igt_assert_lte(0, create.memfd);
 	igt_assert_eq(ftruncate(create.memfd, create.size), 0);
@@ -109,7 +109,7 @@ static int make_udmabuf(size_t pages)
 	return buf;
 }
 
-/* Memory that is not VRAM is no object of this driver, neither to map nor to show. */
+/* The driver imports only its own objects, on both nodes. */
 static void import_foreign_refused(int fd)
 {
 	int primary = barium_open_primary(), buf = make_udmabuf(PAGES);
@@ -138,7 +138,7 @@ static void import_vgem_refused(int fd)
 	close(vgem);
 }
 
-/* There is no way for another device to reach VRAM, and it is told so. */
+/* Attaching another device to the dma-buf fails, since DMA to VRAM is not supported. */
 static void attach_refused(int fd)
 {
 	int vgem = barium_load_and_open("vgem"), buf;
@@ -157,8 +157,8 @@ static void attach_refused(int fd)
 	close(vgem);
 }
 
-/* What a queue of a video device holds, of pictures to be read, of 64 x 32 pixels of 16 bits. */
-static int video_queue(int video, int buf)
+/* Queues @buf as an output buffer of a V4L2 device, 64 x 32 pixels of 16 bits: 0 or -errno. */
+static int queue_output(int video, int buf)
 {
 	struct v4l2_format format = { .type = V4L2_BUF_TYPE_VIDEO_OUTPUT };
 	struct v4l2_requestbuffers request = {
@@ -185,8 +185,8 @@ static int video_queue(int video, int buf)
 }
 
 /*
- * vim2m has the kernel map buffers without attaching to them, and keeps the mapping for as long as
- * a program likes. It would hold up unbinding.
+ * vim2m maps dma-bufs in the kernel without attaching to them, and userspace controls how long it
+ * keeps the mapping. Such a mapping of VRAM would block unbind.
  */
 static void kernel_map_refused(int fd)
 {
@@ -200,12 +200,12 @@ static void kernel_map_refused(int fd)
 
 	video = open("/dev/video0", O_RDWR | O_CLOEXEC);
 	igt_assert_lte(0, video);
-	/* It is what it is thought to be: memory it takes. */
-	igt_assert_eq(video_queue(video, memory), 0);
+	/* The V4L2 device accepts a dma-buf of system memory. */
+	igt_assert_eq(queue_output(video, memory), 0);
 	close(video);
 	video = open("/dev/video0", O_RDWR | O_CLOEXEC);
 	igt_assert_lte(0, video);
-	igt_assert_eq(video_queue(video, buf), -EFAULT);
+	igt_assert_eq(queue_output(video, buf), -EFAULT);
 	close(video);
 	barium_check_stamp(bo.map, 0, 1, 1);
 
@@ -215,7 +215,7 @@ static void kernel_map_refused(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Sends @fd through @socket, or takes one from there if @fd is -1. */
+/* Sends @fd through @socket, or receives a descriptor if @fd is -1. Returns the descriptor. */
 static int pass_fd(int socket, int fd)
 {
 	union {
@@ -277,7 +277,7 @@ static void pass_buffer(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* A process that gets the file itself is the same client: its offsets are good there. */
+/* A process that receives the device file is the same client, so fake offsets stay valid. */
 static void pass_file(int fd)
 {
 	int sockets[2], other;
@@ -317,7 +317,7 @@ static void by_name(int fd)
 	void *map;
 
 	err = barium_ioctl(primary, DRM_IOCTL_GEM_FLINK, &flink);
-	igt_require_f(err != -EOPNOTSUPP && err != -EACCES, "objects cannot be named\n");
+	igt_require_f(err != -EOPNOTSUPP && err != -EACCES, "no support for flink names\n");
 	igt_assert_eq(err, 0);
 	by.name = flink.name;
 	igt_assert_eq(barium_ioctl(other, DRM_IOCTL_GEM_OPEN, &by), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The device comes back, by binding or by a look at the bus, and is as good as new, whoever still
- * uses the one that was. And what does not go while it is in use: the module.
+ * Tests of binding the device again, or of finding it by a bus rescan, while files and mappings of
+ * the previous binding are in use; and of the module reference that they hold.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +13,12 @@
 #include "barium_lib_prime.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Binding the device again, with the one before still in use.");
+IGT_TEST_DESCRIPTION("Rebinding the device while clients of the previous binding remain.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 16
 
-/* The device is new, the mapping is of the old one: neither sees the other. */
+/* A mapping from before unbind and the objects of the new device do not share memory. */
 static void old_mapping_new_device(int fd)
 {
 	struct barium_bo old = barium_bo_create(fd, PAGES), new;
@@ -43,7 +43,7 @@ static void old_mapping_new_device(int fd)
 	barium_check_vram();
 }
 
-/* A dma-buf of the old device can be mapped, but is no object of the new one. */
+/* A dma-buf from before unbind can be mapped, but the new device does not import it. */
 static void old_buffer_new_device(int fd)
 {
 	struct barium_bo old = barium_bo_create(fd, PAGES);
@@ -97,7 +97,7 @@ static void rebind_loop(int fd)
 	}
 }
 
-/* Each round leaves a file and a mapping of a device that is gone. */
+/* Each round leaves a file and a mapping behind. */
 static void rebind_in_use(int fd)
 {
 	struct barium_bo bos[5];
@@ -134,8 +134,8 @@ static void remove_rescan(int fd)
 	barium_check_vram();
 }
 
-/* Counts the lines of @file that claim a part of the range and contain @owner. */
-static int count_claims(FILE *file, const char *format, const char *owner, __u64 start, __u64 end)
+/* Counts the lines of @file whose range overlaps [@start, @end] and that contain @owner. */
+static int count_overlaps(FILE *file, const char *format, const char *owner, __u64 start, __u64 end)
 {
 	unsigned long long first, last;
 	char line[256];
@@ -153,23 +153,23 @@ static int count_claims(FILE *file, const char *format, const char *owner, __u64
 
 static int memory_types(__u64 start, __u64 end)
 {
-	return count_claims(barium_debugfs("x86/pat_memtype_list"), "PAT: [mem %llx-%llx]", "",
+	return count_overlaps(barium_debugfs("x86/pat_memtype_list"), "PAT: [mem %llx-%llx]", "",
 			    start, end);
 }
 
 static int regions(__u64 start, __u64 end)
 {
-	return count_claims(fopen("/proc/iomem", "r"), "%llx-%llx", "barium", start, end);
+	return count_overlaps(fopen("/proc/iomem", "r"), "%llx-%llx", "barium", start, end);
 }
 
-/* What is asked for while the device is bound, and given back when it is not. */
-static void claims(int fd)
+/* The driver releases the PCI region and the memory type of the BAR on unbind. */
+static void resources(int fd)
 {
 	FILE *list = barium_debugfs("x86/pat_memtype_list"), *file;
 	unsigned long long start, end;
 	char slot[BARIUM_SLOT_LEN], path[128];
 
-	igt_require_f(list, "the kernel does not list memory types\n");
+	igt_require_f(list, "the kernel has no pat_memtype_list\n");
 	fclose(list);
 	barium_slot(fd, slot);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", slot);
@@ -224,7 +224,7 @@ static const struct barium_subtest tests[] = {
 	  rebind_in_use },
 	{ "remove-rescan", "The device can be removed from the bus and found again.",
 	  remove_rescan },
-	{ "claims", "An unbound device leaves no claim on its memory behind.", claims },
+	{ "claims", "An unbound device leaves no claim on its memory behind.", resources },
 	{ "module-in-use", "The driver stays loaded while a file, mapping or dma-buf is there.",
 	  module_in_use },
 	{}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * System sleep (S3): what a program has in VRAM is there when the machine is awake again, and its
- * mappings go on. The real-time clock wakes it up.
+ * Tests of suspend to RAM (S3): the contents of VRAM are preserved, and mappings stay valid. The
+ * real-time clock wakes the machine.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,10 +13,10 @@
 IGT_TEST_DESCRIPTION("Objects and mappings across suspend to RAM.");
 
 #define PAGES 16
-/* Seconds of sleep. The alarm must not go off on the way down. */
+/* Duration of sleep in seconds. The alarm must not expire before the machine sleeps. */
 #define SLEEP 5
 
-static void sleep_once(void)
+static void suspend(void)
 {
 	igt_set_autoresume_delay(SUSPEND_STATE_MEM, SLEEP);
 	igt_system_suspend_autoresume(SUSPEND_STATE_MEM, SUSPEND_TEST_NONE);
@@ -27,7 +27,7 @@ static bool all_stamped(const struct barium_bo *bo, __u32 seed)
 	return barium_is_stamped(bo->map, 0, bo->size / barium_page_size(), seed);
 }
 
-/* An object large enough for huge entries, small ones, and one in pieces. */
+/* One object is large enough for huge entries, one has one page, one consists of many extents. */
 static void content(int fd)
 {
 	size_t pages = (4 << 20) / barium_page_size();
@@ -35,31 +35,31 @@ static void content(int fd)
 	struct barium_bo large = barium_bo_create(fd, pages);
 	struct barium_bo small = barium_bo_create(fd, 1);
 	struct barium_bo scattered;
-	int others = barium_bo_create_scattered(fd, PAGES, &scattered);
+	int holder = barium_bo_create_scattered(fd, PAGES, &scattered);
 
 	barium_stamp(large.map, 0, pages, 1);
 	barium_stamp(small.map, 0, 1, 2);
 	barium_stamp(scattered.map, 0, PAGES, 3);
-	sleep_once();
+	suspend();
 	igt_assert(all_stamped(&large, 1));
 	igt_assert(all_stamped(&small, 2));
 	igt_assert(all_stamped(&scattered, 3));
 
 	barium_bo_fini(fd, &scattered);
-	close(others);
+	close(holder);
 	barium_bo_fini(fd, &small);
 	barium_bo_fini(fd, &large);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* The mapping is there before, no page of it is. */
+/* The mapping exists before suspend, but none of its pages has been accessed. */
 static void fault_after(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	__u8 *untouched = barium_mmap(fd, bo.handle, bo.size);
 
 	barium_stamp(bo.map, 0, PAGES, 1);
-	sleep_once();
+	suspend();
 	barium_check_stamp(untouched, 0, PAGES, 1);
 	barium_check_write_combining(untouched);
 	barium_munmap(untouched, bo.size);
@@ -73,7 +73,7 @@ static void create_after(int fd)
 
 	barium_stamp(bo.map, 0, PAGES, 1);
 	barium_bo_fini(fd, &bo);
-	sleep_once();
+	suspend();
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 	bo = barium_bo_create(fd, PAGES);
 	barium_check_zero(bo.map, bo.size);
@@ -93,7 +93,7 @@ static void *write_on(void *data)
 	while (!READ_ONCE(writer->stop)) {
 		WRITE_ONCE(*writer->word, ++writer->written);
 		if (READ_ONCE(*writer->word) != writer->written)
-			return "a write was lost";
+			return "a read does not return the value written before";
 	}
 	return NULL;
 }
@@ -107,7 +107,7 @@ static void writer(int fd)
 	void *fault;
 
 	igt_assert_eq(pthread_create(&thread, NULL, write_on, &writer), 0);
-	sleep_once();
+	suspend();
 	asleep = READ_ONCE(*writer.word);
 	while (READ_ONCE(*writer.word) == asleep)
 		usleep(1000);
@@ -117,7 +117,7 @@ static void writer(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* The registers that say what the device shows. */
+/* The registers that define the scanout, XRES to Y_OFFSET. */
 #define REGISTERS	BARIUM_REG_XRES
 #define REGISTERS_END	(BARIUM_REG_Y_OFFSET + sizeof(__u16))
 #define COUNT		((REGISTERS_END - REGISTERS) / sizeof(__u16))
@@ -151,9 +151,9 @@ static void display(int fd)
 
 	read_registers(fd, before);
 	igt_assert(before[(BARIUM_REG_ENABLE - REGISTERS) / sizeof(__u16)] & BARIUM_ENABLED);
-	sleep_once();
+	suspend();
 	read_registers(fd, after);
-	igt_assert_f(!memcmp(before, after, sizeof(before)), "the device shows something else\n");
+	igt_assert_f(!memcmp(before, after, sizeof(before)), "the scanout registers differ\n");
 	barium_check_stamp(map, 0, pages, 1);
 
 	barium_flip(card, &pipe, fb, 1);
