@@ -24,7 +24,7 @@ static char slot[BARIUM_SLOT_LEN];
 static char node[64];
 
 /* The ioctls: 0 or a negative errno, without trying again. */
-static int do_ioctl(int fd, unsigned long request, void *arg)
+static int try_ioctl(int fd, unsigned long request, void *arg)
 {
 	return ioctl(fd, request, arg) ? -errno : 0;
 }
@@ -49,7 +49,7 @@ static void check_object(struct barium_scene *scene)
 static int get_param(struct barium_scene *scene)
 {
 	struct drm_barium_get_param arg = { .param = BARIUM_PARAM_VRAM_SIZE };
-	int err = do_ioctl(scene->fd, DRM_IOCTL_BARIUM_GET_PARAM, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_BARIUM_GET_PARAM, &arg);
 
 	scene->value = arg.value;
 	return err;
@@ -63,7 +63,7 @@ static void check_param(struct barium_scene *scene)
 static int create_flags(struct barium_scene *scene, __u32 flags)
 {
 	struct drm_barium_gem_create arg = { .size = scene->size, .flags = flags };
-	int err = do_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_CREATE, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_CREATE, &arg);
 
 	scene->handle = arg.handle;
 	return err;
@@ -122,7 +122,7 @@ static void want_spare(struct barium_scene *scene)
 static int mmap_offset(struct barium_scene *scene)
 {
 	struct drm_barium_gem_mmap_offset arg = { .handle = scene->bo.handle };
-	int err = do_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET, &arg);
 
 	scene->value = arg.offset;
 	return err;
@@ -136,7 +136,7 @@ static void check_offset(struct barium_scene *scene)
 static int info(struct barium_scene *scene)
 {
 	struct drm_barium_gem_info arg = { .handle = scene->bo.handle };
-	int err = do_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_INFO, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_INFO, &arg);
 
 	scene->value = arg.size;
 	return err;
@@ -151,7 +151,7 @@ static int close_handle(struct barium_scene *scene)
 {
 	struct drm_gem_close arg = { .handle = scene->bo.handle };
 
-	return do_ioctl(scene->fd, DRM_IOCTL_GEM_CLOSE, &arg);
+	return try_ioctl(scene->fd, DRM_IOCTL_GEM_CLOSE, &arg);
 }
 
 static void check_closed(struct barium_scene *scene)
@@ -175,7 +175,7 @@ static int export(struct barium_scene *scene)
 		.handle = scene->bo.handle,
 		.flags = DRM_RDWR | DRM_CLOEXEC,
 	};
-	int err = do_ioctl(scene->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &arg);
 
 	scene->buf = arg.fd;
 	return err;
@@ -207,7 +207,7 @@ static void make_buffer(struct barium_scene *scene)
 static int import(struct barium_scene *scene)
 {
 	struct drm_prime_handle arg = { .fd = scene->buf };
-	int err = do_ioctl(scene->other, DRM_IOCTL_PRIME_FD_TO_HANDLE, &arg);
+	int err = try_ioctl(scene->other, DRM_IOCTL_PRIME_FD_TO_HANDLE, &arg);
 
 	scene->handle = arg.handle;
 	return err;
@@ -231,7 +231,7 @@ static void make_primary(struct barium_scene *scene)
 static int name(struct barium_scene *scene)
 {
 	struct drm_gem_flink arg = { .handle = scene->bo.handle };
-	int err = do_ioctl(scene->fd, DRM_IOCTL_GEM_FLINK, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_GEM_FLINK, &arg);
 
 	scene->value = arg.name;
 	return err;
@@ -240,7 +240,7 @@ static int name(struct barium_scene *scene)
 static int open_name(struct barium_scene *scene)
 {
 	struct drm_gem_open arg = { .name = scene->value };
-	int err = do_ioctl(scene->fd, DRM_IOCTL_GEM_OPEN, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_GEM_OPEN, &arg);
 
 	scene->handle = arg.handle;
 	return err;
@@ -274,7 +274,7 @@ static void want_dumb(struct barium_scene *scene)
 static int create_dumb(struct barium_scene *scene)
 {
 	struct drm_mode_create_dumb arg = { .width = 64, .height = 64, .bpp = 32 };
-	int err = do_ioctl(scene->fd, DRM_IOCTL_MODE_CREATE_DUMB, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_MODE_CREATE_DUMB, &arg);
 
 	scene->handle = arg.handle;
 	scene->size = arg.size;
@@ -290,7 +290,7 @@ static void make_dumb(struct barium_scene *scene)
 static int map_dumb(struct barium_scene *scene)
 {
 	struct drm_mode_map_dumb arg = { .handle = scene->handle };
-	int err = do_ioctl(scene->fd, DRM_IOCTL_MODE_MAP_DUMB, &arg);
+	int err = try_ioctl(scene->fd, DRM_IOCTL_MODE_MAP_DUMB, &arg);
 
 	scene->value = arg.offset;
 	return err;
