@@ -1,7 +1,26 @@
 // SPDX-License-Identifier: MIT
-/*
- * Tests that unbind the device repeatedly while processes use it. No process may be killed or hang,
- * and all VRAM must be available when the device is bound again.
+/**
+ * TEST: barium hotunplug race
+ * Description: Tests that unbind the device repeatedly while processes use it. No process may be
+ *   killed or hang, and all VRAM must be available when the device is bound again.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Unbind
+ *
+ * SUBTEST: writers
+ * Description: Processes that write during unbind continue to run.
+ *
+ * SUBTEST: faults
+ * Description: Processes that take faults during unbind continue to run.
+ *
+ * SUBTEST: creations
+ * Description: Objects can be created and closed during unbind.
+ *
+ * SUBTEST: console
+ * Description: Drawing into the fbdev console during unbind does not block.
+ *
+ * SUBTEST: opens
+ * Description: The device can be opened during unbind and bind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -131,12 +150,6 @@ static void write_both(const struct round *round, int child, __u32 number)
 	barium_stamp(round->own[child].map, 0, PAGES, number);
 }
 
-static void writers(int fd)
-{
-	(void)fd;
-	race(write_both);
-}
-
 /* Creates a mapping and accesses it. */
 static void map_and_touch(const struct round *round, int child, __u32 number)
 {
@@ -151,12 +164,6 @@ static void map_and_touch(const struct round *round, int child, __u32 number)
 		return;
 	barium_stamp(map, 0, PAGES, child);
 	barium_munmap(map, bo->size);
-}
-
-static void faults(int fd)
-{
-	(void)fd;
-	race(map_and_touch);
 }
 
 /* Creates, maps and closes an object. Each step may fail with ENODEV. */
@@ -181,19 +188,12 @@ static void create_and_close(const struct round *round, int child, __u32 number)
 	igt_assert(!err || err == -ENODEV);
 }
 
-static void creations(int fd)
-{
-	(void)fd;
-	race(create_and_close);
-}
-
 /* Children open and close the device during unbind and bind. */
-static void opens(int fd)
+static void test_opens(void)
 {
 	struct board *board = new_board();
 	int i;
 
-	(void)fd;
 	igt_fork(child, CHILDREN) {
 		while (!READ_ONCE(board->stop)) {
 			int client = __barium_open_bound();
@@ -272,32 +272,48 @@ static void unbind_console(void)
 	close(client);
 }
 
-/*
- * fbdev flushes damage during unbind, and may wait for a vblank that does not occur any more.
- * Unbind has to end that wait.
- */
-static void draw_console(int fd)
+int igt_main()
 {
-	int i;
+	igt_fixture()
+		barium_prepare_unplug();
 
-	(void)fd;
-	for (i = 0; i < rounds(); i++) {
-		unbind_console();
-		barium_bind();
+	igt_describe("Processes that write during unbind continue to run.");
+	igt_subtest("writers") {
+		barium_new_bound_client();
+		race(write_both);
 	}
-	barium_check_vram();
-}
 
-static const struct barium_subtest tests[] = {
-	{ "writers", "Processes that write while the device goes do not notice.", writers },
-	{ "faults", "Processes that fault while the device goes are not killed.", faults },
-	{ "creations", "Objects can be made and closed while the device goes.", creations },
-	{ "console", "The console may be drawn on while the device goes.", draw_console },
-	{ "opens", "The device can be opened while it comes and goes.", opens },
-	{}
-};
+	igt_describe("Processes that take faults during unbind continue to run.");
+	igt_subtest("faults") {
+		barium_new_bound_client();
+		race(map_and_touch);
+	}
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_unplug_subtests(tests);
+	igt_describe("Objects can be created and closed during unbind.");
+	igt_subtest("creations") {
+		barium_new_bound_client();
+		race(create_and_close);
+	}
+
+	/*
+	 * fbdev flushes damage during unbind, and may wait for a vblank that does not occur any
+	 * more. Unbind has to end that wait.
+	 */
+	igt_describe("Drawing into the fbdev console during unbind does not block.");
+	igt_subtest("console") {
+		int i;
+
+		barium_new_bound_client();
+		for (i = 0; i < rounds(); i++) {
+			unbind_console();
+			barium_bind();
+		}
+		barium_check_vram();
+	}
+
+	igt_describe("The device can be opened during unbind and bind.");
+	igt_subtest("opens") {
+		barium_new_bound_client();
+		test_opens();
+	}
 }

@@ -1,7 +1,62 @@
 // SPDX-License-Identifier: MIT
-/*
- * Tests of the display. They read the state of the device from its registers and from VRAM, through
- * the sysfs files of its BARs, and do not rely on what the driver reports.
+/**
+ * TEST: barium kms
+ * Description: Tests of the display. They read the state of the device from its registers and from
+ *   VRAM, through the sysfs files of its BARs, and do not rely on what the driver reports.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Kernel mode setting
+ *
+ * SUBTEST: mode-refused
+ * Description: A mode that the device does not support fails with EINVAL.
+ *
+ * SUBTEST: mode-not-plain
+ * Description: A mode that is interlaced or repeats scanlines fails with EINVAL.
+ *
+ * SUBTEST: flip-event
+ * Description: A page flip changes the scanout and sends its event.
+ *
+ * SUBTEST: odd-starts
+ * Description: A framebuffer can start at any pixel of its object.
+ *
+ * SUBTEST: panning
+ * Description: A CRTC can scan out any part of a larger framebuffer.
+ *
+ * SUBTEST: flip-to-other-pitch
+ * Description: Framebuffers of different pitch are scanned out correctly.
+ *
+ * SUBTEST: pitch-limits
+ * Description: ADDFB2 with a pitch that the device does not support fails.
+ *
+ * SUBTEST: object-end
+ * Description: ADDFB2 of a framebuffer that exceeds its object fails.
+ *
+ * SUBTEST: vram-end
+ * Description: Scanout whose last line exceeds VRAM fails with EINVAL.
+ *
+ * SUBTEST: contents-stay
+ * Description: Setting a mode preserves all objects in VRAM.
+ *
+ * SUBTEST: closed-handle
+ * Description: A framebuffer holds its object after the handle is closed.
+ *
+ * SUBTEST: pieces-refused
+ * Description: ADDFB2 of an object that is not contiguous fails.
+ *
+ * SUBTEST: damage
+ * Description: A drawing is visible with and without DIRTYFB.
+ *
+ * SUBTEST: off-and-on
+ * Description: The CRTC can be disabled and enabled again.
+ *
+ * SUBTEST: unbind-while-shown
+ * Description: A device with an active CRTC can be unbound and bound again.
+ *
+ * SUBTEST: unbind-with-flip
+ * Description: A pending page flip event arrives after unbind.
+ *
+ * SUBTEST: each-mode
+ * Description: Each mode of the connector can be set and displays the image.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -170,42 +225,12 @@ static void check_scanout(__u32 seed, __u32 x, __u32 y)
 		igt_assert_eq_u32(scanout_pixel(i % 64, i), color(seed, x + i % 64, y + i));
 }
 
-static void each_mode(int fd)
-{
-	struct image image;
-	__u32 i;
-
-	for (i = 0; i < pipeline.count; i++) {
-		pipeline.mode = pipeline.modes[i];
-		image = create_image(fd, i, 0, 0);
-		barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
-		check_scanout(i, 0, 0);
-		destroy_image(fd, &image);
-	}
-}
-
-/* Modes that the device does not support fail, also if the connector does not list them. */
-static void mode_refused(int fd)
-{
-	struct drm_mode_modeinfo mode = pipeline.mode;
-	struct image image = create_image(fd, 1, 0, 0);
-
-	mode.hdisplay = device.is_vga ? 636 : 63;
-	igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
-	mode.hdisplay = device.is_vga ? 632 : 64;
-	igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), 0);
-
-	mode.vdisplay = device.is_vga ? 0 : 63;
-	igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
-	destroy_image(fd, &image);
-}
-
 /*
  * Modes that scan lines out more than once, or in two fields. The device has none of them. DRM
  * computes the frame duration from products that overflow (drm_mode_set_crtcinfo(),
  * drm_calc_timestamping_constants()): the last two modes have a duration of 0 or an arbitrary one.
  */
-static void mode_not_plain(int fd)
+static void test_mode_not_plain(int fd)
 {
 	struct drm_mode_modeinfo mode = pipeline.mode;
 	/* Large enough for the two images of frame packing. */
@@ -239,24 +264,8 @@ static void mode_not_plain(int fd)
 	destroy_image(fd, &image);
 }
 
-static void flip_event(int fd)
-{
-	struct image front = create_image(fd, 1, 0, 0), back = create_image(fd, 2, 0, 0);
-	__u32 i;
-
-	barium_set_crtc(fd, &pipeline, front.fb, 0, 0);
-	check_scanout(1, 0, 0);
-	for (i = 0; i < 8; i++) {
-		barium_flip(fd, &pipeline, i % 2 ? front.fb : back.fb, 1000 + i);
-		barium_flipped(fd, &pipeline, 1000 + i);
-		check_scanout(i % 2 ? 1 : 2, 0, 0);
-	}
-	destroy_image(fd, &front);
-	destroy_image(fd, &back);
-}
-
 /* A framebuffer may start at any pixel of an object, at any offset of the object in VRAM. */
-static void odd_starts(int fd)
+static void test_odd_starts(int fd)
 {
 	const __u32 offsets[] = { 4, 60, 4092, 4100, 123456, 640 * CPP - 4 };
 	__u32 spacer = barium_gem_create(fd, barium_page_size()), i;
@@ -277,7 +286,7 @@ static void odd_starts(int fd)
 }
 
 /* The framebuffer is larger than the mode, and the CRTC scans out each part of it. */
-static void panning(int fd)
+static void test_panning(int fd)
 {
 	struct image image = create_image(fd, 1, 64, 0);
 	__u32 x, y;
@@ -293,58 +302,11 @@ static void panning(int fd)
 	destroy_image(fd, &image);
 }
 
-static void flip_to_other_pitch(int fd)
-{
-	struct image narrow = create_image(fd, 1, 0, 0), wide = create_image(fd, 2, 64, 0);
-	__u32 i;
-
-	barium_set_crtc(fd, &pipeline, narrow.fb, 0, 0);
-	for (i = 0; i < 4; i++) {
-		barium_set_crtc(fd, &pipeline, i % 2 ? narrow.fb : wide.fb, 0, 0);
-		check_scanout(i % 2 ? 1 : 2, 0, 0);
-	}
-	destroy_image(fd, &narrow);
-	destroy_image(fd, &wide);
-}
-
-static void pitch_limits(int fd)
-{
-	__u32 max = device.max_pitch, step = device.is_vga ? 32 : 4;
-	__u32 handle = create_contiguous(fd, 1 << 20);
-
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP, 0));
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP + step, 0));
-	fb_refused(fd, handle, 64, 4, 64 * CPP - step, 0);
-	fb_refused(fd, handle, 64, 4, 64 * CPP + step / 2, 0);
-	fb_refused(fd, handle, 64, 4, 64 * CPP + 1, 0);
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, max, 0));
-	fb_refused(fd, handle, 64, 4, max + step, 0);
-	fb_refused(fd, handle, 64, 4, 0, 0);
-	gem_close(fd, handle);
-}
-
-/* A framebuffer must not exceed its object, also if its end overflows 32 bits. */
-static void object_end(int fd)
-{
-	__u32 page = barium_page_size(), pitch = 64 * CPP, lines = page / pitch;
-	__u32 handle = create_contiguous(fd, page), fb;
-
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines, pitch, 0));
-	fb_refused(fd, handle, 64, lines + 1, pitch, 0);
-	fb_refused(fd, handle, 64, lines, pitch, 4);
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines - 1, pitch, pitch));
-	igt_assert_eq(__barium_add_fb(fd, handle, 64, lines, pitch, 0u - 4, &fb), -ERANGE);
-	/* The size is 4 GiB and 240 bytes. */
-	igt_assert_eq(__barium_add_fb(fd, handle, 64, 32767, 131080, 0, &fb),
-		      device.is_vga ? -EINVAL : -ERANGE);
-	gem_close(fd, handle);
-}
-
 /*
  * The last line counts with its whole pitch: the device scans out nothing if the pitch of that line
  * exceeds VRAM.
  */
-static void vram_end(int fd)
+static void test_vram_end(int fd)
 {
 	__u32 width = pipeline.mode.hdisplay, height = pipeline.mode.vdisplay;
 	__u32 pitch = 2 * width * CPP, offset, fb, handle;
@@ -367,7 +329,7 @@ static void vram_end(int fd)
 }
 
 /* Enabling the display does not clear the objects in VRAM. */
-static void contents_stay(int fd)
+static void test_contents_stay(int fd)
 {
 	struct image image = create_image(fd, 1, 0, 0);
 	size_t page = barium_page_size(), count, i;
@@ -397,7 +359,7 @@ static void contents_stay(int fd)
 }
 
 /* A framebuffer that is being scanned out holds its object: the VRAM is not reused. */
-static void closed_handle(int fd)
+static void test_closed_handle(int fd)
 {
 	struct image image = create_image(fd, 1, 0, 0);
 	__u64 before = barium_vram_available(fd);
@@ -418,19 +380,6 @@ static void closed_handle(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before + image.size);
 }
 
-static void pieces_refused(int fd)
-{
-	__u32 handle = create_contiguous(fd, 64 * barium_page_size());
-	struct barium_bo bo;
-	int keeper = barium_bo_create_scattered(fd, 64, &bo);
-
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 64, 64 * CPP, 0));
-	fb_refused(fd, bo.handle, 64, 64, 64 * CPP, 0);
-	gem_close(fd, handle);
-	barium_bo_fini(fd, &bo);
-	close(keeper);
-}
-
 static int dirty(int fd, __u32 fb, struct drm_clip_rect *clips, __u32 count)
 {
 	struct drm_mode_fb_dirty_cmd arg = {
@@ -440,35 +389,6 @@ static int dirty(int fd, __u32 fb, struct drm_clip_rect *clips, __u32 count)
 	};
 
 	return barium_ioctl(fd, DRM_IOCTL_MODE_DIRTYFB, &arg);
-}
-
-/* DIRTYFB succeeds, and is not required: the device scans out the object itself. */
-static void damage(int fd)
-{
-	struct drm_clip_rect clip = { .x1 = 1, .y1 = 1, .x2 = 2, .y2 = 2 };
-	struct image image = create_image(fd, 1, 0, 0);
-
-	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
-	draw(&image, 2, pipeline.mode.hdisplay, pipeline.mode.vdisplay);
-	check_scanout(2, 0, 0);
-	igt_assert_eq(dirty(fd, image.fb, &clip, 1), 0);
-	igt_assert_eq(dirty(fd, image.fb, NULL, 0), 0);
-	check_scanout(2, 0, 0);
-	destroy_image(fd, &image);
-	igt_assert_eq(dirty(fd, image.fb, NULL, 0), -ENOENT);
-}
-
-static void off_and_on(int fd)
-{
-	struct image image = create_image(fd, 1, 0, 0);
-	__u32 i;
-
-	for (i = 0; i < 3; i++) {
-		barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
-		check_scanout(1, 0, 0);
-		barium_switch_off(fd, &pipeline);
-	}
-	destroy_image(fd, &image);
 }
 
 /* Binds the device again, and asserts that it displays an image. */
@@ -488,7 +408,7 @@ static void bind_and_display(void)
 	close(fd);
 }
 
-static void unbind_while_shown(int fd)
+static void test_unbind_while_shown(int fd)
 {
 	struct image image = create_image(fd, 1, 0, 0), other = create_image(fd, 2, 0, 0);
 	size_t i;
@@ -504,55 +424,202 @@ static void unbind_while_shown(int fd)
 	barium_munmap(other.map, other.size);
 }
 
-static void unbind_with_flip(int fd)
-{
-	struct image front = create_image(fd, 1, 0, 0), back = create_image(fd, 2, 0, 0);
-
-	barium_set_crtc(fd, &pipeline, front.fb, 0, 0);
-	barium_flip(fd, &pipeline, back.fb, 7);
-	barium_unbind();
-	barium_flipped(fd, &pipeline, 7);
-	barium_munmap(front.map, front.size);
-	barium_munmap(back.map, back.size);
-	bind_and_display();
-}
-
-static const struct barium_subtest tests[] = {
-	{ "mode-refused", "A mode that the device does not have is refused.", mode_refused },
-	{ "mode-not-plain", "A mode whose lines are sent twice, or by turns, is refused.",
-	  mode_not_plain },
-	{ "flip-event", "Flips change the image and send events.", flip_event },
-	{ "odd-starts", "A image can start at any pixel.", odd_starts },
-	{ "panning", "A image can be larger than the pipeline.", panning },
-	{ "flip-to-other-pitch", "Lines of different length are shown right.",
-	  flip_to_other_pitch },
-	{ "pitch-limits", "Lines that the device does not have are refused.", pitch_limits },
-	{ "object-end", "A framebuffer that ends behind its object is refused.", object_end },
-	{ "vram-end", "A image whose last line ends behind VRAM is refused.", vram_end },
-	{ "contents-stay", "Setting a mode leaves the rest of VRAM alone.", contents_stay },
-	{ "closed-handle", "A image keeps its memory when its handle is closed.",
-	  closed_handle },
-	{ "pieces-refused", "An object in several pieces is no framebuffer.", pieces_refused },
-	{ "damage", "What is drawn is shown, whether the driver is told or not.", damage },
-	{ "off-and-on", "The pipeline can be switched off and on.", off_and_on },
-	{ "unbind-while-shown", "A device that shows something can go, and come back.",
-	  unbind_while_shown },
-	{ "unbind-with-flip", "The event of a flip comes though the device has gone.",
-	  unbind_with_flip },
-	{ "each-mode", "Each mode of the connector can be set, and shows the image.", each_mode },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
 	igt_fixture() {
-		int fd = barium_open_primary();
+		int fd;
 
+		barium_prepare_unplug();
+		fd = barium_open_primary();
 		find_device(fd);
 		barium_find_pipe(fd, &pipeline);
 		choose_mode();
 		close(fd);
 	}
 
-	barium_unplug_primary_subtests(tests);
+	/* Modes that the device does not support fail, also if the connector does not list them. */
+	igt_describe("A mode that the device does not support fails with EINVAL.");
+	igt_subtest("mode-refused") {
+		int fd = barium_new_bound_primary_client();
+		struct drm_mode_modeinfo mode = pipeline.mode;
+		struct image image = create_image(fd, 1, 0, 0);
+
+		mode.hdisplay = device.is_vga ? 636 : 63;
+		igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
+		mode.hdisplay = device.is_vga ? 632 : 64;
+		igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), 0);
+
+		mode.vdisplay = device.is_vga ? 0 : 63;
+		igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
+		destroy_image(fd, &image);
+	}
+
+	igt_describe("A mode that is interlaced or repeats scanlines fails with EINVAL.");
+	igt_subtest("mode-not-plain")
+		test_mode_not_plain(barium_new_bound_primary_client());
+
+	igt_describe("A page flip changes the scanout and sends its event.");
+	igt_subtest("flip-event") {
+		int fd = barium_new_bound_primary_client();
+		struct image front = create_image(fd, 1, 0, 0), back = create_image(fd, 2, 0, 0);
+		__u32 i;
+
+		barium_set_crtc(fd, &pipeline, front.fb, 0, 0);
+		check_scanout(1, 0, 0);
+		for (i = 0; i < 8; i++) {
+			barium_flip(fd, &pipeline, i % 2 ? front.fb : back.fb, 1000 + i);
+			barium_flipped(fd, &pipeline, 1000 + i);
+			check_scanout(i % 2 ? 1 : 2, 0, 0);
+		}
+		destroy_image(fd, &front);
+		destroy_image(fd, &back);
+	}
+
+	igt_describe("A framebuffer can start at any pixel of its object.");
+	igt_subtest("odd-starts")
+		test_odd_starts(barium_new_bound_primary_client());
+
+	igt_describe("A CRTC can scan out any part of a larger framebuffer.");
+	igt_subtest("panning")
+		test_panning(barium_new_bound_primary_client());
+
+	igt_describe("Framebuffers of different pitch are scanned out correctly.");
+	igt_subtest("flip-to-other-pitch") {
+		int fd = barium_new_bound_primary_client();
+		struct image narrow = create_image(fd, 1, 0, 0), wide = create_image(fd, 2, 64, 0);
+		__u32 i;
+
+		barium_set_crtc(fd, &pipeline, narrow.fb, 0, 0);
+		for (i = 0; i < 4; i++) {
+			barium_set_crtc(fd, &pipeline, i % 2 ? narrow.fb : wide.fb, 0, 0);
+			check_scanout(i % 2 ? 1 : 2, 0, 0);
+		}
+		destroy_image(fd, &narrow);
+		destroy_image(fd, &wide);
+	}
+
+	igt_describe("ADDFB2 with a pitch that the device does not support fails.");
+	igt_subtest("pitch-limits") {
+		int fd = barium_new_bound_primary_client();
+		__u32 max = device.max_pitch, step = device.is_vga ? 32 : 4;
+		__u32 handle = create_contiguous(fd, 1 << 20);
+
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP, 0));
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP + step, 0));
+		fb_refused(fd, handle, 64, 4, 64 * CPP - step, 0);
+		fb_refused(fd, handle, 64, 4, 64 * CPP + step / 2, 0);
+		fb_refused(fd, handle, 64, 4, 64 * CPP + 1, 0);
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, max, 0));
+		fb_refused(fd, handle, 64, 4, max + step, 0);
+		fb_refused(fd, handle, 64, 4, 0, 0);
+		gem_close(fd, handle);
+	}
+
+	/* A framebuffer must not exceed its object, also if its end overflows 32 bits. */
+	igt_describe("ADDFB2 of a framebuffer that exceeds its object fails.");
+	igt_subtest("object-end") {
+		int fd = barium_new_bound_primary_client();
+		__u32 page = barium_page_size(), pitch = 64 * CPP, lines = page / pitch;
+		__u32 handle = create_contiguous(fd, page), fb;
+
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines, pitch, 0));
+		fb_refused(fd, handle, 64, lines + 1, pitch, 0);
+		fb_refused(fd, handle, 64, lines, pitch, 4);
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines - 1, pitch, pitch));
+		igt_assert_eq(__barium_add_fb(fd, handle, 64, lines, pitch, 0u - 4, &fb), -ERANGE);
+		/* The size is 4 GiB and 240 bytes. */
+		igt_assert_eq(__barium_add_fb(fd, handle, 64, 32767, 131080, 0, &fb),
+			      device.is_vga ? -EINVAL : -ERANGE);
+		gem_close(fd, handle);
+	}
+
+	igt_describe("Scanout whose last line exceeds VRAM fails with EINVAL.");
+	igt_subtest("vram-end")
+		test_vram_end(barium_new_bound_primary_client());
+
+	igt_describe("Setting a mode preserves all objects in VRAM.");
+	igt_subtest("contents-stay")
+		test_contents_stay(barium_new_bound_primary_client());
+
+	igt_describe("A framebuffer holds its object after the handle is closed.");
+	igt_subtest("closed-handle")
+		test_closed_handle(barium_new_bound_primary_client());
+
+	igt_describe("ADDFB2 of an object that is not contiguous fails.");
+	igt_subtest("pieces-refused") {
+		int fd = barium_new_bound_primary_client();
+		__u32 handle = create_contiguous(fd, 64 * barium_page_size());
+		struct barium_bo bo;
+		int keeper = barium_bo_create_scattered(fd, 64, &bo);
+
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 64, 64 * CPP, 0));
+		fb_refused(fd, bo.handle, 64, 64, 64 * CPP, 0);
+		gem_close(fd, handle);
+		barium_bo_fini(fd, &bo);
+		close(keeper);
+	}
+
+	/* DIRTYFB succeeds, and is not required: the device scans out the object itself. */
+	igt_describe("A drawing is visible with and without DIRTYFB.");
+	igt_subtest("damage") {
+		int fd = barium_new_bound_primary_client();
+		struct drm_clip_rect clip = { .x1 = 1, .y1 = 1, .x2 = 2, .y2 = 2 };
+		struct image image = create_image(fd, 1, 0, 0);
+
+		barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+		draw(&image, 2, pipeline.mode.hdisplay, pipeline.mode.vdisplay);
+		check_scanout(2, 0, 0);
+		igt_assert_eq(dirty(fd, image.fb, &clip, 1), 0);
+		igt_assert_eq(dirty(fd, image.fb, NULL, 0), 0);
+		check_scanout(2, 0, 0);
+		destroy_image(fd, &image);
+		igt_assert_eq(dirty(fd, image.fb, NULL, 0), -ENOENT);
+	}
+
+	igt_describe("The CRTC can be disabled and enabled again.");
+	igt_subtest("off-and-on") {
+		int fd = barium_new_bound_primary_client();
+		struct image image = create_image(fd, 1, 0, 0);
+		__u32 i;
+
+		for (i = 0; i < 3; i++) {
+			barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+			check_scanout(1, 0, 0);
+			barium_switch_off(fd, &pipeline);
+		}
+		destroy_image(fd, &image);
+	}
+
+	igt_describe("A device with an active CRTC can be unbound and bound again.");
+	igt_subtest("unbind-while-shown")
+		test_unbind_while_shown(barium_new_bound_primary_client());
+
+	igt_describe("A pending page flip event arrives after unbind.");
+	igt_subtest("unbind-with-flip") {
+		int fd = barium_new_bound_primary_client();
+		struct image front = create_image(fd, 1, 0, 0), back = create_image(fd, 2, 0, 0);
+
+		barium_set_crtc(fd, &pipeline, front.fb, 0, 0);
+		barium_flip(fd, &pipeline, back.fb, 7);
+		barium_unbind();
+		barium_flipped(fd, &pipeline, 7);
+		barium_munmap(front.map, front.size);
+		barium_munmap(back.map, back.size);
+		bind_and_display();
+	}
+
+	igt_describe("Each mode of the connector can be set and displays the image.");
+	igt_subtest("each-mode") {
+		int fd = barium_new_bound_primary_client();
+		struct image image;
+		__u32 i;
+
+		for (i = 0; i < pipeline.count; i++) {
+			pipeline.mode = pipeline.modes[i];
+			image = create_image(fd, i, 0, 0);
+			barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+			check_scanout(i, 0, 0);
+			destroy_image(fd, &image);
+		}
+	}
 }

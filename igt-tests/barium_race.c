@@ -1,8 +1,60 @@
 // SPDX-License-Identifier: MIT
-/*
- * Races of threads and processes on the same handles, mappings and objects. Each takes 0.3 s, or
- * $BARIUM_RACE_SECONDS. In any order of events, a page reads what was written to it, or is not
- * mapped, and all VRAM is available at the end.
+/**
+ * TEST: barium race
+ * Description: Races of threads and processes on the same handles, mappings and objects. Each takes
+ *   0.3 s, or $BARIUM_RACE_SECONDS. In any order of events, a page reads what was written to it, or
+ *   is not mapped, and all VRAM is available at the end.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Concurrency
+ *
+ * SUBTEST: handles
+ * Description: Threads guess handles that others create and close.
+ *
+ * SUBTEST: fault-munmap
+ * Description: Threads access a range that is unmapped and mapped again.
+ *
+ * SUBTEST: fault-munmap-large
+ * Description: As fault-munmap, with huge entries.
+ *
+ * SUBTEST: fault-mprotect
+ * Description: Threads access a range whose protection changes.
+ *
+ * SUBTEST: fault-mprotect-large
+ * Description: As fault-mprotect, with huge entries.
+ *
+ * SUBTEST: fault-mremap
+ * Description: Threads access a range that is moved away and back.
+ *
+ * SUBTEST: fault-mremap-large
+ * Description: As fault-mremap, with huge entries.
+ *
+ * SUBTEST: fault-fork
+ * Description: Threads access a mapping while the process forks.
+ *
+ * SUBTEST: fault-thp-disabled
+ * Description: Threads fault while huge pages are disabled and enabled.
+ *
+ * SUBTEST: ahead-munmap
+ * Description: MAP_AHEAD races with munmap() and mmap().
+ *
+ * SUBTEST: last-reference
+ * Description: Threads access a mapping that holds the last reference.
+ *
+ * SUBTEST: last-reference-large
+ * Description: As last-reference, with huge entries.
+ *
+ * SUBTEST: two-processes
+ * Description: Two processes race for the first access to an object.
+ *
+ * SUBTEST: two-processes-large
+ * Description: As two-processes, with huge entries.
+ *
+ * SUBTEST: exhaustion
+ * Description: Two clients exhaust VRAM concurrently.
+ *
+ * SUBTEST: kept-objects
+ * Description: Cached blocks of freed small objects are available to large ones.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,16 +113,6 @@ static void unmap_and_map(struct barium_arena *arena)
 	map_again(arena);
 }
 
-static void fault_munmap(int fd)
-{
-	access_while(fd, PAGES, unmap_and_map);
-}
-
-static void fault_munmap_large(int fd)
-{
-	access_while(fd, LARGE_PAGES, unmap_and_map);
-}
-
 static void protect(struct barium_arena *arena)
 {
 	static const int prots[] = { PROT_READ, PROT_NONE, RW };
@@ -79,16 +121,6 @@ static void protect(struct barium_arena *arena)
 
 	if (mprotect(arena->map + third, third, prots[turn++ % ARRAY_SIZE(prots)]))
 		barium_race_failed(arena, "mprotect() fails");
-}
-
-static void fault_mprotect(int fd)
-{
-	access_while(fd, PAGES, protect);
-}
-
-static void fault_mprotect_large(int fd)
-{
-	access_while(fd, LARGE_PAGES, protect);
 }
 
 /* Moves the mapping away and back. The vacated range is mapped with PROT_NONE. */
@@ -120,16 +152,6 @@ static void access_while_moving(int fd, size_t pages)
 	barium_bo_fini(fd, &arena.bo);
 }
 
-static void fault_mremap(int fd)
-{
-	access_while_moving(fd, PAGES);
-}
-
-static void fault_mremap_large(int fd)
-{
-	access_while_moving(fd, LARGE_PAGES);
-}
-
 /* Forks a child, which reads a page of the mapping, while the threads fault on it. */
 static void fork_a_child(struct barium_arena *arena)
 {
@@ -143,11 +165,6 @@ static void fork_a_child(struct barium_arena *arena)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 		barium_race_failed(arena, "a child reads a wrong page");
 	map_again(arena);
-}
-
-static void fault_fork(int fd)
-{
-	access_while(fd, PAGES, fork_a_child);
 }
 
 /*
@@ -173,36 +190,9 @@ static void allow_huge_and_read(struct barium_arena *arena)
 		barium_race_failed(arena, "a page reads a wrong value");
 }
 
-/*
- * A fault that inserts a page table entry finds a huge entry that a concurrent fault has installed.
- * The handler must return VM_FAULT_NOPAGE, not VM_FAULT_OOM.
- */
-static void fault_thp_disabled(int fd)
-{
-	static const barium_thread threads[] = { barium_toucher };
-	struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
-
-	arena.map = FAR;
-	map_again(&arena);
-	barium_race(&arena, threads, ARRAY_SIZE(threads), allow_huge_and_read);
-	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
-	munmap(arena.map, arena.bo.size);
-	barium_bo_fini(fd, &arena.bo);
-}
-
 static const barium_thread ahead_threads[] = {
 	barium_ahead_mapper, barium_toucher, barium_ahead_mapper,
 };
-
-static void ahead_munmap(int fd)
-{
-	struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
-
-	arena.map = barium_mmap(fd, arena.bo.handle, arena.bo.size);
-	barium_race(&arena, ahead_threads, ARRAY_SIZE(ahead_threads), unmap_and_map);
-	munmap(arena.map, arena.bo.size);
-	barium_bo_fini(fd, &arena.bo);
-}
 
 static const barium_thread guessers[] = {
 	barium_guesser, barium_guesser, barium_guesser, barium_guesser,
@@ -217,7 +207,7 @@ static void dirty_and_close(struct barium_arena *arena)
 	barium_bo_fini(arena->bo.handle, &bo);
 }
 
-static void handles(int fd)
+static void test_handles(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_arena arena = { .fd = barium_reopen(fd, O_RDWR) };
@@ -238,16 +228,6 @@ static void drop_last_reference(struct barium_arena *arena)
 	if (mremap(bo.map, bo.size, bo.size, MREMAP_MAYMOVE | MREMAP_FIXED, arena->map) !=
 	    arena->map)
 		barium_race_failed(arena, "mremap() fails");
-}
-
-static void last_reference(int fd)
-{
-	access_while(fd, PAGES, drop_last_reference);
-}
-
-static void last_reference_large(int fd)
-{
-	access_while(fd, LARGE_PAGES, drop_last_reference);
 }
 
 /* Processes take the first faults on an object at the same time. Each writes to its own pages. */
@@ -275,16 +255,6 @@ static void first_access(int fd, size_t pages, int processes)
 		barium_bo_fini(fd, &bo);
 	}
 	munmap(ready, sizeof(*ready));
-}
-
-static void two_processes(int fd)
-{
-	first_access(fd, PAGES, 2);
-}
-
-static void two_processes_large(int fd)
-{
-	first_access(fd, LARGE_PAGES, 2);
 }
 
 /*
@@ -316,7 +286,7 @@ static bool exhaust(int fd, __u32 *state)
 	return good && (!err || err == -ENOSPC);
 }
 
-static void exhaustion(int fd)
+static void test_exhaustion(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	double end = barium_now() + barium_race_seconds();
@@ -367,42 +337,99 @@ static void wait_a_moment(struct barium_arena *arena)
 	usleep(1000);
 }
 
-static void kept_objects(int fd)
+int igt_main()
 {
-	static const barium_thread threads[] = { allocator, allocator };
-	__u64 before = barium_vram_available(fd);
-	struct barium_arena arena = { .fd = barium_reopen(fd, O_RDWR) };
+	igt_describe("Threads guess handles that others create and close.");
+	igt_subtest("handles")
+		test_handles(barium_new_client());
 
-	barium_gem_create(fd, before - 56 * barium_page_size());
-	barium_race(&arena, threads, ARRAY_SIZE(threads), wait_a_moment);
-	close(arena.fd);
-	igt_assert_eq_u64(barium_vram_available(fd), 56 * barium_page_size());
-}
+	igt_describe("Threads access a range that is unmapped and mapped again.");
+	igt_subtest("fault-munmap")
+		access_while(barium_new_client(), PAGES, unmap_and_map);
 
-static const struct barium_subtest tests[] = {
-	{ "handles", "Threads guess handles that others make and close.", handles },
-	{ "fault-munmap", "Threads touch what is unmapped and mapped again.", fault_munmap },
-	{ "fault-munmap-large", "The same with huge entries.", fault_munmap_large },
-	{ "fault-mprotect", "Threads touch what changes its protection.", fault_mprotect },
-	{ "fault-mprotect-large", "The same with huge entries.", fault_mprotect_large },
-	{ "fault-mremap", "Threads touch what moves away and back.", fault_mremap },
-	{ "fault-mremap-large", "The same with huge entries.", fault_mremap_large },
-	{ "fault-fork", "Threads touch what is forked.", fault_fork },
-	{ "fault-thp-disabled", "Threads touch what may have huge entries now and not then.",
-	  fault_thp_disabled },
-	{ "ahead-munmap", "Threads map ahead what is unmapped and mapped again.", ahead_munmap },
-	{ "last-reference", "Threads touch a mapping that is the last to hold its object.",
-	  last_reference },
-	{ "last-reference-large", "The same with huge entries.", last_reference_large },
-	{ "two-processes", "Two processes are the first to touch an object.", two_processes },
-	{ "two-processes-large", "The same with huge entries.", two_processes_large },
-	{ "exhaustion", "Two clients exhaust VRAM against each other.", exhaustion },
-	{ "kept-objects", "Small objects that were closed make room for large ones.",
-	  kept_objects },
-	{}
-};
+	igt_describe("As fault-munmap, with huge entries.");
+	igt_subtest("fault-munmap-large")
+		access_while(barium_new_client(), LARGE_PAGES, unmap_and_map);
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_subtests(tests);
+	igt_describe("Threads access a range whose protection changes.");
+	igt_subtest("fault-mprotect")
+		access_while(barium_new_client(), PAGES, protect);
+
+	igt_describe("As fault-mprotect, with huge entries.");
+	igt_subtest("fault-mprotect-large")
+		access_while(barium_new_client(), LARGE_PAGES, protect);
+
+	igt_describe("Threads access a range that is moved away and back.");
+	igt_subtest("fault-mremap")
+		access_while_moving(barium_new_client(), PAGES);
+
+	igt_describe("As fault-mremap, with huge entries.");
+	igt_subtest("fault-mremap-large")
+		access_while_moving(barium_new_client(), LARGE_PAGES);
+
+	igt_describe("Threads access a mapping while the process forks.");
+	igt_subtest("fault-fork")
+		access_while(barium_new_client(), PAGES, fork_a_child);
+
+	/*
+	 * A fault that inserts a page table entry finds a huge entry that a concurrent fault has
+	 * installed. The handler must return VM_FAULT_NOPAGE, not VM_FAULT_OOM.
+	 */
+	igt_describe("Threads fault while huge pages are disabled and enabled.");
+	igt_subtest("fault-thp-disabled") {
+		int fd = barium_new_client();
+		static const barium_thread threads[] = { barium_toucher };
+		struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
+
+		arena.map = FAR;
+		map_again(&arena);
+		barium_race(&arena, threads, ARRAY_SIZE(threads), allow_huge_and_read);
+		prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+		munmap(arena.map, arena.bo.size);
+		barium_bo_fini(fd, &arena.bo);
+	}
+
+	igt_describe("MAP_AHEAD races with munmap() and mmap().");
+	igt_subtest("ahead-munmap") {
+		int fd = barium_new_client();
+		struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
+
+		arena.map = barium_mmap(fd, arena.bo.handle, arena.bo.size);
+		barium_race(&arena, ahead_threads, ARRAY_SIZE(ahead_threads), unmap_and_map);
+		munmap(arena.map, arena.bo.size);
+		barium_bo_fini(fd, &arena.bo);
+	}
+
+	igt_describe("Threads access a mapping that holds the last reference.");
+	igt_subtest("last-reference")
+		access_while(barium_new_client(), PAGES, drop_last_reference);
+
+	igt_describe("As last-reference, with huge entries.");
+	igt_subtest("last-reference-large")
+		access_while(barium_new_client(), LARGE_PAGES, drop_last_reference);
+
+	igt_describe("Two processes race for the first access to an object.");
+	igt_subtest("two-processes")
+		first_access(barium_new_client(), PAGES, 2);
+
+	igt_describe("As two-processes, with huge entries.");
+	igt_subtest("two-processes-large")
+		first_access(barium_new_client(), LARGE_PAGES, 2);
+
+	igt_describe("Two clients exhaust VRAM concurrently.");
+	igt_subtest("exhaustion")
+		test_exhaustion(barium_new_client());
+
+	igt_describe("Cached blocks of freed small objects are available to large ones.");
+	igt_subtest("kept-objects") {
+		int fd = barium_new_client();
+		static const barium_thread threads[] = { allocator, allocator };
+		__u64 before = barium_vram_available(fd);
+		struct barium_arena arena = { .fd = barium_reopen(fd, O_RDWR) };
+
+		barium_gem_create(fd, before - 56 * barium_page_size());
+		barium_race(&arena, threads, ARRAY_SIZE(threads), wait_a_moment);
+		close(arena.fd);
+		igt_assert_eq_u64(barium_vram_available(fd), 56 * barium_page_size());
+	}
 }

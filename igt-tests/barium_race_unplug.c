@@ -1,8 +1,24 @@
 // SPDX-License-Identifier: MIT
-/*
- * Races of threads against unbinding or removing the device, with operations that take longer than
- * a fault. barium_hotunplug_race does the same with processes that write, create objects and open
- * files.
+/**
+ * TEST: barium race unplug
+ * Description: Races of threads against unbinding or removing the device, with operations that take
+ *   longer than a fault. barium_hotunplug_race does the same with processes that write, create
+ *   objects and open files.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Concurrency
+ *
+ * SUBTEST: unbind-ahead
+ * Description: Unbind races with MAP_AHEAD.
+ *
+ * SUBTEST: unbind-handles
+ * Description: Unbind races with threads that guess handles.
+ *
+ * SUBTEST: unbind-debugger
+ * Description: Unbind races with accesses through /proc/self/mem.
+ *
+ * SUBTEST: remove-faults
+ * Description: Removal of the device races with faults and MAP_AHEAD.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -91,49 +107,45 @@ static const barium_thread guessers[] = {
 	barium_guesser, barium_guesser, barium_guesser, barium_guesser,
 };
 
-static void unbind_ahead(int fd)
-{
-	(void)fd;
-	race_unplug(ahead_threads, ARRAY_SIZE(ahead_threads), LARGE_PAGES, barium_unbind,
-		    barium_bind);
-}
-
-static void unbind_handles(int fd)
-{
-	(void)fd;
-	race_unplug(guessers, ARRAY_SIZE(guessers), PAGES, barium_unbind, barium_bind);
-}
-
-/* Several threads race for the first access to the zero page of the object. */
-static void unbind_debugger(int fd)
-{
-	static const barium_thread threads[] = { debugger, barium_toucher, debugger };
-
-	(void)fd;
-	race_unplug(threads, ARRAY_SIZE(threads), PAGES, barium_unbind, barium_bind);
-}
-
-static void remove_faults(int fd)
+static void test_remove_faults(void)
 {
 	static const barium_thread threads[] = {
 		barium_toucher, barium_ahead_mapper, barium_toucher,
 	};
 
-	(void)fd;
 	race_unplug(threads, ARRAY_SIZE(threads), LARGE_PAGES, barium_remove, barium_rescan);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "unbind-ahead", "The device goes while threads map ahead.", unbind_ahead },
-	{ "unbind-handles", "The device goes while threads guess handles.", unbind_handles },
-	{ "unbind-debugger", "The device goes while a debugger reads and writes.",
-	  unbind_debugger },
-	{ "remove-faults", "The device is removed while threads fault and map ahead.",
-	  remove_faults },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_unplug_subtests(tests);
+	igt_fixture()
+		barium_prepare_unplug();
+
+	igt_describe("Unbind races with MAP_AHEAD.");
+	igt_subtest("unbind-ahead") {
+		barium_new_bound_client();
+		race_unplug(ahead_threads, ARRAY_SIZE(ahead_threads), LARGE_PAGES, barium_unbind,
+			    barium_bind);
+	}
+
+	igt_describe("Unbind races with threads that guess handles.");
+	igt_subtest("unbind-handles") {
+		barium_new_bound_client();
+		race_unplug(guessers, ARRAY_SIZE(guessers), PAGES, barium_unbind, barium_bind);
+	}
+
+	/* Several threads race for the first access to the zero page of the object. */
+	igt_describe("Unbind races with accesses through /proc/self/mem.");
+	igt_subtest("unbind-debugger") {
+		static const barium_thread threads[] = { debugger, barium_toucher, debugger };
+
+		barium_new_bound_client();
+		race_unplug(threads, ARRAY_SIZE(threads), PAGES, barium_unbind, barium_bind);
+	}
+
+	igt_describe("Removal of the device races with faults and MAP_AHEAD.");
+	igt_subtest("remove-faults") {
+		barium_new_bound_client();
+		test_remove_faults();
+	}
 }

@@ -1,7 +1,26 @@
 // SPDX-License-Identifier: MIT
-/*
- * Tests of suspend to RAM (S3): the contents of VRAM are preserved, and mappings stay valid. The
- * real-time clock wakes the machine.
+/**
+ * TEST: barium suspend
+ * Description: Tests of suspend to RAM (S3): the contents of VRAM are preserved, and mappings stay
+ *   valid. The real-time clock wakes the machine.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Suspend
+ *
+ * SUBTEST: content
+ * Description: Suspend preserves the contents of objects of all kinds.
+ *
+ * SUBTEST: fault-after
+ * Description: A fault after resume maps the right page, write-combining.
+ *
+ * SUBTEST: create-after
+ * Description: An object created after resume reads as zero.
+ *
+ * SUBTEST: display
+ * Description: The scanout registers are restored, and page flips work.
+ *
+ * SUBTEST: writer
+ * Description: A thread that writes during suspend loses no write.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -28,7 +47,7 @@ static bool all_stamped(const struct barium_bo *bo, __u32 seed)
 }
 
 /* One object is large enough for huge entries, one has one page, one consists of many extents. */
-static void content(int fd)
+static void test_content(int fd)
 {
 	size_t pages = (4 << 20) / barium_page_size();
 	__u64 before = barium_vram_available(fd);
@@ -52,34 +71,6 @@ static void content(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* The mapping exists before suspend, but none of its pages has been accessed. */
-static void fault_after(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	__u8 *untouched = barium_mmap(fd, bo.handle, bo.size);
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	suspend();
-	barium_check_stamp(untouched, 0, PAGES, 1);
-	barium_check_write_combining(untouched);
-	barium_munmap(untouched, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static void create_after(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	barium_bo_fini(fd, &bo);
-	suspend();
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-	bo = barium_bo_create(fd, PAGES);
-	barium_check_zero(bo.map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
 struct writer {
 	__u32 *word;
 	bool stop;
@@ -98,7 +89,7 @@ static void *write_on(void *data)
 	return NULL;
 }
 
-static void writer(int fd)
+static void test_writer(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 1);
 	struct writer writer = { .word = (__u32 *)bo.map };
@@ -132,7 +123,7 @@ static void read_registers(int fd, __u16 to[static COUNT])
 	barium_munmap(bar, BARIUM_REGS_LEN);
 }
 
-static void display(int fd)
+static void test_display(int fd)
 {
 	int card = barium_open_primary();
 	struct drm_mode_create_dumb dumb;
@@ -165,17 +156,47 @@ static void display(int fd)
 	gem_close(fd, first);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "content", "What was written before is there after, in objects of all kinds.", content },
-	{ "fault-after", "The first touch after sleep shows the right page, write-combining.",
-	  fault_after },
-	{ "create-after", "Objects made after sleep read zero.", create_after },
-	{ "display", "The device shows what it showed, and flips.", display },
-	{ "writer", "A thread that writes all along loses nothing.", writer },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("Suspend preserves the contents of objects of all kinds.");
+	igt_subtest("content")
+		test_content(barium_new_client());
+
+	/* The mapping exists before suspend, but none of its pages has been accessed. */
+	igt_describe("A fault after resume maps the right page, write-combining.");
+	igt_subtest("fault-after") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		__u8 *untouched = barium_mmap(fd, bo.handle, bo.size);
+
+		barium_stamp(bo.map, 0, PAGES, 1);
+		suspend();
+		barium_check_stamp(untouched, 0, PAGES, 1);
+		barium_check_write_combining(untouched);
+		barium_munmap(untouched, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("An object created after resume reads as zero.");
+	igt_subtest("create-after") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		barium_stamp(bo.map, 0, PAGES, 1);
+		barium_bo_fini(fd, &bo);
+		suspend();
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+		bo = barium_bo_create(fd, PAGES);
+		barium_check_zero(bo.map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("The scanout registers are restored, and page flips work.");
+	igt_subtest("display")
+		test_display(barium_new_client());
+
+	igt_describe("A thread that writes during suspend loses no write.");
+	igt_subtest("writer")
+		test_writer(barium_new_client());
 }

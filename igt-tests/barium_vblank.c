@@ -1,7 +1,20 @@
 // SPDX-License-Identifier: MIT
-/*
- * Tests of vblank events: their sequence numbers and timestamps. The scanout is tested in
- * barium_kms.
+/**
+ * TEST: barium vblank
+ * Description: Tests of vblank events: their sequence numbers and timestamps. The scanout is tested
+ *   in barium_kms.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Vblank events
+ *
+ * SUBTEST: flips
+ * Description: Timestamps and sequence numbers of page flip events agree.
+ *
+ * SUBTEST: switched-on
+ * Description: The event of enabling a CRTC is not older than the commit.
+ *
+ * SUBTEST: no-event-while-off
+ * Description: A request for an event fails while the CRTC is inactive.
  */
 #include <errno.h>
 #include <poll.h>
@@ -57,12 +70,12 @@ static __u32 find_active(int fd, __u32 crtc)
 		.obj_type = DRM_MODE_OBJECT_CRTC,
 	};
 
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get);
 	igt_assert_lte(get.count_props, ARRAY_SIZE(ids));
 	for (i = 0; i < get.count_props; i++) {
 		struct drm_mode_get_property property = { .prop_id = ids[i] };
 
-		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property), 0);
+		do_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property);
 		if (!strcmp(property.name, "ACTIVE"))
 			return ids[i];
 	}
@@ -78,7 +91,7 @@ static struct client display(int fd)
 	struct drm_mode_modeinfo *mode = &client.pipe.mode;
 	struct drm_mode_create_dumb dumb;
 
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap), 0);
+	do_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap);
 	barium_find_pipe(fd, &client.pipe);
 	client.active = find_active(fd, client.pipe.crtc);
 	client.frame_nsec = mode->htotal * mode->vtotal * 1000000ll / mode->clock;
@@ -132,7 +145,7 @@ static struct vblank flip(const struct client *client)
 		.flags = DRM_MODE_PAGE_FLIP_EVENT,
 	};
 
-	igt_assert_eq(barium_ioctl(client->fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg), 0);
+	do_ioctl(client->fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg);
 	return read_vblank(client);
 }
 
@@ -146,21 +159,8 @@ static void check_frames(const struct client *client, struct vblank earlier, str
 	igt_assert_f(llabs(error) <= SLACK_NSEC, "%lld frames, off by %lld ns\n", frames, error);
 }
 
-static void flips(int fd)
-{
-	struct client client = display(fd);
-	struct vblank last = flip(&client), next;
-	int i;
-
-	for (i = 0; i < 10; i++) {
-		next = flip(&client);
-		check_frames(&client, last, next);
-		last = next;
-	}
-}
-
 /* The event of enabling the CRTC has a timestamp after that commit, not that of disabling it. */
-static void enable(int fd)
+static void test_switched_on(int fd)
 {
 	struct client client = display(fd);
 	struct vblank before = flip(&client), off, on;
@@ -179,32 +179,41 @@ static void enable(int fd)
 	check_frames(&client, on, flip(&client));
 }
 
-/* An inactive CRTC has no vblanks: a request for an event fails, and no event is sent. */
-static void no_event_while_off(int fd)
+int igt_main()
 {
-	struct client client = display(fd);
-	struct drm_mode_crtc_page_flip arg = {
-		.crtc_id = client.pipe.crtc,
-		.fb_id = client.fb,
-		.flags = DRM_MODE_PAGE_FLIP_EVENT,
-	};
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	igt_describe("Timestamps and sequence numbers of page flip events agree.");
+	igt_subtest("flips") {
+		int fd = barium_new_primary_client();
+		struct client client = display(fd);
+		struct vblank last = flip(&client), next;
+		int i;
 
-	set_active(&client, false);
-	igt_assert_eq(__set_active(&client, false, DRM_MODE_PAGE_FLIP_EVENT), -EINVAL);
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg), -EINVAL);
-	igt_assert_eq(poll(&poll_fd, 1, 100), 0);
-}
+		for (i = 0; i < 10; i++) {
+			next = flip(&client);
+			check_frames(&client, last, next);
+			last = next;
+		}
+	}
 
-static const struct barium_subtest tests[] = {
-	{ "flips", "The times of flips are as many frames apart as their numbers say.", flips },
-	{ "switched-on", "Switching on says when the picture began.", enable },
-	{ "no-event-while-off", "Events are refused while the screen is off.",
-	  no_event_while_off },
-	{}
-};
+	igt_describe("The event of enabling a CRTC is not older than the commit.");
+	igt_subtest("switched-on")
+		test_switched_on(barium_new_primary_client());
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_primary_subtests(tests);
+	/* An inactive CRTC has no vblanks: a request for an event fails, and no event is sent. */
+	igt_describe("A request for an event fails while the CRTC is inactive.");
+	igt_subtest("no-event-while-off") {
+		int fd = barium_new_primary_client();
+		struct client client = display(fd);
+		struct drm_mode_crtc_page_flip arg = {
+			.crtc_id = client.pipe.crtc,
+			.fb_id = client.fb,
+			.flags = DRM_MODE_PAGE_FLIP_EVENT,
+		};
+		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+		set_active(&client, false);
+		igt_assert_eq(__set_active(&client, false, DRM_MODE_PAGE_FLIP_EVENT), -EINVAL);
+		do_ioctl_err(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg, EINVAL);
+		igt_assert_eq(poll(&poll_fd, 1, 100), 0);
+	}
 }
