@@ -90,7 +90,7 @@ const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
 
 /// The tests of `make faultinject`.
-pub const FAULT_TESTS: &str = "^igt@barium_faultinject|^kmemleak$|^vram@";
+pub const FAULT_TESTS: &str = "^igt@barium_(faultinject|bind_fails)|^kmemleak$|^vram@";
 
 /// All guests of `make test`, in the order in which they are started. The debug kernel's takes as
 /// long as all the others together, so it is among the first; the plain one beside it shows
