@@ -44,7 +44,7 @@ struct mapper {
 	struct barium_bo bo;
 	/* How often it maps the object. */
 	size_t times;
-	/* All pages are mapped before it starts. If not, the object is in pieces: each page faults. */
+	/* All pages are mapped before it starts. Else each page of the object faults. */
 	bool mapped;
 };
 

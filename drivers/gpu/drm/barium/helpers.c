@@ -183,9 +183,9 @@ bool barium_mmap_lock_is_contended(struct mm_struct *mm)
 }
 
 /*
- * Counts the pages that are mapped without a gap from the address in @found on, up to @max. @found
- * is the result of follow_pfnmap_start(), which holds the lock of the page table. The entries of all
- * @max pages are in that table.
+ * Counts the pages that are mapped without a gap from the address in @found on, up to @max, all of
+ * which have their entries in one page table. @found is the result of follow_pfnmap_start(), which
+ * holds the lock of that table.
  */
 unsigned long barium_count_mapped(const struct follow_pfnmap_args *found, unsigned long max)
 {
