@@ -123,6 +123,8 @@ extern const char *__igt_test_description __weak;
 	}											\
 	static void igt_unique(body)(void)
 
+#define igt_main()	igt_main_args(NULL, NULL, NULL, NULL, NULL)
+
 /*
  * Each of these is a loop that runs its body at most once: the condition asks libigt whether to
  * run it and notes where to jump to, the step tells libigt that the body came to its end.
