@@ -47,15 +47,20 @@ static void barium_install_table(struct vm_fault *vmf)
 }
 
 /*
- * Sees to it that the page of @vmf can be mapped by itself. Returns false if it cannot, as somebody
- * else has just mapped it with a huge entry, which vmf_insert_pfn_prot() does not expect to meet.
- * Once there is a page table, it stays.
+ * Ensures that a page table exists for @vmf, and returns true. Once it exists, it stays.
+ *
+ * Returns false if a huge PMD was installed concurrently, or if one was there when the memory manager
+ * decided not to allocate a page table, and has been removed since. vmf_insert_pfn_prot() would
+ * meet a huge PMD that is installed after this returns, which it does not expect.
  */
 bool barium_prepare_table(struct vm_fault *vmf)
 {
+	pmd_t pmd;
+
 	if (vmf->prealloc_pte)
 		barium_install_table(vmf);
-	return !pmd_leaf(pmdp_get_lockless(vmf->pmd));
+	pmd = pmdp_get_lockless(vmf->pmd);
+	return !pmd_none(pmd) && !pmd_leaf(pmd);
 }
 
 /*

@@ -295,8 +295,9 @@ impl<'a, T: MappedObject> Fault<'a, T> {
     ) -> Result<InTable<'_, 'a, T>, Outcome> {
         // SAFETY: `vmf` is being served; a page table that it has is in use nowhere.
         if !unsafe { barium_prepare_table(self.vmf) } {
-            // It is mapped, with its neighbours. If that is not as the access wants it, the next
-            // fault says so.
+            // Either a huge entry maps the page, and if that does not allow the access, the next
+            // fault is for that. Or there is neither entry nor table, and the memory manager brings
+            // a table with the next fault.
             return Err(Outcome::DONE);
         }
         let at = self.at();
