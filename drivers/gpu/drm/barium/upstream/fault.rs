@@ -56,6 +56,7 @@ use super::{
         MappedObject,
         Object, //
     },
+    vma::system_memory_prot,
     wc_bar::Frames, //
 };
 use kernel::{
@@ -277,12 +278,11 @@ impl<'a, T: MappedObject> Fault<'a, T> {
         let Ok(page) = zero_page(self.obj) else {
             return Outcome::OOM;
         };
-        // SAFETY: The union's halves are the same integer.
-        let flags = unsafe { self.vma().__bindgen_anon_2.vm_flags };
         // SAFETY: `page` is a page of system memory.
         let pfn = unsafe { barium_page_to_pfn(page.as_ptr()) };
-        // SAFETY: A pure function. System memory is mapped cached, as the kernel maps it.
-        let prot = unsafe { bindings::vm_get_page_prot(flags) };
+        // SAFETY: By the type's invariants, the area is one that `into_pfnmap()` has made; it is
+        // locked while the fault is served.
+        let prot = unsafe { system_memory_prot(self.at().vma) };
         self.insert_pfn(pfn, prot).err().unwrap_or(Outcome::DONE)
     }
 

@@ -27,6 +27,39 @@ extern "C" {
     fn barium_pgprot_device_wc(prot: bindings::pgprot_t) -> bindings::pgprot_t;
 }
 
+/// The protection of device memory in an area with flags `vm_flags`: write-combining.
+fn device_prot(vm_flags: bindings::vm_flags_t) -> bindings::pgprot_t {
+    // SAFETY: `vm_get_page_prot()` has no preconditions.
+    let prot = unsafe { bindings::vm_get_page_prot(vm_flags) };
+    // SAFETY: `barium_pgprot_device_wc()` has no preconditions.
+    unsafe { barium_pgprot_device_wc(prot) }
+}
+
+/// The protection of system memory in a mapping of page frames: the memory type is cached, as in
+/// the kernel's own mapping of that memory, and the rights are those of the area's `vm_page_prot`.
+///
+/// `vm_page_prot` has all rights that the area's flags give, or those of a private area, which does
+/// not allow writes, if the memory manager wants to be told of writes (`vma_set_page_prot()`). So
+/// it is for soft-dirty tracking (`/proc/pid/clear_refs`).
+///
+/// # Safety
+///
+/// `vma` must be an area that went through [`NewVma::into_pfnmap`], and be locked against changes.
+pub(super) unsafe fn system_memory_prot(
+    vma: *const bindings::vm_area_struct,
+) -> bindings::pgprot_t {
+    // SAFETY: By the requirements of this function, `vma` is valid and does not change. Both
+    // members of the union are the same integer.
+    let (vm_flags, prot) = unsafe { ((*vma).__bindgen_anon_2.vm_flags, (*vma).vm_page_prot) };
+    let vm_flags = if prot.pgprot == device_prot(vm_flags).pgprot {
+        vm_flags
+    } else {
+        vm_flags & !flags::SHARED
+    };
+    // SAFETY: `vm_get_page_prot()` has no preconditions.
+    unsafe { bindings::vm_get_page_prot(vm_flags) }
+}
+
 /// A mapping of an object that is being set up by `mmap()`.
 ///
 /// # Invariants
@@ -84,10 +117,7 @@ impl<'a> NewVma<'a> {
 
         let new = old | flags::PFNMAP | flags::IO | flags::DONTEXPAND | flags::DONTDUMP;
         vma.__bindgen_anon_2.vm_flags = new;
-        // SAFETY: A pure function of the flags.
-        let prot = unsafe { bindings::vm_get_page_prot(new) };
-        // SAFETY: A pure function of the protection.
-        vma.vm_page_prot = unsafe { barium_pgprot_device_wc(prot) };
+        vma.vm_page_prot = device_prot(new);
         Ok(PfnVma(PhantomData))
     }
 }
