@@ -30,9 +30,9 @@
 IGT_TEST_DESCRIPTION("The page of zeros that mappings show once the device is gone.");
 
 #define PAGES 4
-/* Of an entry in /proc/self/pagemap. */
-#define SOFT_DIRTY (1ull << 55)
-#define PRESENT (1ull << 63)
+/* Bits 55 and 63 of an entry in /proc/self/pagemap. */
+#define SOFT_DIRTY 0x0080000000000000ull
+#define PRESENT 0x8000000000000000ull
 
 static __u64 pagemap_entry(const void *addr)
 {

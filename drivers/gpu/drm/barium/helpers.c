@@ -16,6 +16,27 @@ pgprot_t barium_pgprot_device_wc(pgprot_t prot)
 	return pgprot_decrypted(pgprot_writecombine(prot));
 }
 
+/*
+ * Whether @base, which ioremap_wc() has returned, is mapped write-combining. On x86, a mapping that
+ * was there before decides the memory type of a range, of this mapping and of all later ones.
+ * Without PAT there is no write-combining.
+ */
+bool barium_is_write_combining(void __iomem *base)
+{
+#ifdef CONFIG_X86
+	pgprotval_t wc = pgprot_val(pgprot_writecombine(__pgprot(0)));
+	pgprotval_t uncached = pgprot_val(pgprot_noncached(__pgprot(0)));
+	unsigned int level;
+	pte_t *entry = lookup_address((unsigned long)base, &level);
+
+	/* The PAT bit, which has another place in huge entries, is set for neither. */
+	return entry && wc != uncached &&
+	       (pte_flags(*entry) & (_PAGE_PWT | _PAGE_PCD)) == wc;
+#else
+	return true;
+#endif
+}
+
 unsigned long barium_page_to_pfn(struct page *page)
 {
 	return page_to_pfn(page);
@@ -49,9 +70,9 @@ static void barium_install_table(struct vm_fault *vmf)
 /*
  * Ensures that a page table exists for @vmf, and returns true. Once it exists, it stays.
  *
- * Returns false if a huge PMD was installed concurrently, or if one was there when the memory manager
- * decided not to allocate a page table, and has been removed since. vmf_insert_pfn_prot() would
- * meet a huge PMD that is installed after this returns, which it does not expect.
+ * Returns false if a huge PMD was installed concurrently, or if one was there when the memory
+ * manager decided not to allocate a page table, and has been removed since. Another one could be
+ * installed at any time then, and vmf_insert_pfn_prot() does not expect to meet one.
  */
 bool barium_prepare_table(struct vm_fault *vmf)
 {

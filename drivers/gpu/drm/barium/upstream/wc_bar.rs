@@ -52,6 +52,11 @@ use kernel::{
     }, //
 };
 
+// Defined in helpers.c.
+extern "C" {
+    fn barium_is_write_combining(base: *mut c_void) -> bool;
+}
+
 /// A page frame of device memory and those beside it, good for as long as the BAR is claimed.
 ///
 /// # Invariants
@@ -162,6 +167,8 @@ unsafe impl Sync for WcBar<'_> {}
 impl<'a> WcBar<'a> {
     /// Claims BAR `index` of `pdev` under `name` and maps all of it.
     ///
+    /// If the BAR cannot be mapped write-combining, it is mapped uncached, and the log says so.
+    ///
     /// Errors: `EINVAL` if there is no such BAR; `ENODEV` if it is empty or does not start at a
     /// page; `EBUSY` if it is claimed already; `ENOMEM` if the kernel cannot map it.
     pub(crate) fn new(
@@ -189,13 +196,25 @@ impl<'a> WcBar<'a> {
         if unsafe { bindings::pci_request_region(pci_dev, index, name.as_char_ptr()) } != 0 {
             return Err(EBUSY);
         }
-        // SAFETY: The range is a BAR's and was just claimed, so nobody else maps it.
+        // SAFETY: `ioremap_wc()` wants a range that is not RAM, and a BAR is none. The region was
+        // claimed above, so no driver uses the BAR with another memory type. If userspace has
+        // mapped it through sysfs before, that mapping decides the memory type, or `ioremap_wc()`
+        // fails.
         let base = unsafe { bindings::ioremap_wc(phys.try_into()?, len) };
         let Some(base) = NonNull::new(base) else {
             // SAFETY: The region was claimed above and is not used.
             unsafe { bindings::pci_release_region(pci_dev, index) };
             return Err(ENOMEM);
         };
+
+        // SAFETY: `base` is what `ioremap_wc()` has just returned.
+        if !unsafe { barium_is_write_combining(base.as_ptr()) } {
+            dev_notice!(
+                pdev,
+                "BAR {index} is not write-combining, because it is mapped otherwise already or \
+                 the CPU has no PAT: drawing will be slow\n"
+            );
+        }
 
         // INVARIANT: Claimed and mapped just now; undone in `drop()` only.
         Ok(Self {
