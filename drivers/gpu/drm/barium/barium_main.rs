@@ -63,7 +63,7 @@ module! {
 fn config() -> device::Config {
     device::Config {
         fault_around: module_parameters::fault_around.value(),
-        huge: upstream::fault::HUGE_SUPPORTED && module_parameters::huge.value(),
+        huge: upstream::gem::fault::HUGE_SUPPORTED && module_parameters::huge.value(),
     }
 }
 

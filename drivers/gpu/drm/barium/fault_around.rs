@@ -16,7 +16,7 @@
 //!
 //! Two streams in one object, in one process or in two, do not disturb each other.
 
-use crate::upstream::fault::{
+use crate::upstream::gem::fault::{
     Advice,
     Around,
     Beside, //

@@ -12,7 +12,7 @@ use crate::{
     },
     gem, mmap,
     uapi::*,
-    upstream::fault::{
+    upstream::gem::fault::{
         HUGE_SIZE,
         PAGES_PER_TABLE, //
     },

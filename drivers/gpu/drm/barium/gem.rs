@@ -12,7 +12,7 @@ use crate::{
     upstream::{
         self,
         dumb::DumbBuffers,
-        fault::PageIndex, //
+        gem::fault::PageIndex, //
     },
     vram::{
         Allocation,

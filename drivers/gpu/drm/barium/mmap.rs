@@ -2,7 +2,7 @@
 
 //! Mappings of VRAM objects: which are allowed, and what they show.
 //!
-//! This is policy. How a page frame gets into a page table is in [`crate::upstream::fault`].
+//! This is policy. How a page frame gets into a page table is in [`crate::upstream::gem::fault`].
 //!
 //! A mapping is shared, write-combining, and filled on demand: with a huge entry where VRAM, the
 //! address and the mapping allow one, otherwise with the page of the fault, and with its neighbours
@@ -28,16 +28,17 @@ use crate::{
     },
     upstream::{
         self,
-        access::Access,
-        fault::{
-            Beside,
-            Fault,
-            HugeFault,
-            InTable,
-            Outcome,
-            PageIndex, //
-        },
         gem::{
+            access::Access,
+            fault::{
+                Beside,
+                Fault,
+                HugeFault,
+                InTable,
+                Outcome,
+                PageIndex, //
+            },
+            vmap::KernelView,
             Funcs,
             MappedObject, //
         },
@@ -45,7 +46,6 @@ use crate::{
             NewVma,
             PfnVma, //
         },
-        vmap::KernelView,
         wc_bar::Frames, //
     },
     vram::VramOffset,

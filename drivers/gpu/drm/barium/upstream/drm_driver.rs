@@ -19,13 +19,13 @@ use super::{
         self,
         DumbBuffers, //
     },
-    fault::HUGE_SIZE,
     gem::{
+        fault::HUGE_SIZE,
+        prime,
         MappedObject,
         Object, //
     },
     kms,
-    prime,
     table::Table, //
 };
 use kernel::{

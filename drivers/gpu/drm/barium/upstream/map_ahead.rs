@@ -11,15 +11,13 @@
 //!   mapping of an object of type `T` is proved by its `vm_ops`, a `static` that no other type has.
 //! - Delete when `kernel::mm` can do this.
 
-use super::{
+use super::gem::{
     fault::{
         PageIndex,
         HUGE_SIZE, //
     },
-    gem::{
-        MappedObject,
-        Object, //
-    },
+    MappedObject,
+    Object, //
 };
 use core::ops::Range;
 use kernel::{

@@ -19,12 +19,12 @@
 //! dropping the [`WcBar`] waits until the last one is gone. When that happens the DRM device has
 //! been unplugged, so nobody gets a new one, and the kernel's own clients have been closed. They
 //! keep a map for the time of one update of the screen, under locks that unbinding does not hold.
-//! Other drivers get none: see [`super::prime`]. So the wait is short; and were there a user that
+//! Other drivers get none: see [`super::gem::prime`]. So the wait is short; and were there a user that
 //! keeps its map, the driver would stay bound, rather than have that user write to what is not
 //! there.
 
 use super::{
-    fault::Beside,
+    gem::fault::Beside,
     raw,
     zero_io::zero_io, //
 };

@@ -11,7 +11,7 @@ use super::{
     VramSize, //
 };
 use crate::upstream::{
-    access::Transfer,
+    gem::access::Transfer,
     wc_bar::{
         BarPart,
         Frames,

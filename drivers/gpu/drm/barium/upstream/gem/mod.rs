@@ -14,7 +14,12 @@
 //!   type that others see has the extended table.
 //! - Delete when upstream's objects can be mapped.
 
-use super::{
+pub(crate) mod access;
+pub(crate) mod fault;
+pub(super) mod prime;
+pub(crate) mod vmap;
+
+use self::{
     access::{
         access_callback,
         Access, //
@@ -29,17 +34,18 @@ use super::{
         Outcome,
         ZeroPageSlot, //
     },
-    prime,
-    table::Table,
-    vma::{
-        NewVma,
-        PfnVma, //
-    },
     vmap::{
         vmap_callback,
         vunmap_callback,
         KernelView,
         ViewSlot, //
+    }, //
+};
+use super::{
+    table::Table,
+    vma::{
+        NewVma,
+        PfnVma, //
     }, //
 };
 use core::{
@@ -112,11 +118,11 @@ pub(crate) trait MappedObject: Send + Sync + Sized + 'static {
 #[pin_data]
 pub(crate) struct Mapped<T: MappedObject> {
     data: T,
-    pub(super) zero_page: ZeroPageSlot,
+    zero_page: ZeroPageSlot,
     /// Set before the object's first huge entry is inserted, and never cleared.
-    pub(super) had_huge_entry: Atomic<bool>,
+    had_huge_entry: Atomic<bool>,
     #[pin]
-    pub(super) view: ViewSlot,
+    view: ViewSlot,
 }
 
 impl<T: MappedObject> Deref for Mapped<T> {

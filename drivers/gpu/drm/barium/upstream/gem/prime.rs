@@ -20,7 +20,7 @@
 //! warn: `dma_buf_vmap()` does that if `vmap` fails, as it must for objects in pieces. Without it,
 //! such a driver is refused as those are that attach.
 
-use super::gem::{
+use super::{
     MappedObject,
     Object, //
 };
@@ -79,7 +79,7 @@ pub(super) unsafe extern "C" fn export_callback(
 /// # Safety
 ///
 /// To be called by DRM only, with a device whose objects are all of type `T`.
-pub(super) unsafe extern "C" fn import_callback<T: MappedObject>(
+pub(in crate::upstream) unsafe extern "C" fn import_callback<T: MappedObject>(
     dev: *mut bindings::drm_device,
     dma_buf: *mut bindings::dma_buf,
 ) -> *mut bindings::drm_gem_object {

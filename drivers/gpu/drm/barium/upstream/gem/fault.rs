@@ -9,7 +9,7 @@
 //! - Why this is sound on 7.3: [`Fault`] exists only within the `fault` callback, where the area
 //!   cannot change. A frame gets in only out of [`Frames`], or as the page that the object itself
 //!   owns, so it stays valid as long as the area, which holds the object. The rules whose breach is
-//!   a `BUG()` in `vmf_insert_pfn_prot()` are kept where areas are made ([`super::vma`]).
+//!   a `BUG()` in `vmf_insert_pfn_prot()` are kept where areas are made ([`super::super::vma`]).
 //! - Delete when `mm::virt` can do this.
 //!
 //! # Page tables
@@ -52,12 +52,12 @@
 //! fault.
 
 use super::{
-    gem::{
-        MappedObject,
-        Object, //
+    super::{
+        vma::system_memory_prot,
+        wc_bar::Frames, //
     },
-    vma::system_memory_prot,
-    wc_bar::Frames, //
+    MappedObject,
+    Object, //
 };
 use kernel::{
     bindings,
@@ -222,7 +222,7 @@ impl<'a, T: MappedObject> Fault<'a, T> {
     /// The device that the object is of. It was registered once, and may be gone.
     #[inline]
     pub(crate) fn device(&self) -> &'a drm::Device<T::Driver, drm::Ioctl> {
-        super::gem::once_registered(self.obj)
+        super::once_registered(self.obj)
     }
 
     #[inline]
@@ -253,11 +253,7 @@ impl<'a, T: MappedObject> Fault<'a, T> {
     pub(crate) fn page(&self) -> PageIndex {
         // Before the object's first page there are no areas of its; should there be one, its pages
         // would be far behind the last.
-        PageIndex(
-            self.at()
-                .pgoff
-                .wrapping_sub(super::gem::fake_offset(self.obj)),
-        )
+        PageIndex(self.at().pgoff.wrapping_sub(super::fake_offset(self.obj)))
     }
 
     /// Maps the frame that `frames` is about at the page of the fault, with the mapping's own

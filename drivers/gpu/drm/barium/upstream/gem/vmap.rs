@@ -9,17 +9,15 @@
 //! - Why this is sound on 7.3: the mapping that a caller has been told of is kept in the object
 //!   from the first `vmap` to the last `vunmap`. If it is of device memory, it is a
 //!   [`KernelMap`]: the BAR is not unmapped, nor given up, before the last of those is dropped
-//!   (see [`super::wc_bar`]). A mapping that is asked for after the device has gone is of plain
+//!   (see [`super::super::wc_bar`]). A mapping that is asked for after the device has gone is of plain
 //!   memory. So there is no moment at which a caller's address is not mapped.
 //! - Delete when upstream's objects can be mapped by the kernel.
 
 use super::{
-    gem::{
-        once_registered,
-        MappedObject,
-        Object, //
-    },
-    wc_bar::KernelMap, //
+    super::wc_bar::KernelMap,
+    once_registered,
+    MappedObject,
+    Object, //
 };
 use kernel::{
     bindings,

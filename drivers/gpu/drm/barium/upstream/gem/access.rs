@@ -14,10 +14,8 @@ use super::{
         zero_page,
         PageIndex, //
     },
-    gem::{
-        MappedObject,
-        Object, //
-    },
+    MappedObject,
+    Object, //
 };
 use core::{
     mem::MaybeUninit,
@@ -100,10 +98,10 @@ impl<'a, T: MappedObject> Access<'a, T> {
         }
 
         // As in `Fault::page()`: where there is no such page, nothing is left of the object.
-        let page = vma.vm_pgoff.wrapping_sub(super::gem::fake_offset(obj));
+        let page = vma.vm_pgoff.wrapping_sub(super::fake_offset(obj));
         let offset = (page << PAGE_SHIFT).wrapping_add(address - span.vm_start);
         let left_in_vma = span.vm_end - address;
-        let left_in_obj = (super::gem::pages(obj) << PAGE_SHIFT).saturating_sub(offset);
+        let left_in_obj = (super::pages(obj) << PAGE_SHIFT).saturating_sub(offset);
         let len = len.min(left_in_vma).min(left_in_obj);
 
         let transfer = if write {
@@ -128,7 +126,7 @@ impl<'a, T: MappedObject> Access<'a, T> {
 
     /// The device that the object is of. It was registered once, and may be gone.
     pub(crate) fn device(&self) -> &'a drm::Device<T::Driver, drm::Ioctl> {
-        super::gem::once_registered(self.obj)
+        super::once_registered(self.obj)
     }
 
     /// Calls `copy` for the part in each page, with the page, the first byte in it, and the
