@@ -9,10 +9,10 @@ use crate::{
     driver::BariumDevice,
     file::File,
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
+    units::PageIndex,
     upstream::{
         self,
-        dumb::DumbBuffers,
-        gem::fault::PageIndex, //
+        dumb::DumbBuffers, //
     },
     vram::{
         Allocation,

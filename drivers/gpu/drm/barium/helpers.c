@@ -85,8 +85,9 @@ bool barium_prepare_table(struct vm_fault *vmf)
 }
 
 /*
- * Whether something is mapped at @address, which is in the area of @vmf, a fault being served.
- * Takes no lock: the answer may be out of date. Not further away than one table of PMDs reaches.
+ * Returns true if something is mapped at @address, which is in the area of @vmf, a fault being
+ * served, and not further away than the table of PMDs reaches. Takes no lock: the answer may be out
+ * of date.
  */
 static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 {
@@ -101,55 +102,17 @@ static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 	return !pte_none(ptep_get(pte_offset_kernel(&pmd, address)));
 }
 
-/* The same @distance pages before or after that of @vmf, whose page @table is its page table's. */
-static bool barium_is_mapped_beside(const struct vm_fault *vmf, const pte_t *table,
-				    long distance)
+/*
+ * Returns true if the page @distance pages after that of @vmf is mapped. The fault is being served,
+ * its page has just been mapped in a page table, and the other page is in the same area.
+ */
+bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 {
 	long index = (long)pte_index(vmf->address) + distance;
 
 	if (index >= 0 && index < PTRS_PER_PTE)
-		return !pte_none(READ_ONCE(table[index]));
+		return !pte_none(READ_ONCE(pte_offset_kernel(vmf->pmd, 0)[index]));
 	return barium_is_mapped(vmf, vmf->address + distance * PAGE_SIZE);
-}
-
-/* What there is around a fault. Rust has the same struct. */
-struct barium_around {
-	unsigned long before;
-	unsigned long after;
-	unsigned long advice;
-};
-
-/*
- * Looks around @vmf, a fault whose page has just been mapped. Before and after: the length of the
- * run of mapped pages on that side, at least as many as said, where a doubling distance each time
- * is mapped; at most what one page table has. Advice: 1 for MADV_SEQUENTIAL, 2 for MADV_RANDOM.
- */
-void barium_look_around(const struct vm_fault *vmf, struct barium_around *around)
-{
-	const struct vm_area_struct *vma = vmf->vma;
-	const pte_t *table = pte_offset_kernel(vmf->pmd, 0);
-	long first = -(long)((vmf->address - vma->vm_start) >> PAGE_SHIFT);
-	long last = (vma->vm_end - 1 - vmf->address) >> PAGE_SHIFT;
-	long distance;
-
-	around->before = 0;
-	around->after = 0;
-	around->advice = 0;
-	if (vma->vm_flags & (VM_SEQ_READ | VM_RAND_READ))
-		around->advice = vma->vm_flags & VM_SEQ_READ ? 1 : 2;
-
-	first = max(first, -PTRS_PER_PTE);
-	for (distance = -1; distance >= first; distance *= 2) {
-		if (!barium_is_mapped_beside(vmf, table, distance))
-			break;
-		around->before = -distance;
-	}
-	last = min(last, PTRS_PER_PTE);
-	for (distance = 1; distance <= last; distance *= 2) {
-		if (!barium_is_mapped_beside(vmf, table, distance))
-			break;
-		around->after = distance;
-	}
 }
 
 /*

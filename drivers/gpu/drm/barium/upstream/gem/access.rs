@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A debugger's access to a mapping of page frames.
+//! A debugger's access to a mapping of page frames (`ptrace`, `/proc/pid/mem`).
+//!
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 //!
 //! - Upstream today: [`kernel::mm::virt`] knows no `vm_ops`.
-//! - The shape it should have: `access` as an optional method beside `fault`, with a buffer type
-//!   that says which way the bytes go.
+//! - The shape it should have: `access` as an optional method beside `fault`, which transfers the
+//!   bytes of one page and returns no count.
 //! - Why this is sound on 7.3: the callback runs with the mmap lock held, so neither the area nor
-//!   its object goes away; [`Access`] is cut to what both the area and the object have.
+//!   its object goes away. [`Access`] is cut to what both the area and the object have. The number
+//!   of bytes that the kernel is told of is counted here. The kernel hands all of them to the
+//!   debugger, so the buffer is zeroed before the driver is asked to fill it.
 //! - Delete when `mm::virt` can do this.
 
-use super::{
-    fault::{
-        zero_page,
-        PageIndex, //
-    },
-    MappedObject,
-    Object, //
+use super::object::{
+    fake_offset,
+    of_area,
+    pages,
+    with_registered,
+    Object,
+    ObjectData,
+    RegistrationData, //
 };
-use core::{
-    mem::MaybeUninit,
-    ops::Range, //
-};
+use crate::units::PageIndex;
+use core::ops::Range;
 use kernel::{
     bindings,
-    drm,
     mm::virt::flags,
     page::{
         PAGE_SHIFT,
@@ -32,86 +34,105 @@ use kernel::{
     prelude::*, //
 };
 
-/// The kernel's end of a debugger's transfer.
+/// The debugger's end of a transfer. The direction is that of the debugger's access.
 pub(crate) enum Transfer<'a> {
-    /// Bytes go from the mapping to this buffer.
-    Peek(&'a mut [MaybeUninit<u8>]),
-    /// Bytes go from this buffer to the mapping.
-    Poke(&'a [u8]),
+    /// The debugger reads: bytes go from the mapping to this buffer. Bytes that are not written
+    /// read as zero.
+    Read(&'a mut [u8]),
+    /// The debugger writes: bytes go from this buffer to the mapping.
+    Write(&'a [u8]),
 }
 
 impl Transfer<'_> {
-    /// The bytes to transfer.
-    pub(crate) fn len(&self) -> usize {
+    /// Returns the number of bytes to transfer.
+    fn len(&self) -> usize {
         match self {
-            Self::Peek(buf) => buf.len(),
-            Self::Poke(buf) => buf.len(),
+            Self::Read(buf) => buf.len(),
+            Self::Write(buf) => buf.len(),
         }
     }
 
-    /// The part of the transfer that is `range` (bytes from its start).
+    /// Returns the part of the transfer that is `range`, in bytes from its start.
     ///
     /// Panics if that is not in the buffer.
-    pub(crate) fn part(&mut self, range: Range<usize>) -> Transfer<'_> {
+    fn part(&mut self, range: Range<usize>) -> Transfer<'_> {
         match self {
-            Self::Peek(buf) => Transfer::Peek(&mut buf[range]),
-            Self::Poke(buf) => Transfer::Poke(&buf[range]),
+            Self::Read(buf) => Transfer::Read(&mut buf[range]),
+            Self::Write(buf) => Transfer::Write(&buf[range]),
         }
     }
 }
 
-/// An access of a debugger (`ptrace`, `/proc/pid/mem`) to a mapping of an object of type `T`.
+/// An access to a mapping of an object with data `T`.
 ///
-/// It starts at byte `offset` of the object, and ends within both the object and the mapping.
-pub(crate) struct Access<'a, T: MappedObject> {
+/// # Invariants
+///
+/// The access starts at byte `offset` of `obj` and ends within both `obj` and the mapping. The
+/// mapping holds a reference to `obj`, and the device of `obj` has been registered.
+pub(super) struct Access<'a, T: ObjectData> {
     obj: &'a Object<T>,
     offset: usize,
     transfer: Transfer<'a>,
 }
 
-impl<'a, T: MappedObject> Access<'a, T> {
+impl<'a, T: ObjectData> Access<'a, T> {
     /// Makes an access out of the arguments of an `access` callback.
     ///
-    /// Errors: `EINVAL` for a write to what the process itself could not write.
+    /// # Errors
+    ///
+    /// `EINVAL` for a write to an area that the process itself may not write to.
     ///
     /// # Safety
     ///
-    /// The arguments must be those of an `access` callback, for `'a`: `vma` valid, a mapping of
-    /// `obj` that `address` is in, and `buf` good for `len` bytes, to be written to, or for `write`
-    /// initialised.
+    /// For `'a`, the arguments must be those of an `access` callback that has not returned: `vma`
+    /// is an area that `mmap_callback` of the same `T` has set up, locked against changes, and
+    /// `address` is in it. `buf` is valid for `len` bytes: for a write, they are initialised, and
+    /// otherwise the callback may write to them and nothing else uses them.
     pub(super) unsafe fn from_raw(
-        vma: *mut bindings::vm_area_struct,
-        obj: &'a Object<T>,
+        vma: *const bindings::vm_area_struct,
         address: usize,
         buf: *mut c_void,
         len: usize,
         write: bool,
     ) -> Result<Self> {
-        // SAFETY: Valid by this function's requirements, and under the mmap lock.
-        let vma = unsafe { &*vma };
-        // SAFETY: This half of the union is in use for an area that exists.
-        let span = unsafe { vma.__bindgen_anon_1.__bindgen_anon_1 };
-        // SAFETY: The union's halves are the same integer.
-        let vm_flags = unsafe { vma.__bindgen_anon_2.vm_flags };
+        // SAFETY: The caller promises that `vma` is valid and does not change. These members of the
+        // unions are in use in an area that exists.
+        let (span, vm_flags, pgoff) = unsafe {
+            (
+                (*vma).__bindgen_anon_1.__bindgen_anon_1,
+                (*vma).__bindgen_anon_2.vm_flags,
+                (*vma).vm_pgoff,
+            )
+        };
         if write && vm_flags & flags::WRITE == 0 {
             return Err(EINVAL);
         }
+        // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the area, and
+        // that it is valid.
+        let obj = unsafe { of_area(vma) };
 
-        // As in `Fault::page()`: where there is no such page, nothing is left of the object.
-        let page = vma.vm_pgoff.wrapping_sub(super::fake_offset(obj));
+        // As in `Fault::page()`: if the area did not start within the object, nothing would be left
+        // of the object behind `offset`.
+        let page = pgoff.wrapping_sub(fake_offset(obj));
         let offset = (page << PAGE_SHIFT).wrapping_add(address - span.vm_start);
         let left_in_vma = span.vm_end - address;
-        let left_in_obj = (super::pages(obj) << PAGE_SHIFT).saturating_sub(offset);
+        let left_in_obj = (pages(obj) << PAGE_SHIFT).saturating_sub(offset);
         let len = len.min(left_in_vma).min(left_in_obj);
 
         let transfer = if write {
-            // SAFETY: Initialised and good for at least `len` bytes by the requirements.
-            Transfer::Poke(unsafe { core::slice::from_raw_parts(buf.cast(), len) })
+            // SAFETY: The caller promises that `buf` is valid for at least `len` bytes, that they
+            // are initialised, and that they stay so for `'a`.
+            Transfer::Write(unsafe { core::slice::from_raw_parts(buf.cast(), len) })
         } else {
-            // SAFETY: Good for at least `len` bytes by the requirements; nobody else refers to
-            // it while the callback runs.
-            Transfer::Peek(unsafe { core::slice::from_raw_parts_mut(buf.cast(), len) })
+            let buf = buf.cast::<u8>();
+            // SAFETY: The caller promises that at least `len` bytes may be written from `buf` on.
+            unsafe { buf.write_bytes(0, len) };
+            // SAFETY: The bytes have just been initialised, and the caller promises that nothing
+            // else uses them for `'a`.
+            Transfer::Read(unsafe { core::slice::from_raw_parts_mut(buf, len) })
         };
+        // INVARIANT: `len` was cut to what both the area and the object have. The area holds a
+        // reference to the object; a device has no mappings before it is registered.
         Ok(Self {
             obj,
             offset,
@@ -119,20 +140,36 @@ impl<'a, T: MappedObject> Access<'a, T> {
         })
     }
 
-    /// The object that is accessed.
-    pub(crate) fn object(&self) -> &'a Object<T> {
-        self.obj
+    /// Serves the access: calls `copy` for the part of the transfer in each page, with the page and
+    /// the first byte in it, inside the registration guard. If the device is unplugged, the
+    /// object's page of zeros takes the place of all pages, as it does for a process that touches
+    /// the mapping.
+    ///
+    /// Returns the number of bytes transferred, which is at most that of the request.
+    ///
+    /// # Errors
+    ///
+    /// That of the first call of `copy` that fails; `ENOMEM`.
+    pub(super) fn serve<C>(mut self, copy: C) -> Result<usize>
+    where
+        C: Fn(&Object<T>, &RegistrationData<'_, T>, PageIndex, usize, Transfer<'_>) -> Result,
+    {
+        let obj = self.obj;
+        // SAFETY: By the type invariants, the device has been registered.
+        let served = unsafe {
+            with_registered(obj, |reg| {
+                self.for_each_page(|page, in_page, part| copy(obj, reg, page, in_page, part))
+            })
+        };
+        match served {
+            Some(done) => done,
+            None => self.with_zero_page(),
+        }
     }
 
-    /// The device that the object is of. It was registered once, and may be gone.
-    pub(crate) fn device(&self) -> &'a drm::Device<T::Driver, drm::Ioctl> {
-        super::once_registered(self.obj)
-    }
-
-    /// Calls `copy` for the part in each page, with the page, the first byte in it, and the
-    /// transfer. Returns the bytes of all parts. Errors: that of the first call that fails.
-    pub(crate) fn for_each_page(
-        mut self,
+    /// Calls `copy` for the part in each page. Returns the number of bytes of all parts.
+    fn for_each_page(
+        &mut self,
         mut copy: impl FnMut(PageIndex, usize, Transfer<'_>) -> Result,
     ) -> Result<usize> {
         let len = self.transfer.len();
@@ -141,52 +178,27 @@ impl<'a, T: MappedObject> Access<'a, T> {
             let offset = self.offset + done;
             let in_page = offset % PAGE_SIZE;
             let end = len.min(done + PAGE_SIZE - in_page);
-            let part = self.transfer.part(done..end);
-            copy(PageIndex(offset >> PAGE_SHIFT), in_page, part)?;
+            copy(
+                PageIndex(offset >> PAGE_SHIFT),
+                in_page,
+                self.transfer.part(done..end),
+            )?;
             done = end;
         }
         Ok(done)
     }
 
-    /// Does the transfer with the object's page of zeros, as a process does that touches the
-    /// mapping after [`Fault::insert_zero_page`].
-    pub(crate) fn with_zero_page(self) -> Result<usize> {
-        let page = zero_page(self.obj)?;
-        self.for_each_page(|_, offset, transfer| match transfer {
-            // SAFETY: The buffer is a slice of that length. That the process may write to the
-            // page at the same time is the debugger's business: bytes are copied, none is
-            // interpreted.
-            Transfer::Peek(buf) => unsafe {
-                page.read_raw(buf.as_mut_ptr().cast(), offset, buf.len())
-            },
-            // SAFETY: As above.
-            Transfer::Poke(buf) => unsafe { page.write_raw(buf.as_ptr(), offset, buf.len()) },
+    /// Serves the access with the object's page of zeros.
+    fn with_zero_page(&mut self) -> Result<usize> {
+        let page = self.obj.zero_page()?;
+        self.for_each_page(|_, in_page, transfer| match transfer {
+            // SAFETY: `buf` is valid for its length. The process may write to the page meanwhile,
+            // and then it depends on who is first what the debugger sees; bytes have no invalid
+            // values.
+            Transfer::Read(buf) => unsafe { page.read_raw(buf.as_mut_ptr(), in_page, buf.len()) },
+            // SAFETY: `buf` is valid for its length. The process may access the page meanwhile, and
+            // then it depends on who is first what the process sees; bytes have no invalid values.
+            Transfer::Write(buf) => unsafe { page.write_raw(buf.as_ptr(), in_page, buf.len()) },
         })
-    }
-}
-
-/// The `access` entry of the area's `vm_ops`.
-///
-/// # Safety
-///
-/// As for [`fault_callback`].
-pub(super) unsafe extern "C" fn access_callback<T: MappedObject>(
-    vma: *mut bindings::vm_area_struct,
-    address: c_ulong,
-    buf: *mut c_void,
-    len: c_int,
-    write: c_int,
-) -> c_int {
-    // It is not negative.
-    let len = usize::try_from(len).unwrap_or(0);
-    // SAFETY: `vma` is valid during the call.
-    let private = unsafe { (*vma).vm_private_data };
-    // SAFETY: As in `fault_callback()`.
-    let obj = unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw(private.cast()) };
-    // SAFETY: These are this callback's arguments.
-    let access = unsafe { Access::<'_, T>::from_raw(vma, obj, address, buf, len, write != 0) };
-    match access.and_then(T::access) {
-        Ok(done) => done.try_into().unwrap_or(c_int::MAX),
-        Err(err) => err.to_errno(),
     }
 }

@@ -1,30 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults in user mappings of page frames.
+//! Page faults in user mappings of page frames.
+//!
+//! C headers: [`include/linux/mm.h`](srctree/include/linux/mm.h),
+//! [`include/linux/huge_mm.h`](srctree/include/linux/huge_mm.h)
 //!
 //! - Upstream today: [`kernel::mm::virt`] knows no `vm_ops` and no fault.
-//! - The shape it should have: a `Fault` and a `HugeFault` that only the callbacks hand out, with
-//!   an outcome type; a call of the memory manager's own for mapping neighbours of a page, as
-//!   `set_ptes()` and the page table lock are for its files only.
-//! - Why this is sound on 7.3: [`Fault`] exists only within the `fault` callback, where the area
-//!   cannot change. A frame gets in only out of [`Frames`], or as the page that the object itself
-//!   owns, so it stays valid as long as the area, which holds the object. The rules whose breach is
-//!   a `BUG()` in `vmf_insert_pfn_prot()` are kept where areas are made ([`super::super::vma`]).
+//! - The shape it should have: a `Fault` and a `HugeFault` that only the callbacks hand out, with a
+//!   type for the result of each; a function of the memory manager that inserts a range of PFNs,
+//!   since the page table lock is not for drivers to take (`vmf_insert_pfn_range()`).
+//! - Why this is sound on 7.3: a [`Fault`] exists only within its callback, where the area does not
+//!   change. A PFN comes from a closure that runs inside the registration guard and gets the
+//!   registration data for any lifetime, so the [`PfnRange`] borrows from that data and from
+//!   nothing that is dropped earlier. `drm_dev_unplug()` waits for the guard and then removes the
+//!   entry, before the registration data is dropped. The only other page is one that the object
+//!   owns, which the area keeps alive. The conditions without which `vmf_insert_pfn_prot()` runs
+//!   into `BUG()` are met where areas are made ([`super::super::vma`]).
 //! - Delete when `mm::virt` can do this.
+//!
+//! # Results
+//!
+//! `fault` returns [`VmFault`] and `huge_fault` returns [`HugeVmFault`]: the memory manager takes
+//! `VM_FAULT_FALLBACK` from the latter only. Neither type lets a driver make `VM_FAULT_NOPAGE`,
+//! which says that an entry is in place; only an insertion returns it.
 //!
 //! # Page tables
 //!
 //! The memory manager allocates a page table before it calls `fault`, where there is none, and
-//! frees it afterwards if it was not used. `vmf_insert_pfn_prot()` does not know of it and allocates
-//! another. Here it is put in place first, which saves allocating, clearing and freeing a page.
+//! frees it afterwards if it was not used. `vmf_insert_pfn_prot()` does not know of it and
+//! allocates another one. [`Fault::insert_with`] installs the first one before, which saves
+//! allocating, clearing and freeing a page.
 //!
 //! # Neighbours
 //!
-//! [`Fault::insert_neighbours`] fills the page table that the fault's page is in, under its lock,
-//! with copies of the entry that `vmf_insert_pfn_prot()` made, so they have its cache mode. The
-//! table stays while it does: page tables are freed when an area is unmapped or moved, with the
-//! area locked for writing, while a fault has it locked for reading; and by
-//! `madvise(MADV_DONTNEED)`, which a PFNMAP area refuses.
+//! [`Fault::insert_with`] also fills the entries beside the fault's, in the same page table and
+//! under its lock, with copies of the entry that `vmf_insert_pfn_prot()` made, so they have its
+//! memory type. The page table stays while the fault is served: the memory manager frees page
+//! tables only when an area is unmapped or moved, with the area locked for writing, while a fault
+//! has it locked for reading, and for `madvise(MADV_DONTNEED)`, which refuses PFNMAP areas.
 //!
 //! # fork()
 //!
@@ -35,7 +48,7 @@
 //! installs what it read. If the device is unplugged in between, the child keeps an entry for VRAM
 //! that the next driver gives to somebody else.
 //!
-//! [`open_callback`] closes that window: in a child, it sets `VM_WIPEONFORK` on an area whose
+//! [`wipe_on_fork`] closes that window: in a child, it sets `VM_WIPEONFORK` on an area whose
 //! object ever had a huge entry. `dup_mmap()` reads the flag after it calls `open`, and does not
 //! copy the area's entries then. The child gets its entries from `fault` and `huge_fault`, which
 //! `drm_dev_unplug()` waits for before it removes entries. Until `dup_mmap()` returns, it holds
@@ -53,29 +66,34 @@
 
 use super::{
     super::{
-        vma::system_memory_prot,
-        wc_bar::Frames, //
+        vma::{
+            system_memory_prot,
+            PAGES_PER_TABLE, //
+        },
+        wc_bar::PfnRange, //
     },
-    MappedObject,
-    Object, //
+    object::{
+        fake_offset,
+        of_area,
+        with_registered,
+        Object,
+        ObjectData,
+        RegistrationData, //
+    }, //
+};
+use crate::units::{
+    Advice,
+    PageIndex,
+    PageWindow, //
 };
 use kernel::{
     bindings,
-    drm,
+    mm::virt::vm_flags_t,
     page::{
-        Page,
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
-    prelude::*,
-    sync::{
-        atomic::Relaxed,
-        SetOnce, //
-    },
-    time::{
-        delay::fsleep,
-        Delta, //
-    }, //
+    prelude::*, //
 };
 
 // Defined in helpers.c.
@@ -87,7 +105,7 @@ extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
     fn barium_wipe_on_fork(vma: *mut bindings::vm_area_struct);
     fn barium_prepare_table(vmf: *mut bindings::vm_fault) -> bool;
-    fn barium_look_around(vmf: *const bindings::vm_fault, around: *mut RawAround);
+    fn barium_is_mapped_beside(vmf: *const bindings::vm_fault, distance: c_long) -> bool;
     fn barium_map_neighbours(
         vmf: *mut bindings::vm_fault,
         pfn: c_ulong,
@@ -96,235 +114,271 @@ extern "C" {
     );
 }
 
-/// Pages that one page table holds entries for.
-pub(crate) const PAGES_PER_TABLE: usize = bindings::PTRS_PER_PTE as usize;
-/// Bytes that one page table maps, and one huge entry in its place.
-pub(crate) const HUGE_SIZE: usize = PAGES_PER_TABLE * PAGE_SIZE;
+/// `VM_SEQ_READ` and `VM_RAND_READ`, which bindgen does not see.
+const VM_SEQ_READ: vm_flags_t = 1 << bindings::VMA_SEQ_READ_BIT;
+const VM_RAND_READ: vm_flags_t = 1 << bindings::VMA_RAND_READ_BIT;
 
-/// Whether this kernel can map [`HUGE_SIZE`] bytes of page frames with one entry.
-pub(crate) const HUGE_SUPPORTED: bool = cfg!(all(
-    CONFIG_TRANSPARENT_HUGEPAGE,
-    CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
-));
+/// The result of a `fault` callback (`vm_fault_t`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct VmFault(bindings::vm_fault_t);
 
-/// The number of a page within an object, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct PageIndex(pub(crate) usize);
+impl VmFault {
+    /// The access cannot be served: the process gets `SIGBUS`.
+    pub(crate) const SIGBUS: Self = Self(bindings::vm_fault_reason_VM_FAULT_SIGBUS);
+    /// An entry is in place, or the access has to be tried again. Only an insertion returns it.
+    const NOPAGE: Self = Self(bindings::vm_fault_reason_VM_FAULT_NOPAGE);
+    /// There is no memory to serve the fault.
+    const OOM: Self = Self(bindings::vm_fault_reason_VM_FAULT_OOM);
 
-/// Numbers of pages beside a page: right before it, and right after it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Beside {
-    pub(crate) before: usize,
-    pub(crate) after: usize,
-}
-
-impl Beside {
-    /// As many as there are, on both sides.
-    pub(crate) const ALL: Self = Self {
-        before: usize::MAX,
-        after: usize::MAX,
-    };
-    /// None.
-    pub(crate) const NONE: Self = Self {
-        before: 0,
-        after: 0,
-    };
-
-    /// The smaller number on either side.
-    pub(crate) fn min(self, other: Self) -> Self {
-        Self {
-            before: self.before.min(other.before),
-            after: self.after.min(other.after),
-        }
+    /// Returns the result as C takes it.
+    #[inline]
+    pub(super) fn into_raw(self) -> bindings::vm_fault_t {
+        self.0
     }
 }
 
-/// What the program said of its accesses to the area (`madvise()`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Advice {
-    /// Nothing.
-    Normal,
-    /// `MADV_SEQUENTIAL`.
-    Sequential,
-    /// `MADV_RANDOM`.
-    Random,
-}
-
-/// What there is around the page of a fault.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Around {
-    /// The pages right beside it that are mapped: at least as many as said, where a doubling
-    /// distance each time was mapped; at most [`PAGES_PER_TABLE`].
-    pub(crate) mapped: Beside,
-    /// What the program said.
-    pub(crate) advice: Advice,
-}
-
-/// `struct barium_around` of helpers.c.
-#[repr(C)]
-#[derive(Default)]
-struct RawAround {
-    before: c_ulong,
-    after: c_ulong,
-    advice: c_ulong,
-}
-
-/// What a `fault` callback answers to the kernel (`vm_fault_t`).
+/// The result of a `huge_fault` callback (`vm_fault_t`).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Outcome(bindings::vm_fault_t);
+pub(crate) struct HugeVmFault(bindings::vm_fault_t);
 
-impl Outcome {
-    /// The access cannot be served: the process gets `SIGBUS`.
-    pub(crate) const SIGBUS: Self = Self(bindings::vm_fault_reason_VM_FAULT_SIGBUS);
-    /// No huge entry: the kernel asks for a page.
+impl HugeVmFault {
+    /// No huge entry can be inserted: the memory manager calls `fault`.
     pub(crate) const FALLBACK: Self = Self(bindings::vm_fault_reason_VM_FAULT_FALLBACK);
-    /// An entry is in place, or the access is to be tried again.
-    pub(crate) const DONE: Self = Self(bindings::vm_fault_reason_VM_FAULT_NOPAGE);
-    /// Memory for the answer could not be had.
-    const OOM: Self = Self(bindings::vm_fault_reason_VM_FAULT_OOM);
+
+    /// Returns the result as C takes it.
+    #[inline]
+    pub(super) fn into_raw(self) -> bindings::vm_fault_t {
+        self.0
+    }
 }
 
-/// A page fault in a mapping of an object of type `T`.
+/// A page fault in a mapping of an object with data `T`.
 ///
 /// # Invariants
 ///
-/// `vmf` is the argument of a `fault` or `huge_fault` callback that has not returned; its area is
-/// one that `NewVma::into_pfnmap()` has made, and holds a reference to `obj`.
-pub(crate) struct Fault<'a, T: MappedObject> {
+/// For `'a`, `vmf` is the argument of a `fault` or `huge_fault` callback that has not returned. Its
+/// area is one that `VmaNew::into_pfnmap()` has set up for `obj`. The area holds a reference to
+/// `obj`, and the device of `obj` has been registered.
+pub(crate) struct Fault<'a, T: ObjectData> {
     vmf: *mut bindings::vm_fault,
     obj: &'a Object<T>,
 }
 
-impl<'a, T: MappedObject> Fault<'a, T> {
+impl<'a, T: ObjectData> Fault<'a, T> {
     /// # Safety
     ///
-    /// `vmf` must be the argument of a `fault` or `huge_fault` callback, for `'a`, in an area that
+    /// For `'a`, `vmf` must be the argument of a `fault` or `huge_fault` callback, in an area that
     /// `mmap_callback` of the same `T` has set up.
-    unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
-        // SAFETY: `vmf` is valid, and so is its area while the fault is served.
-        let private = unsafe { (*(*vmf).__bindgen_anon_1.vma).vm_private_data };
-        // INVARIANT: As the caller promises; `mmap_callback` fails where `into_pfnmap()` did not
-        // make the area.
+    #[inline]
+    pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
+        // SAFETY: The caller promises that `vmf` is the argument of a callback, which has an area.
+        let vma = unsafe { (*vmf).__bindgen_anon_1.vma };
+        // INVARIANT: The caller promises that `mmap_callback` has set up the area. It fails where
+        // `into_pfnmap()` does, and a device has no mappings before it is registered.
         Self {
             vmf,
-            // SAFETY: The private data of the area is the object of this type that it was made
-            // for, and the area holds a reference to it.
-            obj: unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw(private.cast()) },
+            // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the area,
+            // which is valid while the fault is served.
+            obj: unsafe { of_area(vma) },
         }
     }
 
-    /// The object that the mapping shows.
+    /// Returns the object that the mapping shows.
     #[inline]
     pub(crate) fn object(&self) -> &'a Object<T> {
         self.obj
     }
 
-    /// The device that the object is of. It was registered once, and may be gone.
+    /// Returns the area.
     #[inline]
-    pub(crate) fn device(&self) -> &'a drm::Device<T::Driver, drm::Ioctl> {
-        super::once_registered(self.obj)
+    fn vma(&self) -> *mut bindings::vm_area_struct {
+        // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
+        unsafe { (*self.vmf).__bindgen_anon_1.vma }
     }
 
+    /// Returns the first byte of the page that was accessed.
     #[inline]
-    fn at(&self) -> &bindings::vm_fault__bindgen_ty_1 {
-        // SAFETY: `vmf` is valid, and nobody writes to these fields while the fault is served.
-        unsafe { &(*self.vmf).__bindgen_anon_1 }
+    fn address(&self) -> usize {
+        // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
+        unsafe { (*self.vmf).__bindgen_anon_1.address }
     }
 
-    #[inline]
-    fn vma(&self) -> &bindings::vm_area_struct {
-        // SAFETY: The area is valid, and locked against changes, as long as the fault is being
-        // served.
-        unsafe { &*self.at().vma }
-    }
-
-    /// First byte of the area, and the first one past it.
+    /// Returns the first byte of the area, and the first one past it.
     #[inline]
     fn span(&self) -> (usize, usize) {
-        // SAFETY: This half of the union is in use for an area that exists.
-        let span = unsafe { self.vma().__bindgen_anon_1.__bindgen_anon_1 };
+        // SAFETY: By the type invariants, a fault is served in the area, so it is valid and locked
+        // against changes. This member of the union is in use in an area that exists.
+        let span = unsafe { (*self.vma()).__bindgen_anon_1.__bindgen_anon_1 };
         (span.vm_start, span.vm_end)
     }
 
-    /// The page of the object that the fault is for.
+    /// Returns the page of the object that was accessed.
     ///
-    /// It comes from the offset in the file, which stays right when an area is split or moved.
+    /// The page follows from the offset in the file, which stays right when an area is split or
+    /// moved.
     #[inline]
     pub(crate) fn page(&self) -> PageIndex {
-        // Before the object's first page there are no areas of its; should there be one, its pages
-        // would be far behind the last.
-        PageIndex(self.at().pgoff.wrapping_sub(super::fake_offset(self.obj)))
+        // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
+        let pgoff = unsafe { (*self.vmf).__bindgen_anon_1.pgoff };
+        // An area starts at the object's first page or later. If one did not, its pages would be
+        // far behind the object's last page.
+        PageIndex(pgoff.wrapping_sub(fake_offset(self.obj)))
     }
 
-    /// Maps the frame that `frames` is about at the page of the fault, with the mapping's own
-    /// protection. If that cannot be, or need not be, returns what to answer.
-    ///
-    /// Call it with the frame that [`Self::page`] is backed by, while the device is held
-    /// registered, so that unplugging the device finds the entry.
+    /// Returns what the program has said about its accesses to the area.
     #[inline]
-    pub(crate) fn insert(&self, frames: Frames<'_>) -> Result<InTable<'_, 'a, T>, Outcome> {
-        self.insert_pfn(frames.pfn(), self.vma().vm_page_prot)
-    }
-
-    /// Maps the object's page of zeros, which is system memory, at the page of the fault.
-    ///
-    /// The object gets it at the first call and has it until it is freed. All pages of all
-    /// mappings of the object show this one page.
-    pub(crate) fn insert_zero_page(&self) -> Outcome {
-        let Ok(page) = zero_page(self.obj) else {
-            return Outcome::OOM;
-        };
-        // SAFETY: `page` is a page of system memory.
-        let pfn = unsafe { barium_page_to_pfn(page.as_ptr()) };
-        // SAFETY: By the type's invariants, the area is one that `into_pfnmap()` has made; it is
-        // locked while the fault is served.
-        let prot = unsafe { system_memory_prot(self.at().vma) };
-        self.insert_pfn(pfn, prot).err().unwrap_or(Outcome::DONE)
-    }
-
-    /// `pfn` must be out of [`Frames`] that are alive, or the object's page of zeros.
-    #[inline]
-    fn insert_pfn(
-        &self,
-        pfn: usize,
-        prot: bindings::pgprot_t,
-    ) -> Result<InTable<'_, 'a, T>, Outcome> {
-        // SAFETY: `vmf` is being served; a page table that it has is in use nowhere.
-        if !unsafe { barium_prepare_table(self.vmf) } {
-            // Either a huge entry maps the page, and if that does not allow the access, the next
-            // fault is for that. Or there is neither entry nor table, and the memory manager brings
-            // a table with the next fault.
-            return Err(Outcome::DONE);
-        }
-        let at = self.at();
-        // SAFETY: By the type's invariants the area is PFNMAP and not copy-on-write, and this is
-        // its fault. The frame is device memory that is zapped before it is given up (`Frames`),
-        // or the object's own page, freed with the object, which the area holds.
-        match Outcome(unsafe { bindings::vmf_insert_pfn_prot(at.vma, at.address, pfn, prot) }) {
-            // INVARIANT: The entry is in a page table, which stays (see the head of this file).
-            Outcome::DONE => Ok(InTable(self)),
-            other => Err(other),
+    pub(crate) fn advice(&self) -> Advice {
+        // SAFETY: By the type invariants, a fault is served in the area, so it is valid and locked
+        // against changes. Both members of the union are the same integer.
+        let vm_flags = unsafe { (*self.vma()).__bindgen_anon_2.vm_flags };
+        if vm_flags & (VM_SEQ_READ | VM_RAND_READ) == 0 {
+            Advice::Normal
+        } else if vm_flags & VM_SEQ_READ != 0 {
+            Advice::Sequential
+        } else {
+            Advice::Random
         }
     }
 
-    /// The pages beside the fault's that are in the area and in the same page table.
+    /// Returns the largest window that lies in both the area and the page table of the fault.
     #[inline]
-    pub(crate) fn room(&self) -> Beside {
-        let address = self.at().address;
+    pub(crate) fn max_window(&self) -> PageWindow {
+        let address = self.address();
         let (start, end) = self.span();
         let in_table = (address >> PAGE_SHIFT) % PAGES_PER_TABLE;
-        Beside {
+        PageWindow {
             before: in_table.min((address - start) >> PAGE_SHIFT),
             after: (PAGES_PER_TABLE - 1 - in_table).min((end - 1 - address) >> PAGE_SHIFT),
         }
     }
 
-    /// Whether the fault is for the first page of the area, and whether for the last.
+    /// Returns whether the fault is for the first page of the area, and whether for the last one.
     #[inline]
     pub(crate) fn is_at_edge(&self) -> (bool, bool) {
-        let address = self.at().address;
+        let address = self.address();
         let (start, end) = self.span();
         (address - start < PAGE_SIZE, end - address <= PAGE_SIZE)
+    }
+
+    /// Inserts the first PFN of a range at the page of the fault, with the protection of the area,
+    /// and its neighbours beside it.
+    ///
+    /// `pfns` returns the range whose PFN backs [`Self::page`]; on `None`, the result is `SIGBUS`.
+    /// Once the page is mapped, `window` returns the neighbours to insert; those that the range,
+    /// the area or the page table does not have, and those that are mapped already, are left out.
+    ///
+    /// Returns `None` if the device is unplugged. Both closures run inside the registration guard,
+    /// so unplugging waits for them and then removes the entries.
+    ///
+    /// # Examples
+    ///
+    /// A handler that maps one page at a time:
+    ///
+    /// ```ignore
+    /// fn fault(fault: &Fault<'_, Self>) -> VmFault {
+    ///     fault
+    ///         .insert_with(
+    ///             |reg| reg.bar.pfn_range(0, PAGES, fault.page().0),
+    ///             |_| PageWindow::NONE,
+    ///         )
+    ///         .unwrap_or_else(|| fault.insert_zero_page())
+    /// }
+    /// ```
+    // Not inlined, the closures pass their results through memory, which costs 1% per fault.
+    #[inline(always)]
+    pub(crate) fn insert_with(
+        &self,
+        pfns: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> Option<PfnRange<'r>>,
+        window: impl FnOnce(&MappedFault<'_, 'a, T>) -> PageWindow,
+    ) -> Option<VmFault> {
+        // SAFETY: By the type invariants, the device has been registered. For `insert()`: the
+        // closure runs inside the registration guard, and as it has to work for any lifetime of the
+        // registration data, the range borrows from that data.
+        unsafe { with_registered(self.obj, |reg| self.insert(pfns(reg), window)) }
+    }
+
+    /// See [`Self::insert_with`].
+    ///
+    /// # Safety
+    ///
+    /// The registration guard of the object's device must be held, and `range` must borrow from the
+    /// registration data.
+    #[inline(always)]
+    unsafe fn insert(
+        &self,
+        range: Option<PfnRange<'_>>,
+        window: impl FnOnce(&MappedFault<'_, 'a, T>) -> PageWindow,
+    ) -> VmFault {
+        let Some(range) = range else {
+            return VmFault::SIGBUS;
+        };
+        // SAFETY: By the type invariants, a fault is served in the area, so it is valid and locked
+        // against changes.
+        let prot = unsafe { (*self.vma()).vm_page_prot };
+        // SAFETY: The caller holds the registration guard, so `drm_dev_unplug()` has yet to remove
+        // all entries, and will do so before it drops the registration data, which `range` borrows
+        // from.
+        let mapped = match unsafe { self.insert_pfn(range.pfn(), prot) } {
+            Ok(mapped) => mapped,
+            Err(result) => return result,
+        };
+        let window = window(&mapped);
+        if window != PageWindow::NONE {
+            // SAFETY: The caller promises of `range` what it promises of all its PFNs.
+            unsafe { mapped.insert_neighbours(range, window) };
+        }
+        VmFault::NOPAGE
+    }
+
+    /// Inserts the object's page of zeros, which is system memory, at the page of the fault.
+    ///
+    /// The object gets that page at the first call and keeps it until it is freed. All pages of all
+    /// mappings of the object show this one page.
+    pub(crate) fn insert_zero_page(&self) -> VmFault {
+        let Ok(page) = self.obj.zero_page() else {
+            return VmFault::OOM;
+        };
+        // SAFETY: `page` is a page of system memory.
+        let pfn = unsafe { barium_page_to_pfn(page.as_ptr()) };
+        // SAFETY: By the type invariants, `into_pfnmap()` has set up the area. The memory manager
+        // keeps it locked while the fault is served.
+        let prot = unsafe { system_memory_prot(self.vma()) };
+        // SAFETY: The area holds a reference to the object, which keeps the page until it is freed.
+        unsafe { self.insert_pfn(pfn, prot) }
+            .err()
+            .unwrap_or(VmFault::NOPAGE)
+    }
+
+    /// Inserts `pfn` at the page of the fault. On `Err`, the handler returns the contained result.
+    ///
+    /// # Safety
+    ///
+    /// `pfn` must be valid for the area to show until either the area is unmapped, or an
+    /// `unmap_mapping_range()` over the whole file that starts after the current registration guard
+    /// is dropped has returned.
+    #[inline]
+    unsafe fn insert_pfn(
+        &self,
+        pfn: usize,
+        prot: bindings::pgprot_t,
+    ) -> Result<MappedFault<'_, 'a, T>, VmFault> {
+        // SAFETY: By the type invariants, the fault is being served, so the page table that `vmf`
+        // may have is in no use.
+        if !unsafe { barium_prepare_table(self.vmf) } {
+            // Either a huge entry maps the page, and if that does not allow the access, the next
+            // fault is for that. Or there is neither entry nor table, and the memory manager brings
+            // a table with the next fault.
+            return Err(VmFault::NOPAGE);
+        }
+        // SAFETY: By the type invariants, the area is PFNMAP and not copy-on-write, and the fault
+        // is served in it. The caller promises that the PFN stays valid as long as the entry.
+        match VmFault(unsafe {
+            bindings::vmf_insert_pfn_prot(self.vma(), self.address(), pfn, prot)
+        }) {
+            // INVARIANT: The entry is in a page table, which stays (see the head of this file).
+            VmFault::NOPAGE => Ok(MappedFault(self)),
+            other => Err(other),
+        }
     }
 }
 
@@ -332,191 +386,202 @@ impl<'a, T: MappedObject> Fault<'a, T> {
 ///
 /// # Invariants
 ///
-/// There is a page table, in which the fault's page has been mapped, and it stays while the fault is
+/// A page table exists, it has an entry for the page of the fault, and it stays while the fault is
 /// served.
-pub(crate) struct InTable<'f, 'a, T: MappedObject>(&'f Fault<'a, T>);
+pub(crate) struct MappedFault<'f, 'a, T: ObjectData>(&'f Fault<'a, T>);
 
-impl<T: MappedObject> InTable<'_, '_, T> {
-    /// What there is around the fault's page.
+impl<T: ObjectData> MappedFault<'_, '_, T> {
+    /// Returns the pages right beside the fault's that are mapped, up to one page table's worth
+    /// ([`PAGES_PER_TABLE`]) on either side.
+    ///
+    /// Only pages at a distance of 1, 2, 4, ... are looked at, and the scan ends at the first one
+    /// that is not mapped. It takes no lock, so the answer may be out of date.
     #[inline]
-    pub(crate) fn look_around(&self) -> Around {
-        let mut raw = RawAround::default();
-        // SAFETY: `vmf` is being served, and its page table is there by the type's invariants.
-        unsafe { barium_look_around(self.0.vmf, &mut raw) };
-        Around {
-            mapped: Beside {
-                before: raw.before,
-                after: raw.after,
-            },
-            advice: match raw.advice {
-                1 => Advice::Sequential,
-                2 => Advice::Random,
-                _ => Advice::Normal,
-            },
+    pub(crate) fn scan_neighbours(&self) -> PageWindow {
+        let address = self.0.address();
+        let (start, end) = self.0.span();
+        let before = (address - start) >> PAGE_SHIFT;
+        let after = (end - 1 - address) >> PAGE_SHIFT;
+        PageWindow {
+            before: self.scan(before, -1),
+            after: self.scan(after, 1),
         }
     }
 
-    /// Maps the frames beside the one that [`Fault::insert`] has just mapped at the pages beside the
-    /// fault's: `wanted` of them, as far as `frames` and [`Fault::room`] go, where nothing is mapped
-    /// yet.
+    /// Scans at most `max` pages in the direction `step`, which is 1 or -1.
     #[inline]
-    pub(crate) fn insert_neighbours(&self, frames: Frames<'_>, wanted: Beside) {
-        let window = wanted.min(frames.beside()).min(self.0.room());
-        // SAFETY: `vmf` is being served. The window is in the area and in the page table of the
-        // fault, which is there by the type's invariants, and all its frames are in `frames`.
-        unsafe { barium_map_neighbours(self.0.vmf, frames.pfn(), window.before, window.after) };
+    fn scan(&self, max: usize, step: isize) -> usize {
+        let max = max.min(PAGES_PER_TABLE);
+        let mut mapped = 0;
+        let mut distance = 1;
+        let mut offset = step;
+        while distance <= max {
+            // SAFETY: By the type invariants, the fault is being served and its page table exists.
+            // The page is in the area, as `max` pages in this direction are.
+            if !unsafe { barium_is_mapped_beside(self.0.vmf, offset) } {
+                break;
+            }
+            mapped = distance;
+            distance *= 2;
+            offset *= 2;
+        }
+        mapped
+    }
+
+    /// Inserts the neighbours of the first PFN of `range` beside the fault's page: those in
+    /// `window`, as far as `range` and [`Fault::max_window`] go, where nothing is mapped yet.
+    ///
+    /// # Safety
+    ///
+    /// All PFNs of `range` must be valid to insert, as [`Fault::insert_pfn`] has it, and its first
+    /// one is what the fault's page has been mapped to.
+    #[inline]
+    unsafe fn insert_neighbours(&self, range: PfnRange<'_>, window: PageWindow) {
+        let window = window.min(range.window()).min(self.0.max_window());
+        // SAFETY: By the type invariants, the fault is being served and its page table exists. The
+        // window lies in the area and in that page table, and the caller promises that its PFNs,
+        // which are all in `range`, are valid.
+        unsafe { barium_map_neighbours(self.0.vmf, range.pfn(), window.before, window.after) };
     }
 }
 
-/// A fault where a whole page table could be replaced by one huge entry.
-pub(crate) struct HugeFault<'a, T: MappedObject>(Fault<'a, T>);
+/// A fault where one huge entry (PMD) could take the place of a page table.
+pub(crate) struct HugeFault<'a, T: ObjectData>(Fault<'a, T>);
 
-impl<'a, T: MappedObject> HugeFault<'a, T> {
-    /// The object that the mapping shows.
+impl<'a, T: ObjectData> HugeFault<'a, T> {
+    /// # Safety
+    ///
+    /// As for [`Fault::from_raw`], and the callback must be `huge_fault`, for the order of a PMD.
+    #[inline]
+    pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
+        // SAFETY: The caller promises what `Fault::from_raw()` wants.
+        Self(unsafe { Fault::from_raw(vmf) })
+    }
+
+    /// Returns the object that the mapping shows.
+    #[inline]
     pub(crate) fn object(&self) -> &'a Object<T> {
         self.0.object()
     }
 
-    /// The device that the object is of. It was registered once, and may be gone.
-    pub(crate) fn device(&self) -> &'a drm::Device<T::Driver, drm::Ioctl> {
-        self.0.device()
+    /// Returns the bytes around the fault that one huge entry maps, aligned in the address space;
+    /// `None` if they are not all in the area.
+    #[inline]
+    pub(crate) fn pmd_range(&self) -> Option<PmdRange<'_, 'a, T>> {
+        let window = self.0.max_window();
+        // INVARIANT: The window and the page of the fault fill a page table, and the window is in
+        // the area.
+        (window.before + 1 + window.after == PAGES_PER_TABLE).then_some(PmdRange {
+            fault: &self.0,
+            before: window.before,
+        })
+    }
+}
+
+/// The bytes that a huge entry for a fault would map.
+///
+/// # Invariants
+///
+/// They all lie in the area of `fault`. They start `before` pages before the page of the fault.
+pub(crate) struct PmdRange<'f, 'a, T: ObjectData> {
+    fault: &'f Fault<'a, T>,
+    before: usize,
+}
+
+impl<T: ObjectData> PmdRange<'_, '_, T> {
+    /// Returns the page of the object that is mapped at the first byte.
+    #[inline]
+    pub(crate) fn first_page(&self) -> PageIndex {
+        PageIndex(self.fault.page().0.wrapping_sub(self.before))
     }
 
-    /// The page of the object at the start of the [`HUGE_SIZE`] bytes around the fault, aligned in
-    /// the address space; `None` if those bytes are not all in the area.
-    pub(crate) fn first_page(&self) -> Option<PageIndex> {
-        let room = self.0.room();
-        let PageIndex(page) = self.0.page();
-        (room.before + 1 + room.after == PAGES_PER_TABLE)
-            .then_some(PageIndex(page.wrapping_sub(room.before)))
-    }
-
-    /// Whether the fault is for a write to what is mapped with a huge entry that does not allow it.
+    /// Inserts one huge entry for all of the range.
     ///
-    /// That is so where somebody watches which pages are written to (`/proc/pid/clear_refs`). To
-    /// fall back makes the memory manager remove the entry, and what takes its place is made
-    /// writable, page by page, by the memory manager itself.
-    fn is_mapped(&self) -> bool {
-        // SAFETY: `vmf` is being served. This is 0 if it is for what was not mapped.
-        unsafe { (*self.0.vmf).__bindgen_anon_2.orig_pmd.pmd != 0 }
+    /// `pfns` returns the range whose PFN backs [`Self::first_page`]. It runs inside the
+    /// registration guard, as in [`Fault::insert_with`].
+    ///
+    /// Falls back if the device is unplugged, if `pfns` returns `None`, and if the range is too
+    /// short or not aligned. It also falls back for a write to a huge entry that does not allow it,
+    /// as with soft-dirty tracking (`/proc/pid/clear_refs`): the memory manager then removes that
+    /// entry, and makes the small ones that take its place writable.
+    #[inline(always)]
+    pub(crate) fn insert_with(
+        &self,
+        pfns: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> Option<PfnRange<'r>>,
+    ) -> HugeVmFault {
+        // SAFETY: By the invariants of `Fault`, the device has been registered. For `insert()`: the
+        // closure runs inside the registration guard, and as it has to work for any lifetime of the
+        // registration data, the range borrows from that data.
+        unsafe { with_registered(self.fault.obj, |reg| self.insert(pfns(reg)?)) }
+            .flatten()
+            .unwrap_or(HugeVmFault::FALLBACK)
     }
 
-    /// Maps [`HUGE_SIZE`] bytes from the frame that `frames` is about on with one entry; falls back
-    /// if they are not all there, or not aligned, or if there is such an entry already.
-    ///
-    /// Call it with the frame that [`Self::first_page`] is backed by, while the device is held
-    /// registered.
+    /// Returns true for a write fault on a read-only huge entry.
     #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
-    pub(crate) fn insert(&self, frames: Frames<'_>) -> Outcome {
-        let pfn = frames.pfn();
-        if pfn % PAGES_PER_TABLE != 0 || frames.beside().after < PAGES_PER_TABLE - 1 {
-            return Outcome::FALLBACK;
+    fn is_mapped(&self) -> bool {
+        // SAFETY: By the invariants of `Fault`, `vmf` is valid. The memory manager sets this member
+        // of the union for a fault on an entry, and it is 0 otherwise.
+        unsafe { (*self.fault.vmf).__bindgen_anon_2.orig_pmd.pmd != 0 }
+    }
+
+    /// See [`Self::insert_with`]. Returns `None` to fall back.
+    ///
+    /// # Safety
+    ///
+    /// The registration guard of the object's device must be held, and `range` must borrow from the
+    /// registration data.
+    #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
+    #[inline]
+    unsafe fn insert(&self, range: PfnRange<'_>) -> Option<HugeVmFault> {
+        let pfn = range.pfn();
+        if pfn % PAGES_PER_TABLE != 0 || range.window().after < PAGES_PER_TABLE - 1 {
+            return None;
         }
         if self.is_mapped() {
-            return Outcome::FALLBACK;
+            return None;
         }
-        self.0.obj.had_huge_entry.store(true, Relaxed);
-        // Not as a write: the entry is as writable as the area's protection is. As a write, it
-        // would warn if it lost a race against a page being mapped, and after the device is
-        // unplugged, pages are mapped here.
+        self.fault.obj.set_had_huge_entry();
+        // Not as a write: the entry is as writable as the protection of the area. As a write,
+        // `vmf_insert_pfn_pmd()` would warn if it lost a race against a page being mapped, and
+        // after the device is unplugged, pages are mapped here.
         //
-        // SAFETY: As in `Fault::insert_pfn()`; `first_page()` gives no page unless the area spans
-        // the whole entry.
-        Outcome(unsafe { bindings::vmf_insert_pfn_pmd(self.0.vmf, pfn, false) })
+        // SAFETY: By the invariants of `Fault`, the area is PFNMAP and not copy-on-write, and the
+        // fault is served in it. By the type invariants, the whole entry lies in the area. The
+        // caller holds the registration guard, so `drm_dev_unplug()` has yet to remove all entries,
+        // and will do so before it drops the registration data, which `range` borrows from.
+        Some(HugeVmFault(unsafe {
+            bindings::vmf_insert_pfn_pmd(self.fault.vmf, pfn, false)
+        }))
     }
 
-    /// This kernel has no huge entries of page frames.
+    /// This kernel has no huge entries for page frames.
+    ///
+    /// # Safety
+    ///
+    /// None.
     #[cfg(not(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)))]
-    pub(crate) fn insert(&self, _frames: Frames<'_>) -> Outcome {
-        Outcome::FALLBACK
+    unsafe fn insert(&self, _range: PfnRange<'_>) -> Option<HugeVmFault> {
+        None
     }
 }
 
-/// Where an object keeps its page of zeros.
-pub(super) type ZeroPageSlot = SetOnce<Page>;
-
-/// The object's page of zeros, which it gets at the first call. May sleep. Errors: `ENOMEM`.
-pub(super) fn zero_page<T: MappedObject>(obj: &Object<T>) -> Result<&Page> {
-    let slot = &obj.zero_page;
-    loop {
-        if let Some(page) = slot.as_ref() {
-            return Ok(page);
-        }
-        // A loser of the race frees its page.
-        if !slot.populate(Page::alloc_page(GFP_KERNEL | __GFP_ZERO)?) {
-            // Another thread is between the two steps of `populate()`.
-            fsleep(Delta::from_micros(1));
-        }
-    }
-}
-
-/// The `open` entry of the area's `vm_ops`: called for a copy of an area, at `fork()`, and when an
-/// area is split or moved.
+/// Keeps `fork()` from copying the entries of `vma`, the child's area, if the kernel could copy a
+/// huge entry that is gone by then (see the head of this file).
 ///
 /// # Safety
 ///
-/// To be called by the memory manager only, for a copy of an area that `mmap_callback` of the same
-/// `T` has set up. The copy must be locked for writing, or not be in use yet.
-pub(super) unsafe extern "C" fn open_callback<T: MappedObject>(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: `vma` is valid, and its private data is the object that the original refers to. This
-    // takes the reference that the copy has to hold.
-    unsafe { bindings::drm_gem_vm_open(vma) };
-    // SAFETY: The private data is an object of this type, and the area now holds a reference to
-    // it.
-    let obj =
-        unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw((*vma).vm_private_data.cast()) };
-    // SAFETY: `vma` is valid.
-    let mm = unsafe { (*vma).vm_mm };
+/// The caller must be the `open` callback, and `vma` its argument, whose private data is an object
+/// with data `T`.
+pub(super) unsafe fn wipe_on_fork<T: ObjectData>(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: The caller promises that `vma` is valid and shows an object of this type.
+    let (mm, obj) = unsafe { ((*vma).vm_mm, of_area::<T>(vma)) };
     let is_own = kernel::current!()
         .mm()
         .is_some_and(|own| core::ptr::eq(own.as_raw(), mm));
-    if !is_own && obj.had_huge_entry.load(Relaxed) {
-        // SAFETY: The area is locked for writing, or nobody else can reach it.
+    if !is_own && obj.had_huge_entry() {
+        // SAFETY: In a child, `dup_mmap()` has locked the area for writing, and no other thread can
+        // reach it; when an area is split, the caller of `open` holds the mmap lock for writing.
         unsafe { barium_wipe_on_fork(vma) };
     }
-}
-
-/// The `fault` entry of the area's `vm_ops`.
-///
-/// # Safety
-///
-/// To be called by the memory manager only, for an area that `mmap_callback` of the same `T` has
-/// set up.
-pub(super) unsafe extern "C" fn fault_callback<T: MappedObject>(
-    vmf: *mut bindings::vm_fault,
-) -> bindings::vm_fault_t {
-    // SAFETY: `vmf` is this callback's argument.
-    let fault = unsafe { Fault::<'_, T>::from_raw(vmf) };
-    T::fault(&fault).0
-}
-
-/// The `huge_fault` entry of the area's `vm_ops`.
-///
-/// # Safety
-///
-/// As for [`fault_callback`].
-pub(super) unsafe extern "C" fn huge_fault_callback<T: MappedObject>(
-    vmf: *mut bindings::vm_fault,
-    order: c_uint,
-) -> bindings::vm_fault_t {
-    if HUGE_SIZE != PAGE_SIZE << order {
-        return Outcome::FALLBACK.0;
-    }
-    // SAFETY: `vmf` is this callback's argument.
-    let fault = HugeFault(unsafe { Fault::<'_, T>::from_raw(vmf) });
-    T::huge_fault(&fault).0
-}
-
-/// The `map_pages` entry of the area's `vm_ops`. It maps nothing: that there is one is what makes
-/// the memory manager call `fault` with the lock of one area instead of that of all memory.
-///
-/// # Safety
-///
-/// As for [`fault_callback`].
-pub(super) unsafe extern "C" fn map_pages_callback(
-    _vmf: *mut bindings::vm_fault,
-    _first: c_ulong,
-    _last: c_ulong,
-) -> bindings::vm_fault_t {
-    0
 }
