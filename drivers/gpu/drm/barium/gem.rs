@@ -11,10 +11,10 @@ use crate::{
     },
     file::File,
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
+    units::PageIndex,
     upstream::{
         self,
-        dumb::DumbBuffers,
-        fault::PageIndex, //
+        dumb::DumbBuffers, //
     },
     vram::{
         Allocation,

@@ -22,14 +22,14 @@ use super::{
         self,
         DumbBuffers, //
     },
-    fault::HUGE_SIZE,
     gem::{
+        prime,
         MappedObject,
         Object, //
     },
     kms,
-    prime,
-    table::Table, //
+    table::Table,
+    vma::HUGE_SIZE, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -91,7 +91,7 @@ impl<D: drm::Driver> Tables<D> {
 
 /// Allocates a device of driver `D` with private data `data`.
 ///
-/// Its files call [`MappedObject::placement`] and [`MappedObject::will_need`]. It has dumb buffers
+/// Its files call [`MappedObject::align_hint`] and [`MappedObject::will_need`]. It has dumb buffers
 /// and the features that [`kms::Setup`] requires.
 ///
 /// # Errors
@@ -236,7 +236,7 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
         // SAFETY: `file` is an open file of a device whose objects are of type `T`, by this
         // function's requirements.
         if let Some((obj, first)) = unsafe { object_at::<T>(file, pgoff) } {
-            let like = T::placement(&obj).wrapping_add(pgoff - first);
+            let like = T::align_hint(&obj).wrapping_add(pgoff - first);
             // SAFETY: These are this callback's arguments, except for the offset, which may have
             // any value: it decides the alignment.
             return unsafe { bindings::thp_get_unmapped_area(file, address, len, like, flags) };

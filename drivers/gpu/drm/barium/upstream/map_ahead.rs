@@ -16,15 +16,13 @@
 //! [`include/linux/mmap_lock.h`](srctree/include/linux/mmap_lock.h)
 
 use super::{
-    fault::{
-        PageIndex,
-        HUGE_SIZE, //
-    },
     gem::{
         MappedObject,
         Object, //
     },
+    vma::HUGE_SIZE, //
 };
+use crate::units::PageIndex;
 use core::ops::Range;
 use kernel::{
     bindings,
@@ -226,7 +224,7 @@ fn object_of<T: MappedObject>(vma: &VmaRef, address: usize) -> Option<(&Object<T
     // these fields.
     let (vm_ops, private, vm_pgoff) =
         unsafe { ((*raw).vm_ops, (*raw).vm_private_data, (*raw).vm_pgoff) };
-    if !core::ptr::eq(vm_ops, T::funcs().vm_ops()?) {
+    if !core::ptr::eq(vm_ops, T::ops().vm_ops()?) {
         return None;
     }
     // SAFETY: These `vm_ops` are on VMAs only whose private data is an object of type `T`. The VMA
