@@ -54,6 +54,8 @@ pub struct Guest {
     pub mode_tests: &'static str,
     /// Further `name=value` pairs for its scripts.
     pub parameters: Vec<String>,
+    /// Whether it has an empty disk, /dev/vde, to swap to and to hibernate on.
+    pub swap: bool,
     /// How often the device goes in each test of that; if 0, as often as the test itself finds right.
     pub unplug_rounds: u32,
     /// Seconds it may take.
@@ -85,6 +87,10 @@ const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 
 /// The kernel writes on the screen, and stays there when it panics.
 const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
+
+/// The kernel looks for a hibernation image before it starts the first process. Compressing an image takes
+/// longer than writing it.
+const RESUME: &[&str] = &["resume=/dev/vde", "hibernate=nocompress"];
 
 /// The tests of `make kcsan`.
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
@@ -140,6 +146,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 15,
             ..display(Flavour::Opt, "")
         },
+        hibernate("bochs-display", "shutdown"),
+        hibernate("VGA", "platform"),
         Guest {
             name: "opt/devices".into(),
             scenario: "devices",
@@ -150,6 +158,21 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             ..display(Flavour::Opt, "")
         },
     ]
+}
+
+/// A guest with one display that hibernates. It is switched off by way of `how`, a word for
+/// /sys/power/disk.
+fn hibernate(device: &str, how: &str) -> Guest {
+    Guest {
+        name: format!("opt/hibernate-{device}"),
+        scenario: "hibernate",
+        boot: RESUME,
+        parameters: vec![format!("guest_hibernate={how}")],
+        swap: true,
+        limit: 150,
+        typical: 30,
+        ..display(Flavour::Opt, device)
+    }
 }
 
 /// How long `make test` fuzzes, and from which seed.
@@ -241,6 +264,7 @@ fn display(flavour: Flavour, device: &str) -> Guest {
         modes: vec![Mode::Default],
         mode_tests: MODE_TESTS,
         parameters: Vec::new(),
+        swap: false,
         unplug_rounds: 0,
         limit: 400,
         typical: 60,

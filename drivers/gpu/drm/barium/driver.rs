@@ -21,7 +21,10 @@ use crate::{
     uapi::*,
     upstream::{
         self,
-        pm::SystemSleep,
+        pm::{
+            SystemSleep,
+            Transition, //
+        },
         registration::{
             MappableDriver,
             WasRegistered, //
@@ -29,7 +32,8 @@ use crate::{
     },
     vram::{
         Aperture,
-        Heap, //
+        Heap,
+        VramBackup, //
     },
 };
 use core::pin::Pin;
@@ -56,6 +60,7 @@ const DEVICE_STDVGA: u16 = 0x1111;
 /// What the PCI bus keeps for us while the driver is bound.
 pub(crate) struct BoundDevice {
     drm: WasRegistered<BariumDriver>,
+    backup: VramBackup,
 }
 
 /// The C structs of callbacks that all devices share.
@@ -85,6 +90,7 @@ impl pci::Driver for BariumDriver {
             Limits::new(&properties)?,
             crate::config(),
         );
+        let backup = VramBackup::new()?;
         let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &TABLES)?;
         let drm = display::set_up(drm)?;
         let drm = upstream::registration::register::<Display, _>(pdev, drm, |pdev| {
@@ -94,19 +100,79 @@ impl pci::Driver for BariumDriver {
         })?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
-        Ok(BoundDevice { drm })
+        Ok(BoundDevice { drm, backup })
     }
 }
 
-/// VRAM keeps its content: QEMU's devices do not lose it. Mappings keep their entries: the processes
-/// are frozen before the device sleeps, and go on when its BARs are where they were.
+/// Mappings keep their entries: user space is frozen before the device sleeps, and goes on when the
+/// device's BARs are where they were. VRAM keeps its content while the machine is suspended: QEMU's
+/// devices do not lose it. When the machine hibernates, it is saved.
 impl SystemSleep for BariumDriver {
+    fn prepare(
+        pdev: &pci::Device<Bound>,
+        data: Pin<&BoundDevice>,
+        transition: Transition,
+    ) -> Result {
+        if transition != Transition::Hibernation {
+            return Ok(());
+        }
+        data.drm
+            .if_plugged(|dev| data.backup.prepare(dev.heap()))
+            .unwrap_or(Ok(()))
+            .inspect_err(|_| {
+                dev_err!(
+                    pdev,
+                    "not enough memory to save VRAM: the system can't hibernate now\n"
+                );
+            })
+    }
+
+    fn complete(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
+        data.backup.discard();
+    }
+
     fn suspend(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        data.drm.if_plugged(display::suspend).unwrap_or(Ok(()))
+        display::suspend(&data.drm)
     }
 
     fn resume(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        data.drm.if_plugged(display::resume).unwrap_or(Ok(()))
+        display::resume(&data.drm)
+    }
+
+    fn freeze(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        // First, as the console draws until then.
+        display::suspend(&data.drm)?;
+        data.drm
+            .if_plugged(|dev| {
+                dev.registration_data_with(|reg| data.backup.save(dev.heap(), reg.aperture()))
+            })
+            .unwrap_or(Ok(()))
+            .inspect_err(|err| {
+                dev_err!(pdev, "can't save VRAM: {err:?}\n");
+                let _ = display::resume(&data.drm);
+            })
+    }
+
+    fn thaw(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        Self::resume(pdev, data)
+    }
+
+    fn poweroff(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        Self::suspend(pdev, data)
+    }
+
+    fn restore(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        // First, so that nobody sees what another kernel has left there.
+        let restored = data
+            .drm
+            .if_plugged(|dev| dev.registration_data_with(|reg| data.backup.restore(reg.aperture())))
+            .unwrap_or(Ok(()))
+            .inspect_err(|err| dev_err!(pdev, "can't restore VRAM: {err:?}\n"));
+        display::resume(&data.drm).and(restored)
+    }
+
+    fn shutdown(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
+        display::shutdown(&data.drm);
     }
 }
 

@@ -3,7 +3,11 @@
  * What bindgen cannot see: macros and inline functions, as functions. Nothing else belongs here.
  * Declared to Rust where they are used, in upstream/.
  */
+#include <drm/drm_atomic.h>
+#include <drm/drm_atomic_helper.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
+#include <drm/drm_modeset_lock.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
 #include <linux/mm.h>
@@ -160,6 +164,23 @@ void barium_vma_offset_unlock(struct drm_vma_offset_manager *mgr)
 bool barium_gem_object_get_unless_zero(struct drm_gem_object *obj)
 {
 	return kref_get_unless_zero(&obj->refcount);
+}
+
+/* drm_atomic_helper_shutdown() that returns why it failed. */
+int barium_atomic_shutdown(struct drm_device *dev)
+{
+	struct drm_modeset_acquire_ctx ctx;
+	int ret;
+
+	DRM_MODESET_LOCK_ALL_BEGIN(dev, ctx, 0, ret);
+	ret = drm_atomic_helper_disable_all(dev, &ctx);
+	DRM_MODESET_LOCK_ALL_END(dev, ctx, ret);
+	return ret;
+}
+
+void barium_atomic_commit_put(struct drm_atomic_commit *commit)
+{
+	drm_atomic_commit_put(commit);
 }
 
 int barium_remove_firmware_fb(struct pci_dev *pdev, const char *name)

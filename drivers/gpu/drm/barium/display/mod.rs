@@ -38,7 +38,10 @@ use crate::{
         Ready,
         Setup, //
     },
-    upstream::wc_bar::BarPart,
+    upstream::{
+        registration::WasRegistered,
+        wc_bar::BarPart, //
+    },
     vram::VramOffset,
 };
 use kernel::{
@@ -162,14 +165,20 @@ impl DriverConnector for Connector {
 }
 
 /// Switches the screen off, and keeps in mind what it shows.
-pub(crate) fn suspend(dev: &BariumDevice<Registered>) -> Result {
-    kms::client::suspend::<Display>(dev)
+pub(crate) fn suspend(dev: &WasRegistered<BariumDriver>) -> Result {
+    kms::client::suspend(dev)
 }
 
-/// Shows again what was shown before [`suspend`]. The device has been reset meanwhile.
-pub(crate) fn resume(dev: &BariumDevice<Registered>) -> Result {
-    dev.registration_data_with(|reg| reg.screen().forget());
-    kms::client::resume::<Display>(dev)
+/// Shows again what was shown before [`suspend`]. The device may have been reset meanwhile.
+pub(crate) fn resume(dev: &WasRegistered<BariumDriver>) -> Result {
+    dev.if_plugged(|dev| dev.registration_data_with(|reg| reg.screen().forget()));
+    kms::client::resume(dev)
+}
+
+/// Switches the screen off, and leaves the device as it is after a reset.
+pub(crate) fn shutdown(dev: &WasRegistered<BariumDriver>) {
+    kms::client::shutdown(dev);
+    dev.if_plugged(|dev| dev.registration_data_with(|reg| reg.screen().disable()));
 }
 
 /// Makes the display of a device.

@@ -21,10 +21,17 @@ use kernel::{
 
 /// What the device has been told.
 struct Programmed {
-    /// What is shown; `None` if the display may be disabled.
+    /// What is shown; `None` if it is not known.
     scanout: Option<Scanout>,
     /// `None` if it is not known.
     byte_order: Option<ByteOrder>,
+}
+
+impl Programmed {
+    const UNKNOWN: Self = Self {
+        scanout: None,
+        byte_order: None,
+    };
 }
 
 /// The registers, and what they hold.
@@ -38,13 +45,7 @@ pub(crate) struct Screen<'bound> {
 impl<'bound> Screen<'bound> {
     /// A screen that shows what it shows, until it is told something else. Errors: `ENOMEM`.
     pub(crate) fn new(regs: Registers<'bound>, properties: &Properties) -> Result<Self> {
-        let programmed = KBox::pin_init(
-            new_mutex!(Programmed {
-                scanout: None,
-                byte_order: None,
-            }),
-            GFP_KERNEL,
-        )?;
+        let programmed = KBox::pin_init(new_mutex!(Programmed::UNKNOWN), GFP_KERNEL)?;
         Ok(Self {
             regs,
             kind: properties.kind,
@@ -94,22 +95,28 @@ impl<'bound> Screen<'bound> {
     }
 
     /// Lets no picture be seen. `bochs-display` cannot do that: its window keeps the last one.
+    ///
+    /// Forgets what the device has been told: whatever has happened to it, switching the screen off
+    /// and on again programs all of it.
     pub(super) fn switch_off(&self) {
+        let mut programmed = self.programmed.lock();
         match self.kind {
             Kind::Vga { .. } => self.regs.set_picture(false),
-            Kind::Bochs => {
-                let mut programmed = self.programmed.lock();
-                self.regs.disable();
-                programmed.scanout = None;
-            }
+            Kind::Bochs => self.regs.disable(),
         }
+        *programmed = Programmed::UNKNOWN;
     }
 
-    /// Takes nothing for granted of what the device has been told.
+    /// Disables the display, as it is after a reset. The next driver, or the next kernel, finds it so.
+    pub(super) fn disable(&self) {
+        self.switch_off();
+        let _programmed = self.programmed.lock();
+        self.regs.disable();
+    }
+
+    /// Forgets what the device has been told: it was reset.
     pub(super) fn forget(&self) {
-        let mut programmed = self.programmed.lock();
-        programmed.scanout = None;
-        programmed.byte_order = None;
+        *self.programmed.lock() = Programmed::UNKNOWN;
     }
 
     /// Fills `buf` with what is `offset` bytes into the EDID; `ERANGE` if that is not all in it.
@@ -121,6 +128,6 @@ impl<'bound> Screen<'bound> {
 /// What is in VRAM from now on is no picture of ours.
 impl Drop for Screen<'_> {
     fn drop(&mut self) {
-        self.switch_off();
+        self.disable();
     }
 }

@@ -118,8 +118,8 @@ unsafe extern "C" fn detect_callback<C: DriverConnector>(
 ) -> bindings::drm_connector_status {
     // SAFETY: The connector's device is one of this driver. Nobody asks before it is registered.
     match unsafe { with_hardware::<C::Driver, _>((*connector).dev, |_, _| ()) } {
-        Some(()) => bindings::drm_connector_status_connector_status_connected,
-        None => bindings::drm_connector_status_connector_status_disconnected,
+        Some(()) => bindings::drm_connector_status::connector_status_connected,
+        None => bindings::drm_connector_status::connector_status_disconnected,
     }
 }
 
@@ -146,17 +146,23 @@ unsafe fn read_edid<C: DriverConnector>(
 ///
 /// # Safety
 ///
-/// `context` must be a connector of `C::Driver`, of a device that has been registered, and `buf`
-/// have place for `len` bytes.
+/// `context` must be a connector of `C::Driver`, of a device that has been registered, and `buf` must
+/// be valid for writes of `len` bytes.
 unsafe extern "C" fn read_block_callback<C: DriverConnector>(
     context: *mut c_void,
     buf: *mut u8,
     block: c_uint,
     len: usize,
 ) -> c_int {
-    // SAFETY: As the caller says. `_drm_do_get_edid()` has zeroed it.
+    // `_drm_do_get_edid()` allocates the buffer with kmalloc() and krealloc(), without `__GFP_ZERO`.
+    //
+    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes.
+    unsafe { buf.write_bytes(0, len) };
+    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes. Those have just
+    // been initialised.
     let buf = unsafe { core::slice::from_raw_parts_mut(buf, len) };
-    // SAFETY: As the caller says.
+    // SAFETY: By the safety requirements, `context` is a connector of `C::Driver`, of a device that
+    // has been registered.
     match unsafe { read_edid::<C>(context.cast(), block as usize * EDID_BLOCK, buf) } {
         Ok(()) => 0,
         Err(err) => err.to_errno(),

@@ -90,6 +90,29 @@ type Device<K, Ctx = drm::Normal> = drm::Device<<K as Driver>::Driver, Ctx>;
 /// What a driver has while it is bound.
 type RegistrationData<'a, K> = <<K as Driver>::Driver as drm::Driver>::RegistrationData<'a>;
 
+/// Calls `touch` with the hardware, unless that is gone. Takes no lock, not even SRCU's, which must
+/// not be taken in an NMI.
+///
+/// # Safety
+///
+/// `dev` must be a valid device of `K::Driver` that has been registered. If it is unplugged while
+/// this runs, `drm_dev_unplug()` must not return before this does.
+unsafe fn with_hardware_held<K: Driver, R>(
+    dev: *mut bindings::drm_device,
+    touch: impl for<'a> FnOnce(&'a RegistrationData<'a, K>) -> R,
+) -> Option<R> {
+    // SAFETY: By the safety requirements `dev` is valid. `drm_dev_unplug()` may set the flag at the
+    // same time, so it is read by itself and once.
+    if unsafe { (&raw const (*dev).unplugged).read_volatile() } {
+        return None;
+    }
+    // SAFETY: `drm::Device` is `repr(C)` and starts with its `drm_device`, and by the safety
+    // requirements this is one of `K::Driver`. The registration data is there: it is set before the
+    // device is registered, and dropped after `drm_dev_unplug()` has returned.
+    let dev: &Device<K, Registered> = unsafe { &*dev.cast() };
+    Some(dev.registration_data_with(touch))
+}
+
 /// Calls `touch` with the hardware, unless that is gone.
 ///
 /// # Safety

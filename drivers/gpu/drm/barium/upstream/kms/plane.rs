@@ -18,6 +18,7 @@ use super::{
     framebuffer::Framebuffer,
     mode::Fourcc,
     with_hardware,
+    with_hardware_held,
     Device,
     Driver,
     RegistrationData,
@@ -310,9 +311,9 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
         return ENODEV.to_errno();
     };
     // SAFETY: The plane's device is one of this driver, and registered: the panic code does not
-    // know others.
+    // know others. Unplugging it waits for this, see the head of this file.
     let memory = unsafe {
-        with_hardware::<P::Driver, _>((*plane).dev, |_, reg| {
+        with_hardware_held::<P::Driver, _>((*plane).dev, |reg| {
             let part = P::scanout_memory(reg, &view)?;
             if part.len() < view.len() {
                 return Err(EINVAL);
@@ -329,8 +330,8 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     buffer.width = view.width.into();
     buffer.height = view.height.into();
     buffer.pitch[0] = view.framebuffer.pitch();
-    // The memory stays mapped: unplugging waits for who is here (see the head of this file), before
-    // the registration data is let go of.
+    // The memory stays mapped until the panic code has written: unplugging waits for that (see the
+    // head of this file) before the registration data is dropped.
     buffer.map[0] = bindings::iosys_map {
         __bindgen_anon_1: bindings::iosys_map__bindgen_ty_1 { vaddr_iomem },
         is_iomem: true,
