@@ -70,9 +70,9 @@ pub struct Guest {
 
 /// Tests that depend on the mode. On the debug kernel they are those that meet most of the code.
 const MODE_TESTS: &str =
-    "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access|prime(_share)?|lifetime|\
+    "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access|prime(_share)?|lifetime|\
      hotunplug|hotunplug_race|rebind|race|race_unplug)@";
-const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access)@|\
+const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
      @barium_faultinject_map@(touch|map-ahead)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
@@ -96,7 +96,7 @@ const RESUME: &[&str] = &["resume=/dev/vde", "hibernate=nocompress"];
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
 
 /// The tests of `make faultinject`.
-pub const FAULT_TESTS: &str = "^igt@barium_faultinject|^kmemleak$|^vram@";
+pub const FAULT_TESTS: &str = "^igt@barium_(faultinject|bind_fails)|^kmemleak$|^vram@";
 
 /// All guests of `make test`, in the order in which they are started. The debug kernel's takes as
 /// long as all the others together, so it is among the first; the plain one beside it shows

@@ -20,11 +20,19 @@ use crate::{
         Limits,
         Screen, //
     },
+    upstream::registration::UnmapOnDrop,
     vram::{
         Aperture,
         Heap, //
     },
 };
+use kernel::drm;
+
+/// The driver, to the PCI bus and to DRM. [`crate::driver`] implements their traits for it.
+pub(crate) struct BariumDriver;
+
+/// The DRM device of this driver.
+pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
 /// How mappings are filled. It is chosen when the module is loaded.
 #[derive(Clone, Copy)]
@@ -69,23 +77,28 @@ impl BariumData {
     }
 }
 
-/// What lives as long as the driver is bound: the way to the hardware.
-pub(crate) struct BariumRegistrationData<'bound> {
+/// Registration data: the hardware, until the driver is unbound and all mappings are zapped.
+pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, BariumHardware<'bound>>;
+
+/// What the driver accesses the hardware with.
+pub(crate) struct BariumHardware<'bound> {
     screen: Screen<'bound>,
     aperture: Aperture<'bound>,
 }
 
-impl<'bound> BariumRegistrationData<'bound> {
+impl<'bound> BariumHardware<'bound> {
     pub(crate) fn new(screen: Screen<'bound>, aperture: Aperture<'bound>) -> Self {
         Self { screen, aperture }
     }
 
     /// What is seen of VRAM.
+    #[inline]
     pub(crate) fn screen(&self) -> &Screen<'bound> {
         &self.screen
     }
 
     /// The BAR that shows VRAM.
+    #[inline]
     pub(crate) fn aperture(&self) -> &Aperture<'bound> {
         &self.aperture
     }

@@ -5,11 +5,14 @@
 use crate::{
     device::{
         BariumData,
+        BariumDriver,
+        BariumHardware,
         BariumRegistrationData, //
     },
     dispi,
     display::{
         self,
+        Display,
         Limits,
         Screen, //
     },
@@ -22,7 +25,10 @@ use crate::{
             SystemSleep,
             Transition, //
         },
-        registration::WasRegistered, //
+        registration::{
+            MappableDriver,
+            WasRegistered, //
+        }, //
     },
     vram::{
         Aperture,
@@ -51,20 +57,14 @@ const VENDOR_QEMU: u16 = 0x1234;
 /// The id of `bochs-display`, `VGA` and `secondary-vga`.
 const DEVICE_STDVGA: u16 = 0x1111;
 
-/// The driver, to the PCI bus and to DRM.
-pub(crate) struct BariumDriver;
-
 /// What the PCI bus keeps for us while the driver is bound.
 pub(crate) struct BoundDevice {
     drm: WasRegistered<BariumDriver>,
     backup: VramBackup,
 }
 
-/// The DRM device of this driver.
-pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
-
-/// The tables of C functions that all devices share.
-static TABLES: upstream::drm_driver::Tables = upstream::drm_driver::Tables::new();
+/// The C structs of callbacks that all devices share.
+static TABLES: upstream::drm_driver::Tables<BariumDriver> = upstream::drm_driver::Tables::new();
 
 kernel::pci_device_table!(
     PCI_TABLE,
@@ -82,24 +82,22 @@ impl pci::Driver for BariumDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pdev.enable_device_mem()?;
-        let regs = dispi::Registers::new(pdev)?;
-        let properties = regs.properties(pdev)?;
+        let properties = dispi::Registers::new(pdev)?.properties(pdev)?;
         // Not before it is known that this is a display that we can drive.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
-        let aperture = Aperture::new(pdev, properties.vram)?;
         let data = BariumData::new(
             Heap::new(properties.vram)?,
             Limits::new(&properties)?,
             crate::config(),
         );
-        let screen = Screen::new(regs, &properties)?;
         let backup = VramBackup::new()?;
-
-        let drm = drm::UnregisteredDevice::<Self>::new(pdev, Ok(data))?;
-        upstream::drm_driver::extend(&drm, &TABLES);
+        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &TABLES)?;
         let drm = display::set_up(drm)?;
-        let reg_data = BariumRegistrationData::new(screen, aperture);
-        let drm = upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
+        let drm = upstream::registration::register::<Display, _>(pdev, drm, |pdev| {
+            let aperture = Aperture::new(pdev, properties.vram)?;
+            let screen = Screen::new(dispi::Registers::new(pdev)?, &properties)?;
+            Ok(BariumHardware::new(screen, aperture))
+        })?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
         Ok(BoundDevice { drm, backup })
@@ -176,6 +174,10 @@ impl SystemSleep for BariumDriver {
     fn shutdown(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
         display::shutdown(&data.drm);
     }
+}
+
+impl MappableDriver for BariumDriver {
+    type Hardware<'bound> = BariumHardware<'bound>;
 }
 
 #[vtable]

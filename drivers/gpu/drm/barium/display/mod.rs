@@ -16,10 +16,10 @@ pub(crate) use limits::Limits;
 pub(crate) use screen::Screen;
 
 use crate::{
-    device::BariumRegistrationData,
-    driver::{
+    device::{
         BariumDevice,
-        BariumDriver, //
+        BariumDriver,
+        BariumRegistrationData, //
     },
     gem::VramObject,
     upstream::kms::{
