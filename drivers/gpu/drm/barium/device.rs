@@ -11,14 +11,14 @@
 //!
 //! 1. `mmap_lock`, or the lock of one mapping (taken by the memory manager before a fault)
 //! 2. `registration_guard()` (SRCU)
-//! 3. the heap's mutexes ([`Heap`]), or that of what the display has been told ([`Screen`])
+//! 3. the heap's mutexes ([`Heap`]), or that of what the display has been told ([`Pipe`])
 //!
 //! The fault path takes 1 and 2, and never 3. DRM's locks of mode setting come before 2.
 
 use crate::{
     display::{
         Limits,
-        Screen, //
+        Pipe, //
     },
     upstream::registration::UnmapOnDrop,
     vram::{
@@ -82,19 +82,19 @@ pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, Bariu
 
 /// What the driver accesses the hardware with.
 pub(crate) struct BariumHardware<'bound> {
-    screen: Screen<'bound>,
+    pipe: Pipe<'bound>,
     aperture: Aperture<'bound>,
 }
 
 impl<'bound> BariumHardware<'bound> {
-    pub(crate) fn new(screen: Screen<'bound>, aperture: Aperture<'bound>) -> Self {
-        Self { screen, aperture }
+    pub(crate) fn new(pipe: Pipe<'bound>, aperture: Aperture<'bound>) -> Self {
+        Self { pipe, aperture }
     }
 
     /// What is seen of VRAM.
     #[inline]
-    pub(crate) fn screen(&self) -> &Screen<'bound> {
-        &self.screen
+    pub(crate) fn pipe(&self) -> &Pipe<'bound> {
+        &self.pipe
     }
 
     /// The BAR that shows VRAM.

@@ -14,7 +14,7 @@ use crate::{
         self,
         Display,
         Limits,
-        Screen, //
+        Pipe, //
     },
     file::File,
     gem::BariumObject,
@@ -95,8 +95,8 @@ impl pci::Driver for BariumDriver {
         let drm = display::set_up(drm)?;
         let drm = upstream::registration::register::<Display, _>(pdev, drm, |pdev| {
             let aperture = Aperture::new(pdev, properties.vram)?;
-            let screen = Screen::new(dispi::Registers::new(pdev)?, &properties)?;
-            Ok(BariumHardware::new(screen, aperture))
+            let pipe = Pipe::new(dispi::Registers::new(pdev)?, &properties)?;
+            Ok(BariumHardware::new(pipe, aperture))
         })?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());

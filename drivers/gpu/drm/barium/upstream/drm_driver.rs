@@ -92,7 +92,7 @@ impl<D: drm::Driver> Tables<D> {
 /// Allocates a device of driver `D` with private data `data`.
 ///
 /// Its files call [`MappedObject::align_hint`] and [`MappedObject::will_need`]. It has dumb buffers
-/// and the features that [`kms::Setup`] requires.
+/// and the features that [`kms::UnregisteredKmsDevice`] requires.
 ///
 /// # Errors
 ///

@@ -20,7 +20,7 @@ use super::{
     kms::{
         self,
         client::Shutdown,
-        Ready, //
+        ReadyKmsDevice, //
     },
     raw, //
 };
@@ -121,7 +121,7 @@ impl<D: drm::Driver> WasRegistered<D> {
 /// `drm_dev_register()`.
 pub(crate) fn register<K, F>(
     parent: &ParentDevice<K>,
-    device: Ready<K>,
+    device: ReadyKmsDevice<K>,
     hardware: F,
 ) -> Result<WasRegistered<K::Driver>>
 where

@@ -6,7 +6,7 @@
 //! - Upstream today: nothing.
 //! - The shape it should have: the clients are a part of registering a device, as here; suspend and
 //!   resume are methods of a registered device.
-//! - Why this is sound on 7.3: a device that is registered through [`Ready`] has its
+//! - Why this is sound on 7.3: a device that is registered through [`ReadyKmsDevice`] has its
 //!   mode configuration complete, for as long as it lives. [`WasRegistered`] is the proof that it
 //!   was: only [`register`](crate::upstream::registration::register) makes one.
 //! - Delete when upstream has KMS abstractions.
@@ -15,7 +15,7 @@ use super::{
     bindings,
     Device,
     Driver,
-    Ready, //
+    ReadyKmsDevice, //
 };
 use crate::upstream::{
     raw,
@@ -52,14 +52,14 @@ extern "C" {
 pub(in crate::upstream) struct Shutdown<K: Driver>(ARef<Device<K>>);
 
 impl<K: Driver> Shutdown<K> {
-    pub(in crate::upstream) fn new(ready: &Ready<K>) -> Self {
+    pub(in crate::upstream) fn new(ready: &ReadyKmsDevice<K>) -> Self {
         Self(ready.device().into())
     }
 }
 
 impl<K: Driver> Drop for Shutdown<K> {
     fn drop(&mut self) {
-        // SAFETY: `Self::new()` got the `Ready` of this device.
+        // SAFETY: `Self::new()` got the `ReadyKmsDevice` of this device.
         unsafe { switch_off(&self.0) };
         // A device that is unplugged while it is suspended is not resumed any more.
         //
@@ -84,7 +84,7 @@ impl<K: Driver> Drop for Shutdown<K> {
 ///
 /// # Safety
 ///
-/// The device must be one that a [`Ready`] was made for.
+/// The device must be one that a [`ReadyKmsDevice`] was made for.
 unsafe fn switch_off<D: drm::Driver>(dev: &drm::Device<D>) {
     /// How long to try, in ms. What the commit waits for is a vblank, and is given up after as long.
     const PATIENCE: u32 = 10_000;
@@ -136,7 +136,7 @@ pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
 /// Switches the screen off and keeps in mind what it shows. Does nothing if the device is unplugged.
 pub(crate) fn suspend<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
     let suspend = |dev: &drm::Device<D, Registered>| {
-        // SAFETY: The device is valid. It was registered by `register()`, from a `Ready`, so its mode
+        // SAFETY: The device is valid. It was registered by `register()`, from a `ReadyKmsDevice`, so its mode
         // configuration is complete.
         to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw::drm_device(dev)) })
     };
@@ -146,7 +146,7 @@ pub(crate) fn suspend<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
 /// Shows again what was shown before [`suspend`]. Does nothing if the device is unplugged.
 pub(crate) fn resume<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
     let resume = |dev: &drm::Device<D, Registered>| {
-        // SAFETY: The device is valid. It was registered by `register()`, from a `Ready`, so its mode
+        // SAFETY: The device is valid. It was registered by `register()`, from a `ReadyKmsDevice`, so its mode
         // configuration is complete.
         to_result(unsafe { bindings::drm_mode_config_helper_resume(raw::drm_device(dev)) })
     };
@@ -155,6 +155,6 @@ pub(crate) fn resume<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
 
 /// Switches the screen off. Clients can switch it on again. Does nothing if the device is unplugged.
 pub(crate) fn shutdown<D: drm::Driver>(dev: &WasRegistered<D>) {
-    // SAFETY: The device was registered by `register()`, from a `Ready`.
+    // SAFETY: The device was registered by `register()`, from a `ReadyKmsDevice`.
     dev.if_plugged(|dev| unsafe { switch_off(dev) });
 }

@@ -8,17 +8,17 @@
 //!   [`crtc::DriverCrtc`], [`connector::DriverConnector`]), whose methods get typed states; and a
 //!   device that can only be registered when its mode setting is complete. [`Driver`] would be a
 //!   part of `drm::Driver`.
-//! - Why this is sound on 7.3: a device is set up while nobody else knows it ([`Setup`]), and each
+//! - Why this is sound on 7.3: a device is set up while nobody else knows it ([`UnregisteredKmsDevice`]), and each
 //!   step returns what the next one is a method of: a plane makes a CRTC, that an encoder, that a
 //!   connector. What is made belongs to the `drm_device` (`drmm_*`) and lives as long. The C tables
 //!   are constants. DRM calls the functions in them with objects of the device that they were made
-//!   for; that these are of the type parameters of the table is what [`Setup`] ensures.
+//!   for; that these are of the type parameters of the table is what [`UnregisteredKmsDevice`] ensures.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! # Setting up
 //!
 //! ```ignore
-//! let setup = Setup::<Display>::new(drm, limits)?;
+//! let setup = UnregisteredKmsDevice::<Display>::new(drm, limits)?;
 //! setup
 //!     .primary_plane::<Plane>(formats)?
 //!     .crtc::<Crtc>()?
@@ -46,9 +46,9 @@ mod mode_config;
 pub(crate) mod plane;
 
 pub(crate) use mode_config::{
-    Ready,
-    Setup,
-    SizeLimits, //
+    ModeConfigInfo, //
+    ReadyKmsDevice,
+    UnregisteredKmsDevice,
 };
 
 use super::gem::{
@@ -97,7 +97,7 @@ type RegistrationData<'a, K> = <<K as Driver>::Driver as drm::Driver>::Registrat
 ///
 /// `dev` must be a valid device of `K::Driver` that has been registered. If it is unplugged while
 /// this runs, `drm_dev_unplug()` must not return before this does.
-unsafe fn with_hardware_held<K: Driver, R>(
+unsafe fn with_registered_held<K: Driver, R>(
     dev: *mut bindings::drm_device,
     touch: impl for<'a> FnOnce(&'a RegistrationData<'a, K>) -> R,
 ) -> Option<R> {
@@ -118,7 +118,7 @@ unsafe fn with_hardware_held<K: Driver, R>(
 /// # Safety
 ///
 /// `dev` must be a valid device of `K::Driver` that has been registered.
-unsafe fn with_hardware<K: Driver, R>(
+unsafe fn with_registered<K: Driver, R>(
     dev: *mut bindings::drm_device,
     touch: impl for<'a> FnOnce(&Device<K, Registered>, &'a RegistrationData<'a, K>) -> R,
 ) -> Option<R> {

@@ -17,12 +17,12 @@ use super::{
     bindings,
     framebuffer::Framebuffer,
     mode::Fourcc,
-    with_hardware,
-    with_hardware_held,
+    with_registered,
+    with_registered_held,
     Device,
     Driver,
     RegistrationData,
-    Setup, //
+    UnregisteredKmsDevice, //
 };
 use crate::upstream::wc_bar::BarPart;
 use core::{
@@ -52,14 +52,14 @@ pub(crate) trait DriverPlane: Sized + 'static {
     type Driver: Driver;
 
     /// Whether this can be shown. It is as large as the mode.
-    fn atomic_check(dev: &Device<Self::Driver>, new: &View<'_, Self::Driver>) -> Result;
+    fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
     /// Shows it: it has passed [`Self::atomic_check`], and the CRTC is on, or will be right after
     /// this.
     fn atomic_update(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
-        new: &View<'_, Self::Driver>,
+        new: &PlaneState<'_, Self::Driver>,
     );
 
     /// Returns the memory of what is shown, in which the kernel writes why it panics: from the
@@ -67,12 +67,12 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// off, when anything may be locked: it may take no lock.
     fn scanout_memory<'a>(
         reg: &'a RegistrationData<'_, Self::Driver>,
-        shown: &View<'_, Self::Driver>,
+        shown: &PlaneState<'_, Self::Driver>,
     ) -> Result<BarPart<'a>>;
 }
 
 /// What a plane shows: a part of a framebuffer.
-pub(crate) struct View<'a, K: Driver> {
+pub(crate) struct PlaneState<'a, K: Driver> {
     /// The framebuffer.
     pub(crate) framebuffer: Framebuffer<'a, K>,
     /// The first column that is shown.
@@ -85,7 +85,7 @@ pub(crate) struct View<'a, K: Driver> {
     pub(crate) height: u16,
 }
 
-impl<'a, K: Driver> View<'a, K> {
+impl<'a, K: Driver> PlaneState<'a, K> {
     /// What a plane in state `plane` shows; `None` if it shows nothing.
     ///
     /// # Safety
@@ -114,7 +114,7 @@ impl<'a, K: Driver> View<'a, K> {
     }
 }
 
-impl<K: Driver> View<'_, K> {
+impl<K: Driver> PlaneState<'_, K> {
     /// Returns the number of bytes from the first pixel that is shown to the last one.
     fn len(&self) -> usize {
         // SAFETY: The format of a framebuffer is in a constant table. The framebuffer has one plane
@@ -134,20 +134,20 @@ impl<K: Driver> View<'_, K> {
 }
 
 /// A primary plane that has no CRTC yet.
-pub(crate) struct NewPlane<'a, K: Driver> {
-    setup: &'a Setup<K>,
+pub(crate) struct UnregisteredPlane<'a, K: Driver> {
+    setup: &'a UnregisteredKmsDevice<K>,
     raw: *mut bindings::drm_plane,
 }
 
-impl<'a, K: Driver> NewPlane<'a, K> {
-    pub(super) fn into_raw(self) -> (&'a Setup<K>, *mut bindings::drm_plane) {
+impl<'a, K: Driver> UnregisteredPlane<'a, K> {
+    pub(super) fn into_raw(self) -> (&'a UnregisteredKmsDevice<K>, *mut bindings::drm_plane) {
         (self.setup, self.raw)
     }
 }
 
-struct Tables<P>(PhantomData<P>);
+struct Vtable<P>(PhantomData<P>);
 
-impl<P: DriverPlane> Tables<P> {
+impl<P: DriverPlane> Vtable<P> {
     const FUNCS: bindings::drm_plane_funcs = bindings::drm_plane_funcs {
         update_plane: Some(bindings::drm_atomic_helper_update_plane),
         disable_plane: Some(bindings::drm_atomic_helper_disable_plane),
@@ -165,7 +165,7 @@ impl<P: DriverPlane> Tables<P> {
     };
 }
 
-impl<K: Driver> Setup<K> {
+impl<K: Driver> UnregisteredKmsDevice<K> {
     /// Makes a primary plane that shows `formats`, the first one being the one to prefer, and lets
     /// clients say what has changed.
     ///
@@ -173,7 +173,7 @@ impl<K: Driver> Setup<K> {
     pub(crate) fn primary_plane<P: DriverPlane<Driver = K>>(
         &self,
         formats: &[Fourcc],
-    ) -> Result<NewPlane<'_, K>> {
+    ) -> Result<UnregisteredPlane<'_, K>> {
         // SAFETY: The device is valid and its mode configuration initialised. The table is a
         // constant without `destroy`, as is wanted, and `Fourcc` is `repr(transparent)`; the list
         // is copied. Which CRTCs it is for is set when it gets one.
@@ -183,7 +183,7 @@ impl<K: Driver> Setup<K> {
                 size_of::<bindings::drm_plane>(),
                 0,
                 0,
-                const { &Tables::<P>::FUNCS },
+                const { &Vtable::<P>::FUNCS },
                 formats.as_ptr().cast(),
                 u32::try_from(formats.len())?,
                 core::ptr::null(),
@@ -193,12 +193,12 @@ impl<K: Driver> Setup<K> {
         })?
         .cast::<bindings::drm_plane>();
         // SAFETY: It was just made, for this device that nobody else knows.
-        unsafe { (*raw).helper_private = const { &Tables::<P>::HELPER_FUNCS } };
+        unsafe { (*raw).helper_private = const { &Vtable::<P>::HELPER_FUNCS } };
         // SAFETY: The plane is initialised, and its device is not registered yet.
         unsafe { bindings::drm_plane_enable_fb_damage_clips(raw) };
         // SAFETY: The plane is initialised, and its device is not registered yet.
         to_result(unsafe { bindings::drm_plane_create_blend_mode_property(raw, BLEND_MODES) })?;
-        Ok(NewPlane { setup: self, raw })
+        Ok(UnregisteredPlane { setup: self, raw })
     }
 }
 
@@ -257,7 +257,7 @@ unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
         return 0;
     }
     // SAFETY: This is the plane's state in a commit that is being checked: nobody else writes it.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(state) }) else {
+    let Some(view) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return 0;
     };
     // SAFETY: The state is part of the commit, and so valid.
@@ -291,13 +291,13 @@ unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     }
     // SAFETY: The state is part of the commit. What a plane shows does not change while it is
     // carried out.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(state) }) else {
+    let Some(view) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return;
     };
     // SAFETY: The plane's device is one of this driver. Nothing is committed before it is
     // registered.
     unsafe {
-        with_hardware::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &view))
+        with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &view))
     };
 }
 
@@ -317,13 +317,13 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     }
     // SAFETY: This is the state of a plane of a device of this driver. It does not change under the
     // panic lock.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(state) }) else {
+    let Some(view) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return ENODEV.to_errno();
     };
     // SAFETY: The plane's device is one of this driver, and registered: the panic code does not
     // know others. Unplugging it waits for this, see the head of this file.
     let memory = unsafe {
-        with_hardware_held::<P::Driver, _>((*plane).dev, |reg| {
+        with_registered_held::<P::Driver, _>((*plane).dev, |reg| {
             let part = P::scanout_memory(reg, &view)?;
             if part.len() < view.len() {
                 return Err(EINVAL);

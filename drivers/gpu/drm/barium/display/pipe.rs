@@ -35,14 +35,14 @@ impl Programmed {
 }
 
 /// The registers, and what they hold.
-pub(crate) struct Screen<'bound> {
+pub(crate) struct Pipe<'bound> {
     regs: Registers<'bound>,
     kind: Kind,
     has_byte_order: bool,
     programmed: Pin<KBox<Mutex<Programmed>>>,
 }
 
-impl<'bound> Screen<'bound> {
+impl<'bound> Pipe<'bound> {
     /// A screen that shows what it shows, until it is told something else. Errors: `ENOMEM`.
     pub(crate) fn new(regs: Registers<'bound>, properties: &Properties) -> Result<Self> {
         let programmed = KBox::pin_init(new_mutex!(Programmed::UNKNOWN), GFP_KERNEL)?;
@@ -76,13 +76,13 @@ impl<'bound> Screen<'bound> {
         // Lines of another length have other places.
         let old = old.filter(|old| old.line == new.line);
         if old.is_none() {
-            self.regs.set_line(new.line);
+            self.regs.set_virt_width(new.line);
         }
         if old.is_none_or(|old| old.column != new.column) {
-            self.regs.set_column(new.column);
+            self.regs.set_x_offset(new.column);
         }
         if old.is_none_or(|old| old.row != new.row) {
-            self.regs.set_row(new.row);
+            self.regs.set_y_offset(new.row);
         }
         programmed.scanout = Some(new);
     }
@@ -126,7 +126,7 @@ impl<'bound> Screen<'bound> {
 }
 
 /// What is in VRAM from now on is no picture of ours.
-impl Drop for Screen<'_> {
+impl Drop for Pipe<'_> {
     fn drop(&mut self) {
         self.disable();
     }
