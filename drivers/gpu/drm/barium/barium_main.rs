@@ -19,8 +19,27 @@
 //!
 //! # Rooms
 //!
-//! `file -> gem -> vram`, `mmap -> gem`, `display -> gem`, all of them `-> upstream`; [`driver`]
-//! wires. Only [`upstream`] has `unsafe` code.
+//! A room is a module here. It may use the rooms below it only, so that no two rooms use each other:
+//!
+//! | room | is in charge of | uses |
+//! | --- | --- | --- |
+//! | `barium_main` | the module and its parameters | [`device`], [`driver`], [`upstream`] |
+//! | [`driver`] | wiring: PCI ids, probe, operations of the bus and of DRM, ioctls | all below |
+//! | [`file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`uapi`] |
+//! | [`mmap`] | what a fault maps | [`fault_around`], [`gem`], [`device`] |
+//! | [`display`] | the mode setting objects of DRM | [`gem`], [`device`], [`scanout`], [`vram`] |
+//! | [`gem`] | the object | [`device`], [`vram`], [`uapi`] |
+//! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`] |
+//! | [`scanout`] | what the device can show, and programming it | [`dispi`] |
+//! | [`dispi`] | registers | [`vram`] |
+//! | [`vram`] | who has which part of VRAM, and the BAR | |
+//! | [`fault_around`] | which neighbours a fault maps: numbers only | |
+//! | [`upstream`] | what the kernel crate lacks | |
+//! | [`uapi`] | the ABI | |
+//! | [`units`] | numbers with a meaning | |
+//!
+//! All rooms may use [`units`], and all but [`uapi`], [`units`], [`dispi`] and [`fault_around`] use
+//! [`upstream`], the only room with `unsafe` code. [`upstream`] uses no room but [`units`].
 
 mod device;
 mod dispi;
@@ -30,6 +49,7 @@ mod fault_around;
 mod file;
 mod gem;
 mod mmap;
+mod scanout;
 mod uapi;
 mod units;
 mod upstream;
@@ -60,7 +80,7 @@ module! {
     },
 }
 
-/// What the parameters of the module say.
+/// Returns the configuration that the parameters of the module choose.
 fn config() -> device::Config {
     device::Config {
         fault_around: module_parameters::fault_around.value(),
@@ -78,6 +98,7 @@ struct BariumModule {
 impl InPlaceModule for BariumModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            _: { driver::set_config(config()) },
             _registration <- kernel::driver::Registration::new(
                 <Self as ModuleMetadata>::NAME,
                 module,

@@ -16,7 +16,7 @@
 //! The fault path takes 1 and 2, and never 3. DRM's locks of mode setting come before 2.
 
 use crate::{
-    display::{
+    scanout::{
         Limits,
         Screen, //
     },
@@ -28,13 +28,13 @@ use crate::{
 };
 use kernel::drm;
 
-/// The driver, to the PCI bus and to DRM. [`crate::driver`] implements their traits for it.
+/// The driver, to the PCI bus and to DRM. `driver.rs` implements their traits for it.
 pub(crate) struct BariumDriver;
 
 /// The DRM device of this driver.
 pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
-/// How mappings are filled. It is chosen when the module is loaded.
+/// How mappings are filled. The parameters of the module choose it.
 #[derive(Clone, Copy)]
 pub(crate) struct Config {
     /// Map neighbours of a page with it, where that is worth it.

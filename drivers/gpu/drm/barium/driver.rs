@@ -7,17 +7,20 @@ use crate::{
         BariumData,
         BariumDriver,
         BariumHardware,
-        BariumRegistrationData, //
+        BariumRegistrationData,
+        Config, //
     },
     dispi,
     display::{
         self,
-        Display,
-        Limits,
-        Screen, //
+        Display, //
     },
     file::File,
     gem::BariumObject,
+    scanout::{
+        Limits,
+        Screen, //
+    },
     uapi::*,
     upstream::{
         self,
@@ -49,13 +52,23 @@ use kernel::{
     },
     pci,
     prelude::*,
-    str::CStr, //
+    str::CStr,
+    sync::SetOnce, //
 };
 
 /// QEMU's vendor id.
 const VENDOR_QEMU: u16 = 0x1234;
 /// The id of `bochs-display`, `VGA` and `secondary-vga`.
 const DEVICE_STDVGA: u16 = 0x1111;
+
+/// The configuration of all devices, from the parameters of the module.
+static CONFIG: SetOnce<Config> = SetOnce::new();
+
+/// Sets the configuration of all devices. Call it before the driver is registered with the PCI bus:
+/// without a configuration no device can be bound.
+pub(crate) fn set_config(config: Config) {
+    CONFIG.populate(config);
+}
 
 /// What the PCI bus keeps for us while the driver is bound.
 pub(crate) struct BoundDevice {
@@ -88,7 +101,7 @@ impl pci::Driver for BariumDriver {
         let data = BariumData::new(
             Heap::new(properties.vram)?,
             Limits::new(&properties)?,
-            crate::config(),
+            CONFIG.copy().ok_or(ENODEV)?,
         );
         let backup = VramBackup::new()?;
         let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &TABLES)?;

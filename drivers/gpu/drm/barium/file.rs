@@ -10,7 +10,11 @@ use crate::{
         BariumDriver,
         BariumRegistrationData, //
     },
-    gem, mmap,
+    gem::{
+        self,
+        BariumObject, //
+    },
+    mmap,
     uapi::*,
     upstream::vma::{
         HUGE_SIZE,
@@ -88,7 +92,7 @@ impl File {
         if args.pad != 0 {
             return Err(EINVAL);
         }
-        args.offset = gem::lookup(file, args.handle)?.create_mmap_offset()?;
+        args.offset = BariumObject::lookup_handle(file, args.handle)?.create_mmap_offset()?;
         Ok(0)
     }
 
@@ -99,7 +103,7 @@ impl File {
         args: &mut drm_barium_gem_info,
         file: &drm::File<File>,
     ) -> Result<u32> {
-        let obj = gem::lookup(file, args.handle)?;
+        let obj = BariumObject::lookup_handle(file, args.handle)?;
         args.flags = obj.flags();
         args.size = u64::try_from(obj.size())?;
         Ok(0)

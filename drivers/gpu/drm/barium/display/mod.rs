@@ -3,17 +3,10 @@
 //! The display: one screen, which shows a part of VRAM.
 //!
 //! An object that is shown is where it is in VRAM already. To show another one, the device is told
-//! another place to start at, and no pixel is touched ([`screen`]). What the device can be told is
-//! in [`limits`].
+//! another place to start at, and no pixel is touched ([`crate::scanout`]).
 //!
 //! There is no cursor plane: the device has none, so the cursor would have to be drawn into the
 //! object that is shown, or into a copy of it. Compositors draw their own then.
-
-mod limits;
-mod screen;
-
-pub(crate) use limits::Limits;
-pub(crate) use screen::Screen;
 
 use crate::{
     device::{
@@ -22,6 +15,11 @@ use crate::{
         BariumRegistrationData, //
     },
     gem::VramObject,
+    scanout::{
+        Limits,
+        Picture,
+        Scanout, //
+    },
     upstream::kms::{
         self,
         connector::DriverConnector,
@@ -50,10 +48,6 @@ use kernel::{
         Registered, //
     },
     prelude::*, //
-};
-use limits::{
-    Picture,
-    Scanout, //
 };
 
 /// Mode setting of this driver.
