@@ -30,7 +30,7 @@ use crate::{
         },
         registration::{
             MappableDriver,
-            WasRegistered, //
+            RegisteredKmsDevice, //
         }, //
     },
     vram::{
@@ -72,12 +72,12 @@ pub(crate) fn set_config(config: Config) {
 
 /// What the PCI bus keeps for us while the driver is bound.
 pub(crate) struct BoundDevice {
-    drm: WasRegistered<BariumDriver>,
+    drm: RegisteredKmsDevice<BariumDriver>,
     backup: VramBackup,
 }
 
 /// The C structs of callbacks that all devices share.
-static TABLES: upstream::drm_driver::Tables<BariumDriver> = upstream::drm_driver::Tables::new();
+static OPS: upstream::drm_driver::DriverOps<BariumDriver> = upstream::drm_driver::DriverOps::new();
 
 kernel::pci_device_table!(
     PCI_TABLE,
@@ -104,7 +104,7 @@ impl pci::Driver for BariumDriver {
             CONFIG.copy().ok_or(ENODEV)?,
         );
         let backup = VramBackup::new()?;
-        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &TABLES)?;
+        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &OPS)?;
         let drm = display::set_up(drm)?;
         let drm = upstream::registration::register::<Display, _>(pdev, drm, |pdev| {
             let aperture = Aperture::new(pdev, properties.vram)?;
@@ -130,7 +130,7 @@ impl SystemSleep for BariumDriver {
             return Ok(());
         }
         data.drm
-            .if_plugged(|dev| data.backup.prepare(dev.heap()))
+            .with_registered(|dev| data.backup.prepare(dev.heap()))
             .unwrap_or(Ok(()))
             .inspect_err(|_| {
                 dev_err!(
@@ -156,7 +156,7 @@ impl SystemSleep for BariumDriver {
         // First, as the console draws until then.
         display::suspend(&data.drm)?;
         data.drm
-            .if_plugged(|dev| {
+            .with_registered(|dev| {
                 dev.registration_data_with(|reg| data.backup.save(dev.heap(), reg.aperture()))
             })
             .unwrap_or(Ok(()))
@@ -178,7 +178,9 @@ impl SystemSleep for BariumDriver {
         // First, so that nobody sees what another kernel has left there.
         let restored = data
             .drm
-            .if_plugged(|dev| dev.registration_data_with(|reg| data.backup.restore(reg.aperture())))
+            .with_registered(|dev| {
+                dev.registration_data_with(|reg| data.backup.restore(reg.aperture()))
+            })
             .unwrap_or(Ok(()))
             .inspect_err(|err| dev_err!(pdev, "can't restore VRAM: {err:?}\n"));
         display::resume(&data.drm).and(restored)

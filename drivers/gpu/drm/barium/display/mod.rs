@@ -37,7 +37,7 @@ use crate::{
         Setup, //
     },
     upstream::{
-        registration::WasRegistered,
+        registration::RegisteredKmsDevice,
         wc_bar::BarPart, //
     },
     vram::VramOffset,
@@ -159,20 +159,20 @@ impl DriverConnector for Connector {
 }
 
 /// Switches the screen off, and keeps in mind what it shows.
-pub(crate) fn suspend(dev: &WasRegistered<BariumDriver>) -> Result {
+pub(crate) fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
     kms::client::suspend(dev)
 }
 
 /// Shows again what was shown before [`suspend`]. The device may have been reset meanwhile.
-pub(crate) fn resume(dev: &WasRegistered<BariumDriver>) -> Result {
-    dev.if_plugged(|dev| dev.registration_data_with(|reg| reg.screen().forget()));
+pub(crate) fn resume(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
+    dev.with_registered(|dev| dev.registration_data_with(|reg| reg.screen().forget()));
     kms::client::resume(dev)
 }
 
 /// Switches the screen off, and leaves the device as it is after a reset.
-pub(crate) fn shutdown(dev: &WasRegistered<BariumDriver>) {
+pub(crate) fn shutdown(dev: &RegisteredKmsDevice<BariumDriver>) {
     kms::client::shutdown(dev);
-    dev.if_plugged(|dev| dev.registration_data_with(|reg| reg.screen().disable()));
+    dev.with_registered(|dev| dev.registration_data_with(|reg| reg.screen().disable()));
 }
 
 /// Makes the display of a device.

@@ -17,7 +17,7 @@ pub(crate) mod pci;
 pub(crate) mod pm;
 mod raw;
 pub(crate) mod registration;
-mod table;
 pub(crate) mod vma;
+mod vtable;
 pub(crate) mod wc_bar;
 mod zero_io;

@@ -7,7 +7,7 @@
 //! - The shape it should have: the clients are a part of registering a device, as here; suspend and
 //!   resume are methods of a registered device.
 //! - Why this is sound on 7.3: a device that is registered through [`Ready`] has its
-//!   mode configuration complete, for as long as it lives. [`WasRegistered`] is the proof that it
+//!   mode configuration complete, for as long as it lives. [`RegisteredKmsDevice`] is the proof that it
 //!   was: only [`register`](crate::upstream::registration::register) makes one.
 //! - Delete when upstream has KMS abstractions.
 
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::upstream::{
     raw,
-    registration::WasRegistered, //
+    registration::RegisteredKmsDevice, //
 };
 use kernel::{
     drm::{
@@ -134,27 +134,27 @@ pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
 }
 
 /// Switches the screen off and keeps in mind what it shows. Does nothing if the device is unplugged.
-pub(crate) fn suspend<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
+pub(crate) fn suspend<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) -> Result {
     let suspend = |dev: &drm::Device<D, Registered>| {
         // SAFETY: The device is valid. It was registered by `register()`, from a `Ready`, so its mode
         // configuration is complete.
         to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw::drm_device(dev)) })
     };
-    dev.if_plugged(suspend).unwrap_or(Ok(()))
+    dev.with_registered(suspend).unwrap_or(Ok(()))
 }
 
 /// Shows again what was shown before [`suspend`]. Does nothing if the device is unplugged.
-pub(crate) fn resume<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
+pub(crate) fn resume<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) -> Result {
     let resume = |dev: &drm::Device<D, Registered>| {
         // SAFETY: The device is valid. It was registered by `register()`, from a `Ready`, so its mode
         // configuration is complete.
         to_result(unsafe { bindings::drm_mode_config_helper_resume(raw::drm_device(dev)) })
     };
-    dev.if_plugged(resume).unwrap_or(Ok(()))
+    dev.with_registered(resume).unwrap_or(Ok(()))
 }
 
 /// Switches the screen off. Clients can switch it on again. Does nothing if the device is unplugged.
-pub(crate) fn shutdown<D: drm::Driver>(dev: &WasRegistered<D>) {
+pub(crate) fn shutdown<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) {
     // SAFETY: The device was registered by `register()`, from a `Ready`.
-    dev.if_plugged(|dev| unsafe { switch_off(dev) });
+    dev.with_registered(|dev| unsafe { switch_off(dev) });
 }
