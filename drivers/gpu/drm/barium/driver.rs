@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Wires the rooms: the PCI ids, what probing a device does, and what it is to DRM.
+//! Connects the rooms: PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table.
 
 use crate::{
     device::{
@@ -58,7 +58,7 @@ use kernel::{
 
 /// QEMU's vendor id.
 const VENDOR_QEMU: u16 = 0x1234;
-/// The id of `bochs-display`, `VGA` and `secondary-vga`.
+/// The device id of `bochs-display`, `VGA` and `secondary-vga`.
 const DEVICE_STDVGA: u16 = 0x1111;
 
 /// The configuration of all devices, from the parameters of the module.
@@ -70,7 +70,7 @@ pub(crate) fn set_config(config: Config) {
     CONFIG.populate(config);
 }
 
-/// What the PCI bus keeps for us while the driver is bound.
+/// The driver's data of a PCI device that is bound to it.
 pub(crate) struct BoundDevice {
     drm: RegisteredKmsDevice<BariumDriver>,
     backup: VramBackup,
@@ -96,7 +96,7 @@ impl pci::Driver for BariumDriver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pdev.enable_device_mem()?;
         let properties = dispi::Registers::new(pdev)?.properties(pdev)?;
-        // Not before it is known that this is a display that we can drive.
+        // Only now, as the driver of the firmware's framebuffer keeps a display that this one refuses.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
         let data = BariumData::new(
             Heap::new(properties.vram)?,
@@ -227,7 +227,7 @@ impl drm::Driver for BariumDriver {
     }
 }
 
-/// Says which displays this driver could drive if another driver did not hold them.
+/// Logs which displays other drivers are bound to that this driver could drive.
 pub(crate) fn report_devices_of_others(own: &CStr) {
     upstream::pci::for_each_held_by_other(VENDOR_QEMU, DEVICE_STDVGA, own, |device, driver| {
         pr_notice!(
