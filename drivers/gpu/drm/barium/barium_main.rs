@@ -2,20 +2,19 @@
 
 //! Barium: a DRM driver for VRAM behind a PCI BAR.
 //!
-//! A GEM object lives in VRAM. Userspace maps it, and the mmap fault handler inserts the BAR's
-//! page frames, write-combined, one at a time. The hardware is QEMU's `bochs-display`, `VGA` and
-//! `secondary-vga`.
+//! A GEM object lives in VRAM. User space maps it, and the fault handler inserts page frames of the
+//! BAR, write-combined, on demand. The hardware is QEMU's `bochs-display`, `VGA` and `secondary-vga`.
 //!
-//! # The way of a fault
+//! # A fault
 //!
-//! [`mmap`] reads top to bottom: who is it, may it, what, insert. It asks [`gem`] for the place of
-//! a page in VRAM, and [`vram`] for the page frame of that place. [`upstream`] is between it and
-//! the memory manager.
+//! The handler in [`mmap`] checks the device, resolves the object page to a PFN and inserts it.
+//! [`gem`] knows the offset of a page in VRAM, and [`vram`] the PFN of an offset. [`upstream`] is
+//! between the handler and the memory manager.
 //!
-//! # The way of a picture
+//! # A picture
 //!
-//! An object that is in one piece is shown where it is: [`display`] tells the device where that
-//! is, through the registers of [`dispi`]. No pixel is copied.
+//! The device scans a contiguous object out from where it is in VRAM, without a copy: [`display`]
+//! takes DRM's mode settings, and [`scanout`] programs the registers of [`dispi`] accordingly.
 //!
 //! # Rooms
 //!
