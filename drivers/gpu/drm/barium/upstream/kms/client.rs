@@ -6,7 +6,7 @@
 //! - The shape it should have: the clients are set up by registering a device, as here; suspend,
 //!   resume and shutdown are methods of a registered device.
 //! - Why this is sound on 7.3: a device that was registered from a [`ReadyKmsDevice`] has a
-//!   complete mode configuration until it is freed. [`WasRegistered`] is the proof that it was:
+//!   complete mode configuration until it is freed. [`RegisteredKmsDevice`] is the proof that it was:
 //!   only [`register`](crate::upstream::registration::register) creates one.
 //! - Delete when upstream has KMS abstractions.
 //!
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::upstream::{
     raw,
-    registration::WasRegistered, //
+    registration::RegisteredKmsDevice, //
 };
 use kernel::{
     drm::{
@@ -140,27 +140,27 @@ pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
 
 /// Disables the display and stores its state for [`resume`]. Does nothing if the device is
 /// unplugged.
-pub(crate) fn suspend<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
+pub(crate) fn suspend<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) -> Result {
     let suspend = |dev: &drm::Device<D, Registered>| {
         // SAFETY: The device is valid. `register()` has registered it, from a `ReadyKmsDevice`, so
         // its mode configuration is complete.
         to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw::drm_device(dev)) })
     };
-    dev.if_plugged(suspend).unwrap_or(Ok(()))
+    dev.with_registered(suspend).unwrap_or(Ok(()))
 }
 
 /// Restores the state that [`suspend`] has stored. Does nothing if the device is unplugged.
-pub(crate) fn resume<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
+pub(crate) fn resume<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) -> Result {
     let resume = |dev: &drm::Device<D, Registered>| {
         // SAFETY: The device is valid. `register()` has registered it, from a `ReadyKmsDevice`, so
         // its mode configuration is complete.
         to_result(unsafe { bindings::drm_mode_config_helper_resume(raw::drm_device(dev)) })
     };
-    dev.if_plugged(resume).unwrap_or(Ok(()))
+    dev.with_registered(resume).unwrap_or(Ok(()))
 }
 
 /// Disables the display. Clients can enable it again. Does nothing if the device is unplugged.
-pub(crate) fn shutdown<D: drm::Driver>(dev: &WasRegistered<D>) {
+pub(crate) fn shutdown<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) {
     // SAFETY: `register()` has registered the device, from a `ReadyKmsDevice`.
-    dev.if_plugged(|dev| unsafe { disable_all(dev) });
+    dev.with_registered(|dev| unsafe { disable_all(dev) });
 }
