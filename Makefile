@@ -13,7 +13,7 @@ export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # What tools/barium is for.
-COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan fuzz soak mutants bench \
+COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan cfi fuzz soak mutants bench \
 	bench-docs lint clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
@@ -40,6 +40,7 @@ $(COMMANDS):
 #:   make unplug     take the device away from writing processes 200 times, on the debug kernel
 #:   make faultinject  fail each allocation of each call, on the debug kernel; ends with a table
 #:   make kcsan      let threads race on a kernel that looks for data races (builds that one first)
+#:   make cfi        use the driver on a kernel that checks the type of each callback (builds that one first)
 #:   make fuzz       random calls on the debug kernel, guided by coverage: docs/reliability.md
 #:   make soak       a mixed load with unbind and bind, for leaks and growth: docs/reliability.md
 #:   make mutants    break the driver in many ways, see that tests notice: docs/mutants.md

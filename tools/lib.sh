@@ -30,7 +30,7 @@ LOG=$OUT/log
 
 # MiB on disk while it is being made, by kind of part.
 declare -A SPACE=([toolbox]=4500 [linux]=2000 [kernel-opt]=1200 [kernel-debug]=3000 [kernel-kcsan]=1500
-	[guest]=900)
+	[kernel-cfi]=1500 [guest]=900)
 # What a part has when it is whole, by the first word of its kind: one that somebody has emptied is
 # made again.
 declare -A PROOF=([toolbox]=usr/libexec/igt-gpu-tools/core_auth [linux]=rust/kernel/drm

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! What `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make faultinject`,
-//! `make kcsan`, `make fuzz`, `make soak` and `make mutants` do inside the toolbox: build the module and
+//! `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` do inside the toolbox: build the module and
 //! the test programs, boot guests, look at what they and the device hold, and report.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | fuzz | soak | mutants | igt | bench`.
+//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`.
 //! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
@@ -57,14 +57,15 @@ fn main() -> ExitCode {
         ["unplug"] => suite::unplug(&settings),
         ["faultinject"] => suite::faultinject(&settings),
         ["kcsan"] => suite::kcsan(&settings),
+        ["cfi"] => suite::cfi(&settings),
         ["fuzz"] => fuzz::fuzz(&settings),
         ["soak"] => fuzz::soak(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
         _ => Err(
-            "usage: barium run | shell | test | unplug | faultinject | kcsan | fuzz | soak | \
-                   mutants | igt | bench"
+            "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
+                   soak | mutants | igt | bench"
                 .into(),
         ),
     };

@@ -153,7 +153,7 @@ impl Machine<'_> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
         let memory = match self.flavour {
-            Flavour::Opt => "1G",
+            Flavour::Opt | Flavour::Cfi => "1G",
             Flavour::Debug | Flavour::Kcsan => "2G",
         };
         // Without five-level paging: while the kernel identifies the processor, it does not know for a

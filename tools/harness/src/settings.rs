@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// The two kernels that guests run.
+/// The kernels that guests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
     /// Optimised, as a distribution would build it.
@@ -17,6 +17,8 @@ pub enum Flavour {
     Debug,
     /// With the checker for data races.
     Kcsan,
+    /// With control flow integrity: each indirect call checks the type of the function.
+    Cfi,
 }
 
 impl Flavour {
@@ -26,6 +28,7 @@ impl Flavour {
             Flavour::Opt => "opt",
             Flavour::Debug => "debug",
             Flavour::Kcsan => "kcsan",
+            Flavour::Cfi => "cfi",
         }
     }
 
@@ -38,6 +41,7 @@ impl Flavour {
     pub fn make_arguments(self) -> &'static [&'static str] {
         match self {
             Flavour::Opt | Flavour::Kcsan => &[],
+            Flavour::Cfi => &["LLVM=1"],
             // With debugging information of the module, for coverage.
             Flavour::Debug => &["LLVM=1", "KRUSTFLAGS=-Cdebuginfo=2", "KCFLAGS=-g"],
         }
@@ -96,6 +100,7 @@ impl Settings {
             "opt" => Some(Flavour::Opt),
             "debug" => Some(Flavour::Debug),
             "kcsan" => Some(Flavour::Kcsan),
+            "cfi" => Some(Flavour::Cfi),
             other => return Err(format!("KERNEL={other}: must be opt or debug")),
         };
         let number = |name: &str, default: &str| {
