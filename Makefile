@@ -7,7 +7,7 @@
 
 # Options of tools/barium may be given as variables of make too.
 export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
-export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES
+export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT
 
 # Build outputs of `modules` go to MO if it is given, else next to the sources.
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
@@ -46,7 +46,8 @@ $(COMMANDS):
 #:   make mutants    break the driver in many ways, see that tests notice: docs/mutants.md
 #:   make bench      what faults cost, beside TTM, shmem and eager mapping: out/bench.json and plots
 #:   make bench-docs put its last tables and plots into README.md and docs/
-#:   make lint       rustfmt, clippy, checkpatch, ShellCheck, no unsafe outside of upstream/
+#:   make lint       rustfmt, clippy, rustdoc (out/doc), checkpatch, ShellCheck, and rules of the driver's
+#:                   own: where unsafe may be, who may use whom, what must not compile
 #:   make setup      only set up what the others need: toolbox, kernels, guest image
 #:   make setup-test kill, starve and disturb that, see that it says what is wrong and recovers
 #:   make clean      remove out/
@@ -61,6 +62,7 @@ $(COMMANDS):
 #:   KSRC=<dir>             a Linux 7.3 source tree to use instead of the package mirror's
 #:   ONLY=<text>            test: only guests with this in their name, e.g. opt/VGA
 #:   TESTS=<regex>          test, igt: only tests with names like this, e.g. barium_mmap@
+#:   LINT=<text>            lint: only steps with this in their name, e.g. driver or rooms
 #:   MUTANT=<text>          mutants: only those with this in their name
 #:   BENCH=<text>           bench: only workloads with this in their name, e.g. seq-8M
 #:   FUZZ_MINUTES=<n>       fuzz: how long (default 30)

@@ -4,7 +4,8 @@
 //! `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` do inside the toolbox: build the module and
 //! the test programs, boot guests, look at what they and the device hold, and report.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`.
+//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`,
+//! and `barium lint STEP`.
 //! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ mod igt;
 mod kernel_log;
 mod ktap;
 mod lines;
+mod lint;
 mod mutant;
 mod mutants;
 mod object;
@@ -63,9 +65,10 @@ fn main() -> ExitCode {
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
+        ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
             "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
-                   soak | mutants | igt | bench"
+                   soak | mutants | igt | bench | lint STEP"
                 .into(),
         ),
     };
