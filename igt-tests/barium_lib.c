@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -26,7 +25,6 @@ static bool is_leftover(const char *path)
 	return !strncmp(path, "/dev/dri/", 9) || !strncmp(path, "/dmabuf:", 8);
 }
 
-/* A subtest that failed or was skipped jumped over its own cleaning up. */
 static void unmap_leftovers(void)
 {
 	FILE *maps = fopen("/proc/self/maps", "r");
@@ -64,6 +62,24 @@ static void close_leftovers(void)
 	closedir(dir);
 }
 
+void barium_clean_up(void)
+{
+	unmap_leftovers();
+	close_leftovers();
+}
+
+int barium_new_client(void)
+{
+	barium_clean_up();
+	return barium_open_render();
+}
+
+int barium_new_primary_client(void)
+{
+	barium_clean_up();
+	return barium_open_primary();
+}
+
 static void run_subtest(const struct barium_subtest *test, int (*open_device)(void))
 {
 	static int fd;
@@ -76,10 +92,8 @@ static void run_subtest(const struct barium_subtest *test, int (*open_device)(vo
 		igt_subtest(test->name)
 			test->run(fd);
 
-		igt_fixture() {
-			unmap_leftovers();
-			close_leftovers();
-		}
+		igt_fixture()
+			barium_clean_up();
 	}
 }
 
@@ -107,13 +121,7 @@ void barium_primary_subtests(const struct barium_subtest *tests)
 
 int barium_ioctl(int fd, unsigned long request, void *arg)
 {
-	int ret;
-
-	do {
-		ret = ioctl(fd, request, arg);
-	} while (ret && (errno == EINTR || errno == EAGAIN));
-
-	return ret ? -errno : 0;
+	return igt_ioctl(fd, request, arg) ? -errno : 0;
 }
 
 static bool is_of_driver(int fd, const char *driver)

@@ -20,7 +20,20 @@
 /* Long enough for "fb0". */
 #define BARIUM_NAME_LEN 32
 
-/* A subtest that gets a client of its own on the render node. */
+/*
+ * Closes all DRM files and dma-bufs of the process and unmaps its mappings of them. A subtest that
+ * fails or skips does not reach the end of its body, so the next subtest does this.
+ */
+void barium_clean_up(void);
+
+/*
+ * Cleans up after the previous subtest, then opens a client on the render node, or on the primary
+ * node, for the next one. A subtest need not close this client. Skips if there is no device.
+ */
+int barium_new_client(void);
+int barium_new_primary_client(void);
+
+/* For tests that still list their subtests in a table: a subtest with a client of its own. */
 struct barium_subtest {
 	const char *name;
 	const char *what;

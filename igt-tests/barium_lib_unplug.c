@@ -128,24 +128,42 @@ void barium_check_replaced(__u8 *map, size_t length)
 		igt_assert_eq(barium_try_write(map + at), 0);
 }
 
+void barium_prepare_unplug(void)
+{
+	int fd;
+
+	make_bound(0);
+	fd = barium_open_render();
+
+	barium_slot(fd, slot);
+	room = barium_vram_available(fd);
+	close(fd);
+	igt_require_f(!access(DRIVER "unbind", W_OK), "no right to unbind\n");
+	igt_install_exit_handler(make_bound);
+}
+
+int barium_new_bound_client(void)
+{
+	barium_clean_up();
+	make_bound(0);
+	return barium_open_render();
+}
+
+int barium_new_bound_primary_client(void)
+{
+	barium_clean_up();
+	make_bound(0);
+	return barium_open_primary();
+}
+
 static void unplug_subtests(const struct barium_subtest *tests,
 			    void (*run)(const struct barium_subtest *test))
 {
 	/* Kept over the jump that ends a fixture early. */
 	static const struct barium_subtest *test;
 
-	igt_fixture() {
-		int fd;
-
-		make_bound(0);
-		fd = barium_open_render();
-
-		barium_slot(fd, slot);
-		room = barium_vram_available(fd);
-		close(fd);
-		igt_require_f(!access(DRIVER "unbind", W_OK), "no right to unbind\n");
-		igt_install_exit_handler(make_bound);
-	}
+	igt_fixture()
+		barium_prepare_unplug();
 
 	for (test = tests; test->name; test++) {
 		igt_fixture()

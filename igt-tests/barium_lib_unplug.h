@@ -9,6 +9,21 @@
 #include "barium_lib.h"
 
 /*
+ * For the first fixture of a test that unbinds the device: binds the device if it is unbound, and
+ * remembers its PCI address and its available VRAM. When the program exits, the device is bound
+ * again. Skips if the program may not unbind devices.
+ */
+void barium_prepare_unplug(void);
+/*
+ * Cleans up after the previous subtest, binds the device if that one left it unbound, then opens a
+ * client like barium_new_client().
+ */
+int barium_new_bound_client(void);
+int barium_new_bound_primary_client(void);
+
+/*
+ * For tests that still list their subtests in a table.
+ *
  * Runs subtests up to the first one without a name. Whatever one of them leaves behind, the next
  * one and the next program find the device bound. Skips if it cannot be unbound.
  */

@@ -9,7 +9,9 @@
 #ifndef BARIUM_IGT_H
 #define BARIUM_IGT_H
 
+#include <errno.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,6 +42,7 @@ enum igt_log_level {
 
 typedef int (*igt_opt_handler_t)(int opt, int opt_index, void *data);
 typedef void (*igt_exit_handler_t)(int sig);
+typedef int (*igt_ioctl_fn_t)(int fd, unsigned long request, void *arg);
 
 /* Where libigt jumps to when a fixture or a subtest ends early; it lives in the test's binary. */
 extern jmp_buf igt_subtest_jmpbuf;
@@ -74,6 +77,9 @@ void igt_kmsg(const char *fmt, ...);
 
 bool __igt_fork(void);
 void igt_waitchildren(void);
+
+/* drmIoctl(), or its replacement by igt_while_interruptible: returns 0, or -1 and sets errno. */
+extern __thread igt_ioctl_fn_t igt_ioctl;
 
 void gem_close(int fd, __u32 handle);
 
@@ -123,6 +129,8 @@ extern const char *__igt_test_description __weak;
 	}											\
 	static void igt_unique(body)(void)
 
+#define igt_main()	igt_main_args(NULL, NULL, NULL, NULL, NULL)
+
 /*
  * Each of these is a loop that runs its body at most once: the condition asks libigt whether to
  * run it and notes where to jump to, the step tells libigt that the body came to its end.
@@ -136,6 +144,21 @@ extern const char *__igt_test_description __weak;
 	for (; __igt_run_subtest((name), __FILE__, __LINE__) &&				\
 	     !sigsetjmp(igt_subtest_jmpbuf, 1);						\
 	     igt_success())
+
+/* Formats the name of a subtest. libigt uses it until the subtest ends; subtests do not nest. */
+__printf(1, 2)
+static inline const char *igt_subtest_name(const char *fmt, ...)
+{
+	static char name[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(name, sizeof(name), fmt, args);
+	va_end(args);
+	return name;
+}
+
+#define igt_subtest_f(...)	igt_subtest(igt_subtest_name(__VA_ARGS__))
 
 #define igt_subtest_group()								\
 	for (int igt_unique(turn) = 0, igt_unique(skip) = 0, igt_unique(text) = 0;	\
@@ -206,6 +229,11 @@ static inline int igt_fork_children(int count)
 #define igt_assert_neq_u64(a, b)	__igt_compare(__u64, "%#llx is %#llx", a, !=, b)
 #define igt_assert_lt_u64(a, b)		__igt_compare(__u64, "%#llx is not below %#llx", a, <, b)
 #define igt_assert_lte_u64(a, b)	__igt_compare(__u64, "%#llx is above %#llx", a, <=, b)
+
+/* An ioctl() that has to succeed, and one that has to fail with the positive errno @err. */
+#define do_ioctl(fd, request, arg)	igt_assert_eq(igt_ioctl(fd, request, arg), 0)
+#define do_ioctl_err(fd, request, arg, err) \
+	igt_assert_eq(igt_ioctl(fd, request, arg) ? errno : 0, err)
 
 #define igt_require_f(expr, ...)							\
 	do {										\

@@ -11,20 +11,28 @@
 //!
 //! 1. `mmap_lock`, or the lock of one mapping (taken by the memory manager before a fault)
 //! 2. `registration_guard()` (SRCU)
-//! 3. the heap's mutexes ([`Heap`]), or that of what the display has been told ([`Screen`])
+//! 3. the heap's mutexes ([`Heap`]), or that of what the display has been told ([`Pipe`])
 //!
 //! The fault path takes 1 and 2, and never 3. DRM's locks of mode setting come before 2.
 
 use crate::{
     display::{
         Limits,
-        Screen, //
+        Pipe, //
     },
+    upstream::registration::UnmapOnDrop,
     vram::{
         Aperture,
         Heap, //
     },
 };
+use kernel::drm;
+
+/// The driver, to the PCI bus and to DRM. [`crate::driver`] implements their traits for it.
+pub(crate) struct BariumDriver;
+
+/// The DRM device of this driver.
+pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
 /// How mappings are filled. It is chosen when the module is loaded.
 #[derive(Clone, Copy)]
@@ -69,23 +77,28 @@ impl BariumData {
     }
 }
 
-/// What lives as long as the driver is bound: the way to the hardware.
-pub(crate) struct BariumRegistrationData<'bound> {
-    screen: Screen<'bound>,
+/// Registration data: the hardware, until the driver is unbound and all mappings are zapped.
+pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, BariumHardware<'bound>>;
+
+/// What the driver accesses the hardware with.
+pub(crate) struct BariumHardware<'bound> {
+    pipe: Pipe<'bound>,
     aperture: Aperture<'bound>,
 }
 
-impl<'bound> BariumRegistrationData<'bound> {
-    pub(crate) fn new(screen: Screen<'bound>, aperture: Aperture<'bound>) -> Self {
-        Self { screen, aperture }
+impl<'bound> BariumHardware<'bound> {
+    pub(crate) fn new(pipe: Pipe<'bound>, aperture: Aperture<'bound>) -> Self {
+        Self { pipe, aperture }
     }
 
     /// What is seen of VRAM.
-    pub(crate) fn screen(&self) -> &Screen<'bound> {
-        &self.screen
+    #[inline]
+    pub(crate) fn pipe(&self) -> &Pipe<'bound> {
+        &self.pipe
     }
 
     /// The BAR that shows VRAM.
+    #[inline]
     pub(crate) fn aperture(&self) -> &Aperture<'bound> {
         &self.aperture
     }

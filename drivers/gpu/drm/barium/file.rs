@@ -5,14 +5,14 @@
 //! The ABI and its errors are described in `uapi/drm/barium_drm.h`.
 
 use crate::{
-    device::BariumRegistrationData,
-    driver::{
+    device::{
         BariumDevice,
-        BariumDriver, //
+        BariumDriver,
+        BariumRegistrationData, //
     },
     gem, mmap,
     uapi::*,
-    upstream::fault::{
+    upstream::vma::{
         HUGE_SIZE,
         PAGES_PER_TABLE, //
     },

@@ -5,14 +5,16 @@
 //! How it is mapped is [`crate::mmap`]'s business.
 
 use crate::{
-    device::BariumRegistrationData,
-    driver::BariumDevice,
+    device::{
+        BariumDevice,
+        BariumRegistrationData, //
+    },
     file::File,
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
+    units::PageIndex,
     upstream::{
         self,
-        dumb::DumbBuffers,
-        fault::PageIndex, //
+        dumb::DumbBuffers, //
     },
     vram::{
         Allocation,

@@ -20,7 +20,7 @@ use crate::{
             Fourcc,
             ModeStatus, //
         },
-        SizeLimits, //
+        ModeConfigInfo, //
     },
 };
 use core::num::NonZeroU16;
@@ -160,8 +160,8 @@ impl Limits {
 
     /// The sizes of framebuffers that are good for something. Places in them are fixed point
     /// numbers in DRM, with 15 bits before the point.
-    pub(super) fn sizes(&self) -> SizeLimits {
-        SizeLimits {
+    pub(super) fn sizes(&self) -> ModeConfigInfo {
+        ModeConfigInfo {
             max_width: self.max_width.min(MAX_SIZE),
             max_height: self.max_height.min(MAX_SIZE),
         }

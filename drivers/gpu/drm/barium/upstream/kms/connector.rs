@@ -12,8 +12,8 @@
 
 use super::{
     bindings,
-    encoder::NewEncoder,
-    with_hardware,
+    encoder::UnregisteredEncoder,
+    with_registered,
     Device,
     Driver,
     RegistrationData, //
@@ -50,9 +50,9 @@ pub(crate) trait DriverConnector: Sized + 'static {
     ) -> Result;
 }
 
-struct Tables<C>(PhantomData<C>);
+struct Vtable<C>(PhantomData<C>);
 
-impl<C: DriverConnector> Tables<C> {
+impl<C: DriverConnector> Vtable<C> {
     const FUNCS: bindings::drm_connector_funcs = bindings::drm_connector_funcs {
         reset: Some(bindings::drm_atomic_helper_connector_reset),
         detect: Some(detect_callback::<C>),
@@ -69,7 +69,7 @@ impl<C: DriverConnector> Tables<C> {
         };
 }
 
-impl<K: Driver> NewEncoder<'_, K> {
+impl<K: Driver> UnregisteredEncoder<'_, K> {
     /// Makes a connector behind this encoder (`DRM_MODE_CONNECTOR_VIRTUAL`).
     ///
     /// Errors: `ENOMEM`.
@@ -93,13 +93,13 @@ impl<K: Driver> NewEncoder<'_, K> {
             bindings::drmm_connector_init(
                 dev,
                 raw,
-                const { &Tables::<C>::FUNCS },
+                const { &Vtable::<C>::FUNCS },
                 c_int::try_from(bindings::DRM_MODE_CONNECTOR_VIRTUAL)?,
                 core::ptr::null_mut(),
             )
         })?;
         // SAFETY: It was just made, for a device that nobody else knows.
-        unsafe { (*raw).helper_private = const { &Tables::<C>::HELPER_FUNCS } };
+        unsafe { (*raw).helper_private = const { &Vtable::<C>::HELPER_FUNCS } };
         // SAFETY: As above.
         unsafe { bindings::drm_connector_attach_edid_property(raw) };
         // SAFETY: As above, and the encoder is of the same device.
@@ -117,9 +117,9 @@ unsafe extern "C" fn detect_callback<C: DriverConnector>(
     _force: bool,
 ) -> bindings::drm_connector_status {
     // SAFETY: The connector's device is one of this driver. Nobody asks before it is registered.
-    match unsafe { with_hardware::<C::Driver, _>((*connector).dev, |_, _| ()) } {
-        Some(()) => bindings::drm_connector_status_connector_status_connected,
-        None => bindings::drm_connector_status_connector_status_disconnected,
+    match unsafe { with_registered::<C::Driver, _>((*connector).dev, |_, _| ()) } {
+        Some(()) => bindings::drm_connector_status::connector_status_connected,
+        None => bindings::drm_connector_status::connector_status_disconnected,
     }
 }
 
@@ -135,7 +135,7 @@ unsafe fn read_edid<C: DriverConnector>(
 ) -> Result {
     // SAFETY: As the caller says.
     let done = unsafe {
-        with_hardware::<C::Driver, _>((*connector).dev, |dev, reg| {
+        with_registered::<C::Driver, _>((*connector).dev, |dev, reg| {
             C::read_edid(dev, reg, offset, buf)
         })
     };
@@ -146,17 +146,23 @@ unsafe fn read_edid<C: DriverConnector>(
 ///
 /// # Safety
 ///
-/// `context` must be a connector of `C::Driver`, of a device that has been registered, and `buf`
-/// have place for `len` bytes.
+/// `context` must be a connector of `C::Driver`, of a device that has been registered, and `buf` must
+/// be valid for writes of `len` bytes.
 unsafe extern "C" fn read_block_callback<C: DriverConnector>(
     context: *mut c_void,
     buf: *mut u8,
     block: c_uint,
     len: usize,
 ) -> c_int {
-    // SAFETY: As the caller says. `_drm_do_get_edid()` has zeroed it.
+    // `_drm_do_get_edid()` allocates the buffer with kmalloc() and krealloc(), without `__GFP_ZERO`.
+    //
+    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes.
+    unsafe { buf.write_bytes(0, len) };
+    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes. Those have just
+    // been initialised.
     let buf = unsafe { core::slice::from_raw_parts_mut(buf, len) };
-    // SAFETY: As the caller says.
+    // SAFETY: By the safety requirements, `context` is a connector of `C::Driver`, of a device that
+    // has been registered.
     match unsafe { read_edid::<C>(context.cast(), block as usize * EDID_BLOCK, buf) } {
         Ok(()) => 0,
         Err(err) => err.to_errno(),

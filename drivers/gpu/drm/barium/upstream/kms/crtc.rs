@@ -18,12 +18,12 @@ use super::{
         DisplayMode,
         ModeStatus, //
     },
-    plane::NewPlane,
-    with_hardware,
+    plane::UnregisteredPlane,
+    with_registered,
     Device,
     Driver,
     RegistrationData,
-    Setup, //
+    UnregisteredKmsDevice, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -54,14 +54,14 @@ pub(crate) trait DriverCrtc: Sized + 'static {
 }
 
 /// A CRTC that has no encoder yet.
-pub(crate) struct NewCrtc<'a, K: Driver> {
-    pub(super) setup: &'a Setup<K>,
+pub(crate) struct UnregisteredCrtc<'a, K: Driver> {
+    pub(super) setup: &'a UnregisteredKmsDevice<K>,
     pub(super) raw: *mut bindings::drm_crtc,
 }
 
-struct Tables<C>(PhantomData<C>);
+struct Vtable<C>(PhantomData<C>);
 
-impl<C: DriverCrtc> Tables<C> {
+impl<C: DriverCrtc> Vtable<C> {
     const FUNCS: bindings::drm_crtc_funcs = bindings::drm_crtc_funcs {
         reset: Some(bindings::drm_atomic_helper_crtc_reset),
         set_config: Some(bindings::drm_atomic_helper_set_config),
@@ -86,11 +86,11 @@ impl<C: DriverCrtc> Tables<C> {
     };
 }
 
-impl<'a, K: Driver> NewPlane<'a, K> {
+impl<'a, K: Driver> UnregisteredPlane<'a, K> {
     /// Makes a CRTC whose primary plane this is.
     ///
     /// Errors: `ENOMEM`.
-    pub(crate) fn crtc<C: DriverCrtc<Driver = K>>(self) -> Result<NewCrtc<'a, K>> {
+    pub(crate) fn crtc<C: DriverCrtc<Driver = K>>(self) -> Result<UnregisteredCrtc<'a, K>> {
         let (setup, plane) = self.into_raw();
         let before = last_in_list(setup);
         // SAFETY: The device is valid and its mode configuration initialised; the plane is of
@@ -103,20 +103,20 @@ impl<'a, K: Driver> NewPlane<'a, K> {
                 0,
                 plane,
                 core::ptr::null_mut(),
-                const { &Tables::<C>::FUNCS },
+                const { &Vtable::<C>::FUNCS },
                 core::ptr::null(),
             )
         })
         .inspect_err(|_| remove_half_made(setup, before))?
         .cast::<bindings::drm_crtc>();
         // SAFETY: It was just made, for a device that nobody else knows.
-        unsafe { (*raw).helper_private = const { &Tables::<C>::HELPER_FUNCS } };
-        Ok(NewCrtc { setup, raw })
+        unsafe { (*raw).helper_private = const { &Vtable::<C>::HELPER_FUNCS } };
+        Ok(UnregisteredCrtc { setup, raw })
     }
 }
 
 /// The last entry of the device's list of CRTCs.
-fn last_in_list<K: Driver>(setup: &Setup<K>) -> *mut kernel::bindings::list_head {
+fn last_in_list<K: Driver>(setup: &UnregisteredKmsDevice<K>) -> *mut kernel::bindings::list_head {
     // SAFETY: The device is valid, and only we know it.
     unsafe { (*setup.raw()).mode_config.crtc_list.prev }
 }
@@ -125,7 +125,10 @@ fn last_in_list<K: Driver>(setup: &Setup<K>) -> *mut kernel::bindings::list_head
 ///
 /// Linux 7.3 leaves it there when the last of its allocations fails, the one for checksums. What
 /// frees the device would free the CRTC's memory first, and go through the list then.
-fn remove_half_made<K: Driver>(setup: &Setup<K>, before: *mut kernel::bindings::list_head) {
+fn remove_half_made<K: Driver>(
+    setup: &UnregisteredKmsDevice<K>,
+    before: *mut kernel::bindings::list_head,
+) {
     let last = last_in_list(setup);
     if last != before {
         // SAFETY: The entries of the list are CRTCs. This one was put there, initialised but for
@@ -205,11 +208,13 @@ unsafe extern "C" fn atomic_flush_callback(
 ) {
     // SAFETY: These are this callback's arguments.
     let state = unsafe { new_state(crtc, commit) };
-    // SAFETY: The state is valid, and nobody else has to do with it while it is committed.
-    let state = unsafe { &*state };
-    let needs_modeset =
-        state.mode_changed() || state.active_changed() || state.connectors_changed();
-    let is_switched_on = needs_modeset && state.active;
+    // SAFETY: The state is valid. Who commits it does not change these bits from here on.
+    let is_switched_on = unsafe {
+        (*state).active
+            && (bindings::drm_crtc_state::mode_changed_raw(state)
+                || bindings::drm_crtc_state::active_changed_raw(state)
+                || bindings::drm_crtc_state::connectors_changed_raw(state))
+    };
     if !is_switched_on {
         // SAFETY: As above.
         unsafe { bindings::drm_crtc_vblank_atomic_flush(crtc, commit) };
@@ -227,7 +232,7 @@ unsafe extern "C" fn atomic_enable_callback<C: DriverCrtc>(
 ) {
     // SAFETY: The CRTC's device is one of this driver. Nothing is committed before it is
     // registered.
-    unsafe { with_hardware::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_enable(dev, reg)) };
+    unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_enable(dev, reg)) };
     // SAFETY: The CRTC is valid, and its device has vblank.
     unsafe { bindings::drm_crtc_vblank_on(crtc) };
     // SAFETY: These are this callback's arguments.
@@ -249,7 +254,7 @@ unsafe extern "C" fn atomic_disable_callback<C: DriverCrtc>(
     unsafe { end_waiting(crtc) };
     // SAFETY: The CRTC's device is one of this driver. Nothing is committed before it is
     // registered.
-    unsafe { with_hardware::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_disable(dev, reg)) };
+    unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_disable(dev, reg)) };
 }
 
 /// Ends the waiting for a vblank that is not going to come.

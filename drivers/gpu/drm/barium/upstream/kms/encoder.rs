@@ -11,9 +11,9 @@
 
 use super::{
     bindings,
-    crtc::NewCrtc,
+    crtc::UnregisteredCrtc,
     Driver,
-    Setup, //
+    UnregisteredKmsDevice, //
 };
 use kernel::{
     error::from_err_ptr,
@@ -21,18 +21,18 @@ use kernel::{
 };
 
 /// An encoder that has no connector yet.
-pub(crate) struct NewEncoder<'a, K: Driver> {
-    pub(super) setup: &'a Setup<K>,
+pub(crate) struct UnregisteredEncoder<'a, K: Driver> {
+    pub(super) setup: &'a UnregisteredKmsDevice<K>,
     pub(super) raw: *mut bindings::drm_encoder,
 }
 
 const FUNCS: bindings::drm_encoder_funcs = pin_init::zeroed();
 
-impl<'a, K: Driver> NewCrtc<'a, K> {
+impl<'a, K: Driver> UnregisteredCrtc<'a, K> {
     /// Makes an encoder for the picture of this CRTC that nobody sees (`DRM_MODE_ENCODER_VIRTUAL`).
     ///
     /// Errors: `ENOMEM`.
-    pub(crate) fn virtual_encoder(self) -> Result<NewEncoder<'a, K>> {
+    pub(crate) fn virtual_encoder(self) -> Result<UnregisteredEncoder<'a, K>> {
         // SAFETY: The device is valid and its mode configuration initialised. The table is a
         // constant.
         let raw = from_err_ptr(unsafe {
@@ -50,7 +50,7 @@ impl<'a, K: Driver> NewCrtc<'a, K> {
         let crtcs = 1 << unsafe { (*self.raw).index };
         // SAFETY: The encoder was just made, for a device that nobody else knows.
         unsafe { (*raw).possible_crtcs = crtcs };
-        Ok(NewEncoder {
+        Ok(UnregisteredEncoder {
             setup: self.setup,
             raw,
         })

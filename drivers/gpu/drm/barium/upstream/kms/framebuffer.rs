@@ -23,9 +23,17 @@ use kernel::{
 };
 
 /// A framebuffer in one plane of memory, as all formats of this kind of driver are.
+///
+/// There is no reference to the C struct: its reference count and lists change meanwhile.
+///
+/// # Invariants
+///
+/// `raw` is a framebuffer of a device of `K::Driver`, and held for `'a`. What is read of it does not
+/// change once it is made.
 pub(crate) struct Framebuffer<'a, K: Driver> {
-    raw: &'a bindings::drm_framebuffer,
+    raw: *const bindings::drm_framebuffer,
     format: Fourcc,
+    _held: PhantomData<&'a ()>,
     _driver: PhantomData<K>,
 }
 
@@ -34,13 +42,14 @@ impl<'a, K: Driver> Framebuffer<'a, K> {
     ///
     /// `raw` must be a framebuffer of a device of `K::Driver`, and be held for `'a`.
     pub(super) unsafe fn from_raw(raw: *const bindings::drm_framebuffer) -> Self {
-        // SAFETY: As the caller says. What is read of it does not change once it is made.
-        let raw = unsafe { &*raw };
-        // SAFETY: A framebuffer's format is in a constant table.
-        let format = Fourcc(unsafe { (*raw.format).format });
+        // SAFETY: By the safety requirements `raw` is valid, and a framebuffer's format is an entry
+        // of a constant table.
+        let format = Fourcc(unsafe { (*(*raw).format).format });
+        // INVARIANT: By the safety requirements.
         Self {
             raw,
             format,
+            _held: PhantomData,
             _driver: PhantomData,
         }
     }
@@ -52,24 +61,27 @@ impl<'a, K: Driver> Framebuffer<'a, K> {
 
     /// The bytes from the start of a line to that of the next.
     pub(crate) fn pitch(&self) -> u32 {
-        self.raw.pitches[0]
+        // SAFETY: By the type invariants `raw` is valid, and this does not change.
+        unsafe { (*self.raw).pitches[0] }
     }
 
     /// Where in the object it starts, in bytes.
     pub(crate) fn offset(&self) -> u32 {
-        self.raw.offsets[0]
+        // SAFETY: By the type invariants `raw` is valid, and this does not change.
+        unsafe { (*self.raw).offsets[0] }
     }
 
     /// The object that it is in.
     pub(crate) fn object(&self) -> &'a Object<K::Memory> {
-        // SAFETY: `drm_gem_fb_create_with_funcs()` has set the object of the first plane, holds
-        // a reference to it for as long as the framebuffer lives, and took it from the device's
-        // objects, which are of this type.
-        unsafe { Object::<K::Memory>::from_raw(self.raw.obj[0]) }
+        // SAFETY: By the type invariants `raw` is valid. `drm_gem_fb_create_with_funcs()` has set
+        // the object of the first plane, holds a reference to it for as long as the framebuffer
+        // lives, and took it from the device's objects, which are of this type.
+        unsafe { Object::<K::Memory>::from_raw((*self.raw).obj[0]) }
     }
 
     pub(super) fn raw_format(&self) -> *const bindings::drm_format_info {
-        self.raw.format
+        // SAFETY: By the type invariants `raw` is valid, and this does not change.
+        unsafe { (*self.raw).format }
     }
 }
 

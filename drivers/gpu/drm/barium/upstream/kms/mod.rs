@@ -8,17 +8,17 @@
 //!   [`crtc::DriverCrtc`], [`connector::DriverConnector`]), whose methods get typed states; and a
 //!   device that can only be registered when its mode setting is complete. [`Driver`] would be a
 //!   part of `drm::Driver`.
-//! - Why this is sound on 7.3: a device is set up while nobody else knows it ([`Setup`]), and each
+//! - Why this is sound on 7.3: a device is set up while nobody else knows it ([`UnregisteredKmsDevice`]), and each
 //!   step returns what the next one is a method of: a plane makes a CRTC, that an encoder, that a
 //!   connector. What is made belongs to the `drm_device` (`drmm_*`) and lives as long. The C tables
 //!   are constants. DRM calls the functions in them with objects of the device that they were made
-//!   for; that these are of the type parameters of the table is what [`Setup`] ensures.
+//!   for; that these are of the type parameters of the table is what [`UnregisteredKmsDevice`] ensures.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! # Setting up
 //!
 //! ```ignore
-//! let setup = Setup::<Display>::new(drm, limits)?;
+//! let setup = UnregisteredKmsDevice::<Display>::new(drm, limits)?;
 //! setup
 //!     .primary_plane::<Plane>(formats)?
 //!     .crtc::<Crtc>()?
@@ -46,9 +46,9 @@ mod mode_config;
 pub(crate) mod plane;
 
 pub(crate) use mode_config::{
-    Ready,
-    Setup,
-    SizeLimits, //
+    ModeConfigInfo, //
+    ReadyKmsDevice,
+    UnregisteredKmsDevice,
 };
 
 use super::gem::{
@@ -90,12 +90,35 @@ type Device<K, Ctx = drm::Normal> = drm::Device<<K as Driver>::Driver, Ctx>;
 /// What a driver has while it is bound.
 type RegistrationData<'a, K> = <<K as Driver>::Driver as drm::Driver>::RegistrationData<'a>;
 
+/// Calls `touch` with the hardware, unless that is gone. Takes no lock, not even SRCU's, which must
+/// not be taken in an NMI.
+///
+/// # Safety
+///
+/// `dev` must be a valid device of `K::Driver` that has been registered. If it is unplugged while
+/// this runs, `drm_dev_unplug()` must not return before this does.
+unsafe fn with_registered_held<K: Driver, R>(
+    dev: *mut bindings::drm_device,
+    touch: impl for<'a> FnOnce(&'a RegistrationData<'a, K>) -> R,
+) -> Option<R> {
+    // SAFETY: By the safety requirements `dev` is valid. `drm_dev_unplug()` may set the flag at the
+    // same time, so it is read by itself and once.
+    if unsafe { (&raw const (*dev).unplugged).read_volatile() } {
+        return None;
+    }
+    // SAFETY: `drm::Device` is `repr(C)` and starts with its `drm_device`, and by the safety
+    // requirements this is one of `K::Driver`. The registration data is there: it is set before the
+    // device is registered, and dropped after `drm_dev_unplug()` has returned.
+    let dev: &Device<K, Registered> = unsafe { &*dev.cast() };
+    Some(dev.registration_data_with(touch))
+}
+
 /// Calls `touch` with the hardware, unless that is gone.
 ///
 /// # Safety
 ///
 /// `dev` must be a valid device of `K::Driver` that has been registered.
-unsafe fn with_hardware<K: Driver, R>(
+unsafe fn with_registered<K: Driver, R>(
     dev: *mut bindings::drm_device,
     touch: impl for<'a> FnOnce(&Device<K, Registered>, &'a RegistrationData<'a, K>) -> R,
 ) -> Option<R> {

@@ -96,13 +96,13 @@ pub(crate) enum ModeStatus {
 impl ModeStatus {
     pub(super) fn into_raw(self) -> bindings::drm_mode_status {
         match self {
-            Self::Ok => bindings::drm_mode_status_MODE_OK,
-            Self::BadWidth => bindings::drm_mode_status_MODE_BAD_HVALUE,
-            Self::BadHeight => bindings::drm_mode_status_MODE_BAD_VVALUE,
-            Self::TooSlow => bindings::drm_mode_status_MODE_CLOCK_LOW,
-            Self::TooFast => bindings::drm_mode_status_MODE_CLOCK_HIGH,
-            Self::Memory => bindings::drm_mode_status_MODE_MEM,
-            Self::NotPlain => bindings::drm_mode_status_MODE_BAD,
+            Self::Ok => bindings::drm_mode_status::MODE_OK,
+            Self::BadWidth => bindings::drm_mode_status::MODE_BAD_HVALUE,
+            Self::BadHeight => bindings::drm_mode_status::MODE_BAD_VVALUE,
+            Self::TooSlow => bindings::drm_mode_status::MODE_CLOCK_LOW,
+            Self::TooFast => bindings::drm_mode_status::MODE_CLOCK_HIGH,
+            Self::Memory => bindings::drm_mode_status::MODE_MEM,
+            Self::NotPlain => bindings::drm_mode_status::MODE_BAD,
         }
     }
 }

@@ -4,12 +4,12 @@
 //! registered.
 //!
 //! - Upstream today: nothing; `drm::UnregisteredDevice` can be registered at once.
-//! - The shape it should have: [`Setup`], which takes the unregistered device and gives it back as
-//!   [`Ready`] when all its objects are there.
-//! - Why this is sound on 7.3: the device that [`Setup`] owns is unregistered, so nobody else reads
+//! - The shape it should have: [`UnregisteredKmsDevice`], which takes the unregistered device and gives it back as
+//!   [`ReadyKmsDevice`] when all its objects are there.
+//! - Why this is sound on 7.3: the device that [`UnregisteredKmsDevice`] owns is unregistered, so nobody else reads
 //!   or writes its mode configuration. `drmm_mode_config_init()` is called before any object can be
-//!   made, as only a [`Setup`] makes them, and `drm_mode_config_reset()` after the last one, as it
-//!   consumes the [`Setup`] that they borrow.
+//!   made, as only a [`UnregisteredKmsDevice`] makes them, and `drm_mode_config_reset()` after the last one, as it
+//!   consumes the [`UnregisteredKmsDevice`] that they borrow.
 //! - Delete when upstream has KMS abstractions.
 
 use super::{
@@ -31,22 +31,22 @@ use kernel::{
 
 /// The sizes of framebuffers that a device can do something with, in pixels and lines.
 #[derive(Clone, Copy)]
-pub(crate) struct SizeLimits {
+pub(crate) struct ModeConfigInfo {
     pub(crate) max_width: u16,
     pub(crate) max_height: u16,
 }
 
 /// A device whose mode setting is being set up.
-pub(crate) struct Setup<K: Driver> {
+pub(crate) struct UnregisteredKmsDevice<K: Driver> {
     drm: drm::UnregisteredDevice<K::Driver>,
 }
 
 /// A device that is ready to be registered.
-pub(crate) struct Ready<K: Driver> {
+pub(crate) struct ReadyKmsDevice<K: Driver> {
     drm: drm::UnregisteredDevice<K::Driver>,
 }
 
-impl<K: Driver> Ready<K> {
+impl<K: Driver> ReadyKmsDevice<K> {
     pub(super) fn device(&self) -> &drm::Device<K::Driver> {
         &self.drm
     }
@@ -56,9 +56,9 @@ impl<K: Driver> Ready<K> {
     }
 }
 
-struct Tables<K>(PhantomData<K>);
+struct Vtable<K>(PhantomData<K>);
 
-impl<K: Driver> Tables<K> {
+impl<K: Driver> Vtable<K> {
     const FUNCS: bindings::drm_mode_config_funcs = bindings::drm_mode_config_funcs {
         fb_create: Some(framebuffer::create_callback::<K>),
         atomic_check: Some(atomic_check_callback),
@@ -67,11 +67,14 @@ impl<K: Driver> Tables<K> {
     };
 }
 
-impl<K: Driver> Setup<K> {
+impl<K: Driver> UnregisteredKmsDevice<K> {
     /// Starts. [`super::super::drm_driver::extend`] must have been called for the device.
     ///
     /// Errors: `EINVAL` if the driver is not one that sets modes; `ENOMEM`.
-    pub(crate) fn new(drm: drm::UnregisteredDevice<K::Driver>, limits: SizeLimits) -> Result<Self> {
+    pub(crate) fn new(
+        drm: drm::UnregisteredDevice<K::Driver>,
+        limits: ModeConfigInfo,
+    ) -> Result<Self> {
         let raw = raw::drm_device::<K::Driver, _>(&drm);
         // SAFETY: The device is valid, and its driver a table that lives as long as the module.
         if unsafe { (*(*raw).driver).driver_features } & super::FEATURES != super::FEATURES {
@@ -85,7 +88,7 @@ impl<K: Driver> Setup<K> {
         config.max_height = limits.max_height.into();
         config.preferred_depth = 24;
         config.quirk_addfb_prefer_host_byte_order = true;
-        config.funcs = const { &Tables::<K>::FUNCS };
+        config.funcs = const { &Vtable::<K>::FUNCS };
         Ok(Self { drm })
     }
 
@@ -96,7 +99,7 @@ impl<K: Driver> Setup<K> {
     /// Ends: the objects that were made are the ones there are.
     ///
     /// Errors: `EINVAL` if there is no CRTC; `ENOMEM`.
-    pub(crate) fn finish(self) -> Result<Ready<K>> {
+    pub(crate) fn finish(self) -> Result<ReadyKmsDevice<K>> {
         let raw = self.raw();
         // SAFETY: The device is valid, and only we know it.
         let crtcs = u32::try_from(unsafe { (*raw).mode_config.num_crtc })?;
@@ -110,7 +113,7 @@ impl<K: Driver> Setup<K> {
         if !self.have_states() {
             return Err(ENOMEM);
         }
-        Ok(Ready { drm: self.drm })
+        Ok(ReadyKmsDevice { drm: self.drm })
     }
 
     /// Whether all objects have the state that they start in. What resets them does not tell that

@@ -17,11 +17,12 @@ use super::{
     bindings,
     framebuffer::Framebuffer,
     mode::Fourcc,
-    with_hardware,
+    with_registered,
+    with_registered_held,
     Device,
     Driver,
     RegistrationData,
-    Setup, //
+    UnregisteredKmsDevice, //
 };
 use crate::upstream::wc_bar::BarPart;
 use core::{
@@ -51,26 +52,27 @@ pub(crate) trait DriverPlane: Sized + 'static {
     type Driver: Driver;
 
     /// Whether this can be shown. It is as large as the mode.
-    fn atomic_check(dev: &Device<Self::Driver>, new: &View<'_, Self::Driver>) -> Result;
+    fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
     /// Shows it: it has passed [`Self::atomic_check`], and the CRTC is on, or will be right after
     /// this.
     fn atomic_update(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
-        new: &View<'_, Self::Driver>,
+        new: &PlaneState<'_, Self::Driver>,
     );
 
-    /// The memory of what is shown, in which the kernel writes why it panics: from the first pixel
-    /// to the last. Called with interrupts off, when anything may be locked: it may take no lock.
+    /// Returns the memory of what is shown, in which the kernel writes why it panics: from the
+    /// first pixel to the last. If it is shorter, the kernel writes nothing. Called with interrupts
+    /// off, when anything may be locked: it may take no lock.
     fn scanout_memory<'a>(
         reg: &'a RegistrationData<'_, Self::Driver>,
-        shown: &View<'_, Self::Driver>,
+        shown: &PlaneState<'_, Self::Driver>,
     ) -> Result<BarPart<'a>>;
 }
 
 /// What a plane shows: a part of a framebuffer.
-pub(crate) struct View<'a, K: Driver> {
+pub(crate) struct PlaneState<'a, K: Driver> {
     /// The framebuffer.
     pub(crate) framebuffer: Framebuffer<'a, K>,
     /// The first column that is shown.
@@ -83,44 +85,69 @@ pub(crate) struct View<'a, K: Driver> {
     pub(crate) height: u16,
 }
 
-impl<'a, K: Driver> View<'a, K> {
+impl<'a, K: Driver> PlaneState<'a, K> {
     /// What a plane in state `plane` shows; `None` if it shows nothing.
     ///
     /// # Safety
     ///
-    /// The state must be that of a plane of a device of `K::Driver`, and not change for `'a`.
-    unsafe fn from_raw(plane: &'a bindings::drm_plane_state) -> Option<Self> {
-        if plane.fb.is_null() {
+    /// `plane` must be the state of a plane of a device of `K::Driver`, valid for `'a`, and its
+    /// framebuffer and source rectangle must not change for `'a`.
+    unsafe fn from_raw(plane: *const bindings::drm_plane_state) -> Option<Self> {
+        // SAFETY: By the safety requirements the state is valid, and these do not change for `'a`.
+        let (fb, src) = unsafe { ((*plane).fb, &raw const (*plane).src) };
+        if fb.is_null() {
             return None;
         }
+        // SAFETY: By the safety requirements the state is valid, and this does not change for `'a`.
+        let bindings::drm_rect { x1, y1, x2, y2 } = unsafe { src.read() };
         // The rectangle is in 16.16 fixed point, and not negative: it is within the framebuffer.
         let whole = |fixed: c_int| u16::try_from(fixed >> 16).unwrap_or(0);
         Some(Self {
-            // SAFETY: The state holds its framebuffer, as long as the caller says.
-            framebuffer: unsafe { Framebuffer::from_raw(plane.fb) },
-            x: whole(plane.src.x1),
-            y: whole(plane.src.y1),
-            width: whole(plane.src.x2 - plane.src.x1),
-            height: whole(plane.src.y2 - plane.src.y1),
+            // SAFETY: The state holds its framebuffer, and by the safety requirements it keeps it
+            // for `'a`.
+            framebuffer: unsafe { Framebuffer::from_raw(fb) },
+            x: whole(x1),
+            y: whole(y1),
+            width: whole(x2 - x1),
+            height: whole(y2 - y1),
         })
     }
 }
 
+impl<K: Driver> PlaneState<'_, K> {
+    /// Returns the number of bytes from the first pixel that is shown to the last one.
+    fn len(&self) -> usize {
+        // SAFETY: The format of a framebuffer is in a constant table. The framebuffer has one plane
+        // of memory; both members of the union are arrays of bytes.
+        let pixel = unsafe {
+            (*self.framebuffer.raw_format())
+                .__bindgen_anon_1
+                .cpp
+                .as_ref()[0]
+        };
+        let lines = usize::from(self.height).saturating_sub(1);
+        usize::try_from(self.framebuffer.pitch())
+            .unwrap_or(usize::MAX)
+            .saturating_mul(lines)
+            .saturating_add(usize::from(self.width) * usize::from(pixel))
+    }
+}
+
 /// A primary plane that has no CRTC yet.
-pub(crate) struct NewPlane<'a, K: Driver> {
-    setup: &'a Setup<K>,
+pub(crate) struct UnregisteredPlane<'a, K: Driver> {
+    setup: &'a UnregisteredKmsDevice<K>,
     raw: *mut bindings::drm_plane,
 }
 
-impl<'a, K: Driver> NewPlane<'a, K> {
-    pub(super) fn into_raw(self) -> (&'a Setup<K>, *mut bindings::drm_plane) {
+impl<'a, K: Driver> UnregisteredPlane<'a, K> {
+    pub(super) fn into_raw(self) -> (&'a UnregisteredKmsDevice<K>, *mut bindings::drm_plane) {
         (self.setup, self.raw)
     }
 }
 
-struct Tables<P>(PhantomData<P>);
+struct Vtable<P>(PhantomData<P>);
 
-impl<P: DriverPlane> Tables<P> {
+impl<P: DriverPlane> Vtable<P> {
     const FUNCS: bindings::drm_plane_funcs = bindings::drm_plane_funcs {
         update_plane: Some(bindings::drm_atomic_helper_update_plane),
         disable_plane: Some(bindings::drm_atomic_helper_disable_plane),
@@ -138,7 +165,7 @@ impl<P: DriverPlane> Tables<P> {
     };
 }
 
-impl<K: Driver> Setup<K> {
+impl<K: Driver> UnregisteredKmsDevice<K> {
     /// Makes a primary plane that shows `formats`, the first one being the one to prefer, and lets
     /// clients say what has changed.
     ///
@@ -146,7 +173,7 @@ impl<K: Driver> Setup<K> {
     pub(crate) fn primary_plane<P: DriverPlane<Driver = K>>(
         &self,
         formats: &[Fourcc],
-    ) -> Result<NewPlane<'_, K>> {
+    ) -> Result<UnregisteredPlane<'_, K>> {
         // SAFETY: The device is valid and its mode configuration initialised. The table is a
         // constant without `destroy`, as is wanted, and `Fourcc` is `repr(transparent)`; the list
         // is copied. Which CRTCs it is for is set when it gets one.
@@ -156,7 +183,7 @@ impl<K: Driver> Setup<K> {
                 size_of::<bindings::drm_plane>(),
                 0,
                 0,
-                const { &Tables::<P>::FUNCS },
+                const { &Vtable::<P>::FUNCS },
                 formats.as_ptr().cast(),
                 u32::try_from(formats.len())?,
                 core::ptr::null(),
@@ -166,12 +193,12 @@ impl<K: Driver> Setup<K> {
         })?
         .cast::<bindings::drm_plane>();
         // SAFETY: It was just made, for this device that nobody else knows.
-        unsafe { (*raw).helper_private = const { &Tables::<P>::HELPER_FUNCS } };
-        // SAFETY: As above.
+        unsafe { (*raw).helper_private = const { &Vtable::<P>::HELPER_FUNCS } };
+        // SAFETY: The plane is initialised, and its device is not registered yet.
         unsafe { bindings::drm_plane_enable_fb_damage_clips(raw) };
-        // SAFETY: As above.
+        // SAFETY: The plane is initialised, and its device is not registered yet.
         to_result(unsafe { bindings::drm_plane_create_blend_mode_property(raw, BLEND_MODES) })?;
-        Ok(NewPlane { setup: self, raw })
+        Ok(UnregisteredPlane { setup: self, raw })
     }
 }
 
@@ -189,9 +216,10 @@ unsafe fn new_states(
 ) {
     // SAFETY: The plane is valid; its index does not change.
     let index = unsafe { (*plane).index };
-    // SAFETY: A commit has a place for each plane, and the plane's states are in it.
+    // SAFETY: A commit has a place for each plane, and by the safety requirements this plane's states
+    // are in it.
     let state = unsafe { (*(*commit).planes.add(index as usize)).new_state };
-    // SAFETY: As above.
+    // SAFETY: The state is part of the commit, and so valid.
     let crtc = unsafe { (*state).crtc };
     if crtc.is_null() {
         return (state, None);
@@ -224,15 +252,15 @@ unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
     if let Err(err) = checked {
         return err.to_errno();
     }
-    // SAFETY: As above, or null.
-    if !unsafe { crtc.as_ref() }.is_some_and(|crtc| crtc.enable) {
+    // SAFETY: If it is not null, `crtc` is the new state of the plane's CRTC in this commit.
+    if crtc.is_null() || !unsafe { (*crtc).enable } {
         return 0;
     }
-    // SAFETY: As above; the framebuffer is held by the state.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(&*state) }) else {
+    // SAFETY: This is the plane's state in a commit that is being checked: nobody else writes it.
+    let Some(view) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return 0;
     };
-    // SAFETY: As above.
+    // SAFETY: The state is part of the commit, and so valid.
     if !unsafe { (*state).visible } {
         return EINVAL.to_errno();
     }
@@ -257,18 +285,19 @@ unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     let (state, Some(crtc)) = (unsafe { new_states(plane, commit) }) else {
         return;
     };
-    // SAFETY: The new states of a commit do not change while it is carried out.
-    if !unsafe { crtc.as_ref() }.active {
+    // SAFETY: The state is part of the commit, and so valid.
+    if !unsafe { (*crtc.as_ptr()).active } {
         return;
     }
-    // SAFETY: As above.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(&*state) }) else {
+    // SAFETY: The state is part of the commit. What a plane shows does not change while it is
+    // carried out.
+    let Some(view) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return;
     };
     // SAFETY: The plane's device is one of this driver. Nothing is committed before it is
     // registered.
     unsafe {
-        with_hardware::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &view))
+        with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &view))
     };
 }
 
@@ -281,19 +310,25 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     plane: *mut bindings::drm_plane,
     buffer: *mut bindings::drm_scanout_buffer,
 ) -> c_int {
-    // SAFETY: The plane is valid; its state does not change under the panic lock.
-    let Some(state) = (unsafe { (*plane).state.as_ref() }) else {
+    // SAFETY: The plane is valid. Its state does not change under the panic lock.
+    let state = unsafe { (*plane).state };
+    if state.is_null() {
         return ENODEV.to_errno();
-    };
-    // SAFETY: As above.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(state) }) else {
+    }
+    // SAFETY: This is the state of a plane of a device of this driver. It does not change under the
+    // panic lock.
+    let Some(view) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return ENODEV.to_errno();
     };
     // SAFETY: The plane's device is one of this driver, and registered: the panic code does not
-    // know others.
+    // know others. Unplugging it waits for this, see the head of this file.
     let memory = unsafe {
-        with_hardware::<P::Driver, _>((*plane).dev, |_, reg| {
-            P::scanout_memory(reg, &view).map(|part| part.as_ptr())
+        with_registered_held::<P::Driver, _>((*plane).dev, |reg| {
+            let part = P::scanout_memory(reg, &view)?;
+            if part.len() < view.len() {
+                return Err(EINVAL);
+            }
+            Ok(part.as_ptr())
         })
     };
     let Some(Ok(vaddr_iomem)) = memory else {
@@ -305,8 +340,8 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     buffer.width = view.width.into();
     buffer.height = view.height.into();
     buffer.pitch[0] = view.framebuffer.pitch();
-    // The memory stays mapped: unplugging waits for who is here (see the head of this file), before
-    // the registration data is let go of.
+    // The memory stays mapped until the panic code has written: unplugging waits for that (see the
+    // head of this file) before the registration data is dropped.
     buffer.map[0] = bindings::iosys_map {
         __bindgen_anon_1: bindings::iosys_map__bindgen_ty_1 { vaddr_iomem },
         is_iomem: true,
