@@ -52,6 +52,7 @@ struct Bindings {
 }
 
 impl Bindings {
+    /// Adds the items in a file of bindings, which hide those of the same names in earlier files.
     fn add(&mut self, tokens: &[Token]) {
         let text = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
         for at in 0..tokens.len() {
@@ -64,7 +65,12 @@ impl Bindings {
                 ("const", ":") if text(at + 4) == "=" => {
                     self.constants.insert(text(at + 3).into());
                 }
-                ("struct", "{") => self.add_fields(text(at + 1), &tokens[at + 3..]),
+                ("struct", next) => {
+                    self.aliases.remove(text(at + 1));
+                    if next == "{" {
+                        self.add_fields(text(at + 1), &tokens[at + 3..]);
+                    }
+                }
                 _ => {}
             }
         }
@@ -242,6 +248,14 @@ mod tests {
             found,
             ["a.rs:1: other.valid has the enum mode, which bindgen must give a CFI identity (Kbuild)"]
         );
+    }
+
+    #[test]
+    fn a_later_file_hides_what_an_earlier_one_has() {
+        let mut bindings = Bindings::default();
+        bindings.add(&Source::parse(BINDINGS).tokens);
+        bindings.add(&Source::parse("pub struct mode(pub i32);").tokens);
+        assert!(bindings.enums("funcs", "valid").is_empty());
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl Source {
             let line = scanner.line;
             match c {
                 c if c.is_whitespace() => {}
-                '/' if scanner.peek() == Some('/') => source.line_comment(scanner.to_eol(at), line),
+                '/' if scanner.peek() == Some('/') => source.line_comment(scanner.rest_of_line(at), line),
                 '/' if scanner.peek() == Some('*') => {
                     let text = scanner.block_comment(at);
                     source.comments.push(Comment {
@@ -150,7 +150,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// From `start` to the end of the line, which is not consumed.
-    fn to_eol(&mut self, start: usize) -> &'a str {
+    fn rest_of_line(&mut self, start: usize) -> &'a str {
         while self.peek().is_some_and(|c| c != '\n') {
             self.next();
         }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Snippets of safe code against the driver's crate, in `tools/lint/snippets`. Those in `misuse` break
-//! a rule of an API and must not compile: each line that the compiler refuses ends with `//~` and the
-//! code of the error, or with `error:` and a part of the message where it has no code. Those in `use` use the same APIs as they are meant, and must compile: this shows
-//! that the others fail for the reason that they name. All of them see `toy.rs` as `crate::toy`.
+//! Snippets of safe code against the driver's crate, in `tools/lint/snippets`. All of them see `toy.rs`
+//! as `crate::toy`.
+//!
+//! Those in `misuse` break a rule of an API and must not compile. Each line that the compiler refuses
+//! ends with `//~` and the code of the error, or with `//~ error:` and a part of the message if that
+//! error has no code; `//~^` is about the line above. Those in `use` use the same APIs as they are meant
+//! and must compile, so that the others fail for the reason that they name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,9 +89,12 @@ fn expected(text: &str) -> Vec<Expected<'_>> {
         .zip(text.lines())
         .filter_map(|(line, text)| {
             let (_, error) = text.split_once("//~")?;
-            let (code, text) = error.split_once(':').unwrap_or((error, ""));
+            let above = error.len() - error.trim_start_matches('^').len();
+            let (code, text) = error[above..]
+                .split_once(':')
+                .unwrap_or((&error[above..], ""));
             Some(Expected {
-                line,
+                line: line - above,
                 code: code.trim(),
                 text: text.trim(),
             })
@@ -178,6 +184,12 @@ mod tests {
             with("f(); //~ error"),
             ["a.rs:1: an error without a code needs a text"]
         );
+    }
+
+    #[test]
+    fn an_error_may_be_expected_in_the_line_above() {
+        let text = "f();\n//~^ E0597\n";
+        assert!(findings(text, &[error("/s/a.rs", 1, "E0597")]).is_empty());
     }
 
     #[test]

@@ -83,7 +83,8 @@ impl MappedObject for Toy {
         _page: PageIndex,
         _in_page: usize,
         _transfer: Transfer<'_>,
-    ) -> Result<usize> { //~ E0053
+    ) -> Result<usize> {
+        //~^ E0053
         Ok(usize::MAX)
     }
 

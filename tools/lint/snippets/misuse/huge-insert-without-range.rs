@@ -27,7 +27,6 @@ where
     T: MappedObject,
 {
     PmdRange {
-       
         fault: &fault.0, //~ E0616
         before: 0,
     }
