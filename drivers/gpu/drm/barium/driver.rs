@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Wires the rooms: the PCI ids, what probing a device does, and what it is to DRM.
+//! Connects the rooms: PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table.
 
 use crate::{
     device::{
         BariumData,
         BariumDriver,
         BariumHardware,
-        BariumRegistrationData, //
+        BariumRegistrationData,
+        Config, //
     },
     dispi,
     display::{
         self,
-        Display,
-        Limits,
-        Pipe, //
+        Display, //
     },
     file::File,
     gem::BariumObject,
+    scanout::{
+        Limits,
+        Pipe, //
+    },
     uapi::*,
     upstream::{
         self,
@@ -27,7 +30,7 @@ use crate::{
         },
         registration::{
             MappableDriver,
-            WasRegistered, //
+            RegisteredKmsDevice, //
         }, //
     },
     vram::{
@@ -49,22 +52,32 @@ use kernel::{
     },
     pci,
     prelude::*,
-    str::CStr, //
+    str::CStr,
+    sync::SetOnce, //
 };
 
 /// QEMU's vendor id.
 const VENDOR_QEMU: u16 = 0x1234;
-/// The id of `bochs-display`, `VGA` and `secondary-vga`.
+/// The device id of `bochs-display`, `VGA` and `secondary-vga`.
 const DEVICE_STDVGA: u16 = 0x1111;
 
-/// What the PCI bus keeps for us while the driver is bound.
+/// The configuration of all devices, from the parameters of the module.
+static CONFIG: SetOnce<Config> = SetOnce::new();
+
+/// Sets the configuration of all devices. Call it before the driver is registered with the PCI bus:
+/// without a configuration no device can be bound.
+pub(crate) fn set_config(config: Config) {
+    CONFIG.populate(config);
+}
+
+/// The driver's data of a PCI device that is bound to it.
 pub(crate) struct BoundDevice {
-    drm: WasRegistered<BariumDriver>,
+    drm: RegisteredKmsDevice<BariumDriver>,
     backup: VramBackup,
 }
 
 /// The C structs of callbacks that all devices share.
-static TABLES: upstream::drm_driver::Tables<BariumDriver> = upstream::drm_driver::Tables::new();
+static OPS: upstream::drm_driver::DriverOps<BariumDriver> = upstream::drm_driver::DriverOps::new();
 
 kernel::pci_device_table!(
     PCI_TABLE,
@@ -83,15 +96,15 @@ impl pci::Driver for BariumDriver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pdev.enable_device_mem()?;
         let properties = dispi::Registers::new(pdev)?.properties(pdev)?;
-        // Not before it is known that this is a display that we can drive.
+        // Only now, as the driver of the firmware's framebuffer keeps a display that this one refuses.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
         let data = BariumData::new(
             Heap::new(properties.vram)?,
             Limits::new(&properties)?,
-            crate::config(),
+            CONFIG.copy().ok_or(ENODEV)?,
         );
         let backup = VramBackup::new()?;
-        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &TABLES)?;
+        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &OPS)?;
         let drm = display::set_up(drm)?;
         let drm = upstream::registration::register::<Display, _>(pdev, drm, |pdev| {
             let aperture = Aperture::new(pdev, properties.vram)?;
@@ -117,7 +130,7 @@ impl SystemSleep for BariumDriver {
             return Ok(());
         }
         data.drm
-            .if_plugged(|dev| data.backup.prepare(dev.heap()))
+            .with_registered(|dev| data.backup.prepare(dev.heap()))
             .unwrap_or(Ok(()))
             .inspect_err(|_| {
                 dev_err!(
@@ -143,7 +156,7 @@ impl SystemSleep for BariumDriver {
         // First, as the console draws until then.
         display::suspend(&data.drm)?;
         data.drm
-            .if_plugged(|dev| {
+            .with_registered(|dev| {
                 dev.registration_data_with(|reg| data.backup.save(dev.heap(), reg.aperture()))
             })
             .unwrap_or(Ok(()))
@@ -165,7 +178,9 @@ impl SystemSleep for BariumDriver {
         // First, so that nobody sees what another kernel has left there.
         let restored = data
             .drm
-            .if_plugged(|dev| dev.registration_data_with(|reg| data.backup.restore(reg.aperture())))
+            .with_registered(|dev| {
+                dev.registration_data_with(|reg| data.backup.restore(reg.aperture()))
+            })
             .unwrap_or(Ok(()))
             .inspect_err(|err| dev_err!(pdev, "can't restore VRAM: {err:?}\n"));
         display::resume(&data.drm).and(restored)
@@ -212,7 +227,7 @@ impl drm::Driver for BariumDriver {
     }
 }
 
-/// Says which displays this driver could drive if another driver did not hold them.
+/// Logs which displays other drivers are bound to that this driver could drive.
 pub(crate) fn report_devices_of_others(own: &CStr) {
     upstream::pci::for_each_held_by_other(VENDOR_QEMU, DEVICE_STDVGA, own, |device, driver| {
         pr_notice!(

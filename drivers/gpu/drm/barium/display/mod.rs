@@ -3,17 +3,10 @@
 //! The display: one screen, which shows a part of VRAM.
 //!
 //! An object that is shown is where it is in VRAM already. To show another one, the device is told
-//! another place to start at, and no pixel is touched ([`pipe`]). What the device can be told is
-//! in [`limits`].
+//! another place to start at, and no pixel is touched ([`crate::scanout`]).
 //!
 //! There is no cursor plane: the device has none, so the cursor would have to be drawn into the
 //! object that is shown, or into a copy of it. Compositors draw their own then.
-
-mod limits;
-mod pipe;
-
-pub(crate) use limits::Limits;
-pub(crate) use pipe::Pipe;
 
 use crate::{
     device::{
@@ -22,6 +15,11 @@ use crate::{
         BariumRegistrationData, //
     },
     gem::VramObject,
+    scanout::{
+        Limits,
+        Picture,
+        Scanout, //
+    },
     upstream::kms::{
         self,
         connector::DriverConnector,
@@ -39,7 +37,7 @@ use crate::{
         UnregisteredKmsDevice, //
     },
     upstream::{
-        registration::WasRegistered,
+        registration::RegisteredKmsDevice,
         wc_bar::BarPart, //
     },
     vram::VramOffset,
@@ -50,10 +48,6 @@ use kernel::{
         Registered, //
     },
     prelude::*, //
-};
-use limits::{
-    Picture,
-    Scanout, //
 };
 
 /// Mode setting of this driver.
@@ -165,20 +159,20 @@ impl DriverConnector for Connector {
 }
 
 /// Switches the screen off, and keeps in mind what it shows.
-pub(crate) fn suspend(dev: &WasRegistered<BariumDriver>) -> Result {
+pub(crate) fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
     kms::client::suspend(dev)
 }
 
 /// Shows again what was shown before [`suspend`]. The device may have been reset meanwhile.
-pub(crate) fn resume(dev: &WasRegistered<BariumDriver>) -> Result {
-    dev.if_plugged(|dev| dev.registration_data_with(|reg| reg.pipe().forget()));
+pub(crate) fn resume(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
+    dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().forget()));
     kms::client::resume(dev)
 }
 
 /// Switches the screen off, and leaves the device as it is after a reset.
-pub(crate) fn shutdown(dev: &WasRegistered<BariumDriver>) {
+pub(crate) fn shutdown(dev: &RegisteredKmsDevice<BariumDriver>) {
     kms::client::shutdown(dev);
-    dev.if_plugged(|dev| dev.registration_data_with(|reg| reg.pipe().disable()));
+    dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().disable()));
 }
 
 /// Makes the display of a device.

@@ -28,8 +28,8 @@ use super::{
         Object, //
     },
     kms,
-    table::Table,
     vma::HUGE_SIZE, //
+    vtable::Vtable,
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -72,18 +72,18 @@ const SYNC_FEATURES: u32 = bindings::drm_driver_feature_DRIVER_SYNCOBJ
 
 /// The `drm_driver` and the `file_operations` that the devices of driver `D` share. The driver has a
 /// `static` of this type; the first device initialises it.
-pub(crate) struct Tables<D> {
-    driver: Table<bindings::drm_driver>,
-    fops: Table<bindings::file_operations>,
+pub(crate) struct DriverOps<D> {
+    driver: Vtable<bindings::drm_driver>,
+    fops: Vtable<bindings::file_operations>,
     _driver: PhantomData<fn() -> D>,
 }
 
-impl<D: drm::Driver> Tables<D> {
+impl<D: drm::Driver> DriverOps<D> {
     /// Creates an uninitialised pair.
     pub(crate) const fn new() -> Self {
         Self {
-            driver: Table::new(),
-            fops: Table::new(),
+            driver: Vtable::new(),
+            fops: Vtable::new(),
             _driver: PhantomData,
         }
     }
@@ -100,7 +100,7 @@ impl<D: drm::Driver> Tables<D> {
 pub(crate) fn alloc<D, T>(
     parent: &D::ParentDevice<Bound>,
     data: impl PinInit<D::Data, Error>,
-    tables: &'static Tables<D>,
+    ops: &'static DriverOps<D>,
 ) -> Result<drm::UnregisteredDevice<D>>
 where
     D: drm::Driver<Object = Object<T>>,
@@ -109,12 +109,12 @@ where
 {
     let dev = drm::UnregisteredDevice::<D>::new(parent, data)?;
     let raw = super::raw::drm_device::<D, _>(&dev);
-    let driver = tables.driver.get_or_make(|| {
+    let driver = ops.driver.get_or_init(|| {
         // SAFETY: `raw` is a valid device that is not registered.
         let upstream = unsafe { (*raw).driver };
         // SAFETY: `UnregisteredDevice::new()` points it to a constant.
         let upstream = unsafe { &*upstream };
-        let fops = tables.fops.get_or_make(|| {
+        let fops = ops.fops.get_or_init(|| {
             // SAFETY: The constant `drm_driver` points to constant file operations.
             let fops = unsafe { &*upstream.fops };
             bindings::file_operations {

@@ -6,18 +6,18 @@
 //!   empty.
 //! - The shape it should have: a trait of optional callbacks like [`SystemSleep`]. `pci::Adapter`
 //!   sets `driver.pm` and `shutdown` for a driver that implements it.
-//! - Why this is sound on 7.3: [`Adapter`] fills in the two members before the driver is registered,
-//!   and leaves everything else to `pci::Adapter`. The driver core and the power management core
-//!   hold the device lock for each callback (`device_prepare()`, `device_suspend()`,
-//!   `device_resume()`, `device_complete()` in `drivers/base/power/main.c`; `device_shutdown()` in
-//!   `drivers/base/core.c`), and look the driver up under it: the device is bound, and its driver
-//!   data is set, until the callback returns.
+//! - Why this is sound on 7.3: [`Adapter`] fills in the two members before the driver is
+//!   registered, and leaves everything else to `pci::Adapter`. The driver core and the power
+//!   management core hold the device lock for each callback (`device_prepare()`,
+//!   `device_suspend()`, `device_resume()`, `device_complete()` in `drivers/base/power/main.c`;
+//!   `device_shutdown()` in `drivers/base/core.c`), and look the driver up under it: the device is
+//!   bound, and its driver data is set, until the callback returns.
 //! - Delete when [`pci::Driver`] has such callbacks.
 //!
 //! # Hibernation
 //!
-//! The core calls `freeze` for two reasons: because an image is going to be made (`PMSG_FREEZE`), or
-//! because an image has been loaded and is going to replace the running kernel (`PMSG_QUIESCE`).
+//! The core calls `freeze` for two reasons: because an image is going to be made (`PMSG_FREEZE`),
+//! or because an image has been loaded and is going to replace the running kernel (`PMSG_QUIESCE`).
 //! Only in the first case must a driver save what its device is going to lose; a driver that failed
 //! for want of memory in the second case would destroy the session that is being restored. The
 //! callbacks cannot tell the cases apart, the PM notifier can. So `prepare` gets a [`Transition`].
@@ -81,7 +81,8 @@ impl Transition {
 /// Returns true if the system is being suspended.
 #[cfg(CONFIG_SUSPEND)]
 fn is_suspending() -> bool {
-    /// `include/linux/suspend.h`: no suspend is going on. bindgen does not evaluate casts in macros.
+    /// `include/linux/suspend.h`: no suspend is going on. bindgen does not evaluate casts in
+    /// macros.
     const PM_SUSPEND_ON: bindings::suspend_state_t = 0;
     // SAFETY: `pm_suspend_target_state` is written in `suspend_devices_and_enter()` only, which its
     // callers serialise with all other transitions (`lock_system_sleep()`), and `prepare` is a part
@@ -128,8 +129,8 @@ pub(crate) trait SystemSleep: pci::Driver {
     fn poweroff(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
 
     /// Starts the device again in a kernel that was restored from an image, or after
-    /// [`Self::poweroff`] if the machine is not switched off after all. In the first case the device
-    /// was reset, and maybe used by another kernel.
+    /// [`Self::poweroff`] if the machine is not switched off after all. In the first case the
+    /// device was reset, and maybe used by another kernel.
     fn restore(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
 
     /// Stops the device before the machine is rebooted, halted or switched off, or before another
@@ -224,8 +225,8 @@ impl<T: SystemSleep> Callbacks<T> {
         // SAFETY: `pci::Device` is a transparent wrapper of `pci_dev`. By the safety requirements,
         // `pdev` is one, and bound.
         let pdev: &pci::Device<device::Bound> = unsafe { &*pdev.cast() };
-        // SAFETY: `device::Device` is a transparent wrapper of `device`. By the safety requirements,
-        // it is bound.
+        // SAFETY: `device::Device` is a transparent wrapper of `device`. By the safety
+        // requirements, it is bound.
         let dev: &device::Device<device::BoundInternal> = unsafe { &*dev.cast() };
         // SAFETY: The driver data of a device that is bound to `T` is what `T::probe` returned, of
         // type `T::Data`, until the device is unbound.
@@ -285,8 +286,8 @@ unsafe impl<T: SystemSleep> DriverLayout for Adapter<T> {
     const DEVICE_DRIVER_OFFSET: usize = <pci::Adapter<T> as DriverLayout>::DEVICE_DRIVER_OFFSET;
 }
 
-// SAFETY: A successful `register()` has registered the driver by `pci::Adapter`, whose `unregister()`
-// may be called then.
+// SAFETY: A successful `register()` has registered the driver by `pci::Adapter`, whose
+// `unregister()` may be called then.
 unsafe impl<T: SystemSleep> RegistrationOps for Adapter<T> {
     unsafe fn register(
         driver: &Opaque<Self::DriverType>,
@@ -331,8 +332,8 @@ fn register_notifier() -> Result {
 fn unregister_notifier() {
     #[cfg(CONFIG_PM_SLEEP)]
     {
-        // SAFETY: `NOTIFIER` is static. If it is not in the notifier chain, which is searched for its
-        // address, nothing happens.
+        // SAFETY: `NOTIFIER` is static. If it is not in the notifier chain, which is searched for
+        // its address, nothing happens.
         unsafe { bindings::unregister_pm_notifier(NOTIFIER.0.get()) };
     }
 }

@@ -89,12 +89,12 @@ struct Registered<K: kms::Driver> {
 }
 
 /// A device that has been registered, and may be unplugged since.
-pub(crate) struct WasRegistered<D: drm::Driver>(ARef<drm::Device<D>>);
+pub(crate) struct RegisteredKmsDevice<D: drm::Driver>(ARef<drm::Device<D>>);
 
-impl<D: drm::Driver> WasRegistered<D> {
+impl<D: drm::Driver> RegisteredKmsDevice<D> {
     /// Calls `with` with the registered device, unless it is unplugged: that waits until `with`
     /// returns.
-    pub(crate) fn if_plugged<R>(
+    pub(crate) fn with_registered<R>(
         &self,
         with: impl FnOnce(&drm::Device<D, drm::Registered>) -> R,
     ) -> Option<R> {
@@ -123,7 +123,7 @@ pub(crate) fn register<K, F>(
     parent: &ParentDevice<K>,
     device: ReadyKmsDevice<K>,
     hardware: F,
-) -> Result<WasRegistered<K::Driver>>
+) -> Result<RegisteredKmsDevice<K::Driver>>
 where
     K: kms::Driver,
     K::Driver: MappableDriver,
@@ -152,5 +152,5 @@ where
     };
     devres::register(dev, registered, GFP_KERNEL)?;
     kms::client::set_up::<K>(&drm);
-    Ok(WasRegistered(drm))
+    Ok(RegisteredKmsDevice(drm))
 }

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who shows something without being asked by userspace: the kernel's own clients (the console),
-//! and whoever has to take the screen away and give it back.
+//! The kernel's own DRM clients (the console), suspend, resume and shutdown of a display.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: the clients are a part of registering a device, as here; suspend and
-//!   resume are methods of a registered device.
-//! - Why this is sound on 7.3: a device that is registered through [`ReadyKmsDevice`] has its
-//!   mode configuration complete, for as long as it lives. [`WasRegistered`] is the proof that it
-//!   was: only [`register`](crate::upstream::registration::register) makes one.
+//! - The shape it should have: the clients are set up by registering a device, as here; suspend,
+//!   resume and shutdown are methods of a registered device.
+//! - Why this is sound on 7.3: a device that was registered from a [`ReadyKmsDevice`] has a
+//!   complete mode configuration until it is freed. [`RegisteredKmsDevice`] is the proof that it was:
+//!   only [`register`](crate::upstream::registration::register) creates one.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C headers: [`include/drm/drm_modeset_helper.h`](srctree/include/drm/drm_modeset_helper.h),
+//! [`include/drm/clients/drm_client_setup.h`](srctree/include/drm/clients/drm_client_setup.h)
 
 use super::{
     bindings,
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::upstream::{
     raw,
-    registration::WasRegistered, //
+    registration::RegisteredKmsDevice, //
 };
 use kernel::{
     drm::{
@@ -45,9 +47,9 @@ extern "C" {
     fn barium_atomic_commit_put(commit: *mut kernel::bindings::drm_atomic_commit);
 }
 
-/// A device that shows nothing once this is dropped, and is not resumed after that.
+/// Disables the display of a device when it is dropped. The device must not be resumed after that.
 ///
-/// When the device is unplugged by then, the hardware is not touched: framebuffers are released, and
+/// If the device has been unplugged, no hardware is accessed: framebuffers are released, and
 /// pending events are sent.
 pub(in crate::upstream) struct Shutdown<K: Driver>(ARef<Device<K>>);
 
@@ -60,33 +62,36 @@ impl<K: Driver> Shutdown<K> {
 impl<K: Driver> Drop for Shutdown<K> {
     fn drop(&mut self) {
         // SAFETY: `Self::new()` got the `ReadyKmsDevice` of this device.
-        unsafe { switch_off(&self.0) };
-        // A device that is unplugged while it is suspended is not resumed any more.
+        unsafe { disable_all(&self.0) };
+        // If the device was unplugged while it was suspended, it still has the state that it was to
+        // be resumed with.
         //
-        // SAFETY: The device is valid, and its mode configuration complete. Only suspend and resume
-        // access `suspend_state` besides. They run for bound devices, under the lock of the parent
-        // device, which is unbound under it: they have run, or will find the device unplugged.
+        // SAFETY: The device is valid, and its mode configuration is complete. Besides this, only
+        // suspend and resume access `suspend_state`. They run under the lock of the parent device,
+        // and so does unbinding. If they run after this they find the device unplugged.
         let state = unsafe {
             let config = &raw mut (*raw::drm_device(&*self.0)).mode_config;
             core::ptr::replace(&raw mut (*config).suspend_state, core::ptr::null_mut())
         };
         if !state.is_null() {
-            // SAFETY: `drm_mode_config_helper_suspend()` has left its reference to the state there.
-            // Nothing else can find it any more.
+            // SAFETY: `drm_mode_config_helper_suspend()` has stored its reference there, and the
+            // field has just been cleared, so that nothing else puts it.
             unsafe { barium_atomic_commit_put(state) };
         }
     }
 }
 
-/// Switches all CRTCs of a device off, as `drm_atomic_helper_shutdown()` does, but completely: a
-/// commit waits for the previous one, and a pending signal of the calling process interrupts that
-/// wait.
+/// Disables all CRTCs of a device, as `drm_atomic_helper_shutdown()` does.
+///
+/// The commit waits for the previous one, and a pending signal of the calling process interrupts
+/// that wait. `drm_atomic_helper_shutdown()` gives up then; this tries again.
 ///
 /// # Safety
 ///
-/// The device must be one that a [`ReadyKmsDevice`] was made for.
-unsafe fn switch_off<D: drm::Driver>(dev: &drm::Device<D>) {
-    /// How long to try, in ms. What the commit waits for is a vblank, and is given up after as long.
+/// `dev` must have a complete mode configuration: it must have been a [`ReadyKmsDevice`].
+unsafe fn disable_all<D: drm::Driver>(dev: &drm::Device<D>) {
+    /// How often to try, with a pause of 1 ms. DRM's own timeout for the previous commit is as
+    /// long.
     const PATIENCE: u32 = 10_000;
     let mut result = Err(EINTR);
     for _ in 0..PATIENCE {
@@ -99,15 +104,15 @@ unsafe fn switch_off<D: drm::Driver>(dev: &drm::Device<D>) {
         }
     }
     if let Err(err) = result {
-        dev_err!(dev.as_ref(), "can't switch the screen off: {err:?}\n");
+        dev_err!(dev.as_ref(), "can't disable the display: {err:?}\n");
     }
 }
 
-/// The `fbdev_probe` entry of a driver: how the console gets a picture.
+/// The `fbdev_probe` callback of a driver.
 ///
-/// It is the function for drivers that have dumb buffers and `vmap`, in whatever memory. What the
-/// console draws is collected in system memory, and the changed part goes to VRAM, at most 20 times
-/// a second; nothing is ever read from VRAM. Named after TTM, it is not about TTM.
+/// `drm_fbdev_ttm_driver_fbdev_probe()` works for any driver with dumb buffers and `vmap`, not only
+/// with TTM. The console draws to a shadow buffer in system memory, and a worker copies damaged
+/// lines to VRAM. VRAM is never read.
 pub(in crate::upstream) const FBDEV_PROBE: FbdevProbe = {
     #[cfg(CONFIG_DRM_TTM_HELPER)]
     let probe: FbdevProbe = Some(bindings::drm_fbdev_ttm_driver_fbdev_probe);
@@ -123,38 +128,39 @@ type FbdevProbe = Option<
     ) -> c_int,
 >;
 
-/// Lets the kernel's clients have the screen of `dev` for as long as nobody else wants it.
+/// Sets up the kernel's own clients, which use the display while there is no DRM master.
 pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
     #[cfg(all(CONFIG_DRM_CLIENT_SETUP, CONFIG_DRM_TTM_HELPER))]
-    // SAFETY: The device is registered, and its mode configuration complete; null leaves the
-    // choice of the format to DRM.
+    // SAFETY: The device is registered, and its mode configuration is complete. A null pointer
+    // leaves the choice of the format to DRM.
     unsafe {
         bindings::drm_client_setup(raw::drm_device(dev), core::ptr::null())
     };
 }
 
-/// Switches the screen off and keeps in mind what it shows. Does nothing if the device is unplugged.
-pub(crate) fn suspend<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
+/// Disables the display and stores its state for [`resume`]. Does nothing if the device is
+/// unplugged.
+pub(crate) fn suspend<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) -> Result {
     let suspend = |dev: &drm::Device<D, Registered>| {
-        // SAFETY: The device is valid. It was registered by `register()`, from a `ReadyKmsDevice`, so its mode
-        // configuration is complete.
+        // SAFETY: The device is valid. `register()` has registered it, from a `ReadyKmsDevice`, so
+        // its mode configuration is complete.
         to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw::drm_device(dev)) })
     };
-    dev.if_plugged(suspend).unwrap_or(Ok(()))
+    dev.with_registered(suspend).unwrap_or(Ok(()))
 }
 
-/// Shows again what was shown before [`suspend`]. Does nothing if the device is unplugged.
-pub(crate) fn resume<D: drm::Driver>(dev: &WasRegistered<D>) -> Result {
+/// Restores the state that [`suspend`] has stored. Does nothing if the device is unplugged.
+pub(crate) fn resume<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) -> Result {
     let resume = |dev: &drm::Device<D, Registered>| {
-        // SAFETY: The device is valid. It was registered by `register()`, from a `ReadyKmsDevice`, so its mode
-        // configuration is complete.
+        // SAFETY: The device is valid. `register()` has registered it, from a `ReadyKmsDevice`, so
+        // its mode configuration is complete.
         to_result(unsafe { bindings::drm_mode_config_helper_resume(raw::drm_device(dev)) })
     };
-    dev.if_plugged(resume).unwrap_or(Ok(()))
+    dev.with_registered(resume).unwrap_or(Ok(()))
 }
 
-/// Switches the screen off. Clients can switch it on again. Does nothing if the device is unplugged.
-pub(crate) fn shutdown<D: drm::Driver>(dev: &WasRegistered<D>) {
-    // SAFETY: The device was registered by `register()`, from a `ReadyKmsDevice`.
-    dev.if_plugged(|dev| unsafe { switch_off(dev) });
+/// Disables the display. Clients can enable it again. Does nothing if the device is unplugged.
+pub(crate) fn shutdown<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) {
+    // SAFETY: `register()` has registered the device, from a `ReadyKmsDevice`.
+    dev.with_registered(|dev| unsafe { disable_all(dev) });
 }

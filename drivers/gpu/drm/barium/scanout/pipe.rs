@@ -59,7 +59,7 @@ impl<'bound> Pipe<'bound> {
     /// With each write, a VGA sets the row to 0 if the picture would end behind VRAM now, and the
     /// column as well if it still would. A column and the row that was told before may be such a
     /// picture; then the row differs from the new one, and is told next.
-    pub(super) fn show(&self, new: Scanout) {
+    pub(crate) fn show(&self, new: Scanout) {
         let mut programmed = self.programmed.lock();
         if self.has_byte_order && programmed.byte_order != Some(new.byte_order) {
             self.regs.set_byte_order(new.byte_order);
@@ -88,7 +88,7 @@ impl<'bound> Pipe<'bound> {
     }
 
     /// Lets a picture be seen.
-    pub(super) fn switch_on(&self) {
+    pub(crate) fn switch_on(&self) {
         if self.kind != Kind::Bochs {
             self.regs.set_picture(true);
         }
@@ -98,7 +98,7 @@ impl<'bound> Pipe<'bound> {
     ///
     /// Forgets what the device has been told: whatever has happened to it, switching the screen off
     /// and on again programs all of it.
-    pub(super) fn switch_off(&self) {
+    pub(crate) fn switch_off(&self) {
         let mut programmed = self.programmed.lock();
         match self.kind {
             Kind::Vga { .. } => self.regs.set_picture(false),
@@ -108,19 +108,19 @@ impl<'bound> Pipe<'bound> {
     }
 
     /// Disables the display, as it is after a reset. The next driver, or the next kernel, finds it so.
-    pub(super) fn disable(&self) {
+    pub(crate) fn disable(&self) {
         self.switch_off();
         let _programmed = self.programmed.lock();
         self.regs.disable();
     }
 
     /// Forgets what the device has been told: it was reset.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.programmed.lock() = Programmed::UNKNOWN;
     }
 
     /// Fills `buf` with what is `offset` bytes into the EDID; `ERANGE` if that is not all in it.
-    pub(super) fn read_edid(&self, offset: usize, buf: &mut [u8]) -> Result {
+    pub(crate) fn read_edid(&self, offset: usize, buf: &mut [u8]) -> Result {
         self.regs.read_edid(offset, buf)
     }
 }
