@@ -6,7 +6,7 @@
 #ifndef BARIUM_LIB_NTH_H
 #define BARIUM_LIB_NTH_H
 
-#include "barium_lib.h"
+#include "barium_lib_unplug.h"
 
 /* The state of a call. Each call uses the members that it needs. */
 struct barium_scene {
@@ -63,6 +63,9 @@ void barium_nth_init(void);
  * from barium_new_bound_client(). Logs the number of failures.
  */
 void barium_nth_run(int fd, const struct barium_nth_call *call);
+/* The same for a subtest whose call is made from these designated initializers. */
+#define barium_nth(...) \
+	barium_nth_run(barium_new_bound_client(), &(const struct barium_nth_call){ __VA_ARGS__ })
 
 /* For tests that still list their subtests in a table, up to one without a name. */
 void barium_nth_subtests(const struct barium_nth_call *calls);
