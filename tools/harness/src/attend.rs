@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Runs one guest and judges it: what its scripts said, KUnit, IGT, and what its kernel complained
-//! about.
+//! Runs one guest and judges it by the results that its scripts report, by KUnit's and IGT's
+//! results, and by the reports in its kernel log.
 
 use std::path::{Path, PathBuf};
 
@@ -12,23 +12,23 @@ use crate::report::Entry;
 use crate::settings::{Flavour, Settings};
 use crate::{fuzz, igt, kernel_log, ktap, vm, Result};
 
-/// What is to happen with a guest.
+/// How to run a guest.
 pub struct Order<'a> {
-    /// The guest.
+    /// The guest to run.
     pub guest: &'a Guest,
-    /// What it boots with.
+    /// Disk image and initramfs to boot.
     pub payload: &'a Payload,
-    /// Only tests whose name matches this regular expression run; all if empty.
+    /// Regular expression: only tests with a matching name run. Empty selects all tests.
     pub tests: &'a str,
-    /// Programs for the fuzzer, as a journal; empty if it makes its own.
+    /// Journal with the programs that the fuzzer replays. Empty if the fuzzer generates its own.
     pub programs: &'a [u8],
-    /// Where sockets, disks and logs go.
+    /// Directory for sockets, disks and logs.
     pub dir: PathBuf,
-    /// The name under which it tells how it goes; it does not if there is none.
+    /// Prefix of the progress messages. `None` suppresses them.
     pub name: Option<&'a str>,
 }
 
-/// Runs the guest, gives all its results.
+/// Runs the guest and returns all its results.
 pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
     let guest = order.guest;
     let modes: Vec<&str> = guest.modes.iter().map(|mode| mode.name()).collect();
@@ -96,11 +96,11 @@ fn judge(settings: &Settings, order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
     entries
 }
 
-/// A run of igt_runner in a guest of the `test` scenario.
+/// One run of igt_runner in a guest of the `test` scenario.
 struct IgtRun {
-    /// Directory of its results.
+    /// Directory of the run's results.
     name: String,
-    /// What the names of its tests begin with.
+    /// Prefix of the names of the run's tests.
     prefix: String,
     read: fn(&Path) -> Result<Vec<Entry>>,
 }
@@ -114,7 +114,7 @@ impl IgtRun {
         }
     }
 
-    /// Its results; those it must have are missed.
+    /// Returns the run's results. If `must` is set, missing results count as a failure.
     fn entries(&self, results: &Path, must: bool) -> Vec<Entry> {
         let path = results.join(&self.name).join("results.json");
         if !path.exists() && !must {
@@ -132,7 +132,7 @@ impl IgtRun {
     }
 }
 
-/// The runs of igt_runner that there are if all tests are wanted.
+/// Lists the runs of igt_runner that the guest makes if all tests are selected.
 fn igt_runs(order: &Order<'_>) -> Vec<IgtRun> {
     let mut runs = vec![
         IgtRun::new("igt-barium", String::new()),
@@ -145,7 +145,7 @@ fn igt_runs(order: &Order<'_>) -> Vec<IgtRun> {
             format!("{}/", mode.name()),
         )
     }));
-    // Only this kernel can make allocations fail.
+    // Only the debug kernel has fault injection.
     if order.guest.flavour == Flavour::Debug {
         runs.push(IgtRun::new("igt-faultinject", String::new()));
         runs.extend(others.iter().map(|mode| {

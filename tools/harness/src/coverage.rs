@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Which parts of the driver there are to be covered, and which of them were.
+//! Finds the points of the driver that coverage can record, and counts the recorded ones.
 //!
-//! The compiler puts a call of `__sanitizer_cov_trace_pc` at the start of each basic block that cannot
-//! be told from others: a point. All points are counted in the object itself; what was seen comes from
-//! KCOV, as the address after the call. Whose source a point is of, the module's debugging information
-//! says.
+//! The compiler inserts a call of `__sanitizer_cov_trace_pc` at the start of each basic block that
+//! it has to tell from others. Such a call is a point. The points are read from the object file.
+//! KCOV records the address after the call. The module's debugging information tells the source
+//! line of each point.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -16,9 +16,9 @@ use crate::lines::{lines, Lines};
 use crate::object::{Function, Instruction, Object};
 use crate::Result;
 
-/// The function that KCOV is told by.
+/// The function that the compiler calls at each point.
 const TRACE: &str = "__sanitizer_cov_trace_pc";
-/// Parts of the symbols of functions that do not return.
+/// Substrings of the symbols of functions that do not return.
 const PANICS: &[&str] = &[
     "9panicking",
     "unwrap_failed",
@@ -27,31 +27,31 @@ const PANICS: &[&str] = &[
     "slice_error_fail",
     "rust_build_error",
 ];
-/// Parts of the names of functions that report what a check of the compiler's has found.
+/// Substrings of the names of functions that report an error found by a sanitizer.
 const REPORTS: &[&str] = &["__asan_report", "__ubsan_handle"];
-/// How far back the check is that leads to a report, in instructions.
+/// Maximum distance in instructions from a sanitizer's check to its report.
 const CHECK: usize = 12;
 
-/// Why a point is not for a fuzzer to reach.
+/// Why a fuzzer cannot reach a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Beyond {
-    /// A KUnit test, or what only tests call.
+    /// In a KUnit test, or in a function that only tests call.
     Test,
-    /// Loading and unloading the module.
+    /// In module initialisation or exit.
     Module,
-    /// What only clients in the kernel call, which is the console; that does it in threads that KCOV
-    /// does not follow. The guest `opt/console` has it.
+    /// In a function that only in-kernel clients (the console) call. They run in threads that KCOV
+    /// does not follow. The guest `opt/console` covers them.
     Console,
-    /// From here on there is only a panic.
+    /// All paths from here end in a panic.
     Panic,
-    /// Part of a check of KASAN's or UBSAN's that does not find anything.
+    /// In the reporting part of a KASAN or UBSAN check.
     Checker,
-    /// A function that nothing calls: where it was called, it is inlined.
+    /// In a function without callers: all its calls are inlined.
     Uncalled,
 }
 
 impl Beyond {
-    /// In words.
+    /// A description for the summary.
     pub fn name(self) -> &'static str {
         match self {
             Beyond::Test => "in KUnit tests",
@@ -64,24 +64,24 @@ impl Beyond {
     }
 }
 
-/// A place where coverage is recorded.
+/// A point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// Section and offset, as the fuzzer names it.
+    /// Section and offset, as the fuzzer prints them.
     pub place: String,
-    /// The function it is in, as Rust has its name.
+    /// The demangled name of the function.
     pub function: String,
-    /// Why it cannot be reached, if so.
+    /// Why it is unreachable; `None` for a reachable point.
     pub beyond: Option<Beyond>,
     /// The address of the call.
     address: u64,
-    /// The section that is in.
+    /// The section of the function.
     section: String,
-    /// What source it is of.
+    /// Its source lines.
     pub lines: Lines,
 }
 
-/// All points of a module.
+/// Returns all points of a module.
 pub fn points(module: &Path) -> Result<Vec<Point>> {
     let mut points = points_of(&Object::read(module)?);
     let sections: BTreeSet<String> = points.iter().map(|point| point.section.clone()).collect();
@@ -163,12 +163,12 @@ fn is_module(function: &Function) -> bool {
         || symbols.iter().any(|part| function.symbol.contains(part))
 }
 
-/// Where control goes in a function.
+/// The control flow of a function.
 struct Flow<'a> {
     code: &'a [Instruction],
-    /// Whether the function may return from there.
+    /// For each instruction: true if the function may return from there.
     returns: Vec<bool>,
-    /// Whether it is in a block that is part of a check.
+    /// The points of blocks that belong to a sanitizer's check.
     checks: BTreeSet<usize>,
 }
 
@@ -205,8 +205,9 @@ impl<'a> Flow<'a> {
         flow
     }
 
-    /// Blocks that report, and those of the check before them that only run if there may be something
-    /// to report: for accesses of less than eight bytes that is a comparison of its own.
+    /// Finds the blocks that report an error, and the blocks of the check before them that run only
+    /// for a suspicious access. KASAN needs a second comparison for accesses of less than eight
+    /// bytes.
     fn find_checks(&mut self, at: &HashMap<u64, usize>) {
         let reports: BTreeSet<usize> = (0..self.code.len())
             .filter(|index| self.is_point(*index) && self.reports(*index))
@@ -232,7 +233,7 @@ impl<'a> Flow<'a> {
         self.code.get(index).is_some_and(|i| i.names(TRACE))
     }
 
-    /// Whether the block that starts at a point reports.
+    /// Returns true if the block that starts at `point` reports an error.
     fn reports(&self, point: usize) -> bool {
         let block = self.code[point + 1..].iter();
         block
@@ -240,8 +241,9 @@ impl<'a> Flow<'a> {
             .any(|i| REPORTS.iter().any(|report| i.names(report)))
     }
 
-    /// Whether the comparison before the jump at `index` is about the low bits of an address; the
-    /// point that it begins with, if it does.
+    /// Returns `Some` if the comparison before the jump at `index` tests the low bits of an
+    /// address; the inner value is the point at the start of that comparison's block, if it has
+    /// one.
     fn small_check(&self, index: usize) -> Option<Option<usize>> {
         let mut is_about_bits = false;
         let mut start = None;
@@ -257,7 +259,7 @@ impl<'a> Flow<'a> {
         is_about_bits.then_some(start)
     }
 
-    /// Why a point cannot be reached.
+    /// Returns why `point` is unreachable, or `None`.
     fn beyond(&self, point: usize) -> Option<Beyond> {
         if self.checks.contains(&point) {
             Some(Beyond::Checker)
@@ -269,7 +271,7 @@ impl<'a> Flow<'a> {
     }
 }
 
-/// The instructions that may come next, and whether the function may be left instead.
+/// Returns the possible next instructions, and true if the function may return here.
 fn successors(code: &[Instruction], at: &HashMap<u64, usize>, index: usize) -> (Vec<usize>, bool) {
     let instruction = &code[index];
     let panics = || PANICS.iter().any(|panic| instruction.names(panic));
@@ -296,29 +298,30 @@ fn successors(code: &[Instruction], at: &HashMap<u64, usize>, index: usize) -> (
     (next, false)
 }
 
-/// How many points there are, and were seen.
+/// Numbers of points and of recorded points.
 #[derive(Default)]
 pub struct Coverage {
-    /// All.
+    /// All points.
     pub total: usize,
-    /// Those that the fuzzer cannot reach, by reason.
+    /// Unreachable points by reason.
     pub beyond: BTreeMap<Beyond, usize>,
-    /// Those that it can.
+    /// Reachable points.
     pub reachable: usize,
-    /// Those of them that it has.
+    /// Reachable points that were recorded.
     pub seen: usize,
-    /// Of those that it can reach, what the driver's own source says.
+    /// Reachable points with a source line of the driver.
     pub own: usize,
-    /// Those of them that it has reached.
+    /// The recorded ones of them.
     pub own_seen: usize,
-    /// Functions with points that it can reach and has not: the points, and all that it can reach.
+    /// Functions with reachable points that were not recorded: the number of those, and of all
+    /// reachable points.
     pub missed: BTreeMap<String, (usize, usize)>,
-    /// Those points.
+    /// The reachable points that were not recorded.
     pub missed_points: Vec<Point>,
 }
 
 impl Coverage {
-    /// Of `points`, when these places were seen.
+    /// Counts `points`; `places` are the recorded ones.
     pub fn of(points: &[Point], places: &BTreeSet<String>) -> Self {
         let mut coverage = Self {
             total: points.len(),
@@ -349,19 +352,19 @@ impl Coverage {
         coverage
     }
 
-    /// Seen ones of a hundred that can be reached.
+    /// Recorded points in percent of the reachable ones.
     pub fn percent(&self) -> f64 {
         percent(self.seen, self.reachable)
     }
 
-    /// The same of the driver's own source.
+    /// The same for points with a source line of the driver.
     pub fn own_percent(&self) -> f64 {
         percent(self.own_seen, self.own)
     }
 }
 
 fn percent(part: usize, whole: usize) -> f64 {
-    // Both are far below what a float holds exactly.
+    // Both numbers are small enough for an exact `f64`.
     100.0 * part as f64 / whole.max(1) as f64
 }
 
@@ -454,7 +457,7 @@ Disassembly of section .text:
             .map(|p| &p.place[..])
             .collect();
         assert_eq!(missed, [".text+0x5"]);
-        // All of unknown source, which is nobody else's.
+        // The source of all points is unknown; such points count as the driver's.
         assert_eq!((coverage.own, coverage.own_seen), (2, 1));
     }
 }

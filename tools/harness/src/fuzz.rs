@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make fuzz`: the fuzzer (fuzz/) in a guest with the debug kernel, for as long as the user wants; or
-//! programs that it has left, step by step. What it reports becomes results of tests, here and in
-//! `make test`. And `make soak`, which the same program does.
+//! `make fuzz`: runs the fuzzer (fuzz/) in a guest with the debug kernel for the time that the user
+//! sets, or replays saved programs step by step. Turns its reports into test results, here and in
+//! `make test`. Also `make soak`, which runs a mode of the same program.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,17 +17,17 @@ use crate::report::Entry;
 use crate::settings::{Flavour, Settings};
 use crate::{command, guests, shorten, suite, Result};
 
-/// What the coverage has to be, in percent of what can be reached: less than two minutes reach on a
-/// busy machine, much more than a fuzzer reaches that has lost its way.
+/// Minimum coverage in percent of the reachable points. Less than two minutes reach it on a busy
+/// machine; a fuzzer that is stuck stays far below.
 const LEAST_COVERAGE: f64 = 40.0;
-/// Functions that the summary names.
+/// Number of functions in the summary.
 const SHOWN_FUNCTIONS: usize = 60;
 
-/// A journal's block, as fuzz/src/journal.rs has it.
+/// Block size of a journal, as in fuzz/src/journal.rs.
 pub const BLOCK: usize = 4096;
 const MAGIC: &[u8; 8] = b"BARIUMFZ";
 
-/// Runs the fuzzer, or a program. Whether nothing was found.
+/// Runs the fuzzer, or replays a program. Returns true if nothing was found.
 pub fn fuzz(settings: &Settings) -> Result<bool> {
     let replay = settings.out.join("replay");
     let programs = match std::fs::read(&replay) {
@@ -40,7 +40,7 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
             .map_or(1, |time| time.as_secs()),
         seed => seed,
     };
-    // A guest counts in whole seconds.
+    // The guest takes whole seconds.
     let seconds = (settings.fuzz_minutes * 60.0) as u32;
     let mut guest = guests::fuzz(settings, seconds, seed);
     guest.flavour = settings.kernel.unwrap_or(guest.flavour);
@@ -68,8 +68,8 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
     Ok(good)
 }
 
-/// `make soak`: a mixed load with the device going and coming back, and a look for growth. Whether
-/// there was none.
+/// `make soak`: runs a mixed load while the device is unbound and bound again, and checks for leaks
+/// and growth. Returns true if there was none.
 pub fn soak(settings: &Settings) -> Result<bool> {
     let seconds = (settings.soak_minutes * 60.0) as u32;
     let guest = guests::soak(settings, seconds, settings.fuzz_seed.max(1));
@@ -83,7 +83,7 @@ pub fn soak(settings: &Settings) -> Result<bool> {
     Ok(good)
 }
 
-/// A file to replay, as a journal: it is one, or a program.
+/// Converts a file to replay into a journal: the file is a journal or a single program.
 fn journal(bytes: Vec<u8>) -> Result<Vec<u8>> {
     if bytes.starts_with(MAGIC) || bytes.len() > BLOCK {
         return Ok(bytes);
@@ -100,7 +100,7 @@ fn journal(bytes: Vec<u8>) -> Result<Vec<u8>> {
     Ok(block)
 }
 
-/// Keeps the last programs of a guest that was lost, and says where.
+/// Saves the last programs of a lost guest and returns a message with their path.
 pub fn rescue(settings: &Settings, journal: &[u8], dir: &Path) -> String {
     let mut blocks: Vec<&[u8]> = journal
         .chunks_exact(BLOCK)
@@ -123,13 +123,13 @@ pub fn rescue(settings: &Settings, journal: &[u8], dir: &Path) -> String {
     said
 }
 
-/// Whether a guest with these programs reports coverage.
+/// Returns true if a guest with these programs reports coverage.
 pub fn is_measured(guest: &Guest, programs: &[u8]) -> bool {
     guest.scenario == "fuzz" && guest.flavour == Flavour::Debug && programs.is_empty()
 }
 
-/// The coverage that the fuzzer has reported in `results`, as a test: of that module, it has to be as
-/// much as it always is. Leaves a summary there.
+/// Returns the coverage that the fuzzer reported in `results` as a test, which fails below
+/// [`LEAST_COVERAGE`]. Writes a summary to `results`.
 pub fn coverage(results: &Path, module: &Path) -> Entry {
     const NAME: &str = "fuzz@coverage";
     let dir = results.join("fuzz");
@@ -195,8 +195,8 @@ fn summary(coverage: &Coverage) -> String {
     text
 }
 
-/// A line for each point that was not reached, those of the driver's own source first: where it is in
-/// the module, its function, its source.
+/// Returns a line for each reachable point that was not recorded, those of the driver's source
+/// first: its place in the module, function and source lines.
 fn missed(coverage: &Coverage) -> String {
     let (own, others): (Vec<_>, Vec<_>) = coverage
         .missed_points

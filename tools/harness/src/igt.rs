@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Reads igt_runner's `results.json`.
+//! Parses igt_runner's `results.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,16 +10,17 @@ use serde_json::Value;
 use crate::report::{Entry, Outcome};
 use crate::{command, Result};
 
-/// Lines of a test's output that a failure quotes.
+/// Number of lines of a test's output that a failure quotes.
 const QUOTED_LINES: usize = 25;
 
-/// What a line begins with that is to be read by people although the test passed.
+/// Prefix of output lines that the report shows even for a test that passed.
 const NOTE: &str = "note: ";
 
-/// Tests of `barium_selfcheck` with the result that igt_runner has to give them.
+/// The subtests of `barium_selfcheck`, each named after the result that igt_runner must report for
+/// it.
 const SELF_CHECK: &[&str] = &["pass", "skip", "fail", "crash", "dmesg-warn"];
 
-/// The results of one run of igt_runner: pass is passed, skip is skipped, everything else failed.
+/// Returns the results of one run of igt_runner. All results but pass and skip count as failed.
 pub fn results(path: &Path) -> Result<Vec<Entry>> {
     let json = parse(path)?;
     Ok(tests(&json)?
@@ -28,16 +29,16 @@ pub fn results(path: &Path) -> Result<Vec<Entry>> {
         .collect())
 }
 
-/// What IGT says of a test.
+/// IGT's result of one test.
 pub struct Verdict {
-    /// As igt_runner has it: pass, skip, fail, dmesg-warn, crash, timeout, ...
+    /// igt_runner's word for it: pass, skip, fail, dmesg-warn, crash, timeout, ...
     pub result: String,
-    /// Why it did not pass, in one line; empty if it did.
+    /// Why the test did not pass, in one line; empty for a test that passed.
     pub reason: String,
 }
 
 impl Verdict {
-    /// The result as one of pass, skip and fail, which is everything else.
+    /// Maps the result to pass, skip or fail; fail stands for all other results.
     pub fn kind(&self) -> &'static str {
         match self.result.as_str() {
             "pass" => "pass",
@@ -47,7 +48,7 @@ impl Verdict {
     }
 }
 
-/// The verdicts of one run of igt_runner, by the names of tests.
+/// Returns the results of one run of igt_runner by test name.
 pub fn verdicts(path: &Path) -> Result<BTreeMap<String, Verdict>> {
     let json = parse(path)?;
     let start = |test: &Value| test["time"]["start"].as_f64().unwrap_or_default();
@@ -63,7 +64,8 @@ pub fn verdicts(path: &Path) -> Result<BTreeMap<String, Verdict>> {
     Ok(verdicts)
 }
 
-/// What the test before has said. IGT tells once why it skips several tests in a row.
+/// The output of the previous test. IGT prints the reason only once for several tests in a row that
+/// skip.
 #[derive(Default)]
 struct Before {
     binary: String,
@@ -80,7 +82,7 @@ fn verdict(name: &str, test: &Value, before: &mut Before) -> Verdict {
             ..Before::default()
         };
     }
-    // What comes after the subtest's end belongs to the next.
+    // Output after the end of the subtest belongs to the next one.
     let out = field("out");
     let end = out.find(": SKIP (").unwrap_or(out.len());
     let (out, after) = out.split_at(end);
@@ -99,7 +101,7 @@ fn verdict(name: &str, test: &Value, before: &mut Before) -> Verdict {
     }
 }
 
-/// The first line of a kernel log that is a warning or worse, without level and time.
+/// Returns the first kernel log line of level warning or above, without level and time.
 fn complaint(dmesg: &str) -> String {
     let levels = ["<4>", "<3>", "<2>", "<1>", "<0>"];
     dmesg
@@ -111,8 +113,8 @@ fn complaint(dmesg: &str) -> String {
         .into()
 }
 
-/// What IGT says of a requirement that is not met, or of an assertion that is not true: the text
-/// that the test's author gave, and the condition.
+/// Returns IGT's message about a requirement or assertion that does not hold: the test author's
+/// text and the condition.
 fn said_why(out: &str, err: &str) -> Option<String> {
     let lines: Vec<&str> = out
         .lines()
@@ -138,14 +140,14 @@ fn said_why(out: &str, err: &str) -> Option<String> {
     })
 }
 
-/// A line without the `[seconds] (test:pid) CRITICAL: ` that IGT's log begins with.
+/// Strips the `[seconds] (test:pid) CRITICAL: ` at the start of an IGT log line.
 fn without_log_head(line: &str) -> &str {
     line.split_once("CRITICAL: ")
         .map_or(line, |(_, rest)| rest)
         .trim()
 }
 
-/// Whether each way for a test to end was reported as that.
+/// Checks that igt_runner reports each possible result of a test correctly.
 pub fn self_check(path: &Path) -> Result<Vec<Entry>> {
     let json = parse(path)?;
     let tests = tests(&json)?;
@@ -208,7 +210,7 @@ fn entry(name: &str, test: &Value) -> Entry {
     }
 }
 
-/// IGT says why it skips in the lines from "Test requirement not met" on.
+/// Returns the reason for a skip: IGT's output from "Test requirement not met" on.
 fn skip_reason(out: &str, err: &str) -> String {
     let lines: Vec<&str> = out.lines().chain(err.lines()).collect();
     let start = lines

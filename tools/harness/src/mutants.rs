@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make mutants`: breaks the driver in every way that the directory mutants has, one at a time, and
-//! sees whether the tests named there notice.
+//! `make mutants`: applies each diff in mutants/, one at a time, and checks that the tests named
+//! there fail.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -21,14 +21,14 @@ use crate::report::{Entry, Outcome};
 use crate::settings::{Flavour, Settings};
 use crate::{command, Result};
 
-/// What of the source tree is taken: what a module is built from, and the mutants.
+/// The parts of the source tree that are copied: the sources of the module, and the mutants.
 const SOURCES: &[&str] = &["Kbuild", "drivers", "uapi", "mutants"];
 
-/// How many tests a line of the table names.
+/// Maximum number of tests in a row of the table.
 const SHOWN_TESTS: usize = 4;
 
-/// Seconds for a guest and for one IGT test in it, which hangs in some mutants. A good guest takes
-/// a fifth of that.
+/// Time limits in seconds for a guest and for one IGT test, which may hang in a mutant. A guest
+/// with the unmodified driver needs a fifth of that.
 fn limits(flavour: Flavour) -> (u32, u32) {
     match flavour {
         Flavour::Opt => (120, 30),
@@ -36,24 +36,24 @@ fn limits(flavour: Flavour) -> (u32, u32) {
     }
 }
 
-/// What became of a mutant.
+/// The result of trying a mutant.
 enum Fate {
-    /// Named tests failed.
+    /// These named tests failed.
     Killed(Vec<Killer>),
-    /// They did not; what did happen.
+    /// No named test failed; the text says what the tests did instead.
     Survived(String),
-    /// It could not be tried.
+    /// The mutant could not be tried.
     Broken(String),
 }
 
-/// A mutant and its fate.
+/// A mutant and its result.
 struct Tried {
     mutant: Mutant,
     fate: Fate,
     seconds: f64,
 }
 
-/// Tries all mutants. Whether all were killed.
+/// Tries all mutants. Returns true if the tests detect all of them.
 pub fn mutants(settings: &Settings) -> Result<bool> {
     let work = settings.out.join("mutants");
     let snapshot = work.join("snapshot");
@@ -112,8 +112,8 @@ pub fn mutants(settings: &Settings) -> Result<bool> {
     Ok(killed == total)
 }
 
-/// Makes `to` a copy of the sources in `from`. What is there already and the same keeps its time, so
-/// that the next build takes it as built. `work` gets the log.
+/// Copies the sources in `from` to `to`. Unchanged files keep their times, so that the next build
+/// is incremental. `work` gets the log.
 fn copy_tree(from: &Path, to: &Path, work: &Path) -> Result<()> {
     command::dir(to)?;
     command::logged(
@@ -128,7 +128,7 @@ fn copy_tree(from: &Path, to: &Path, work: &Path) -> Result<()> {
     )
 }
 
-/// Those that the user wants, the ones for the slow kernel first.
+/// Reads the mutants that the user selects; those for the slow kernel come first.
 fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
     let dir = source.join("mutants");
     let files = fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -152,7 +152,7 @@ fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
     Ok(mutants.into())
 }
 
-/// Results of the driver as it should be, by guest and mode.
+/// Results of the unmodified driver by guest and mode.
 struct Unchanged(BTreeMap<(String, &'static str), Result<Vec<Entry>>>);
 
 impl Unchanged {
@@ -166,17 +166,17 @@ impl Unchanged {
     }
 }
 
-/// What trying takes.
+/// Everything needed to try a mutant.
 struct Trial<'a> {
     settings: &'a Settings,
-    /// The sources as they were at the start: the tree may be worked on meanwhile.
+    /// A copy of the sources from the start of the run: the user may edit the tree meanwhile.
     snapshot: PathBuf,
     guests: Vec<Guest>,
     programs: Programs,
 }
 
 impl Trial<'_> {
-    /// Runs the named tests of `mutants` on the driver as it should be.
+    /// Runs the tests that `mutants` name on the unmodified driver.
     fn unchanged(&self, mutants: &VecDeque<Mutant>) -> Unchanged {
         let mut kinds: Vec<(String, Mode)> = Vec::new();
         for mutant in mutants {
@@ -235,12 +235,12 @@ impl Trial<'_> {
         }
     }
 
-    /// A worker's own directory.
+    /// Returns the worker's own directory.
     fn dir(&self, worker: usize) -> PathBuf {
         self.settings.out.join(format!("mutants/{worker}"))
     }
 
-    /// Makes `tree` a copy of the sources with the mutant's change.
+    /// Makes `tree` a copy of the sources with the mutant's diff applied.
     fn change(&self, mutant: &Mutant, tree: &Path, worker: usize) -> Result<()> {
         let dir = self.dir(worker);
         copy_tree(&self.snapshot, tree, &dir)?;
@@ -249,7 +249,7 @@ impl Trial<'_> {
             .map_err(|why| format!("does not apply: {why}"))
     }
 
-    /// Builds the module of the tree `source`, and runs a guest with it.
+    /// Builds the module in `source` and runs the tests in a guest with it.
     fn boot(
         &self,
         guest: &str,
@@ -290,8 +290,7 @@ impl Trial<'_> {
     }
 }
 
-/// Why a mutant is taken to have survived: what its tests ended as, and what failed that it does not
-/// name.
+/// Says why a mutant survived: how its named tests ended, and which other tests failed.
 fn what_happened(entries: &[Entry]) -> String {
     let others: Vec<String> = entries
         .iter()
@@ -323,12 +322,12 @@ impl Tried {
     }
 }
 
-/// The first line of a reason that may quote a log.
+/// Returns the first line of a reason that may quote a log.
 fn gist(why: &str) -> &str {
     why.lines().next().unwrap_or_default()
 }
 
-/// What is said of how a test failed, without where the run has left something.
+/// Strips the path of this run's output from the description of a failure.
 fn without_leavings(how: &str) -> String {
     let mut text = how.to_owned();
     while let Some(start) = text.find("REPLAY=") {
@@ -338,7 +337,7 @@ fn without_leavings(how: &str) -> String {
     text
 }
 
-/// Some of `killers`, as `show` has them, without repetition.
+/// Formats some of `killers` with `show`, without duplicates.
 fn shown(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
     let mut all: Vec<String> = Vec::new();
     for text in killers.iter().map(show) {
@@ -382,7 +381,7 @@ fn as_json(tried: &[Tried]) -> Value {
     Value::Array(tried.iter().map(one).collect())
 }
 
-/// docs/mutants.md. Times are left out: the file changes only if a result does.
+/// Returns the text of docs/mutants.md, without durations: the file changes only if a result does.
 fn as_markdown(tried: &[Tried]) -> String {
     let killed = tried.iter().filter(|t| t.killers().is_some()).count();
     let mut text = format!(

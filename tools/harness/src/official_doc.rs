@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The document that compares two drivers by IGT's own tests, and explains what ours does not pass.
+//! Writes the document that compares the results of two drivers and explains what Barium does not
+//! pass.
 //!
-//! The explanations are in `igt-tests/explained.txt`: blocks of a title, the tests and the reasons
-//! (of IGT's) that it is about, each a regular expression for the whole of it, and a text.
+//! The explanations are in `igt-tests/explained.txt`. A block has a title, regular expressions for
+//! the names of the tests and for IGT's reasons that it explains (each must match as a whole), and
+//! a text.
 //!
 //! ```text
 //! Title: Checksums of what is shown
@@ -12,7 +14,7 @@
 //! The device cannot compute any.
 //! ```
 //!
-//! The first block that fits explains a test.
+//! The first block that matches explains a test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -24,10 +26,10 @@ use crate::official::{Findings, DRIVERS};
 use crate::settings::Settings;
 use crate::{command, Result};
 
-/// The order in which verdicts are counted.
+/// The order of the columns.
 const KINDS: [&str; 3] = ["pass", "skip", "fail"];
 
-/// An explanation.
+/// A block of explained.txt.
 #[derive(Debug)]
 struct Explanation {
     title: String,
@@ -37,7 +39,7 @@ struct Explanation {
 }
 
 impl Explanation {
-    /// The blocks of a file; lines that begin with `#` are left out.
+    /// Parses all blocks; lines that begin with `#` are comments.
     fn all(text: &str) -> Result<Vec<Self>> {
         let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
         lines
@@ -79,7 +81,7 @@ impl Explanation {
     }
 }
 
-/// What the document says.
+/// The document.
 pub struct Document<'a> {
     ours: &'a Findings,
     theirs: &'a Findings,
@@ -87,7 +89,7 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// A document about what `ours` and `theirs` have found.
+    /// Compares the results `ours` and `theirs`.
     pub fn new(settings: &Settings, ours: &'a Findings, theirs: &'a Findings) -> Result<Self> {
         let path = settings.source.join("igt-tests/explained.txt");
         Ok(Document {
@@ -97,7 +99,8 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// Our tests that did not pass, by the explanation's number (the last for none).
+    /// Groups our tests that did not pass by the index of their explanation. The last group has
+    /// none.
     fn by_explanation(&self) -> BTreeMap<usize, Vec<(&str, &Verdict)>> {
         let mut groups: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for (test, verdict) in &self.ours.verdicts {
@@ -115,7 +118,7 @@ impl<'a> Document<'a> {
         groups
     }
 
-    /// Tests with different verdicts.
+    /// Returns the tests whose results differ.
     fn differences(&self) -> Vec<(&str, &str, &str)> {
         let names: BTreeSet<&String> = self
             .ours
@@ -133,7 +136,7 @@ impl<'a> Document<'a> {
             .collect()
     }
 
-    /// Tests that they pass and we do not.
+    /// Returns the tests that they pass and we do not.
     fn behind(&self) -> Vec<&str> {
         self.differences()
             .into_iter()
@@ -142,8 +145,8 @@ impl<'a> Document<'a> {
             .collect()
     }
 
-    /// Whether we pass all that they do, all else is explained, and the kernel has no complaint.
-    /// Says what is not so.
+    /// Returns true if we pass each test that they pass, all other results are explained, and the
+    /// kernel log has no report. Prints what does not hold.
     pub fn is_good(&self) -> bool {
         let groups = self.by_explanation();
         let unexplained = groups
@@ -165,7 +168,7 @@ impl<'a> Document<'a> {
         self.behind().is_empty() && unexplained.is_empty() && self.ours.alarm.is_none()
     }
 
-    /// The document.
+    /// Returns the document's text.
     pub fn text(&self) -> String {
         [
             String::from(HEAD),
@@ -176,7 +179,7 @@ impl<'a> Document<'a> {
         .join("\n")
     }
 
-    /// How many of each test's subtests ended how.
+    /// Counts the results of each test's subtests by kind.
     fn summary(&self) -> String {
         let mut binaries: BTreeMap<&str, [usize; 6]> = BTreeMap::new();
         for (column, findings) in [(0, self.ours), (3, self.theirs)] {
@@ -218,7 +221,7 @@ impl<'a> Document<'a> {
         text
     }
 
-    /// What we do not pass, each group with our explanation and the reasons that IGT gives.
+    /// Lists the tests that we do not pass, by explanation, with the reasons that IGT gives.
     fn explained(&self) -> String {
         let mut text = format!("## What {} does not pass\n", DRIVERS[0].title);
         for (number, tests) in self.by_explanation() {
@@ -243,7 +246,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// What stands above the tables.
+/// The text above the tables.
 const HEAD: &str = "\
 # IGT's own tests
 
@@ -256,12 +259,12 @@ fn cells(counts: &[usize; 6]) -> String {
     counts.map(|count| count.to_string()).join(" | ")
 }
 
-/// The test's name without what all have.
+/// Strips the prefix that all test names share.
 fn short(test: &str) -> &str {
     test.strip_prefix("igt@").unwrap_or(test)
 }
 
-/// The binary that a test is in.
+/// Returns the binary of a test.
 fn binary(test: &str) -> &str {
     let name = short(test);
     name.split_once('@').map_or(name, |(binary, _)| binary)

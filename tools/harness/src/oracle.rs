@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Compares what a guest program meant to draw with what the device holds, without asking the driver:
-//! each page of the program's reference has to be in VRAM, once.
+//! Compares what a guest's program drew with the content of VRAM, without asking the driver: each
+//! page of the program's reference must occur in VRAM exactly once.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -14,17 +14,17 @@ use crate::Result;
 /// The granularity of VRAM objects on the guests' architecture, in bytes.
 const PAGE: usize = 4096;
 
-/// Where the pages of a reference were found.
+/// The pages of a reference in VRAM.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// For each page of the reference its page number in VRAM.
+    /// The page number in VRAM of each page of the reference.
     pages: Vec<usize>,
     /// The content of those pages, read from VRAM.
     pub bytes: Vec<u8>,
 }
 
 impl Found {
-    /// How many runs of neighbouring VRAM pages the object consists of.
+    /// Returns the number of runs of adjacent VRAM pages that the object consists of.
     pub fn pieces(&self) -> usize {
         1 + self
             .pages
@@ -33,7 +33,7 @@ impl Found {
             .count()
     }
 
-    /// A line that tells the result.
+    /// Returns a summary in one line.
     pub fn summary(&self) -> String {
         let pages = self.pages.len();
         let first = self.pages.iter().min().unwrap_or(&0) * PAGE;
@@ -44,8 +44,8 @@ impl Found {
     }
 }
 
-/// Looks in the VRAM of the device at PCI address `slot` for the first `size` bytes of `reference`.
-/// `dump` is scratch space.
+/// Finds the first `size` bytes of `reference` in the VRAM of the device at PCI address `slot`.
+/// `dump` is a scratch file.
 pub fn look(qmp: &mut Qmp, slot: &str, reference: &Path, size: u64, dump: &Path) -> Result<Found> {
     let mut meant = Vec::new();
     File::open(reference)
@@ -58,7 +58,7 @@ pub fn look(qmp: &mut Qmp, slot: &str, reference: &Path, size: u64, dump: &Path)
     find(&meant, &vram)
 }
 
-/// Finds each page of `meant` in `vram`; an error if one is missing, or is there more than once.
+/// Finds each page of `meant` in `vram`. Fails if a page is missing or occurs more than once.
 fn find(meant: &[u8], vram: &[u8]) -> Result<Found> {
     if meant.is_empty() || meant.len() % PAGE != 0 {
         return Err(format!(

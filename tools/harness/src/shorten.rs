@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Makes a program of the fuzzer that ends its guest shorter: a guest is booted for each try. What the
-//! guest survives, the fuzzer makes shorter itself.
+//! Shortens a program of the fuzzer that kills its guest; each attempt boots a guest. The fuzzer
+//! itself shortens programs that the guest survives.
 
 use crate::attend::{self, Order};
 use crate::fuzz::BLOCK;
@@ -11,15 +11,15 @@ use crate::report::Outcome;
 use crate::settings::Settings;
 use crate::{command, Result};
 
-/// Where a program is in a journal's block, and where its length.
+/// Offsets of the program and of its length in a journal's block.
 const PROGRAM_AT: usize = 24;
 const LEN_AT: usize = 16;
-/// Bytes of a program before its first call, and of a call: see fuzz/src/program.rs.
+/// Size in bytes of a program's header and of a call: see fuzz/src/program.rs.
 const HEAD: usize = 4;
 const RECORD: usize = 24;
 
-/// Shortens the last program of `journal`, and runs what comes out of it once more, for its steps.
-/// Whether it does not fail at all.
+/// Shortens the last program of `journal` and runs the result once more to print its steps. Returns
+/// true if the program does not fail at all.
 pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<bool> {
     let programs = payload::programs(settings)?;
     let payload = payload::build(settings, guest.flavour, &programs)?;
@@ -64,7 +64,7 @@ pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<b
     Ok(false)
 }
 
-/// What trying takes.
+/// Everything needed for an attempt.
 struct Trial<'a> {
     settings: &'a Settings,
     guest: &'a Guest,
@@ -99,7 +99,7 @@ fn calls(block: &[u8]) -> usize {
     len(block).saturating_sub(HEAD) / RECORD
 }
 
-/// The block without `count` calls from `first` on.
+/// Returns the block without the `count` calls from `first` on.
 fn without(block: &[u8], first: usize, count: usize) -> Vec<u8> {
     let from = PROGRAM_AT + HEAD + first * RECORD;
     let to = (from + count * RECORD).min(PROGRAM_AT + len(block));
