@@ -159,24 +159,24 @@ fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
     };
     println!("[{}] typically {}", part.name, part.typical);
     let start = Instant::now();
-    let left = vm::run(
+    let output = vm::run(
         settings,
         &machine,
         Some(part.name),
         settings.limit(part.limit),
     )?;
-    if let Some(why) = left.lost {
+    if let Some(why) = output.lost {
         return Err(format!("the {} guest: {why}", part.name));
     }
-    if let Some(alarm) = kernel_log::alarm(&left.console) {
-        return Err(format!("the kernel complains:\n{alarm}"));
+    if let Some(alarm) = kernel_log::alarm(&output.console) {
+        return Err(format!("the kernel log has a report:\n{alarm}"));
     }
     let failed = |entry: &&Entry| entry.outcome == Outcome::Failed;
-    if let Some(entry) = left.entries.iter().find(failed) {
+    if let Some(entry) = output.entries.iter().find(failed) {
         return Err(format!("{}: {}", entry.name, entry.reason));
     }
     println!("[{}] done in {} s", part.name, start.elapsed().as_secs());
-    Ok(left.results)
+    Ok(output.results)
 }
 
 /// Writes the profile: instructions by function.

@@ -34,7 +34,7 @@ const CHECK: usize = 12;
 
 /// Why a fuzzer cannot reach a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Beyond {
+pub enum Unreachable {
     /// In a KUnit test, or in a function that only tests call.
     Test,
     /// In module initialisation or exit.
@@ -50,16 +50,16 @@ pub enum Beyond {
     Uncalled,
 }
 
-impl Beyond {
+impl Unreachable {
     /// A description for the summary.
     pub fn name(self) -> &'static str {
         match self {
-            Beyond::Test => "in KUnit tests",
-            Beyond::Module => "in the module's unloading",
-            Beyond::Console => "in what only the kernel's console calls",
-            Beyond::Panic => "before panics",
-            Beyond::Checker => "in KASAN's and UBSAN's checks",
-            Beyond::Uncalled => "in functions that are inlined everywhere",
+            Unreachable::Test => "in KUnit tests",
+            Unreachable::Module => "in module initialisation and exit",
+            Unreachable::Console => "in functions that only the console calls",
+            Unreachable::Panic => "on paths that end in a panic",
+            Unreachable::Checker => "in KASAN's and UBSAN's checks",
+            Unreachable::Uncalled => "in functions that are inlined everywhere",
         }
     }
 }
@@ -72,7 +72,7 @@ pub struct Point {
     /// The demangled name of the function.
     pub function: String,
     /// Why it is unreachable; `None` for a reachable point.
-    pub beyond: Option<Beyond>,
+    pub unreachable: Option<Unreachable>,
     /// The address of the call.
     address: u64,
     /// The section of the function.
@@ -102,21 +102,22 @@ fn points_of(object: &Object) -> Vec<Point> {
     let is_root = |f: &Function| f.section != ".text" || object.named_by_data.contains(&f.symbol);
     let called = object.called_from(is_root, |_| false);
     let called_by_driver = object.called_from(|f| is_root(f) && !is_test(f), is_test);
-    let is_beyond = |f: &Function| is_test(f) || is_console(f);
-    let called_for_programs = object.called_from(|f| is_root(f) && !is_beyond(f), is_beyond);
+    let is_unreachable = |f: &Function| is_test(f) || is_console(f);
+    let called_from_userspace =
+        object.called_from(|f| is_root(f) && !is_unreachable(f), is_unreachable);
     let mut points = Vec::new();
     for function in &object.functions {
         let symbol = function.symbol.as_str();
-        let whole = if is_module(function) {
-            Some(Beyond::Module)
+        let whole_function = if is_module(function) {
+            Some(Unreachable::Module)
         } else if is_test(function) {
-            Some(Beyond::Test)
+            Some(Unreachable::Test)
         } else if !called.contains(symbol) {
-            Some(Beyond::Uncalled)
+            Some(Unreachable::Uncalled)
         } else if !called_by_driver.contains(symbol) {
-            Some(Beyond::Test)
-        } else if !called_for_programs.contains(symbol) {
-            Some(Beyond::Console)
+            Some(Unreachable::Test)
+        } else if !called_from_userspace.contains(symbol) {
+            Some(Unreachable::Console)
         } else {
             None
         };
@@ -129,7 +130,7 @@ fn points_of(object: &Object) -> Vec<Point> {
                 points.push(Point {
                     place: format!("{}+{after:#x}", function.section),
                     function: name.clone(),
-                    beyond: whole.or_else(|| flow.beyond(index)),
+                    unreachable: whole_function.or_else(|| flow.unreachable(index)),
                     address: instruction.address,
                     section: function.section.clone(),
                     lines: Lines::default(),
@@ -260,11 +261,11 @@ impl<'a> Flow<'a> {
     }
 
     /// Returns why `point` is unreachable, or `None`.
-    fn beyond(&self, point: usize) -> Option<Beyond> {
+    fn unreachable(&self, point: usize) -> Option<Unreachable> {
         if self.checks.contains(&point) {
-            Some(Beyond::Checker)
+            Some(Unreachable::Checker)
         } else if !self.returns[point] {
-            Some(Beyond::Panic)
+            Some(Unreachable::Panic)
         } else {
             None
         }
@@ -304,7 +305,7 @@ pub struct Coverage {
     /// All points.
     pub total: usize,
     /// Unreachable points by reason.
-    pub beyond: BTreeMap<Beyond, usize>,
+    pub unreachable: BTreeMap<Unreachable, usize>,
     /// Reachable points.
     pub reachable: usize,
     /// Reachable points that were recorded.
@@ -315,9 +316,9 @@ pub struct Coverage {
     pub own_seen: usize,
     /// Functions with reachable points that were not recorded: the number of those, and of all
     /// reachable points.
-    pub missed: BTreeMap<String, (usize, usize)>,
+    pub unreached: BTreeMap<String, (usize, usize)>,
     /// The reachable points that were not recorded.
-    pub missed_points: Vec<Point>,
+    pub unreached_points: Vec<Point>,
 }
 
 impl Coverage {
@@ -330,25 +331,25 @@ impl Coverage {
         let mut functions: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for point in points {
             let is_seen = places.contains(&point.place);
-            if let (Some(reason), false) = (point.beyond, is_seen) {
-                *coverage.beyond.entry(reason).or_default() += 1;
+            if let (Some(reason), false) = (point.unreachable, is_seen) {
+                *coverage.unreachable.entry(reason).or_default() += 1;
                 continue;
             }
             coverage.reachable += 1;
             coverage.seen += usize::from(is_seen);
-            if point.lines.are_own() {
+            if point.lines.is_driver_source() {
                 coverage.own += 1;
                 coverage.own_seen += usize::from(is_seen);
             }
             if !is_seen {
-                coverage.missed_points.push(point.clone());
+                coverage.unreached_points.push(point.clone());
             }
             let function = functions.entry(point.function.clone()).or_default();
             function.0 += usize::from(!is_seen);
             function.1 += 1;
         }
-        functions.retain(|_, (missed, _)| *missed > 0);
-        coverage.missed = functions;
+        functions.retain(|_, (unreached, _)| *unreached > 0);
+        coverage.unreached = functions;
         coverage
     }
 
@@ -418,17 +419,17 @@ Disassembly of section .text:
         let points = points_of(&object());
         let found: Vec<_> = points
             .iter()
-            .map(|p| (p.place.as_str(), p.beyond))
+            .map(|p| (p.place.as_str(), p.unreachable))
             .collect();
         assert_eq!(
             found,
             [
                 (".text+0x5", None),
-                (".text+0xc", Some(Beyond::Checker)),
-                (".text+0x15", Some(Beyond::Panic)),
-                (".text+0x21", Some(Beyond::Checker)),
-                (".text+0x25", Some(Beyond::Console)),
-                (".text+0x35", Some(Beyond::Test)),
+                (".text+0xc", Some(Unreachable::Checker)),
+                (".text+0x15", Some(Unreachable::Panic)),
+                (".text+0x21", Some(Unreachable::Checker)),
+                (".text+0x25", Some(Unreachable::Console)),
+                (".text+0x35", Some(Unreachable::Test)),
             ]
         );
         assert_eq!(points[0].function, "barium::mmap::fault");
@@ -438,7 +439,10 @@ Disassembly of section .text:
     fn what_nothing_calls_is_told_apart() {
         let mut object = object();
         object.named_by_data.clear();
-        assert_eq!(points_of(&object)[0].beyond, Some(Beyond::Uncalled));
+        assert_eq!(
+            points_of(&object)[0].unreachable,
+            Some(Unreachable::Uncalled)
+        );
     }
 
     #[test]
@@ -450,13 +454,13 @@ Disassembly of section .text:
             (6, 2, 1)
         );
         assert!((coverage.percent() - 50.0).abs() < 1e-9);
-        assert_eq!(coverage.missed["barium::mmap::fault"], (1, 2));
-        let missed: Vec<&str> = coverage
-            .missed_points
+        assert_eq!(coverage.unreached["barium::mmap::fault"], (1, 2));
+        let unreached: Vec<&str> = coverage
+            .unreached_points
             .iter()
             .map(|p| &p.place[..])
             .collect();
-        assert_eq!(missed, [".text+0x5"]);
+        assert_eq!(unreached, [".text+0x5"]);
         // The source of all points is unknown; such points count as the driver's.
         assert_eq!((coverage.own, coverage.own_seen), (2, 1));
     }

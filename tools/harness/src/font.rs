@@ -22,7 +22,7 @@ pub struct Font {
 }
 
 /// A rendered line of text.
-pub struct Written<'a> {
+pub struct RenderedText<'a> {
     font: &'a Font,
     text: &'a str,
     /// Width and height of a character in pixels.
@@ -33,7 +33,7 @@ impl Font {
     /// Reads the font that the kernel uses on screens of common sizes.
     pub fn of_kernel() -> Result<Self> {
         Self::parse(&command::read_lossy(Path::new(SOURCE)))
-            .ok_or_else(|| format!("{SOURCE} holds no font"))
+            .ok_or_else(|| format!("{SOURCE} has no font"))
     }
 
     /// Parses the lines of the C source that hold one byte each.
@@ -49,8 +49,8 @@ impl Font {
     }
 
     /// Renders `text`, which must be ASCII.
-    pub fn write<'a>(&'a self, text: &'a str) -> Written<'a> {
-        Written {
+    pub fn render<'a>(&'a self, text: &'a str) -> RenderedText<'a> {
+        RenderedText {
             font: self,
             text,
             cell: (WIDTH, HEIGHT),
@@ -66,7 +66,7 @@ impl Font {
     }
 }
 
-impl Written<'_> {
+impl RenderedText<'_> {
     /// Returns width and height in pixels.
     pub fn size(&self) -> (usize, usize) {
         (self.text.len() * self.cell.0, self.cell.1)
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn writes_from_the_left() {
         let font = Font::sample();
-        let written = font.write("\u{1}\u{40}");
+        let written = font.render("\u{1}\u{40}");
         assert_eq!(written.size(), (16, 16));
         let set: Vec<usize> = (0..20).filter(|&x| written.is_set(x, 15)).collect();
         assert_eq!(set, [7, 9]);

@@ -19,9 +19,9 @@ use crate::{command, guests, shorten, suite, Result};
 
 /// Minimum coverage in percent of the reachable points. Less than two minutes reach it on a busy
 /// machine; a fuzzer that is stuck stays far below.
-const LEAST_COVERAGE: f64 = 40.0;
+const MIN_COVERAGE: f64 = 40.0;
 /// Number of functions in the summary.
-const SHOWN_FUNCTIONS: usize = 60;
+const LISTED_FUNCTIONS: usize = 60;
 
 /// Block size of a journal, as in fuzz/src/journal.rs.
 pub const BLOCK: usize = 4096;
@@ -64,7 +64,7 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
         "\n{}{summary}",
         command::read_lossy(&dir.join(format!("results/log/{log}.log")))
     );
-    println!("Everything it has left is in {}.", settings.shown(&dir));
+    println!("The guest's files are in {}.", settings.shown(&dir));
     Ok(good)
 }
 
@@ -94,14 +94,14 @@ fn journal(bytes: Vec<u8>) -> Result<Vec<u8>> {
     block.extend(len.to_le_bytes());
     block.extend(bytes);
     if block.len() > BLOCK {
-        return Err("the file to replay is no program".into());
+        return Err("the file to replay is not a program".into());
     }
     block.resize(BLOCK, 0);
     Ok(block)
 }
 
 /// Saves the last programs of a lost guest and returns a message with their path.
-pub fn rescue(settings: &Settings, journal: &[u8], dir: &Path) -> String {
+pub fn save_journal(settings: &Settings, journal: &[u8], dir: &Path) -> String {
     let mut blocks: Vec<&[u8]> = journal
         .chunks_exact(BLOCK)
         .filter(|block| block.starts_with(MAGIC))
@@ -110,26 +110,26 @@ pub fn rescue(settings: &Settings, journal: &[u8], dir: &Path) -> String {
     let (Some(last), Ok(())) = (blocks.last(), command::dir(dir)) else {
         return String::new();
     };
-    let mut said = String::new();
+    let mut message = String::new();
     for (name, blocks) in [
         ("last-program", &[*last][..]),
         ("last-programs", &blocks[..]),
     ] {
         let path = dir.join(name);
         if command::write(&path, &blocks.concat()).is_ok() {
-            let _ = write!(said, "REPLAY={}; ", settings.shown(&path));
+            let _ = write!(message, "REPLAY={}; ", settings.shown(&path));
         }
     }
-    said
+    message
 }
 
 /// Returns true if a guest with these programs reports coverage.
-pub fn is_measured(guest: &Guest, programs: &[u8]) -> bool {
+pub fn reports_coverage(guest: &Guest, programs: &[u8]) -> bool {
     guest.scenario == "fuzz" && guest.flavour == Flavour::Debug && programs.is_empty()
 }
 
 /// Returns the coverage that the fuzzer reported in `results` as a test, which fails below
-/// [`LEAST_COVERAGE`]. Writes a summary to `results`.
+/// [`MIN_COVERAGE`]. Writes a summary to `results`.
 pub fn coverage(results: &Path, module: &Path) -> Entry {
     const NAME: &str = "fuzz@coverage";
     let dir = results.join("fuzz");
@@ -137,14 +137,17 @@ pub fn coverage(results: &Path, module: &Path) -> Entry {
         Err(why) => Entry::failed(NAME, why),
         Ok(coverage) => {
             let text = summary(&coverage);
-            let written = command::write(&dir.join("coverage.md"), text.as_bytes())
-                .and_then(|()| command::write(&dir.join("missed"), missed(&coverage).as_bytes()));
+            let written =
+                command::write(&dir.join("coverage.md"), text.as_bytes()).and_then(|()| {
+                    command::write(&dir.join("missed"), unreached_points(&coverage).as_bytes())
+                });
             let percent = coverage.percent();
             match written {
                 Err(why) => Entry::failed(NAME, why),
-                Ok(()) if percent < LEAST_COVERAGE => {
-                    Entry::failed(NAME, format!("{percent:.1}% is less than it was\n{text}"))
-                }
+                Ok(()) if percent < MIN_COVERAGE => Entry::failed(
+                    NAME,
+                    format!("{percent:.1}% is less than the minimum of {MIN_COVERAGE}%\n{text}"),
+                ),
                 Ok(()) => Entry::passed(NAME),
             }
         }
@@ -170,26 +173,26 @@ fn measure(dir: &Path, module: &Path) -> Result<Coverage> {
 
 fn summary(coverage: &Coverage) -> String {
     let mut text = format!("{} points in the module; ", coverage.total);
-    for (reason, count) in &coverage.beyond {
+    for (reason, count) in &coverage.unreachable {
         let _ = write!(text, "{count}: {}; ", reason.name());
     }
     let _ = writeln!(
         text,
-        "{} that can be reached, {} reached: {:.1}%",
+        "{} reachable, {} reached: {:.1}%",
         coverage.reachable,
         coverage.seen,
         coverage.percent()
     );
     let _ = writeln!(
         text,
-        "{} of them are of the driver's own source, {} reached: {:.1}%",
+        "{} of them in the driver's own source, {} reached: {:.1}%",
         coverage.own,
         coverage.own_seen,
         coverage.own_percent()
     );
-    let mut missed: Vec<_> = coverage.missed.iter().collect();
-    missed.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-    for (function, (count, all)) in missed.iter().take(SHOWN_FUNCTIONS) {
+    let mut functions: Vec<_> = coverage.unreached.iter().collect();
+    functions.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    for (function, (count, all)) in functions.iter().take(LISTED_FUNCTIONS) {
         let _ = writeln!(text, "  not reached: {count} of {all} in {function}");
     }
     text
@@ -197,11 +200,11 @@ fn summary(coverage: &Coverage) -> String {
 
 /// Returns a line for each reachable point that was not recorded, those of the driver's source
 /// first: its place in the module, function and source lines.
-fn missed(coverage: &Coverage) -> String {
+fn unreached_points(coverage: &Coverage) -> String {
     let (own, others): (Vec<_>, Vec<_>) = coverage
-        .missed_points
+        .unreached_points
         .iter()
-        .partition(|point| point.lines.are_own());
+        .partition(|point| point.lines.is_driver_source());
     let mut text = String::new();
     for (whose, points) in [("own", own), ("other", others)] {
         for Point {

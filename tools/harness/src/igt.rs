@@ -56,9 +56,9 @@ pub fn verdicts(path: &Path) -> Result<BTreeMap<String, Verdict>> {
     ran.sort_by(|(_, one), (_, other)| start(one).total_cmp(&start(other)));
 
     let mut verdicts = BTreeMap::new();
-    let mut before = Before::default();
+    let mut previous = PreviousOutput::default();
     for (name, test) in ran {
-        let verdict = verdict(name, test, &mut before);
+        let verdict = verdict(name, test, &mut previous);
         verdicts.insert(name.clone(), verdict);
     }
     Ok(verdicts)
@@ -67,19 +67,19 @@ pub fn verdicts(path: &Path) -> Result<BTreeMap<String, Verdict>> {
 /// The output of the previous test. IGT prints the reason only once for several tests in a row that
 /// skip.
 #[derive(Default)]
-struct Before {
+struct PreviousOutput {
     binary: String,
     why: String,
 }
 
-fn verdict(name: &str, test: &Value, before: &mut Before) -> Verdict {
+fn verdict(name: &str, test: &Value, previous: &mut PreviousOutput) -> Verdict {
     let field = |name: &str| test[name].as_str().unwrap_or_default();
     let result = field("result");
     let binary = name.split('@').nth(1).unwrap_or_default();
-    if before.binary != binary {
-        *before = Before {
+    if previous.binary != binary {
+        *previous = PreviousOutput {
             binary: binary.into(),
-            ..Before::default()
+            ..PreviousOutput::default()
         };
     }
     // Output after the end of the subtest belongs to the next one.
@@ -88,13 +88,13 @@ fn verdict(name: &str, test: &Value, before: &mut Before) -> Verdict {
     let (out, after) = out.split_at(end);
     let reason = match result {
         "pass" => String::new(),
-        "dmesg-warn" | "dmesg-fail" => complaint(field("dmesg")),
-        _ => said_why(out, field("err")).unwrap_or_else(|| match result {
-            "skip" => before.why.clone(),
+        "dmesg-warn" | "dmesg-fail" => first_warning(field("dmesg")),
+        _ => failure_message(out, field("err")).unwrap_or_else(|| match result {
+            "skip" => previous.why.clone(),
             _ => String::new(),
         }),
     };
-    before.why = said_why(after, "").unwrap_or_else(|| reason.clone());
+    previous.why = failure_message(after, "").unwrap_or_else(|| reason.clone());
     Verdict {
         result: result.into(),
         reason,
@@ -102,7 +102,7 @@ fn verdict(name: &str, test: &Value, before: &mut Before) -> Verdict {
 }
 
 /// Returns the first kernel log line of level warning or above, without level and time.
-fn complaint(dmesg: &str) -> String {
+fn first_warning(dmesg: &str) -> String {
     let levels = ["<4>", "<3>", "<2>", "<1>", "<0>"];
     dmesg
         .lines()
@@ -115,11 +115,11 @@ fn complaint(dmesg: &str) -> String {
 
 /// Returns IGT's message about a requirement or assertion that does not hold: the test author's
 /// text and the condition.
-fn said_why(out: &str, err: &str) -> Option<String> {
+fn failure_message(out: &str, err: &str) -> Option<String> {
     let lines: Vec<&str> = out
         .lines()
         .chain(err.lines())
-        .map(without_log_head)
+        .map(strip_log_prefix)
         .collect();
     let said = |head: &str| lines.iter().position(|line| line.starts_with(head));
     let at = said("Test requirement: ").or_else(|| said("Failed assertion: "))?;
@@ -141,7 +141,7 @@ fn said_why(out: &str, err: &str) -> Option<String> {
 }
 
 /// Strips the `[seconds] (test:pid) CRITICAL: ` at the start of an IGT log line.
-fn without_log_head(line: &str) -> &str {
+fn strip_log_prefix(line: &str) -> &str {
     line.split_once("CRITICAL: ")
         .map_or(line, |(_, rest)| rest)
         .trim()
@@ -176,7 +176,7 @@ fn parse(path: &Path) -> Result<Value> {
 fn tests(json: &Value) -> Result<&serde_json::Map<String, Value>> {
     json["tests"]
         .as_object()
-        .ok_or_else(|| "igt_runner's results hold no tests".into())
+        .ok_or_else(|| "igt_runner's results have no tests".into())
 }
 
 fn entry(name: &str, test: &Value) -> Entry {
@@ -254,10 +254,10 @@ mod tests {
 
     #[test]
     fn a_reason_is_told_once_for_several_tests() {
-        let mut before = Before::default();
+        let mut previous = PreviousOutput::default();
         let mut why = |name: &str, result: &str, out: &str| {
             let test = json!({ "result": result, "out": out });
-            verdict(name, &test, &mut before).reason
+            verdict(name, &test, &mut previous).reason
         };
         let said = "Test requirement not met in function f, file x.c:1:\n\
                     Test requirement: has_crc\nLast errno: 2\nNo CRC\n";
@@ -275,8 +275,8 @@ mod tests {
     fn quotes_the_kernels_complaint() {
         let dmesg = "<6> [1.0] [IGT] x: starting\n<4> [2.0] ------------[ cut here ]------------\n\
                      <4> [2.1] WARNING: drivers/x.c:1\n<6> [2.2] more\n";
-        assert_eq!(complaint(dmesg), "WARNING: drivers/x.c:1");
-        assert_eq!(complaint("<6> [1.0] fine\n"), "");
+        assert_eq!(first_warning(dmesg), "WARNING: drivers/x.c:1");
+        assert_eq!(first_warning("<6> [1.0] fine\n"), "");
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
                    [1.6] (x:12) CRITICAL: Failed assertion: a == b\n\
                    [1.7] (x:12) CRITICAL: error: 1 != 2\n";
         let test = json!({ "result": "fail", "out": "Starting\n", "err": err });
-        let verdict = verdict("igt@x@y", &test, &mut Before::default());
+        let verdict = verdict("igt@x@y", &test, &mut PreviousOutput::default());
         assert_eq!(verdict.reason, "error: 1 != 2 (a == b)");
         assert_eq!(verdict.kind(), "fail");
     }

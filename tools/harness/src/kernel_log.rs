@@ -50,7 +50,7 @@ const ALARMS: &[&str] = &[
 
 /// Known reports about bugs of the kernel's own code, which no driver can fix: the alarm, strings
 /// that the following lines contain in this order, and the end of the report.
-const FOREIGN: &[(&str, &[&str], &str)] = &[
+const KNOWN_REPORTS: &[(&str, &[&str], &str)] = &[
     // PCIe hot-plug drops its lock while it unbinds a driver and takes it again in the other order.
     (
         "possible circular locking",
@@ -88,7 +88,7 @@ const FOREIGN: &[(&str, &[&str], &str)] = &[
     ),
 ];
 /// Maximum number of lines from the alarm to those strings.
-const FOREIGN_LINES: usize = 20;
+const KNOWN_REPORT_LINES: usize = 20;
 /// End of a report with a call trace.
 const END_OF_TRACE: &str = "</TASK>";
 /// End of a data race report.
@@ -98,7 +98,7 @@ const END_OF_RACE: &str = "=====================================================
 const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
 const END_OF_PANIC: &str = "---[ end Kernel panic - not syncing: sysrq triggered crash";
 /// Alarms that belong to this panic.
-const OF_PANIC: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
+const PANIC_ALARMS: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
 
 /// Number of lines quoted after the first alarm.
 const QUOTED_LINES: usize = 30;
@@ -109,7 +109,7 @@ pub fn alarm(log: &str) -> Option<String> {
     let mut first = 0;
     loop {
         first += lines[first..].iter().position(|line| is_alarm(line))?;
-        match foreign_report(&lines[first..]) {
+        match known_report(&lines[first..]) {
             Some(length) => first += length,
             None => break,
         }
@@ -124,11 +124,11 @@ pub fn has_panicked(log: &str) -> bool {
 }
 
 /// Like [`alarm`], for a kernel that a test makes panic: that panic does not count as an alarm.
-pub fn alarm_but_panic(log: &str) -> Option<String> {
+pub fn alarm_except_panic(log: &str) -> Option<String> {
     let (before, panic) = log.split_at(log.find(PANIC).unwrap_or(log.len()));
     let others: Vec<&str> = panic
         .lines()
-        .filter(|line| !OF_PANIC.iter().any(|part| line.contains(part)))
+        .filter(|line| !PANIC_ALARMS.iter().any(|part| line.contains(part)))
         .collect();
     // Cuts the log at the panic's message.
     alarm(before).or_else(|| alarm(&others.join("\n")))
@@ -149,9 +149,9 @@ pub fn message(line: &str) -> Option<&str> {
 }
 
 /// If `lines` begin with a known report about the kernel's own code, returns its length in lines.
-fn foreign_report(lines: &[&str]) -> Option<usize> {
-    FOREIGN.iter().find_map(|(alarm, holds, end)| {
-        let mut head = lines.iter().take(FOREIGN_LINES);
+fn known_report(lines: &[&str]) -> Option<usize> {
+    KNOWN_REPORTS.iter().find_map(|(alarm, holds, end)| {
+        let mut head = lines.iter().take(KNOWN_REPORT_LINES);
         let known = lines[0].contains(alarm)
             && holds
                 .iter()
@@ -281,13 +281,13 @@ mod tests {
         assert!(!has_panicked(log));
         assert!(has_panicked(&whole));
         assert!(alarm(&whole).is_some());
-        assert_eq!(alarm_but_panic(&whole), None);
+        assert_eq!(alarm_except_panic(&whole), None);
         let warning = "[    1.050000] WARNING: drivers/x.c:1\n";
         for log in [
             format!("{warning}{log}{end}"),
             format!("{log}{warning}{end}"),
         ] {
-            assert!(alarm_but_panic(&log).is_some());
+            assert!(alarm_except_panic(&log).is_some());
         }
     }
 

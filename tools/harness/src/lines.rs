@@ -23,7 +23,7 @@ pub struct Lines(Vec<String>);
 impl Lines {
     /// Returns true if the innermost line outside the standard library is the driver's. Unknown
     /// source also counts as the driver's.
-    pub fn are_own(&self) -> bool {
+    pub fn is_driver_source(&self) -> bool {
         let mut written = self.0.iter().filter(|line| !line.contains(LIBRARY));
         match written.next() {
             Some(line) => line.contains(DRIVER),
@@ -64,7 +64,7 @@ pub fn lines(module: &Path, section: &str, addresses: &[u64]) -> Result<Vec<Line
     let found = parse(&String::from_utf8_lossy(&output.stdout));
     match all_asked && output.status.success() && found.len() == addresses.len() {
         true => Ok(found),
-        false => Err("addr2line did not answer to all".into()),
+        false => Err("addr2line did not answer for all addresses".into()),
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn what_the_library_inlines_is_of_the_line_that_uses_it() {
         let found = parse(ANSWER);
-        let own: Vec<bool> = found.iter().map(Lines::are_own).collect();
+        let own: Vec<bool> = found.iter().map(Lines::is_driver_source).collect();
         assert_eq!(own, [true, false, true, false]);
     }
 

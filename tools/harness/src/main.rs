@@ -10,12 +10,12 @@
 
 use std::process::ExitCode;
 
-mod attend;
 mod bench;
 mod command;
 mod coverage;
 mod font;
 mod fuzz;
+mod guest_run;
 mod guests;
 mod igt;
 mod kernel_log;

@@ -29,7 +29,7 @@ use crate::report::{Entry, Outcome};
 use crate::{command, Result};
 
 /// The guest of a mutant without `Guest:`.
-const USUAL_GUEST: &str = "opt/bochs-display";
+const DEFAULT_GUEST: &str = "opt/bochs-display";
 /// The test that fails for a report in the kernel log, and the one that fails for a lost guest.
 const SPLATS: &str = "splats";
 const GUEST: &str = "guest";
@@ -91,11 +91,11 @@ impl Mutant {
     fn parse(name: &str, path: &Path, text: &str) -> Result<Self> {
         let (head, _) = text
             .split_once("\n--- ")
-            .ok_or("there is no change in it, which begins with `--- `")?;
+            .ok_or("the file has no diff, which begins with `--- `")?;
         let mut mutant = Mutant {
             name: name.into(),
             breaks: String::new(),
-            guest: USUAL_GUEST.into(),
+            guest: DEFAULT_GUEST.into(),
             mode: Mode::Default,
             path: path.into(),
             killed_by: Vec::new(),
@@ -105,7 +105,9 @@ impl Mutant {
             if line.is_empty() || line.starts_with("diff ") || line.starts_with("index ") {
                 continue;
             }
-            let (key, value) = line.split_once(':').ok_or(format!("what is `{line}`?"))?;
+            let (key, value) = line
+                .split_once(':')
+                .ok_or(format!("`{line}` is not a header"))?;
             let value = value.trim();
             match key {
                 "Breaks" => mutant.breaks = value.into(),
@@ -119,11 +121,11 @@ impl Mutant {
                         mutant.killed_by.push(Pattern::new(text)?);
                     }
                 }
-                other => return Err(format!("there is no line `{other}:`")),
+                other => return Err(format!("`{other}:` is not a header")),
             }
         }
         if mutant.breaks.is_empty() || mutant.killed_by.is_empty() {
-            return Err("`Breaks:` and `Killed-by:` have to be there".into());
+            return Err("`Breaks:` and `Killed-by:` are required".into());
         }
         Ok(mutant)
     }
@@ -159,7 +161,7 @@ impl Mutant {
     pub fn check_named(&self, entries: &[Entry]) -> Result<()> {
         if let Some(killer) = self.killers(entries).first() {
             return Err(format!(
-                "{} fails ({}) without the change too",
+                "{} fails ({}) on the unmodified driver too",
                 killer.test, killer.how
             ));
         }
@@ -169,7 +171,7 @@ impl Mutant {
                 .any(|e| e.outcome == Outcome::Passed && pattern.names(e))
             {
                 return Err(format!(
-                    "without the change no test {} passes",
+                    "no test {} passes on the unmodified driver",
                     pattern.text
                 ));
             }
@@ -200,14 +202,14 @@ pub fn how(entry: &Entry) -> String {
         return first.into();
     }
     match entry.name.as_str() {
-        SPLATS => format!("splat: {}", without_time(first)),
+        SPLATS => format!("splat: {}", strip_timestamp(first)),
         GUEST => format!("guest: {first}"),
         _ => "fail".into(),
     }
 }
 
 /// Strips the time stamp of a kernel log line.
-fn without_time(line: &str) -> &str {
+fn strip_timestamp(line: &str) -> &str {
     line.split_once("] ").map_or(line, |(_, rest)| rest).trim()
 }
 
@@ -233,7 +235,7 @@ Mode: strict
     fn reads_the_head() {
         let mutant = mutant();
         assert_eq!(mutant.breaks, "nothing");
-        assert_eq!(mutant.guest, USUAL_GUEST);
+        assert_eq!(mutant.guest, DEFAULT_GUEST);
         assert_eq!(mutant.mode, Mode::Strict);
         assert_eq!(
             Mutant::tests([&mutant]),

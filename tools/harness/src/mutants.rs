@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use serde_json::{json, Value};
 
-use crate::attend::{self, Order};
+use crate::guest_run::{self, GuestRun};
 use crate::guests::{self, Guest, Mode};
 use crate::mutant::{self, Killer, Mutant};
 use crate::payload::{self, Programs};
@@ -37,7 +37,7 @@ fn limits(flavour: Flavour) -> (u32, u32) {
 }
 
 /// The result of trying a mutant.
-enum Fate {
+enum MutantResult {
     /// These named tests failed.
     Killed(Vec<Killer>),
     /// No named test failed; the text says what the tests did instead.
@@ -47,9 +47,9 @@ enum Fate {
 }
 
 /// A mutant and its result.
-struct Tried {
+struct TriedMutant {
     mutant: Mutant,
-    fate: Fate,
+    result: MutantResult,
     seconds: f64,
 }
 
@@ -59,33 +59,33 @@ pub fn mutants(settings: &Settings) -> Result<bool> {
     let snapshot = work.join("snapshot");
     copy_tree(&settings.source, &snapshot, &work)?;
     let mutants = read_all(settings, &snapshot)?;
-    let trial = Trial {
+    let runner = MutantRunner {
         settings,
         snapshot,
         guests: guests::all(settings),
         programs: payload::programs(settings)?,
     };
     guests::write_memories(settings)?;
-    let unchanged = trial.unchanged(&mutants);
+    let baseline = runner.baseline(&mutants);
 
     let total = mutants.len();
     let queue = Mutex::new(mutants);
     let tried = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for worker in 0..settings.jobs.max(1) {
-            let (trial, queue, tried, unchanged) = (&trial, &queue, &tried, &unchanged);
+            let (runner, queue, tried, baseline) = (&runner, &queue, &tried, &baseline);
             scope.spawn(move || loop {
                 let Some(mutant) = command::lock(queue).pop_front() else {
                     break;
                 };
                 let start = Instant::now();
-                let fate = match unchanged.check(&mutant) {
-                    Ok(()) => trial.mutant(&mutant, worker),
-                    Err(why) => Fate::Broken(why),
+                let result = match baseline.check(&mutant) {
+                    Ok(()) => runner.mutant(&mutant, worker),
+                    Err(why) => MutantResult::Broken(why),
                 };
-                let one = Tried {
+                let one = TriedMutant {
                     mutant,
-                    fate,
+                    result,
                     seconds: start.elapsed().as_secs_f64(),
                 };
                 let mut tried = command::lock(tried);
@@ -153,21 +153,21 @@ fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
 }
 
 /// Results of the unmodified driver by guest and mode.
-struct Unchanged(BTreeMap<(String, &'static str), Result<Vec<Entry>>>);
+struct Baseline(BTreeMap<(String, &'static str), Result<Vec<Entry>>>);
 
-impl Unchanged {
+impl Baseline {
     fn check(&self, mutant: &Mutant) -> Result<()> {
         let key = (mutant.guest.clone(), mutant.mode.name());
         match self.0.get(&key) {
             Some(Ok(entries)) => mutant.check_named(entries),
             Some(Err(why)) => Err(why.clone()),
-            None => Err("the driver as it should be was not tried".into()),
+            None => Err("the unmodified driver was not tested".into()),
         }
     }
 }
 
 /// Everything needed to try a mutant.
-struct Trial<'a> {
+struct MutantRunner<'a> {
     settings: &'a Settings,
     /// A copy of the sources from the start of the run: the user may edit the tree meanwhile.
     snapshot: PathBuf,
@@ -175,9 +175,9 @@ struct Trial<'a> {
     programs: Programs,
 }
 
-impl Trial<'_> {
+impl MutantRunner<'_> {
     /// Runs the tests that `mutants` name on the unmodified driver.
-    fn unchanged(&self, mutants: &VecDeque<Mutant>) -> Unchanged {
+    fn baseline(&self, mutants: &VecDeque<Mutant>) -> Baseline {
         let mut kinds: Vec<(String, Mode)> = Vec::new();
         for mutant in mutants {
             let kind = (mutant.guest.clone(), mutant.mode);
@@ -201,11 +201,11 @@ impl Trial<'_> {
                     let source = &self.snapshot;
                     let entries = self.boot(&guest, mode, &Mutant::tests(named), source, worker);
                     println!(
-                        "[mutants] {guest}, {}, without a change: {} in {} s",
+                        "[mutants] {guest}, {}, unmodified driver: {} in {} s",
                         mode.name(),
                         match &entries {
                             Ok(entries) => crate::report::summary(entries),
-                            Err(why) => gist(why).into(),
+                            Err(why) => first_line(why).into(),
                         },
                         start.elapsed().as_secs()
                     );
@@ -213,24 +213,24 @@ impl Trial<'_> {
                 });
             }
         });
-        Unchanged(
+        Baseline(
             results
                 .into_inner()
                 .unwrap_or_else(|poisoned| poisoned.into_inner()),
         )
     }
 
-    fn mutant(&self, mutant: &Mutant, worker: usize) -> Fate {
+    fn mutant(&self, mutant: &Mutant, worker: usize) -> MutantResult {
         let tree = self.dir(worker).join("source");
         let tests = Mutant::tests([mutant]);
         let entries = self
             .change(mutant, &tree, worker)
             .and_then(|()| self.boot(&mutant.guest, mutant.mode, &tests, &tree, worker));
         match entries {
-            Err(why) => Fate::Broken(why),
+            Err(why) => MutantResult::Broken(why),
             Ok(entries) => match mutant.killers(&entries) {
-                killers if killers.is_empty() => Fate::Survived(what_happened(&entries)),
-                killers => Fate::Killed(killers),
+                killers if killers.is_empty() => MutantResult::Survived(survival_reason(&entries)),
+                killers => MutantResult::Killed(killers),
             },
         }
     }
@@ -271,14 +271,14 @@ impl Trial<'_> {
         };
         let mut dir = self.dir(worker);
         if *source == self.snapshot {
-            dir.push("unchanged");
+            dir.push("baseline");
         }
         let module = payload::module(guest.flavour, source, &dir)
             .map_err(|why| format!("does not build: {why}"))?;
         let payload = payload::pack(self.settings, guest.flavour, &module, &self.programs, &dir)?;
-        Ok(attend::attend(
+        Ok(guest_run::run(
             self.settings,
-            &Order {
+            &GuestRun {
                 guest: &guest,
                 payload: &payload,
                 tests,
@@ -291,44 +291,46 @@ impl Trial<'_> {
 }
 
 /// Says why a mutant survived: how its named tests ended, and which other tests failed.
-fn what_happened(entries: &[Entry]) -> String {
+fn survival_reason(entries: &[Entry]) -> String {
     let others: Vec<String> = entries
         .iter()
         .filter(|e| e.outcome == Outcome::Failed)
         .map(|e| format!("{} ({})", e.name, mutant::how(e)))
         .collect();
     let others = match others.len() {
-        0 => String::from("nothing else failed"),
-        _ => format!("what failed is not named by it: {}", others.join(", ")),
+        0 => String::from("no other test failed"),
+        _ => format!("other tests failed: {}", others.join(", ")),
     };
     format!("{}; {others}", crate::report::summary(entries))
 }
 
-impl Tried {
+impl TriedMutant {
     fn killers(&self) -> Option<&[Killer]> {
-        match &self.fate {
-            Fate::Killed(killers) => Some(killers),
+        match &self.result {
+            MutantResult::Killed(killers) => Some(killers),
             _ => None,
         }
     }
 
     fn line(&self) -> String {
-        let what = match &self.fate {
-            Fate::Killed(killers) => format!("killed by {}", shown(killers, |k| k.test.clone())),
-            Fate::Survived(why) => format!("SURVIVED: {why}"),
-            Fate::Broken(why) => format!("BROKEN: {}", gist(why)),
+        let what = match &self.result {
+            MutantResult::Killed(killers) => {
+                format!("killed by {}", join_distinct(killers, |k| k.test.clone()))
+            }
+            MutantResult::Survived(why) => format!("SURVIVED: {why}"),
+            MutantResult::Broken(why) => format!("BROKEN: {}", first_line(why)),
         };
         format!("{}: {what}, {:.0} s", self.mutant.name, self.seconds)
     }
 }
 
 /// Returns the first line of a reason that may quote a log.
-fn gist(why: &str) -> &str {
+fn first_line(why: &str) -> &str {
     why.lines().next().unwrap_or_default()
 }
 
 /// Strips the path of this run's output from the description of a failure.
-fn without_leavings(how: &str) -> String {
+fn strip_output_path(how: &str) -> String {
     let mut text = how.to_owned();
     while let Some(start) = text.find("REPLAY=") {
         let end = text[start..].find("; ").map(|len| start + len + 2);
@@ -338,7 +340,7 @@ fn without_leavings(how: &str) -> String {
 }
 
 /// Formats some of `killers` with `show`, without duplicates.
-fn shown(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
+fn join_distinct(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
     let mut all: Vec<String> = Vec::new();
     for text in killers.iter().map(show) {
         if !all.contains(&text) {
@@ -354,12 +356,12 @@ fn shown(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
     text
 }
 
-fn as_json(tried: &[Tried]) -> Value {
-    let one = |t: &Tried| {
-        let (result, reason) = match &t.fate {
-            Fate::Killed(_) => ("killed", ""),
-            Fate::Survived(why) => ("survived", why.as_str()),
-            Fate::Broken(why) => ("broken", why.as_str()),
+fn as_json(tried: &[TriedMutant]) -> Value {
+    let one = |t: &TriedMutant| {
+        let (result, reason) = match &t.result {
+            MutantResult::Killed(_) => ("killed", ""),
+            MutantResult::Survived(why) => ("survived", why.as_str()),
+            MutantResult::Broken(why) => ("broken", why.as_str()),
         };
         let tests: Vec<Value> = t
             .killers()
@@ -382,25 +384,26 @@ fn as_json(tried: &[Tried]) -> Value {
 }
 
 /// Returns the text of docs/mutants.md, without durations: the file changes only if a result does.
-fn as_markdown(tried: &[Tried]) -> String {
+fn as_markdown(tried: &[TriedMutant]) -> String {
     let killed = tried.iter().filter(|t| t.killers().is_some()).count();
     let mut text = format!(
         "# Mutants\n\n\
-         Each file in [mutants/](../mutants) breaks the driver in one way. `make mutants` builds each of \
-         these drivers, boots it in a guest, runs the tests that have to notice, and writes this table: \
-         {killed} of {} were noticed. The tests pass on the driver as it is.\n\n\
+         Each file in [mutants/](../mutants) changes the driver in one way that breaks it. `make mutants` \
+         builds each changed driver, boots it in a guest, runs the tests that must detect the change, and \
+         writes this table: the tests detected {killed} of {}. All of them pass on the unmodified \
+         driver.\n\n\
          | mutant | what it breaks | guest, mode | tests that fail | how |\n\
          | --- | --- | --- | --- | --- |\n",
         tried.len()
     );
     for t in tried {
-        let (tests, how) = match &t.fate {
-            Fate::Killed(killers) => (
-                shown(killers, |k| format!("`{}`", k.test)),
-                shown(killers, |k| without_leavings(&k.how)),
+        let (tests, how) = match &t.result {
+            MutantResult::Killed(killers) => (
+                join_distinct(killers, |k| format!("`{}`", k.test)),
+                join_distinct(killers, |k| strip_output_path(&k.how)),
             ),
-            Fate::Survived(_) => ("**none**".into(), String::new()),
-            Fate::Broken(_) => ("**could not be tried**".into(), String::new()),
+            MutantResult::Survived(_) => ("**none**".into(), String::new()),
+            MutantResult::Broken(_) => ("**could not be tried**".into(), String::new()),
         };
         let cells = [
             t.mutant.name.clone(),
@@ -422,7 +425,7 @@ mod tests {
     #[test]
     fn the_table_does_not_say_where_a_run_left_something() {
         let how = "guest: REPLAY=out/last-program; REPLAY=out/last-programs; switched off; lost";
-        assert_eq!(without_leavings(how), "guest: switched off; lost");
-        assert_eq!(without_leavings("fail"), "fail");
+        assert_eq!(strip_output_path(how), "guest: switched off; lost");
+        assert_eq!(strip_output_path("fail"), "fail");
     }
 }

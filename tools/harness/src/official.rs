@@ -48,12 +48,12 @@ pub const DRIVERS: [Driver; 2] = [
 
 /// Results of one driver's guest: IGT's results by test name, and the first report in the kernel
 /// log.
-pub struct Findings {
+pub struct DriverResults {
     pub verdicts: BTreeMap<String, Verdict>,
     pub alarm: Option<String>,
 }
 
-impl Findings {
+impl DriverResults {
     /// Returns how many tests have a result of this kind.
     pub fn count(&self, kind: &str) -> usize {
         self.verdicts.values().filter(|v| v.kind() == kind).count()
@@ -78,11 +78,11 @@ pub fn official(settings: &Settings) -> Result<bool> {
     println!("[build] driver");
     let payload = payload::build(settings, Flavour::Opt, &payload::programs(settings)?)?;
     // One driver after the other: many tests depend on timing.
-    let find = |driver: &Driver| match driver.title.contains(&settings.only) {
+    let results_of = |driver: &Driver| match driver.title.contains(&settings.only) {
         true => one_driver(settings, driver, &payload),
-        false => last_findings(&directory(settings, driver)),
+        false => last_results(&directory(settings, driver)),
     };
-    let (ours, theirs) = (find(&DRIVERS[0])?, find(&DRIVERS[1])?);
+    let (ours, theirs) = (results_of(&DRIVERS[0])?, results_of(&DRIVERS[1])?);
 
     let document = Document::new(settings, &ours, &theirs)?;
     let path = settings.out.join("igt.md");
@@ -100,8 +100,8 @@ fn directory(settings: &Settings, driver: &Driver) -> PathBuf {
 }
 
 /// Reads the results of the last guest that ran in `dir`.
-fn last_findings(dir: &Path) -> Result<Findings> {
-    Ok(Findings {
+fn last_results(dir: &Path) -> Result<DriverResults> {
+    Ok(DriverResults {
         verdicts: igt::verdicts(&dir.join("results/igt/results.json"))?,
         alarm: kernel_log::alarm(&command::read_lossy(&dir.join("console.log"))),
     })
@@ -111,7 +111,7 @@ fn one_driver(
     settings: &Settings,
     driver: &Driver,
     payload: &payload::Payload,
-) -> Result<Findings> {
+) -> Result<DriverResults> {
     let name = format!("igt/{}", driver.title);
     println!("[{name}] started, typically {} min", TYPICAL / 60);
     let start = Instant::now();
@@ -133,18 +133,18 @@ fn one_driver(
         dir: directory(settings, driver),
         console: Console::Logged,
     };
-    let left = vm::run(settings, &machine, Some(&name), settings.limit(LIMIT))?;
-    if let Some(why) = left.lost {
+    let output = vm::run(settings, &machine, Some(&name), settings.limit(LIMIT))?;
+    if let Some(why) = output.lost {
         return Err(format!("{name}: {why}"));
     }
-    if let Some(entry) = left.entries.iter().find(|e| e.outcome == Outcome::Failed) {
+    if let Some(entry) = output.entries.iter().find(|e| e.outcome == Outcome::Failed) {
         return Err(format!("{name}: {}", entry.reason));
     }
-    let findings = last_findings(&machine.dir)?;
+    let results = last_results(&machine.dir)?;
     println!(
         "[{name}] {} in {} s",
-        findings.summary(),
+        results.summary(),
         start.elapsed().as_secs()
     );
-    Ok(findings)
+    Ok(results)
 }

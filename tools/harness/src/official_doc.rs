@@ -22,7 +22,7 @@ use std::fmt::Write;
 use regex::Regex;
 
 use crate::igt::Verdict;
-use crate::official::{Findings, DRIVERS};
+use crate::official::{DriverResults, DRIVERS};
 use crate::settings::Settings;
 use crate::{command, Result};
 
@@ -66,7 +66,7 @@ impl Explanation {
             .collect();
         let title = field("Title: ").ok_or_else(|| format!("no title: {}", block.join("\n")))?;
         if text.is_empty() {
-            return Err(format!("{title}: explained by nothing"));
+            return Err(format!("{title}: the explanation has no text"));
         }
         Ok(Explanation {
             title: title.into(),
@@ -76,21 +76,25 @@ impl Explanation {
         })
     }
 
-    fn is_of(&self, test: &str, verdict: &Verdict) -> bool {
+    fn explains(&self, test: &str, verdict: &Verdict) -> bool {
         self.tests.is_match(test) && self.reason.is_match(&verdict.reason)
     }
 }
 
 /// The document.
 pub struct Document<'a> {
-    ours: &'a Findings,
-    theirs: &'a Findings,
+    ours: &'a DriverResults,
+    theirs: &'a DriverResults,
     explanations: Vec<Explanation>,
 }
 
 impl<'a> Document<'a> {
     /// Compares the results `ours` and `theirs`.
-    pub fn new(settings: &Settings, ours: &'a Findings, theirs: &'a Findings) -> Result<Self> {
+    pub fn new(
+        settings: &Settings,
+        ours: &'a DriverResults,
+        theirs: &'a DriverResults,
+    ) -> Result<Self> {
         let path = settings.source.join("igt-tests/explained.txt");
         Ok(Document {
             ours,
@@ -108,7 +112,7 @@ impl<'a> Document<'a> {
                 let group = self
                     .explanations
                     .iter()
-                    .position(|e| e.is_of(test, verdict));
+                    .position(|e| e.explains(test, verdict));
                 groups
                     .entry(group.unwrap_or(self.explanations.len()))
                     .or_default()
@@ -126,8 +130,8 @@ impl<'a> Document<'a> {
             .keys()
             .chain(self.theirs.verdicts.keys())
             .collect();
-        let of = |findings: &'a Findings, name: &str| {
-            findings.verdicts.get(name).map_or("-", Verdict::kind)
+        let of = |results: &'a DriverResults, name: &str| {
+            results.verdicts.get(name).map_or("-", Verdict::kind)
         };
         names
             .into_iter()
@@ -137,7 +141,7 @@ impl<'a> Document<'a> {
     }
 
     /// Returns the tests that they pass and we do not.
-    fn behind(&self) -> Vec<&str> {
+    fn passed_only_by_theirs(&self) -> Vec<&str> {
         self.differences()
             .into_iter()
             .filter(|&(_, _, theirs)| theirs == "pass")
@@ -152,7 +156,7 @@ impl<'a> Document<'a> {
         let unexplained = groups
             .get(&self.explanations.len())
             .map_or(&[][..], Vec::as_slice);
-        for name in self.behind() {
+        for name in self.passed_only_by_theirs() {
             println!("failed: {name}: {} passes it", DRIVERS[1].title);
         }
         for (name, verdict) in unexplained {
@@ -162,10 +166,12 @@ impl<'a> Document<'a> {
             );
         }
         if let Some(alarm) = &self.ours.alarm {
-            println!("failed: the kernel complains:\n{alarm}");
+            println!("failed: the kernel log has a report:\n{alarm}");
         }
         println!("{}", self.ours.summary());
-        self.behind().is_empty() && unexplained.is_empty() && self.ours.alarm.is_none()
+        self.passed_only_by_theirs().is_empty()
+            && unexplained.is_empty()
+            && self.ours.alarm.is_none()
     }
 
     /// Returns the document's text.
@@ -182,8 +188,8 @@ impl<'a> Document<'a> {
     /// Counts the results of each test's subtests by kind.
     fn summary(&self) -> String {
         let mut binaries: BTreeMap<&str, [usize; 6]> = BTreeMap::new();
-        for (column, findings) in [(0, self.ours), (3, self.theirs)] {
-            for (test, verdict) in &findings.verdicts {
+        for (column, results) in [(0, self.ours), (3, self.theirs)] {
+            for (test, verdict) in &results.verdicts {
                 let counts = binaries.entry(binary(test)).or_default();
                 if let Some(kind) = KINDS.iter().position(|&kind| kind == verdict.kind()) {
                     counts[column + kind] += 1;
@@ -227,7 +233,10 @@ impl<'a> Document<'a> {
         for (number, tests) in self.by_explanation() {
             let (title, why) = match self.explanations.get(number) {
                 Some(explanation) => (explanation.title.as_str(), explanation.text.as_str()),
-                None => ("Not explained", "Nobody has looked at these yet."),
+                None => (
+                    "Not explained",
+                    "These results have not been looked at yet.",
+                ),
             };
             let _ = writeln!(text, "\n### {title}: {}\n\n{why}\n", tests.len());
             let mut by_reason: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
@@ -250,9 +259,9 @@ impl<'a> Document<'a> {
 const HEAD: &str = "\
 # IGT's own tests
 
-Written by `make igt`, which runs them on Barium and on the C driver `bochs` in one guest kernel, on
-identical devices. What Barium does not pass is explained below, in our words
-(`igt-tests/explained.txt`) and in IGT's.
+`make igt` writes this document. It runs IGT's own tests on Barium and on the C driver `bochs`, on
+identical devices and the same kernel. For each test that Barium does not pass, the last section has
+an explanation (from `igt-tests/explained.txt`) and IGT's own message.
 ";
 
 fn cells(counts: &[usize; 6]) -> String {
@@ -281,8 +290,8 @@ mod tests {
         }
     }
 
-    fn findings(verdicts: &[(&str, &str, &str)]) -> Findings {
-        Findings {
+    fn results(verdicts: &[(&str, &str, &str)]) -> DriverResults {
+        DriverResults {
             verdicts: verdicts
                 .iter()
                 .map(|(name, result, reason)| ((*name).into(), verdict(result, reason)))
@@ -299,7 +308,7 @@ mod tests {
         let all = Explanation::all(EXPLAINED)?;
         let first = |test, reason| {
             let verdict = verdict("skip", reason);
-            all.iter().position(|e| e.is_of(test, &verdict))
+            all.iter().position(|e| e.explains(test, &verdict))
         };
         assert_eq!(first("igt@kms_x@a", "no CRC here"), Some(0));
         assert_eq!(first("igt@kms_x@a", "other"), Some(1));
@@ -316,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_they_pass_we_have_to() -> Result<()> {
-        let theirs = findings(&[("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")]);
+        let theirs = results(&[("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")]);
         for (ours, good) in [
             (
                 vec![("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")],
@@ -332,7 +341,7 @@ mod tests {
             ),
             (vec![("igt@a@y", "pass", "")], false),
         ] {
-            let ours = findings(&ours);
+            let ours = results(&ours);
             let document = Document {
                 ours: &ours,
                 theirs: &theirs,
@@ -345,7 +354,7 @@ mod tests {
 
     #[test]
     fn each_reason_is_in_the_document() -> Result<()> {
-        let ours = findings(&[("igt@a@x", "fail", "CRC"), ("igt@a@y", "skip", "why not")]);
+        let ours = results(&[("igt@a@x", "fail", "CRC"), ("igt@a@y", "skip", "why not")]);
         let document = Document {
             ours: &ours,
             theirs: &ours,

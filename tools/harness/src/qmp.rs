@@ -12,7 +12,7 @@ use serde_json::{json, Value};
 use crate::Result;
 
 /// Time limit for a reply. Dumping VRAM is slow while both CPUs are busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection to a running QEMU.
 pub struct Qmp {
@@ -33,7 +33,7 @@ impl Qmp {
     pub fn connect(socket: &Path) -> Result<Self> {
         let stream = UnixStream::connect(socket).map_err(|e| format!("QMP: {e}"))?;
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(REPLY_TIMEOUT))
             .map_err(|e| format!("QMP: {e}"))?;
         let mut qmp = Qmp {
             reader: BufReader::new(stream),
@@ -65,7 +65,7 @@ impl Qmp {
     pub fn bar(&mut self, slot: &str, index: u64) -> Result<Bar> {
         let buses = self.execute("query-pci", json!({}))?;
         find_bar(&buses, slot, index)
-            .ok_or_else(|| format!("query-pci knows no BAR {index} of {slot}"))
+            .ok_or_else(|| format!("query-pci lists no BAR {index} of {slot}"))
     }
 
     /// Returns true if the guest is suspended to RAM.

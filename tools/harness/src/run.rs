@@ -74,7 +74,7 @@ pub fn run(settings: &Settings) -> Result<bool> {
         return Err(format!("the guest: {why}"));
     }
     if let Some(alarm) = kernel_log::alarm(&left.console) {
-        return Err(format!("the kernel complains:\n{alarm}"));
+        return Err(format!("the kernel log has a report:\n{alarm}"));
     }
     let ([found], [shot], true) = (&left.found[..], &left.shots[..], failed.is_empty()) else {
         return Err(format!(

@@ -63,7 +63,7 @@ impl Shot {
         )?;
         let file = fs::read(scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
         fs::remove_file(scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
-        Self::from_ppm(&file).ok_or("the screendump is no portable pixmap".into())
+        Self::from_ppm(&file).ok_or("the screendump is not a portable pixmap".into())
     }
 
     /// Parses a binary portable pixmap with 8 bits per colour, the format of QEMU's screendump.
@@ -185,7 +185,7 @@ fn colour_bars(width: usize, height: usize) -> Shot {
 
 /// Draws a console screen with only `text` at the character position `at` (column, row).
 fn console(font: &Font, size: (usize, usize), at: (usize, usize), text: &str) -> Shot {
-    let written = font.write(text);
+    let written = font.render(text);
     let (left, top) = (at.0 * written.cell.0, at.1 * written.cell.1);
     Shot::new(size.0, size.1, |x, y| {
         let inside = x >= left && y >= top;
@@ -199,7 +199,7 @@ fn console(font: &Font, size: (usize, usize), at: (usize, usize), text: &str) ->
 /// Returns the position in pixels of the upper left corner of `text` on black ground, if the screen
 /// shows it.
 fn find_text(shot: &Shot, font: &Font, text: &str) -> Option<(usize, usize)> {
-    let written = font.write(text);
+    let written = font.render(text);
     let (width, height) = written.size();
     let is_there = |left: usize, top: usize| {
         (0..height).all(|y| {
@@ -214,7 +214,7 @@ fn find_text(shot: &Shot, font: &Font, text: &str) -> Option<(usize, usize)> {
 }
 
 /// What the screen must show.
-enum Wanted {
+enum Expected {
     /// Exactly this picture.
     Picture(Shot),
     /// Each of these pictures, and none but these after the first one.
@@ -242,7 +242,7 @@ enum Verdict {
     Bad(String),
 }
 
-impl Wanted {
+impl Expected {
     /// Parses the guest's `words`; `exchange` is the file with the picture, if the guest passed
     /// one.
     fn read(words: &str, exchange: &Path) -> Result<Self> {
@@ -268,12 +268,12 @@ impl Wanted {
                     })
                     .map_err(|e| format!("{}: {e}", exchange.display()))?;
                 let shot = Shot::from_xrgb(width, height, &shot);
-                Wanted::Picture(shot.ok_or("the picture that was handed over is too short")?)
+                Expected::Picture(shot.ok_or("the file with the picture is too short")?)
             }
-            "bars" => Wanted::Picture(colour_bars(number()?, number()?)),
+            "bars" => Expected::Picture(colour_bars(number()?, number()?)),
             "flips" => {
                 let (width, height) = (number()?, number()?);
-                Wanted::Flips {
+                Expected::Flips {
                     pictures: [
                         colour_bars(width, height),
                         Shot::new(width, height, |_, _| MODETEST_PLAIN),
@@ -284,31 +284,28 @@ impl Wanted {
             "console" => {
                 let (size, at) = ((number()?, number()?), (number()?, number()?));
                 let text = parts.next().ok_or("no text")?;
-                Wanted::Picture(console(&Font::of_kernel()?, size, at, text))
+                Expected::Picture(console(&Font::of_kernel()?, size, at, text))
             }
-            "text" => Wanted::Text(
+            "text" => Expected::Text(
                 rest.split(" | ").map(String::from).collect(),
                 Font::of_kernel()?,
             ),
-            "scene" => Wanted::Scene {
+            "scene" => Expected::Scene {
                 width: number()?,
                 height: number()?,
                 seen: Vec::new(),
             },
-            _ => return Err(format!("`{words}` is nothing that a screen can show")),
+            _ => return Err(format!("`{words}` does not describe a screen")),
         })
     }
 
     fn judge(&mut self, shot: &Shot) -> Verdict {
         match self {
-            Wanted::Picture(picture) => match shot.same(picture) {
-                Ok(()) => Verdict::Good(format!(
-                    "{} x {} pixels are all as they should be",
-                    shot.width, shot.height
-                )),
+            Expected::Picture(picture) => match shot.same(picture) {
+                Ok(()) => Verdict::Good(format!("{} x {} pixels match", shot.width, shot.height)),
                 Err(why) => Verdict::NotYet(why),
             },
-            Wanted::Flips { pictures, seen } => {
+            Expected::Flips { pictures, seen } => {
                 let Some(index) = pictures.iter().position(|picture| picture == shot) else {
                     let why = shot.same(&pictures[0]).err().unwrap_or_default();
                     return match seen {
@@ -322,16 +319,16 @@ impl Wanted {
                     _ => Verdict::NotYet("only one of the two pictures was seen".into()),
                 }
             }
-            Wanted::Text(lines, font) => {
+            Expected::Text(lines, font) => {
                 match lines
                     .iter()
                     .find(|line| find_text(shot, font, line).is_none())
                 {
-                    None => Verdict::Good(format!("can be read: {}", lines.join(" | "))),
-                    Some(line) => Verdict::NotYet(format!("`{line}` cannot be read")),
+                    None => Verdict::Good(format!("readable: {}", lines.join(" | "))),
+                    Some(line) => Verdict::NotYet(format!("`{line}` is not readable")),
                 }
             }
-            Wanted::Scene {
+            Expected::Scene {
                 width,
                 height,
                 seen,
@@ -354,7 +351,7 @@ impl Wanted {
     }
 }
 
-/// Looks at the display `display` until it shows what `words` describe, for at most `patience`, but
+/// Looks at the display `display` until it shows what `words` describe, for at most `timeout`, but
 /// at least once. Returns the last screendump, if there is one, and the result. The words are:
 ///
 /// - `picture WIDTH HEIGHT`: the picture in the file `exchange`, XRGB8888;
@@ -368,16 +365,16 @@ pub fn look(
     display: &str,
     words: &str,
     exchange: &Path,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(Shot, Result<String>)> {
-    let mut wanted = Wanted::read(words, exchange)?;
+    let mut wanted = Expected::read(words, exchange)?;
     let scratch = exchange.with_file_name("screen.ppm");
     let start = Instant::now();
     loop {
         let shot = Shot::take(qmp, display, &scratch)?;
         match wanted.judge(&shot) {
             Verdict::Good(summary) => return Ok((shot, Ok(summary))),
-            Verdict::NotYet(_) if start.elapsed() < patience => std::thread::sleep(POLL),
+            Verdict::NotYet(_) if start.elapsed() < timeout => std::thread::sleep(POLL),
             Verdict::NotYet(why) | Verdict::Bad(why) => return Ok((shot, Err(why))),
         }
     }
@@ -416,7 +413,7 @@ mod tests {
     fn a_torn_flip_is_bad() {
         let [first, second] = [RED, BLACK].map(|colour| Shot::new(2, 2, move |_, _| colour));
         let torn = Shot::new(2, 2, |_, y| if y == 0 { RED } else { BLACK });
-        let wanted = || Wanted::Flips {
+        let wanted = || Expected::Flips {
             pictures: [first.clone(), second.clone()],
             seen: [false; 2],
         };
@@ -433,7 +430,7 @@ mod tests {
     fn a_still_picture_is_no_scene() {
         let picture =
             |seed: usize| Shot::new(8, 8, move |x, y| [x, y, seed].map(|part| part as u8));
-        let mut wanted = Wanted::Scene {
+        let mut wanted = Expected::Scene {
             width: 8,
             height: 8,
             seen: Vec::new(),

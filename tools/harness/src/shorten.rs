@@ -3,8 +3,8 @@
 //! Shortens a program of the fuzzer that kills its guest; each attempt boots a guest. The fuzzer
 //! itself shortens programs that the guest survives.
 
-use crate::attend::{self, Order};
 use crate::fuzz::BLOCK;
+use crate::guest_run::{self, GuestRun};
 use crate::guests::Guest;
 use crate::payload::{self, Payload};
 use crate::report::Outcome;
@@ -23,7 +23,7 @@ const RECORD: usize = 24;
 pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<bool> {
     let programs = payload::programs(settings)?;
     let payload = payload::build(settings, guest.flavour, &programs)?;
-    let trial = Trial {
+    let shortener = Shortener {
         settings,
         guest,
         payload,
@@ -34,7 +34,7 @@ pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<b
         .filter(|block| block.len() == BLOCK)
         .ok_or("SHORTEN needs a program: REPLAY=<file>")?
         .to_vec();
-    if !trial.fails(&best) {
+    if !shortener.fails(&best) {
         println!("[shorten] it does not fail");
         return Ok(true);
     }
@@ -43,7 +43,7 @@ pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<b
         let mut at = 0;
         while at < calls(&best) {
             let shorter = without(&best, at, part);
-            if trial.fails(&shorter) {
+            if shortener.fails(&shorter) {
                 best = shorter;
                 println!("[shorten] fails with {} calls", calls(&best));
             } else {
@@ -54,30 +54,30 @@ pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<b
     }
     let path = settings.out.join("fuzz/shortest-program");
     command::write(&path, &best)?;
-    trial.fails(&best);
+    shortener.fails(&best);
     println!(
         "[shorten] {} calls: REPLAY={}; the steps and what the kernel says are in {}",
         calls(&best),
         settings.shown(&path),
-        settings.shown(&trial.dir().join("console.log"))
+        settings.shown(&shortener.dir().join("console.log"))
     );
     Ok(false)
 }
 
 /// Everything needed for an attempt.
-struct Trial<'a> {
+struct Shortener<'a> {
     settings: &'a Settings,
     guest: &'a Guest,
     payload: Payload,
 }
 
-impl Trial<'_> {
+impl Shortener<'_> {
     fn dir(&self) -> std::path::PathBuf {
         self.settings.out.join("vm/shorten")
     }
 
     fn fails(&self, journal: &[u8]) -> bool {
-        let order = Order {
+        let run = GuestRun {
             guest: self.guest,
             payload: &self.payload,
             tests: "",
@@ -85,7 +85,7 @@ impl Trial<'_> {
             dir: self.dir(),
             name: None,
         };
-        let entries = attend::attend(self.settings, &order);
+        let entries = guest_run::run(self.settings, &run);
         entries.iter().any(|entry| entry.outcome == Outcome::Failed)
     }
 }

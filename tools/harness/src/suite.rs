@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::attend::{self, Order};
+use crate::guest_run::{self, GuestRun};
 use crate::guests::{self, Guest};
 use crate::payload::{self, Payload};
 use crate::report::{self, Entry, Outcome, Report};
@@ -114,7 +114,7 @@ fn run(
                 };
                 let entries = match payload {
                     Some(payload) => {
-                        let order = Order {
+                        let run = GuestRun {
                             guest: &guest,
                             payload,
                             tests,
@@ -122,9 +122,9 @@ fn run(
                             dir: settings.out.join("vm").join(guest.name.replace('/', "-")),
                             name: Some(&guest.name),
                         };
-                        one_guest(settings, &order)
+                        one_guest(settings, &run)
                     }
-                    None => vec![Entry::failed("guest", "nothing was built for it")],
+                    None => vec![Entry::failed("guest", "no payload was built for it")],
                 };
                 command::lock(&report).add(&guest.name, entries);
             });
@@ -144,11 +144,11 @@ fn run(
     Ok(report.is_good())
 }
 
-fn one_guest(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
-    let guest = order.guest;
+fn one_guest(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
+    let guest = run.guest;
     println!("[{}] started, typically {} s", guest.name, guest.typical);
     let start = Instant::now();
-    let entries = attend::attend(settings, order);
+    let entries = guest_run::run(settings, run);
     println!(
         "[{}] {} in {} s",
         guest.name,

@@ -33,7 +33,7 @@ const POLL: Duration = Duration::from_millis(200);
 const QUOTED_LINES: usize = 25;
 
 /// The output of a guest.
-pub struct Left {
+pub struct GuestOutput {
     /// Results that its scripts reported.
     pub entries: Vec<Entry>,
     /// Lines that its scripts printed with `say`, in order.
@@ -61,7 +61,7 @@ pub fn run(
     machine: &Machine,
     name: Option<&str>,
     limit: Duration,
-) -> Result<Left> {
+) -> Result<GuestOutput> {
     command::fresh_dir(&machine.dir)?;
     let child = machine.start(settings)?;
     let mut session = Session {
@@ -76,7 +76,7 @@ pub fn run(
         shots: Vec::new(),
         panic: Panic::No,
         ended: false,
-        slept: false,
+        was_asleep: false,
     };
     let lost = session.attend(limit);
     // QEMU has exited already if all went well.
@@ -110,7 +110,7 @@ pub fn run(
     session.ended &= !full;
     let journal = machine.journal();
     let results = session.fetch_results()?;
-    Ok(Left {
+    Ok(GuestOutput {
         journal,
         entries: session.entries,
         said: session.said,
@@ -146,7 +146,7 @@ struct Session<'a> {
     panic: Panic,
     ended: bool,
     /// The guest was suspended at the last check.
-    slept: bool,
+    was_asleep: bool,
 }
 
 impl Session<'_> {
@@ -182,7 +182,7 @@ impl Session<'_> {
                     told = Instant::now();
                 }
             }
-            if self.look_at_panic() {
+            if self.check_panic_screen() {
                 return Ok(());
             }
             if start.elapsed() > limit {
@@ -193,28 +193,28 @@ impl Session<'_> {
                 self.tell(&format!(
                     "{} s: {}",
                     start.elapsed().as_secs(),
-                    self.doing()
+                    self.activity()
                 ));
-                self.look_at_sleep();
+                self.wake_if_stuck();
             }
         }
     }
 
     /// Wakes a suspended guest: sometimes its RTC alarm does not fire.
-    fn look_at_sleep(&mut self) {
+    fn wake_if_stuck(&mut self) {
         let socket = self.machine.qmp_socket();
         let is_asleep = Qmp::connect(&socket)
             .and_then(|mut qmp| {
                 let is_asleep = qmp.is_asleep()?;
-                if is_asleep && self.slept {
-                    self.tell("it sleeps on: waking it up");
+                if is_asleep && self.was_asleep {
+                    self.tell("still suspended: waking it up");
                     qmp.execute("system_wakeup", json!({}))?;
                 }
                 Ok(is_asleep)
             })
             // A QEMU that has just exited does not answer.
             .unwrap_or(false);
-        self.slept = is_asleep;
+        self.was_asleep = is_asleep;
     }
 
     /// Connects to QEMU's socket, which appears soon after QEMU starts.
@@ -247,7 +247,7 @@ impl Session<'_> {
             "say" => self.said.push(rest.into()),
             "end" => self.ended = true,
             "oracle" => {
-                return Some(match self.consult(rest) {
+                return Some(match self.query_oracle(rest) {
                     Ok(summary) => format!("match {summary}"),
                     Err(why) => format!("mismatch {why}"),
                 })
@@ -301,22 +301,22 @@ impl Session<'_> {
         self.entries.push(entry);
     }
 
-    fn consult(&mut self, arguments: &str) -> Result<String> {
+    fn query_oracle(&mut self, arguments: &str) -> Result<String> {
         let parts: Vec<&str> = arguments.split_whitespace().collect();
         let [_, size, slot, min_pieces] = parts[..] else {
             return Err("oracle TEST BYTES PCI-ADDRESS MIN-PIECES".into());
         };
-        let size = size.parse().map_err(|_| format!("{size} is no size"))?;
+        let size = size.parse().map_err(|_| format!("{size} is not a size"))?;
         let min_pieces: usize = min_pieces
             .parse()
-            .map_err(|_| format!("{min_pieces} is no number"))?;
+            .map_err(|_| format!("{min_pieces} is not a number"))?;
         let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
         let dump = self.machine.dir.join("vram.dump");
         let found = oracle::look(&mut qmp, slot, &self.machine.exchange_disk(), size, &dump)?;
         let summary = found.summary();
         if found.pieces() < min_pieces {
             return Err(format!(
-                "the object was to be in {min_pieces} pieces at least: {summary}"
+                "the object must be in at least {min_pieces} pieces: {summary}"
             ));
         }
         self.found.push(found);
@@ -331,7 +331,7 @@ impl Session<'_> {
         };
         let seconds = seconds
             .parse()
-            .map_err(|_| format!("{seconds} is no number of seconds"))?;
+            .map_err(|_| format!("{seconds} is not a number of seconds"))?;
         let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
         let patience = self.settings.limit(seconds);
         let exchange = self.machine.exchange_disk();
@@ -346,7 +346,7 @@ impl Session<'_> {
 
     /// If the guest has announced a panic and the kernel has printed all its messages, looks at the
     /// screen. Returns true in that case.
-    fn look_at_panic(&mut self) -> bool {
+    fn check_panic_screen(&mut self) -> bool {
         let Panic::Announced(arguments) = &self.panic else {
             return false;
         };
@@ -380,7 +380,7 @@ impl Session<'_> {
             .devices
             .iter()
             .find(|d| d.split(',').any(named));
-        let spec = spec.ok_or_else(|| format!("this guest never had a device {id}"))?;
+        let spec = spec.ok_or_else(|| format!("this guest has no device {id}"))?;
         let (driver, rest) = spec.split_once(',').unwrap_or((spec, ""));
         let mut arguments = serde_json::Map::new();
         arguments.insert("driver".into(), driver.into());
@@ -392,9 +392,9 @@ impl Session<'_> {
         qmp.execute("device_add", arguments.into()).map(drop)
     }
 
-    /// Returns what the guest is doing, for the progress message. IGT announces its subtests in the
+    /// Returns what the guest is activity, for the progress message. IGT announces its subtests in the
     /// kernel log.
-    fn doing(&self) -> String {
+    fn activity(&self) -> String {
         let console = command::read_lossy(&self.machine.console_log());
         let subtest = console.lines().rev().find_map(|line| {
             let (_, announced) = line.split_once("[IGT] ")?;

@@ -13,7 +13,7 @@ use crate::settings::{Flavour, Settings};
 use crate::{fuzz, igt, kernel_log, ktap, vm, Result};
 
 /// How to run a guest.
-pub struct Order<'a> {
+pub struct GuestRun<'a> {
     /// The guest to run.
     pub guest: &'a Guest,
     /// Disk image and initramfs to boot.
@@ -29,8 +29,8 @@ pub struct Order<'a> {
 }
 
 /// Runs the guest and returns all its results.
-pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
-    let guest = order.guest;
+pub fn run(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
+    let guest = run.guest;
     let modes: Vec<&str> = guest.modes.iter().map(|mode| mode.name()).collect();
     let mut parameters = vec![
         format!("guest_modes={}", modes.join(",")),
@@ -42,52 +42,52 @@ pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
         parameters.push(format!("guest_unplug_rounds={}", guest.unplug_rounds));
     }
     parameters.extend(guest.boot.iter().map(|&word| word.into()));
-    if self_checks(order) {
+    if runs_self_check(run) {
         parameters.push("guest_self_check=1".into());
     }
     let machine = Machine {
         flavour: guest.flavour,
         processor: Processor::Two,
-        payload: order.payload,
+        payload: run.payload,
         scenario: guest.scenario,
         parameters,
-        tests: order.tests,
-        programs: order.programs,
+        tests: run.tests,
+        programs: run.programs,
         devices: guest.devices.clone(),
-        dir: order.dir.clone(),
+        dir: run.dir.clone(),
         console: Console::Logged,
     };
-    match vm::run(settings, &machine, order.name, settings.limit(guest.limit)) {
-        Ok(left) => judge(settings, order, left),
+    match vm::run(settings, &machine, run.name, settings.limit(guest.limit)) {
+        Ok(output) => evaluate(settings, run, output),
         Err(why) => vec![Entry::failed("guest", why)],
     }
 }
 
-fn self_checks(order: &Order<'_>) -> bool {
-    order.guest.self_check && order.tests.is_empty()
+fn runs_self_check(run: &GuestRun<'_>) -> bool {
+    run.guest.self_check && run.tests.is_empty()
 }
 
-fn judge(settings: &Settings, order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
-    let mut entries = ktap::results(&left.console, "barium");
-    if entries.is_empty() && order.tests.is_empty() {
+fn evaluate(settings: &Settings, run: &GuestRun<'_>, output: vm::GuestOutput) -> Vec<Entry> {
+    let mut entries = ktap::results(&output.console, "barium");
+    if entries.is_empty() && run.tests.is_empty() {
         entries.push(Entry::failed("kunit", "no suite named barium* ran"));
     }
-    entries.extend(left.entries);
-    if left.lost.is_none() && order.guest.scenario == "test" {
-        for run in igt_runs(order) {
-            entries.extend(run.entries(&left.results, order.tests.is_empty()));
+    entries.extend(output.entries);
+    if output.lost.is_none() && run.guest.scenario == "test" {
+        for igt_run in igt_runs(run) {
+            entries.extend(igt_run.entries(&output.results, run.tests.is_empty()));
         }
     }
-    if left.lost.is_none() && fuzz::is_measured(order.guest, order.programs) {
-        entries.push(fuzz::coverage(&left.results, &order.payload.module));
+    if output.lost.is_none() && fuzz::reports_coverage(run.guest, run.programs) {
+        entries.push(fuzz::coverage(&output.results, &run.payload.module));
     }
-    if let Some(why) = left.lost {
-        let programs = fuzz::rescue(settings, &left.journal, &order.dir);
+    if let Some(why) = output.lost {
+        let programs = fuzz::save_journal(settings, &output.journal, &run.dir);
         entries.push(Entry::failed("guest", format!("{programs}{why}")));
     }
-    let alarm = match left.panicked {
-        true => kernel_log::alarm_but_panic(&left.console),
-        false => kernel_log::alarm(&left.console),
+    let alarm = match output.panicked {
+        true => kernel_log::alarm_except_panic(&output.console),
+        false => kernel_log::alarm(&output.console),
     };
     entries.push(match alarm {
         Some(alarm) => Entry::failed("splats", alarm),
@@ -133,12 +133,12 @@ impl IgtRun {
 }
 
 /// Lists the runs of igt_runner that the guest makes if all tests are selected.
-fn igt_runs(order: &Order<'_>) -> Vec<IgtRun> {
+fn igt_runs(run: &GuestRun<'_>) -> Vec<IgtRun> {
     let mut runs = vec![
         IgtRun::new("igt-barium", String::new()),
         IgtRun::new("igt-official", String::new()),
     ];
-    let others: &[Mode] = order.guest.modes.get(1..).unwrap_or_default();
+    let others: &[Mode] = run.guest.modes.get(1..).unwrap_or_default();
     runs.extend(others.iter().map(|mode| {
         IgtRun::new(
             &format!("igt-barium-{}", mode.name()),
@@ -146,7 +146,7 @@ fn igt_runs(order: &Order<'_>) -> Vec<IgtRun> {
         )
     }));
     // Only the debug kernel has fault injection.
-    if order.guest.flavour == Flavour::Debug {
+    if run.guest.flavour == Flavour::Debug {
         runs.push(IgtRun::new("igt-faultinject", String::new()));
         runs.extend(others.iter().map(|mode| {
             IgtRun::new(
@@ -155,7 +155,7 @@ fn igt_runs(order: &Order<'_>) -> Vec<IgtRun> {
             )
         }));
     }
-    if self_checks(order) {
+    if runs_self_check(run) {
         runs.push(IgtRun {
             read: igt::self_check,
             ..IgtRun::new("igt-selfcheck", String::new())
