@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Checks that the set-up is robust: check.sh quick|all. `quick` makes stand-ins for the parts, which
-# takes seconds; `all` also kills real runs, which need the parts in BARIUM_CACHE, and takes minutes.
-# Everything happens in directories of its own, and in a mount namespace of its own.
+# Tests that the set-up is robust: check.sh quick|all. `quick` uses fake parts and takes seconds.
+# `all` also kills real runs, which need the parts in BARIUM_CACHE, and takes minutes. All checks
+# work in temporary directories and in a separate mount namespace.
 #
-# Each line of its output is `passed NAME`, `skipped NAME: why` or `failed NAME: why`, the last one
-# counts them. CHECK=<regex> runs only checks with names like this.
+# Prints lines `passed NAME`, `skipped NAME: why` or `failed NAME: why`, and finally the number of
+# each. CHECK=<regex> selects checks by name.
 # shellcheck disable=SC2317 # what check() calls is reached
 set -uo pipefail
 
 here=$(cd -- "${BASH_SOURCE[0]%/*}" && pwd)
 top=${here%/tools/*}
 
-# What is mounted here is gone when this is.
+# All mounts disappear with this mount namespace.
 if [[ -z ${CHECK_SETUP_INSIDE-} ]]; then
 	userns=()
 	[[ $(id -u) -eq 0 ]] || userns=(--user --map-root-user)
@@ -29,8 +29,8 @@ mount -t tmpfs -o mode=755 barium-check "$work"
 unset BARIUM_CACHE XDG_CACHE_HOME OUT KSRC ONLY TESTS MUTANT BENCH KERNEL JOBS MAKEFLAGS MAKELEVEL
 counts=([0]=0 [1]=0 [77]=0)
 
-# check NAME COMMAND...: COMMAND returns 0 for passed, 77 for skipped; the last line that it prints is
-# the reason if it does not pass.
+# check NAME COMMAND...: runs COMMAND as a check. Status 0 means passed, 77 skipped. The last line
+# of its output is the reason of a failure or skip.
 check() {
 	local name=$1 status word
 	shift
@@ -52,7 +52,7 @@ check() {
 	fi
 }
 
-# fail WORDS...: ends a check; what the run under test said comes before.
+# fail WORDS...: ends a check with a failure, after the output of the run under test.
 fail() {
 	cat "$said" 2>/dev/null
 	echo "$*"
@@ -64,7 +64,8 @@ skip() {
 	exit 77
 }
 
-# fresh: the tree under test with stand-ins for all that takes long, an empty cache, no results.
+# fresh: sets up a source tree with fake scripts for all slow steps, an empty cache and an empty
+# OUT.
 fresh() {
 	cache=$work/cache out=$work/out tree=$work/tree said=$work/said
 	export FAKE_LOG=$work/made
@@ -78,20 +79,20 @@ fresh() {
 	for part in toolbox linux guest kernel; do
 		cp "$here/fake-part.sh" "$tree/tools/setup/$part.sh"
 	done
-	# A machine with room, and with the packages that it needs.
+	# A machine with enough disk space and all required packages.
 	fake_command df 'printf "Avail\n99999M\n"'
 	fake_command mmdebstrap 'exit 1'
 	PATH=$work/bin:$real_path
 }
 real_path=$PATH
 
-# fake_command NAME SHELL: a command that stands before the machine's own.
+# fake_command NAME SHELL: overrides a command of the host.
 fake_command() {
 	printf '#!/bin/sh\n%s\n' "$2" >"$work/bin/$1"
 	chmod 755 "$work/bin/$1"
 }
 
-# unmount_all: what a check has mounted.
+# unmount_all: removes the mounts of a check.
 unmount_all() {
 	local point
 	while read -r _ _ _ _ point _; do
@@ -101,13 +102,13 @@ unmount_all() {
 	done </proc/self/mountinfo | tac | xargs -r -n1 umount --lazy
 }
 
-# barium ARG...: the command under test; its output is in $said.
+# barium ARG...: runs the command under test; its output goes to $said.
 barium() {
 	BARIUM_CACHE=$cache OUT=$out "$tree/tools/barium" "$@" >"$said" 2>&1 </dev/null
 }
 
-# says REGEX COMMAND...: fails within a minute, and says why in words that REGEX knows; a message of
-# the shell itself is not one for the user.
+# says REGEX COMMAND...: checks that COMMAND fails within a minute with a message that matches
+# REGEX, and not with an error message of the shell.
 says() {
 	local regex=$1 status=0 start=$SECONDS
 	shift
@@ -119,13 +120,14 @@ says() {
 	! grep -E '(barium|\.sh): line [0-9]+:' "$said" || fail "the shell complains: $(cat "$said")"
 }
 
-# refused REGEX COMMAND...: like says, and leaves nothing half-made.
+# refused REGEX COMMAND...: like says; also checks that no partial part is left.
 refused() {
 	says "$@"
 	nothing_half_made
 }
 
-# nothing_half_made: each part that has a final name is whole, and nothing else is in the cache.
+# nothing_half_made: checks that each part with a final name is complete, and that the cache has
+# nothing else.
 nothing_half_made() {
 	local path
 	for path in "$cache"/*; do
@@ -137,15 +139,15 @@ nothing_half_made() {
 	done
 }
 
-# start COMMAND...: in the background, in a session of its own, with an interrupt working as on a
-# terminal. Sets session.
+# start COMMAND...: starts COMMAND in the background, in a session of its own in which SIGINT works
+# as on a terminal. Sets session.
 start() {
 	: >"$said"
 	env --default-signal=INT,QUIT setsid "$@" >>"$said" 2>&1 </dev/null &
 	session=$!
 }
 
-# wait_until_says REGEX: until what was started has said that.
+# wait_until_says REGEX: waits until the output of the started command matches REGEX.
 wait_until_says() {
 	local tries
 	for tries in {1..300}; do
@@ -155,7 +157,7 @@ wait_until_says() {
 	fail "does not say \`$1\` within $((tries / 10)) s"
 }
 
-# session_left: processes of the session, whatever namespace they are in.
+# session_left: lists the remaining processes of the session in all namespaces.
 session_left() {
 	local stat state pid sid
 	for stat in /proc/[0-9]*/stat; do
@@ -166,8 +168,8 @@ session_left() {
 	done
 }
 
-# hit SIGNAL: the session by SIGNAL: INT as from the keyboard, others make alone. Nothing of it is left
-# some seconds later.
+# hit SIGNAL: sends INT to the whole session, as the keyboard does, and other signals to make only.
+# Checks that all processes of the session are gone some seconds later.
 hit() {
 	local to=$session tries
 	[[ $1 != INT ]] || to=-$session
@@ -193,6 +195,6 @@ main() {
 	[[ ${counts[1]} -eq 0 ]]
 }
 
-# The whole file has been read when this runs: changing it meanwhile does no harm.
+# bash has read the whole file when it gets here: editing the file during a run is safe.
 main "$@"
 exit

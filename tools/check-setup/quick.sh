@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Checks with stand-ins for the parts. Sourced by check.sh.
+# Checks with fake parts. Sourced by check.sh.
 # shellcheck disable=SC2154 # check.sh sets real_path, session, work
 
 quick_checks() {
@@ -50,7 +50,7 @@ made() {
 
 all_parts='guest kernel-debug kernel-opt linux toolbox '
 
-# good COMMAND...: succeeds, and all parts are there.
+# good COMMAND...: checks that COMMAND succeeds and that all parts exist.
 good() {
 	"$@" || fail "ended with $?"
 	local kind
@@ -66,7 +66,7 @@ once() {
 	[[ $(made) == "$all_parts" ]] || fail "made: $(made)"
 }
 
-# make_setup OUT: the command for start().
+# make_setup OUT: starts `make setup` in the background.
 make_setup() {
 	start env BARIUM_CACHE="$cache" OUT="$1" FAKE_SECONDS="${FAKE_SECONDS-}" make -C "$tree" setup
 }
@@ -177,7 +177,7 @@ spaces() {
 	rm -rf "$tree" "$cache" "$out"
 }
 
-# without COMMAND...: a PATH with all commands but these.
+# without COMMAND...: sets PATH to one with all commands but these.
 without() {
 	local dir name
 	mkdir "$work/some"
@@ -207,7 +207,7 @@ no_unshare() {
 	refused "missing on this machine: util-linux.*install" barium setup
 }
 
-# as_user COMMAND...: as a user without rights, to whom the directories belong.
+# as_user COMMAND...: runs tools/barium as an unprivileged user who owns the directories.
 as_user() {
 	chown -R 65534:65534 "$work" 2>/dev/null || skip "there is no other user in this user namespace"
 	setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all -- \
@@ -257,7 +257,8 @@ unknown_command() {
 	refused "setup" barium st
 }
 
-# in_use COMMAND DIR OUT: while a run with OUT makes something, COMMAND leaves DIR alone.
+# in_use COMMAND DIR OUT: checks that COMMAND does not touch DIR while a run with OUT is making a
+# part.
 in_use() {
 	good barium setup
 	rm -r "$cache"/kernel-opt-*
@@ -275,7 +276,7 @@ foreign_out() {
 	[[ $(ls -A "$out") == mine ]] || fail "there is: $(ls -A "$out")"
 }
 
-# What was built from another tree is not taken for built.
+# make must not take files that were built from another source tree for up to date.
 other_tree() {
 	good barium setup
 	mkdir "$out/igt"
@@ -301,7 +302,7 @@ distclean_all() {
 	[[ $(ls -A "$cache") == mine ]] || fail "there is: $(ls -A "$cache")"
 }
 
-# Killed while it removes the second part.
+# distclean is killed while it removes the second part.
 distclean_killed() {
 	good barium setup
 	# shellcheck disable=SC2016 # the command expands it
@@ -318,7 +319,7 @@ distclean_killed() {
 	good barium setup
 }
 
-# killed SIGNAL: while a part is made, be it the first or the last; all is well with the next run.
+# killed SIGNAL: kills a run while it makes a random part, and checks that the next run succeeds.
 killed() {
 	local kinds
 	read -r -a kinds <<<"$all_parts"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Checks with the real parts: runs of a guest that are killed, disturbed or short of something.
-# Sourced by check.sh.
+# Checks with real parts: runs of a guest that are killed, disturbed, or lack something. Sourced by
+# check.sh.
 # shellcheck disable=SC2154 # check.sh sets real_cache, real_out, session, top, work
 
 kills=10
@@ -22,19 +22,19 @@ real_checks() {
 	rm -rf "$real_out"
 }
 
-# narrow TREE OUT: the command of a short run.
+# narrow TREE OUT: sets command to a short run.
 narrow() {
 	command=(env BARIUM_CACHE="$real_cache" OUT="$2" ONLY=opt/bochs-display TESTS=barium_params
 		make --no-print-directory -C "$1" test)
 }
 
-# passes COMMAND...: it ends well, with tests that passed and none that failed.
+# passes COMMAND...: checks that COMMAND succeeds, and that tests passed and none failed.
 passes() {
 	PATH=$real_path "$@" >"$said" 2>&1 </dev/null || fail "ended with $?: $(tail -n 1 "$said")"
 	tail -n 1 "$said" | grep -E '^[1-9][0-9]* passed, 0 failed' || fail "$(tail -n 1 "$said")"
 }
 
-# The host's apt has one mirror, and nobody answers there.
+# The only mirror in the host's apt sources does not answer.
 no_mirror() {
 	PATH=$real_path command -v mmdebstrap || skip "there is no mmdebstrap here"
 	cp "$top/tools/setup/toolbox.sh" "$tree/tools/setup/"
@@ -47,7 +47,7 @@ no_mirror() {
 	grep "127.0.0.1" "$said" || fail "no word of which"
 }
 
-# While the packages of a toolbox come in.
+# The run is killed while mmdebstrap downloads and installs packages.
 toolbox_killed() {
 	PATH=$real_path command -v mmdebstrap || skip "there is no mmdebstrap here"
 	cp "$top/tools/setup/toolbox.sh" "$tree/tools/setup/"
@@ -69,7 +69,8 @@ real_source_read_only() {
 	passes "${command[@]}"
 }
 
-# Two trees whose harnesses differ are built at the same time, and again; each gets its own.
+# Two source trees with different harnesses build at the same time, twice; each must get its own
+# harness.
 trees_do_not_mix() {
 	local turn first other=$work/other
 	mkdir "$other"
@@ -89,7 +90,7 @@ trees_do_not_mix() {
 	done
 }
 
-# The disk with the results has room at the start, but not for long.
+# The disk with the results has enough space at the start and becomes full later.
 out_full() {
 	mkdir -p "$real_out/full"
 	mount -t tmpfs -o size=530m barium-check "$real_out/full"
@@ -107,7 +108,7 @@ out_full() {
 	grep -Ei "no (space|room)" "$said" || fail "no word of it: $(tail -n 1 "$said")"
 }
 
-# Ten times, over all of what a run does; then one that is not killed.
+# Kills ten runs at random moments between start and end; then one run must pass.
 killed_at_random() {
 	local mounts turn signals=(INT TERM KILL) start=$SECONDS takes
 	narrow "$top" "$real_out/killed"
@@ -115,7 +116,7 @@ killed_at_random() {
 	takes=$(((SECONDS - start) * 10))
 	mounts=$(cat /proc/self/mountinfo)
 	for ((turn = 0; turn < kills; turn++)); do
-		# So that there is something to build.
+		# Leaves something to build.
 		rm -rf "$real_out"/killed/{igt,examples,module-opt}
 		PATH=$real_path start "${command[@]}"
 		local wait=$((RANDOM % takes))
@@ -128,7 +129,8 @@ killed_at_random() {
 	passes "${command[@]}"
 }
 
-# nothing_left_in_cache: no half-made part that nobody is making; another run may be.
+# nothing_left_in_cache: checks that the cache has no partial part, except those that another run is
+# making.
 nothing_left_in_cache() {
 	local path kind
 	for path in "$real_cache"/*.tmp; do
@@ -138,8 +140,8 @@ nothing_left_in_cache() {
 	done
 }
 
-# A user who has ids in /etc/subuid and no other rights, with a cache and a tree of the user's own. Its
-# parts are the real ones.
+# A user with ids in /etc/subuid and no other privileges, and with a cache and source tree owned by
+# that user. The parts are the real ones.
 real_user() {
 	local path id=65534
 	PATH=$real_path command -v newuidmap || skip "there is no newuidmap here"
@@ -160,7 +162,7 @@ real_user() {
 		env HOME="$work" "${command[@]}" BARIUM_CACHE="$cache"
 }
 
-# copy_of_tree DIR: the source tree without what is not its own.
+# copy_of_tree DIR: copies the source tree without build results.
 copy_of_tree() {
 	tar -C "$top" --exclude=./out --exclude=./.git -cf - . | tar -C "$1" -xf -
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guest whose kernel writes on the screen: its console, and why it panics.
+# Scenario of the guest with the kernel's console on the screen: text, hot-unplug, and a kernel
+# panic.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
@@ -10,8 +11,8 @@ on_barium() {
 		fail "it is not: $(cat /sys/class/graphics/*/name; dmesg | tail -n 10)"
 }
 
-# written COLUMN ROW TEXT: what is written there is on the screen, and nothing else is. The terminal
-# counts from 1.
+# written COLUMN ROW TEXT: checks that the screen shows TEXT at this position and nothing else.
+# Columns and rows count from 0; the terminal's escape sequences count from 1.
 written() {
 	printf '\033[2J\033[?25l\033[%d;%dH%s' "$(($2 + 1))" "$(($1 + 1))" "$3" >/dev/tty0
 	# shellcheck disable=SC2046 # width and height
