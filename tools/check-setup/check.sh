@@ -35,7 +35,7 @@ check() {
 	local name=$1 status word
 	shift
 	[[ $name =~ ${CHECK-} ]] || return 0
-	fresh
+	reset_sandbox
 	("$@") >"$work/check.log" 2>&1
 	status=$?
 	unmount_all
@@ -54,7 +54,7 @@ check() {
 
 # fail WORDS...: ends a check with a failure, after the output of the run under test.
 fail() {
-	cat "$said" 2>/dev/null
+	cat "$output" 2>/dev/null
 	echo "$*"
 	exit 1
 }
@@ -64,15 +64,15 @@ skip() {
 	exit 77
 }
 
-# fresh: sets up a source tree with fake scripts for all slow steps, an empty cache and an empty
+# reset_sandbox: sets up a source tree with fake scripts for all slow steps, an empty cache and an empty
 # OUT.
-fresh() {
-	cache=$work/cache out=$work/out tree=$work/tree said=$work/said
+reset_sandbox() {
+	cache=$work/cache out=$work/out tree=$work/tree output=$work/output
 	export FAKE_LOG=$work/made
 	chmod -R u+rwX "$work" 2>/dev/null
 	rm -rf "$cache" "$out" "$tree" "$FAKE_LOG" "${work:?}"/{bin,other,some}
 	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
-	touch "$FAKE_LOG" "$said"
+	touch "$FAKE_LOG" "$output"
 	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
 	cp -r "$top"/tools/{barium,lib.sh,setup,kernel} "$tree/tools"
 	local part
@@ -102,33 +102,33 @@ unmount_all() {
 	done </proc/self/mountinfo | tac | xargs -r -n1 umount --lazy
 }
 
-# barium ARG...: runs the command under test; its output goes to $said.
+# barium ARG...: runs the command under test; its output goes to $output.
 barium() {
-	BARIUM_CACHE=$cache OUT=$out "$tree/tools/barium" "$@" >"$said" 2>&1 </dev/null
+	BARIUM_CACHE=$cache OUT=$out "$tree/tools/barium" "$@" >"$output" 2>&1 </dev/null
 }
 
-# says REGEX COMMAND...: checks that COMMAND fails within a minute with a message that matches
+# fails_with REGEX COMMAND...: checks that COMMAND fails within a minute with a message that matches
 # REGEX, and not with an error message of the shell.
-says() {
+fails_with() {
 	local regex=$1 status=0 start=$SECONDS
 	shift
 	"$@" || status=$?
 	[[ $status -ne 0 ]] || fail "it did not fail"
 	[[ $status -lt 126 ]] || fail "ended with $status"
 	((SECONDS - start < 60)) || fail "took $((SECONDS - start)) s"
-	grep -Eq -- "$regex" "$said" || fail "does not say \`$regex\` but: $(tail -n 2 "$said" | tr '\n' ' ')"
-	! grep -E '(barium|\.sh): line [0-9]+:' "$said" || fail "the shell complains: $(cat "$said")"
+	grep -Eq -- "$regex" "$output" || fail "does not say \`$regex\` but: $(tail -n 2 "$output" | tr '\n' ' ')"
+	! grep -E '(barium|\.sh): line [0-9]+:' "$output" || fail "the shell complains: $(cat "$output")"
 }
 
-# refused REGEX COMMAND...: like says; also checks that no partial part is left.
-refused() {
-	says "$@"
-	nothing_half_made
+# fails_cleanly REGEX COMMAND...: like fails_with; also checks that no partial part is left.
+fails_cleanly() {
+	fails_with "$@"
+	no_partial_parts
 }
 
-# nothing_half_made: checks that each part with a final name is complete, and that the cache has
+# no_partial_parts: checks that each part with a final name is complete, and that the cache has
 # nothing else.
-nothing_half_made() {
+no_partial_parts() {
 	local path
 	for path in "$cache"/*; do
 		case ${path##*/} in
@@ -142,8 +142,8 @@ nothing_half_made() {
 # start COMMAND...: starts COMMAND in the background, in a session of its own in which SIGINT works
 # as on a terminal. Sets session.
 start() {
-	: >"$said"
-	env --default-signal=INT,QUIT setsid "$@" >>"$said" 2>&1 </dev/null &
+	: >"$output"
+	env --default-signal=INT,QUIT setsid "$@" >>"$output" 2>&1 </dev/null &
 	session=$!
 }
 
@@ -151,7 +151,7 @@ start() {
 wait_until_says() {
 	local tries
 	for tries in {1..300}; do
-		! grep -q -- "$1" "$said" || return 0
+		! grep -q -- "$1" "$output" || return 0
 		sleep 0.1
 	done
 	fail "does not say \`$1\` within $((tries / 10)) s"
@@ -168,9 +168,9 @@ session_left() {
 	done
 }
 
-# hit SIGNAL: sends INT to the whole session, as the keyboard does, and other signals to make only.
+# kill_session SIGNAL: sends INT to the whole session, as the keyboard does, and other signals to make only.
 # Checks that all processes of the session are gone some seconds later.
-hit() {
+kill_session() {
 	local to=$session tries
 	[[ $1 != INT ]] || to=-$session
 	kill -s "$1" -- "$to" 2>/dev/null

@@ -31,26 +31,26 @@ objects() {
 	BARIUM_DEVICE=$1 barium_limits --run-subtest many-objects || fail "many-objects: $?"
 }
 
-# not_held_up PCI-ADDRESS OTHER: checks that a client busy on PCI-ADDRESS does not delay the
+# unplug_not_delayed PCI-ADDRESS OTHER: checks that a client busy on PCI-ADDRESS does not delay the
 # unplugging of OTHER.
-not_held_up() {
+unplug_not_delayed() {
 	BARIUM_DEVICE=$1 BARIUM_OTHER_DEVICE=$2 \
 		barium_limits --run-subtest ahead-other-unplugged || fail "ahead-other-unplugged: $?"
 }
 
-# errors_of PCI-ADDRESS [TEXT]: counts the errors with TEXT for the device in the kernel log.
-errors_of() {
+# count_errors PCI-ADDRESS [TEXT]: counts the errors with TEXT for the device in the kernel log.
+count_errors() {
 	dmesg --level err | grep "barium $1" | grep -c -- "${2:-.}"
 }
 
 # refused PCI-ADDRESS TEXT: checks that probing fails and logs a new error with TEXT for the device.
 refused() {
-	errors=$(errors_of "$1" "$2")
+	errors=$(count_errors "$1" "$2")
 	echo barium >"/sys/bus/pci/devices/$1/driver_override"
 	echo "$1" >/sys/bus/pci/drivers_probe 2>/dev/null
 	dmesg | grep "barium $1"
 	[ ! -e "/sys/bus/pci/devices/$1/driver" ] || fail "it was bound"
-	[ "$(errors_of "$1" "$2")" -gt "$errors" ] || fail "without the error \`$2\` in the kernel log"
+	[ "$(count_errors "$1" "$2")" -gt "$errors" ] || fail "without the error \`$2\` in the kernel log"
 	echo >"/sys/bus/pci/devices/$1/driver_override"
 }
 
@@ -88,7 +88,7 @@ check devices@4-MiB usable "$small" 4
 check devices@256-MiB usable "$large" 256
 check devices@16-MiB usable "$usual" 16
 check limits@256-MiB objects "$large"
-check limits@ahead-other-unplugged not_held_up "$usual" "$small"
+check limits@ahead-other-unplugged unplug_not_delayed "$usual" "$small"
 check refused@no-register-bar refused "$blind" "register BAR"
 check handover@refused-display-keeps-framebuffer framebuffer_kept
 check refused@edu refused "$edu" "register BAR"

@@ -147,9 +147,9 @@ weston_draws() {
 	echo "note: $used bytes of VRAM, two buffers have $buffers"
 }
 
-# weston_in MODE: weston ends, another client sets a different mode, and weston starts again in
+# weston_after_other_client MODE: weston ends, another client sets a different mode, and weston starts again in
 # MODE.
-weston_in() {
+weston_after_other_client() {
 	end_weston
 	bars 640x480
 	start_weston "$1"
@@ -157,21 +157,21 @@ weston_in() {
 	end_weston
 }
 
-# to_terminal NUMBER: switches to this VT.
-to_terminal() {
+# switch_vt NUMBER: switches to this VT.
+switch_vt() {
 	timeout 20 busybox chvt "$1" || fail "terminal $1 does not come: $(tail -n 12 "$results/log/seatd.log")"
 }
 
-# weston_behind MODE: another client uses the display while another VT is active.
-weston_behind() {
+# weston_vt_switch MODE: another client uses the display while another VT is active.
+weston_vt_switch() {
 	start_weston "$1"
 	weston_shows weston@switched-away "$1"
 	terminal=$(sed s/tty// /sys/class/tty/tty0/active)
-	to_terminal 9
+	switch_vt 9
 	start_show --mode 640x480
 	picture_on_screen weston@switched-away 0 || fail "while another terminal was in front"
 	end_show
-	to_terminal "$terminal"
+	switch_vt "$terminal"
 	weston_shows weston@switched-back "$1"
 	end_weston
 }
@@ -204,7 +204,7 @@ done
 check modetest@each-mode bars $(listed_modes)
 check modetest@flips bars_flip 1024x768
 check weston@draws weston_draws 1024x768
-check weston@other-mode weston_in 1280x800
-check weston@switched-away weston_behind 1024x768
+check weston@other-mode weston_after_other_client 1280x800
+check weston@switched-away weston_vt_switch 1024x768
 check weston@unplugged weston_unplugged 1280x800
 check vram@returns-to-start same_vram "$available"
