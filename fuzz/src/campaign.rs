@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The search: runs programs, keeps those that reach something new, makes others of them, and for each
-//! thing that is found the shortest program that still finds it.
+//! The fuzzing campaign: runs programs, keeps those that reach new coverage, mutates them, and
+//! shortens each program that finds a bug.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,69 +16,69 @@ use crate::module::Mode;
 use crate::program::{Program, Random};
 use crate::watch::{Watch, HANGS, LIMIT};
 
-/// One in so many programs is new, the others are made of those that are kept.
+/// One in this many programs is random; the others are mutants of kept programs.
 const FRESH_ONE_IN: usize = 6;
-/// One in so many programs to begin with is one that takes long.
+/// One in this many seed programs is a slow one.
 const SLOW_ONE_IN: usize = 8;
-/// After so many things are found, it is enough.
+/// The campaign ends after this many findings.
 const MOST_FINDINGS: usize = 5;
-/// How often programs are run to make one shorter.
+/// Maximum number of runs to shorten a program.
 const SHORTENING_RUNS: usize = 150;
-/// How long that may take.
+/// Maximum time to shorten a program.
 const SHORTENING_TIME: Duration = Duration::from_secs(180);
-/// How much more time a program gets to end that did not.
+/// Factor of the time limit when a program that did not end is run again.
 const PATIENCE: u32 = 4;
-/// How often a program is run to make it shorter if each run takes as long as it may.
+/// Maximum number of runs to shorten a program whose runs all reach the time limit.
 const SHORTENING_HANGS: usize = 12;
-/// How often a program has to be run for what it finds, if that is a race.
+/// Number of runs that check whether a finding is reproducible.
 const TRIES: usize = 4;
-/// How often a race is run to see it again.
+/// Number of runs in a replay of a multi-threaded program.
 const REPLAYS_OF_RACES: usize = 20;
-/// How often the state is told.
+/// Interval of progress messages.
 const TELL: Duration = Duration::from_secs(30);
 
-/// The share of the time, in percent, that goes by before the driver is loaded in each mode.
+/// For each mode: the share of the time, in percent, after which the campaign switches to it.
 const MODES: [u128; Mode::ALL.len()] = [0, 55, 70, 85];
 
-/// In which mode the driver is after so long of a search of that length.
+/// Returns the mode for this point in a campaign of this length.
 fn mode_at(elapsed: Duration, length: Duration) -> u8 {
     let percent = elapsed.as_millis() * 100 / length.as_millis().max(1);
     let begun = MODES.iter().filter(|begin| percent >= **begin).count();
     u8::try_from(begun.saturating_sub(1)).unwrap_or(0)
 }
 
-/// Something that is not as it has to be.
+/// A program and the bug that it finds.
 struct Finding {
     what: String,
     program: Program,
-    /// How often in [`TRIES`] it was found again.
+    /// How many of [`TRIES`] runs found it again.
     again: usize,
 }
 
-/// See the head of this file.
+/// The state of the campaign.
 pub struct Campaign {
     watch: Watch,
     random: Random,
     seed: u64,
     corpus: Vec<Program>,
-    /// Programs that all else waits for.
+    /// Seed programs that run before all others.
     first: Vec<Program>,
-    /// Programs to begin with that did not run yet: quick ones, and those that take long.
+    /// Seed programs that have not run yet: fast ones and slow ones.
     drill: [Vec<Program>; 2],
-    /// All that was seen: places in the driver, and what calls returned.
+    /// Bits for the coverage points and system call results seen so far.
     seen: Vec<u64>,
     findings: Vec<Finding>,
     programs: u64,
     calls: u64,
-    /// Seconds, programs, places: how it went.
+    /// Progress: seconds, programs, coverage points.
     course: Vec<(u64, u64, usize)>,
-    /// In which of its modes the driver is.
+    /// The driver's current mode.
     mode: u8,
     dir: PathBuf,
 }
 
 impl Campaign {
-    /// One that leaves what it finds in `dir`.
+    /// Creates a campaign that writes its findings to `dir`.
     pub fn new(watch: Watch, seed: u64, dir: &Path) -> Self {
         let seen = watch.ground().shared.marks().map(|_| 0).collect();
         let mut random = Random::new(seed);
@@ -102,7 +102,7 @@ impl Campaign {
         }
     }
 
-    /// Counts addresses in the driver as seen.
+    /// Marks addresses in the driver as covered.
     pub fn see(&mut self, addresses: &[usize]) {
         let text = &self.watch.ground().text;
         for place in addresses.iter().filter_map(|address| text.place(*address)) {
@@ -110,7 +110,7 @@ impl Campaign {
         }
     }
 
-    /// Searches for that long. Whether nothing was found.
+    /// Runs for `length`. Returns true if nothing was found.
     pub fn run(&mut self, length: Duration) -> Result<bool, String> {
         let start = Instant::now();
         let mut told = start;
@@ -138,7 +138,7 @@ impl Campaign {
         if let Some(program) = self.first.pop() {
             return program;
         }
-        // In any order: a short search has some of each kind. Of those that take long it has fewer.
+        // In random order, so that a short campaign runs some of each kind, and fewer slow ones.
         let slow_first = self.random.below(SLOW_ONE_IN) == 0;
         let [quick, slow] = &mut self.drill;
         let order = if slow_first {
@@ -155,7 +155,7 @@ impl Campaign {
         if count == 0 || self.random.below(FRESH_ONE_IN) == 0 {
             return Program::random(&mut self.random);
         }
-        // What was kept last reaches what is least known.
+        // Programs kept recently reach the least explored code.
         let recent = self.random.below(2) == 0;
         let from = if recent { count - count.div_ceil(4) } else { 0 };
         let index = from + self.random.below(count - from);
@@ -163,7 +163,7 @@ impl Campaign {
         self.corpus[index].mutated(&self.corpus[other], &mut self.random)
     }
 
-    /// Runs a program, and keeps it if it has reached something new.
+    /// Runs a program and keeps it if it reaches new coverage.
     fn attempt(&mut self, program: &Program) -> Result<(), String> {
         let done = self.watch.run(program, None);
         self.programs += 1;
@@ -179,7 +179,7 @@ impl Campaign {
         done
     }
 
-    /// Places in the driver that were seen.
+    /// Returns the number of covered points.
     fn places(&self) -> usize {
         let words = &self.seen[..self.watch.ground().shared.place_words()];
         words.iter().map(|word| word.count_ones() as usize).sum()
@@ -198,7 +198,7 @@ impl Campaign {
         self.course.push((seconds, self.programs, places));
     }
 
-    /// Takes note of something that was found, unless it is known.
+    /// Records a finding unless it is known.
     fn found(&mut self, program: Program, what: String) -> Result<(), String> {
         println!("found: {what}");
         if self.findings.iter().any(|f| gist(&f.what) == gist(&what)) {
@@ -229,7 +229,7 @@ impl Campaign {
         self.write(Duration::ZERO)
     }
 
-    /// Whether the program does not end in much more time either.
+    /// Returns true if the program does not end within a longer time limit either.
     fn hangs(&mut self, program: &Program) -> bool {
         self.watch.set_limit(LIMIT * PATIENCE);
         let ended = self.attempt(program);
@@ -237,12 +237,12 @@ impl Campaign {
         ended.is_err()
     }
 
-    /// Whether the program finds this too.
+    /// Returns true if the program reproduces the finding.
     fn finds(&mut self, program: &Program, what: &str) -> bool {
         matches!(self.attempt(program), Err(is) if gist(&is) == gist(what))
     }
 
-    /// The shortest program that was found which finds the same.
+    /// Returns the shortest program found that reproduces the finding.
     fn shortened(&mut self, program: &Program, what: &str) -> Program {
         let tries = if program.lanes() > 1 { TRIES } else { 1 };
         let most = match what.starts_with(HANGS) {
@@ -277,7 +277,7 @@ impl Campaign {
         best
     }
 
-    /// Leaves the figures, and the programs that are kept.
+    /// Writes the figures and the kept programs.
     fn write(&self, length: Duration) -> Result<(), String> {
         let ground = self.watch.ground();
         let mut places = BTreeSet::new();
@@ -313,7 +313,7 @@ impl Campaign {
     }
 }
 
-/// What is the same in a finding each time: not its numbers.
+/// Returns the text of a finding without numbers, which differ from run to run.
 fn gist(what: &str) -> String {
     let words = what.split(|c: char| c.is_whitespace() || c == ',');
     words
@@ -322,8 +322,8 @@ fn gist(what: &str) -> String {
         .join(" ")
 }
 
-/// Runs programs one after the other and tells their steps; one that has several threads and is alone
-/// runs many times. Whether nothing was found.
+/// Runs programs in order and prints their steps. A single program with several threads runs many
+/// times. Returns true if nothing was found.
 pub fn replay(mut watch: Watch, programs: &[Program]) -> bool {
     let trace = Trace::new();
     let mut good = true;

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Programs to begin with: each kind of call on an object that is there, the device going and coming
-//! back, and each allocation failing in what does most. A search from nothing but chance takes long to
-//! come upon these.
+//! The seed corpus: programs with each kind of call on an existing object, with the device unbound
+//! and rebound, and with a failure of each allocation in the main operations. A purely random
+//! search rarely generates them.
 
 use std::collections::HashMap;
 
 use crate::call::{AreaCall, Call, Device, DriverCall, FileCall, GemCall, KmsCall, Pick, Touch};
 use crate::program::{Program, Random, Record, MAX_CALLS};
 
-/// How many allocations (and copies) are made to fail in a call on a device that is gone.
+/// Number of allocations (and user copies) to fail in a call after unplug.
 const FAILURES: u8 = 40;
-/// The same in creating an object of a page, and in one of several blocks.
+/// The same for creating an object of one page, and one of several blocks.
 const FAILURES_OF_A_PAGE: u8 = 24;
 const FAILURES_OF_BLOCKS: u8 = 80;
-/// How many of those are the driver's own, or near.
+/// The same, counting only allocations of the driver and of functions that it calls directly.
 const NEAR_FAILURES: u8 = 6;
-/// The same of binding the device.
+/// The same for binding the device.
 const NEAR_IN_BINDING: u8 = 64;
-/// How far those are apart that are made to fail there and are anybody's.
+/// When all allocations count, only every `FAR_APART`th fails in binding.
 const FAR_APART: usize = 3;
-/// Variants of what is done with an object.
+/// Variants of each operation on an object.
 const VARIANTS: usize = 3;
 
-/// How many programs show something on the screen.
+/// Number of programs that use the display.
 const SHOWS: usize = 10;
 
-/// What a record has to be.
+/// A predicate for calls.
 type Is = fn(&Call) -> bool;
 
 const CREATE: Is =
@@ -39,23 +39,23 @@ const MAP: Is = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-/// Past the end of the object.
+/// Extends beyond the end of the object.
 const MAP_PAST: Is = |c| {
     matches!(c, Call::Mmap(m) if m.odd.0 < 6 && m.place.0 < 0xa0 && m.prot.0 % 8 < 4
         && m.flags.0 % 13 < 6 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-/// Across the end of a table of page tables.
+/// Crosses the end of a PMD table.
 const MAP_ACROSS: Is = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 >= 0xa0 && m.place.0 % 8 == 3 && m.prot.0 % 8 < 4
         && m.flags.0 % 13 < 6 && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0
         && m.pages % 4 != 0)
 };
-/// Where there is nothing, or another object.
+/// At an address without a mapping, or of another mapping.
 const MAP_BESIDE: Is = |c| {
     matches!(c, Call::Mmap(m) if matches!(m.odd.0, 9 | 13..=15) && m.place.0 < 0xa0
         && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-/// To be read only.
+/// Read-only.
 const MAP_READ: Is = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 == 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
@@ -82,7 +82,7 @@ const AHEAD: Is = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && range.odd.0 > 0x20 && flags.0 % 8 < 6)
 };
-/// Of what is not mapped, or not whole pages.
+/// A range outside the mapping or with partial pages.
 const AHEAD_ODD: Is = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && range.odd.0 <= 0x20 && flags.0 % 8 < 6)
@@ -91,7 +91,7 @@ const AHEAD_INTERRUPTED: Is = |c| {
     matches!(c, Call::Driver(DriverCall::AheadInterrupted { client, map, .. })
         if client.0 < 8 && map.0 < Pick::WILD)
 };
-/// Nothing, and what wraps around.
+/// An empty range, or one that wraps around.
 const AHEAD_NOTHING: Is = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && matches!(range.odd.0, 16..=19) && flags.0 % 8 < 6)
@@ -101,7 +101,7 @@ const OPEN_OTHER: Is = |c| {
     matches!(c, Call::File(FileCall::Open { card, flags })
         if card.0 >= FileCall::OTHER && flags.0 % 8 < 4)
 };
-/// The client that was opened second.
+/// By the second client.
 const AHEAD_SECOND: Is = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if is_card(*client) && range.odd.0 > 0x20 && flags.0 % 8 < 6)
@@ -110,15 +110,15 @@ const IMPORT_SECOND: Is = |c| {
     matches!(c, Call::Gem(GemCall::Import { client, buffer })
         if is_card(*client) && buffer.0 < Pick::WILD)
 };
-/// Through a file that does not know the object.
+/// Through a file without a handle to the object.
 const MAP_SECOND: Is = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 == 0xc1 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-/// From bytes that are not mapped, or to the end of what is.
+/// Starts outside the mapping, or reaches its end.
 const MEM_ODD: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 <= 0x20);
 const MEM: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
-/// Writing.
+/// A write.
 const POKE: Is =
     |c| matches!(c, Call::Debug(d) if matches!(d.means.0 % 10, 2 | 3 | 6) && d.range.odd.0 > 0x20);
 const OPEN: Is = |c| matches!(c, Call::File(FileCall::Open { flags, .. }) if flags.0 % 8 < 4);
@@ -134,7 +134,7 @@ const UNBIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 0);
 const BIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 2);
 const REMOVE: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 5);
 
-/// The card comes second, after the render node that each program has open from the start.
+/// Each program opens the render node at its start; the card is the second client.
 fn is_card(client: Pick) -> bool {
     client.0 < Pick::WILD && client.0 % 2 == 1
 }
@@ -173,12 +173,12 @@ const FB_ODD: Is = |c| {
             && (3..=4).contains(&(height / 4 % 6)) && pitch.0 % 11 > 5 && format.0 % 8 < 4
             && offset.0 % 9 < 8)
 };
-/// As large as the framebuffer.
+/// The framebuffer's size.
 const OWN_MODE: Is = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
         if fb.0 < Pick::WILD && odd.0 % 16 == 5)
 };
-/// Lines that are sent more than once, or by turns, or very many.
+/// A mode with doublescan, interlace, vscan or very many lines.
 const HOSTILE_MODE: Is = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, x, y, odd, .. })
         if fb.0 < Pick::WILD && (6..=7).contains(&(odd.0 % 16)) && *x > 4 && *y > 2)
@@ -216,7 +216,8 @@ const KINDS: &[Is] = &[
     MEM,
 ];
 
-/// Those that the shortest search is to have run: each failure in what all others begin with, on a page.
+/// The programs that even the shortest campaign must run: each failure in creating an object of one
+/// page.
 pub fn first(random: &mut Random) -> Vec<Program> {
     for_each_number(FAILURES_OF_A_PAGE, 2, |number| {
         let fail = random.record_of(&Call::fail_bytes(number));
@@ -224,7 +225,7 @@ pub fn first(random: &mut Random) -> Vec<Program> {
     })
 }
 
-/// Programs of the records that there are for each number below `count`, at most `most` for each.
+/// Makes programs from the records for each number below `count`, with at most `most` numbers each.
 fn for_each_number(count: u8, most: usize, records: impl FnMut(u8) -> Vec<Record>) -> Vec<Program> {
     let all: Vec<Vec<Record>> = (0..count).map(records).collect();
     let programs = all.chunks(MAX_CALLS / most);
@@ -233,7 +234,7 @@ fn for_each_number(count: u8, most: usize, records: impl FnMut(u8) -> Vec<Record
         .collect()
 }
 
-/// All others.
+/// All other seed programs.
 pub fn programs(random: &mut Random) -> Vec<Program> {
     let mut programs = Vec::new();
     let mut make = Maker::new(random);
@@ -347,7 +348,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
     }
     programs.extend(make.late());
     programs.extend(make.failures());
-    // A call has about as many allocations and copies.
+    // A call makes about this many allocations and copies.
     for (count, before, call) in [
         (40, &[CARD, DUMB, FB][..], SET),
         (30, &[], OPEN),
@@ -377,11 +378,11 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
                 .failing_near(),
         );
     }
-    // These take long. What is found far into binding is checked in more than one allocation.
+    // These are slow. A failure late in binding is checked for some of the allocations only.
     for number in (0..=u8::MAX).step_by(FAR_APART) {
         programs.push(make.failing(number, &[UNBIND], BIND, &[BIND]));
     }
-    // Objects in one piece that the allocator gives in several blocks, and dumb buffers of all kinds.
+    // Contiguous objects of several buddy blocks, and dumb buffers of all kinds.
     for _ in 0..VARIANTS {
         programs.push(make.row(&[WHOLE, WHOLE, WHOLE, WHOLE, MAP, TOUCH]));
         programs.push(make.row(&[&[CARD], &[PIXELS; 20][..], &[MAP, TOUCH]].concat()));
@@ -389,7 +390,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
     programs
 }
 
-/// Those that are to be tried in each mode of the driver: faults, and what goes with them.
+/// Programs to run in each mode of the driver: faults and related calls.
 pub fn mappings(random: &mut Random) -> Vec<Program> {
     let mut make = Maker::new(random);
     let mut programs = make.mappings();
@@ -397,10 +398,11 @@ pub fn mappings(random: &mut Random) -> Vec<Program> {
     programs
 }
 
-/// Makes records. To find one that is as wanted takes long, so that is done once for each kind.
+/// Makes records. Finding random bytes that satisfy a predicate is slow, so it is done once for
+/// each predicate.
 struct Maker<'a> {
     random: &'a mut Random,
-    /// By the address of what says how it is wanted.
+    /// The records found, by the address of the predicate.
     found: HashMap<usize, Record>,
 }
 
@@ -424,7 +426,7 @@ impl<'a> Maker<'a> {
         kinds.iter().map(|kind| self.record(*kind)).collect()
     }
 
-    /// Each kind of call on an object that is mapped.
+    /// Each kind of call on a mapped object.
     fn mappings(&mut self) -> Vec<Program> {
         let mut programs = Vec::new();
         for kind in KINDS {
@@ -441,7 +443,7 @@ impl<'a> Maker<'a> {
         programs
     }
 
-    /// The device goes while the argument of a call is being copied.
+    /// The device disappears while the kernel copies a call's argument.
     fn late(&mut self) -> Vec<Program> {
         let shown: &[Is] = &[CARD, DUMB, FB, SET];
         let mapped: &[Is] = &[CREATE, MAP, TOUCH, EXPORT];
@@ -477,7 +479,7 @@ impl<'a> Maker<'a> {
         programs
     }
 
-    /// Framebuffers of 640x480 of all kinds, one after the other on the screen.
+    /// Shows framebuffers of 640x480 of all kinds.
     fn pictures_of_all_kinds(&mut self) -> Program {
         let mut records = self.records(&[CARD]);
         records.push(self.random.record_of(&Call::create_bytes(14, 1, 5)));
@@ -496,8 +498,9 @@ impl<'a> Maker<'a> {
         Program::of(&records)
     }
 
-    /// Framebuffers in an object that is all of VRAM: a small one with short lines at the end, one whose
-    /// last line's pitch is not all there, and one that starts in the middle of four bytes.
+    /// Shows framebuffers in an object that covers all of VRAM: a small one with a short pitch at
+    /// its end, one whose last line is shorter than the pitch, and one whose offset is not a
+    /// multiple of four bytes.
     fn pictures_at_the_end(&mut self) -> Program {
         let mut records = self.records(&[CARD]);
         records.push(self.random.record_of(&Call::create_bytes(21, 0, 5)));
@@ -514,7 +517,7 @@ impl<'a> Maker<'a> {
         Program::of(&records)
     }
 
-    /// Failures in what maps pages.
+    /// Failures in calls that map pages.
     fn failures(&mut self) -> Vec<Program> {
         [
             self.failing_each(12, &[CREATE, MAP], TOUCH),
@@ -524,7 +527,7 @@ impl<'a> Maker<'a> {
         .concat()
     }
 
-    /// Each of the first `count` allocations fails in a `call`, several such calls in a program.
+    /// Fails each of the first `count` allocations of `call`; a program has several such calls.
     fn failing_each(&mut self, count: u8, before: &[Is], call: Is) -> Vec<Program> {
         for_each_number(count, before.len() + 2, |number| {
             let mut records = self.records(before);
@@ -538,7 +541,7 @@ impl<'a> Maker<'a> {
         Program::of(&self.records(kinds))
     }
 
-    /// Allocation `number` fails in `call`.
+    /// Fails allocation `number` of `call`.
     fn failing(&mut self, number: u8, before: &[Is], call: Is, after: &[Is]) -> Program {
         let mut records = self.records(before);
         records.push(self.random.record_of(&Call::fail_bytes(number)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Running a program, in a process of its own.
+//! Runs a program in a process of its own.
 
 use std::ffi::CString;
 use std::sync::Mutex;
@@ -20,16 +20,16 @@ use crate::world::World;
 
 /// A display.
 pub struct Display {
-    /// Where it is.
+    /// Its PCI device.
     pub place: Place,
     /// Bytes of VRAM.
     pub vram: u64,
-    /// Bytes of it that are available when no program runs.
+    /// Bytes of VRAM available while no program runs.
     pub available: u64,
 }
 
 impl Display {
-    /// All that the driver has.
+    /// Returns all displays bound to the driver.
     pub fn find() -> Result<Vec<Self>, String> {
         let displays = Place::find()?.into_iter().map(|place| {
             let (vram, available) = place.vram()?;
@@ -43,28 +43,29 @@ impl Display {
     }
 }
 
-/// What there is before any program runs.
+/// The environment of all programs.
 pub struct Ground {
     /// The displays, at least one.
     pub displays: Vec<Display>,
-    /// Where the driver's code is.
+    /// The addresses of the driver's code.
     pub text: Text,
-    /// What programs tell.
+    /// Memory shared with the programs.
     pub shared: Shared,
-    /// Buffers for coverage, one for each thread and one for the first; none on a kernel without.
+    /// Coverage buffers: one for each thread and one for the main thread. Empty on a kernel without
+    /// KCOV.
     pub kcovs: Vec<Kcov>,
 }
 
 impl Ground {
-    /// How many buffers there have to be.
+    /// Number of coverage buffers.
     pub const KCOVS: usize = MAX_LANES + 1;
 
-    /// The first display, which the load of `make soak` is on.
+    /// Returns the first display; the load of `make soak` uses it.
     pub fn display(&self) -> &Display {
         &self.displays[0]
     }
 
-    /// The display that `program` is for.
+    /// Returns the display that `program` uses.
     pub fn display_of(&self, program: &Program) -> &Display {
         &self.displays[program.display(self.displays.len())]
     }
@@ -125,7 +126,7 @@ pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
     sys::exit(0);
 }
 
-/// The calls that thread `number` makes.
+/// Returns the calls that thread `number` makes.
 fn calls_of(program: &Program, number: usize) -> Vec<Call> {
     let calls = program.calls().into_iter();
     calls
@@ -134,7 +135,7 @@ fn calls_of(program: &Program, number: usize) -> Vec<Call> {
         .collect()
 }
 
-/// The file through which the calling thread has allocations fail; none if the kernel cannot.
+/// Opens the calling thread's fail-nth file; -1 if the kernel has no fault injection.
 fn fail_file() -> i32 {
     let path = CString::new("/proc/thread-self/fail-nth").expect("no zero in it");
     let flags = (libc::O_RDWR | libc::O_CLOEXEC) as usize;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A thread of a program: makes calls, tells what it does if asked to, takes its coverage, and says
-//! what is not as it has to be.
+//! A thread of a program: makes calls, prints them if requested, collects its coverage, and reports
+//! findings.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,7 +18,7 @@ use crate::shared::Shared;
 use crate::sys::{self, Returned};
 use crate::world::World;
 
-/// Ioctls that ask what there is, before a call does what it is about.
+/// Ioctls that only query state before the call's main ioctl.
 const QUESTIONS: &[u32] = &[
     abi::FUZZ_SET_CLIENT_CAP,
     abi::FUZZ_GET_RESOURCES,
@@ -28,17 +28,18 @@ const QUESTIONS: &[u32] = &[
     abi::FUZZ_GET_PROPERTY,
 ];
 
-/// Where the steps of a program are told.
+/// Prints the steps of a program.
 pub struct Trace {
-    /// The files, each of which gets each line.
+    /// Each line is written to all of these files.
     files: Mutex<Vec<File>>,
 }
 
 impl Trace {
-    /// To standard output and the kernel's log, where it stands beside what the kernel says.
+    /// Prints to standard output and to the kernel log, where the lines interleave with the
+    /// kernel's messages.
     pub fn new() -> Self {
         let _ = sys::write_file("/proc/sys/kernel/printk_devkmsg", "on");
-        // SAFETY: it is open, and not closed before the process ends.
+        // SAFETY: the descriptor is open and stays open until the process ends.
         let mut files = vec![unsafe { File::from_raw_fd(1) }];
         files.extend(File::options().write(true).open("/dev/kmsg"));
         Self {
@@ -46,56 +47,56 @@ impl Trace {
         }
     }
 
-    /// Tells a line.
+    /// Prints a line.
     pub fn say(&self, line: &str) {
         let line = format!("{line}\n");
         for file in self.files.lock().expect("no panic").iter_mut() {
-            // One write for a line: the kernel's log takes each as a message.
+            // One write for each line: each write is a message in the kernel log.
             let _ = file.write_all(line.as_bytes());
         }
     }
 }
 
-/// See the head of this file.
+/// The context of a thread.
 pub struct Lane<'a> {
-    /// Which thread of the program it is.
+    /// Number of the thread in the program.
     pub number: usize,
-    /// Whether it is the only one, so that what the world says is right.
+    /// The program has only this thread, so that the model is exact.
     pub exact: bool,
-    /// What the program has got.
+    /// The program's model.
     pub world: &'a Mutex<World>,
-    /// The device.
+    /// The display that the program uses.
     pub place: &'a Place,
-    /// Another one, if there is one.
+    /// The other display, or the same one if there is no other.
     pub other: &'a Place,
-    /// What the watching process gets to know.
+    /// Memory shared with the supervisor.
     pub shared: &'a Shared,
-    /// Its coverage.
+    /// The thread's coverage buffer.
     pub kcov: Option<&'a Kcov>,
-    /// Where the driver is.
+    /// The addresses of the driver's code.
     pub text: &'a Text,
-    /// Where steps are told, if they are.
+    /// Prints the steps, if requested.
     pub trace: Option<&'a Trace>,
-    /// `/proc/thread-self/fail-nth`
+    /// File descriptor of `/proc/thread-self/fail-nth`.
     pub fail: i32,
-    /// What is to come late in the next call, if anything.
+    /// Delays the copying of the next call's argument, if set.
     pub late: Mutex<Option<Late>>,
 }
 
 impl Lane<'_> {
-    /// The world. Not to be held during a call.
+    /// Locks the model. The lock must not be held during a system call.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Has the coverage of the calling thread taken from here on.
+    /// Starts to collect the calling thread's coverage.
     pub fn start(&self) {
         if let Some(kcov) = self.kcov {
             kcov.enable();
         }
     }
 
-    /// Makes the calls, in order.
+    /// Makes the calls in order.
     pub fn run(&self, calls: &[Call]) {
         let mut failing = false;
         for call in calls {
@@ -130,7 +131,7 @@ impl Lane<'_> {
         self.late.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// What is to come late in this ioctl.
+    /// Returns the delay for this ioctl, if there is one.
     fn late_for(&self, request: u32) -> Option<Late> {
         if QUESTIONS.contains(&request) {
             return None;
@@ -145,19 +146,19 @@ impl Lane<'_> {
         }
     }
 
-    /// Has allocation `number` of this thread fail; none if it is 0.
+    /// Makes the thread's allocation `number` fail; 0 disables failures.
     fn set_fail(&self, number: usize) {
         self.shared.set_failing(number != 0);
         let text = format!("{number}\n");
         let write = [sys::fd(self.fail), text.as_ptr() as usize, text.len(), 0];
-        // Switching it off copies from user space, which may be what is to fail.
+        // Disabling failures copies from user space, and that copy may be the one to fail.
         while number == 0 && sys::call(libc::SYS_pwrite64, &write) == Err(libc::EFAULT) {}
         if number != 0 {
             let _ = sys::call(libc::SYS_pwrite64, &write);
         }
     }
 
-    /// Takes what was covered so far.
+    /// Collects the coverage since the last call.
     pub fn take_coverage(&self) {
         let Some(kcov) = self.kcov else { return };
         kcov.take(|address| {
@@ -167,21 +168,21 @@ impl Lane<'_> {
         });
     }
 
-    /// Tells a step before it is done.
+    /// Prints a step before it is executed.
     pub fn say(&self, says: impl FnOnce() -> String) {
         if let Some(trace) = self.trace {
             trace.say(&format!("fuzz {}: {};", self.number, says()));
         }
     }
 
-    /// Tells how the step ended.
+    /// Prints the result of a step.
     pub fn tell(&self, says: impl FnOnce() -> String) {
         if let Some(trace) = self.trace {
             trace.say(&format!("fuzz {}:     /* {} */", self.number, says()));
         }
     }
 
-    /// A system call. `says` is how it looks in C.
+    /// Makes a system call. `says` returns its text in C.
     pub fn sys(
         &self,
         says: impl FnOnce() -> String,
@@ -207,7 +208,7 @@ impl Lane<'_> {
         done
     }
 
-    /// An ioctl with a structure as its argument.
+    /// Makes an ioctl with a structure as its argument.
     pub fn ioctl<T: Copy + Sync>(
         &self,
         says: impl FnOnce() -> String,
@@ -224,8 +225,8 @@ impl Lane<'_> {
         })
     }
 
-    /// A call for ioctl `request` with the address of `argument`, which comes late if the program says
-    /// so.
+    /// Makes `call` with the address of `argument` for the ioctl `request`. If the program requests
+    /// it, the argument's copy is delayed.
     pub fn late_call<T: Copy + Sync>(
         &self,
         request: u32,
@@ -241,7 +242,7 @@ impl Lane<'_> {
         }
     }
 
-    /// Something is not as it has to be.
+    /// Reports a finding.
     pub fn find(&self, text: &str) {
         self.say(|| format!("/* {text} */"));
         self.shared.find(text);

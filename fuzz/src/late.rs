@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Arguments that come late. If an argument is in memory that somebody else provides (userfaultfd), the
-//! call waits where the kernel copies it, and the device can be gone when the argument comes. An atomic
-//! commit has begun by then, and DRM does not look again; the other ioctls are refused by DRM.
+//! Delayed copies of ioctl arguments. If the argument is in a page registered with userfaultfd, the
+//! ioctl blocks where the kernel copies it, and the device can be unplugged before the copy
+//! completes. At that point an atomic commit has already begun, and DRM does not check again; DRM
+//! refuses the other ioctls.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,10 +11,10 @@ use std::thread;
 use crate::abi;
 use crate::sys::{self, Returned, PAGE};
 
-/// How long to wait at a time for the call to want its argument, in milliseconds.
+/// Polling interval while the kernel has not accessed the argument, in milliseconds.
 const LOOK: usize = 5;
 
-/// A page that is not there before it is provided.
+/// A missing page that userfaultfd provides.
 struct LatePage {
     address: usize,
     fd: i32,
@@ -54,7 +55,7 @@ impl LatePage {
         sys::call(libc::SYS_ioctl, &ioctl)
     }
 
-    /// Waits until somebody wants the page, or it is `over`. Whether somebody does.
+    /// Waits until the kernel accesses the page or `over` is set. Returns true for an access.
     fn wait(&self, over: &AtomicBool) -> bool {
         let mut poll = libc::pollfd {
             fd: self.fd,
@@ -70,11 +71,12 @@ impl LatePage {
         false
     }
 
-    /// The page is there, and begins with `argument`.
+    /// Provides the page; `argument` is at its start.
     fn provide<T>(&self, argument: &T) {
         let mut content = [0u8; PAGE];
         let len = size_of::<T>().min(PAGE);
-        // SAFETY: as many bytes as both have. Those of an ioctl's argument all have a value.
+        // SAFETY: both buffers have at least `len` bytes, and all bytes of an ioctl's argument are
+        // initialised.
         unsafe {
             let from = std::ptr::from_ref(argument).cast();
             std::ptr::copy_nonoverlapping(from, content.as_mut_ptr(), len);
@@ -97,8 +99,8 @@ impl Drop for LatePage {
     }
 }
 
-/// Has `call` made with the address of `argument`, which comes when `meanwhile` has been done. Without it
-/// if the kernel cannot have that.
+/// Makes `call` with the address of a copy of `argument` whose page appears only after `meanwhile`
+/// has run. On a kernel without userfaultfd, makes `call` without a delay.
 pub fn with_late<T: Copy + Sync>(
     argument: &mut T,
     meanwhile: impl FnOnce() + Send,
@@ -120,7 +122,8 @@ pub fn with_late<T: Copy + Sync>(
         over.store(true, Ordering::Release);
         done
     });
-    // SAFETY: it is a page of memory that was provided, with what the kernel has made of the argument.
+    // SAFETY: the page is mapped by now, and the kernel or `provide()` has written a `T` at its
+    // start.
     *argument = unsafe { std::ptr::read_volatile(page.address as *const T) };
     done
 }

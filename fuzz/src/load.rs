@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The load of the soak test: processes that use the device as programs do, go on when it goes, and
-//! take the one that comes back. Each runs until it is killed.
+//! The load of the soak test: processes that use the device like ordinary programs. When the device
+//! disappears, they open it again after it returns. Each runs until it is killed.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
@@ -14,28 +14,28 @@ use crate::probe;
 use crate::program::{Program, Random};
 use crate::sys::{self, Returned, PAGE};
 
-/// Bytes of memory that the one that presses takes.
+/// Bytes allocated by the process that causes memory pressure.
 const PRESSURE: usize = 192 << 20;
-/// How long the device stays, and stays away.
+/// How long the device stays bound, and unbound.
 const BOUND: Duration = Duration::from_secs(3);
 const UNBOUND: Duration = Duration::from_millis(200);
 
-/// What a process of the load does.
+/// The work of one process of the load.
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
-    /// Draws into large objects, and reads back what it drew.
+    /// Draws into large objects and reads them back.
     Draw,
-    /// Makes and drops small objects.
+    /// Creates and closes small objects.
     Churn,
-    /// Has children that touch its mapping.
+    /// Forks children that touch its mapping.
     Fork,
     /// Shares objects with itself through dma-bufs.
     Share,
     /// Runs programs of the fuzzer.
     Fuzz,
-    /// Takes memory and gives it back.
+    /// Allocates and frees memory.
     Press,
-    /// Takes the device away and brings it back.
+    /// Unbinds and binds the device.
     Unbind,
 }
 
@@ -53,13 +53,13 @@ pub const ALL: &[Load] = &[
 ];
 
 impl Load {
-    /// Does it, for ever; `rounds` counts.
+    /// Runs for ever; `count` counts the rounds.
     pub fn run(self, ground: &Ground, seed: u64, count: &dyn Fn()) -> ! {
         probe::catch();
         let mut random = Random::new(seed);
         let place = &ground.display().place;
         loop {
-            // What fails does so because the device went, or VRAM is full: on to the next.
+            // Failures come from an unbound device or from full VRAM: continue with the next round.
             let _ = match self {
                 Load::Draw => draw(place, &mut random),
                 Load::Churn => churn(place, &mut random),
@@ -74,14 +74,14 @@ impl Load {
     }
 }
 
-/// An open file of the device, closed when dropped.
+/// Opens the device.
 fn open(place: &Place) -> Result<File, i32> {
     let node = place.node("renderD").ok_or_else(|| {
         std::thread::sleep(Duration::from_millis(50));
         libc::ENODEV
     })?;
     let fd = sys::open(&node, libc::O_RDWR | libc::O_CLOEXEC)?;
-    // SAFETY: just opened, and nobody else's.
+    // SAFETY: the descriptor was just opened, and nothing else owns it.
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 
@@ -100,7 +100,7 @@ fn create(file: &File, pages: usize) -> Result<u32, i32> {
     ioctl(file, abi::FUZZ_GEM_CREATE, &mut argument).map(|_| argument.handle)
 }
 
-/// A mapping of a whole object, gone when dropped.
+/// A mapping of a whole object; unmapped when dropped.
 struct Mapping {
     start: usize,
     pages: usize,
@@ -139,10 +139,10 @@ impl Drop for Mapping {
     }
 }
 
-/// Exit status of a process that has seen what must not be.
+/// Exit status of a process that has found a bug.
 pub const WRONG: i32 = 3;
 
-/// An access that gets a signal ends the process, which the soak test takes for a failure.
+/// A signal on an access ends the process, which the soak test counts as a failure.
 fn sure<T>(done: Result<T, i32>) -> T {
     match done {
         Ok(value) => value,
@@ -162,7 +162,7 @@ fn draw(place: &Place, random: &mut Random) -> Result<(), i32> {
     }
     for page in 0..pages {
         let word = sure(map.read(page));
-        // Zeros, or what was written to any page, once the device has gone.
+        // After unplug, a word is zero or what was written to any page.
         if word > pages as u64 {
             println!("page {page} of {pages} reads {word:#x}");
             sys::exit(WRONG);
@@ -227,7 +227,7 @@ fn share(place: &Place, random: &mut Random) -> Result<(), i32> {
         fd: -1,
     };
     ioctl(&one, abi::FUZZ_HANDLE_TO_FD, &mut export)?;
-    // SAFETY: just made, and nobody else's.
+    // SAFETY: the descriptor was just created, and nothing else owns it.
     let buffer = unsafe { File::from_raw_fd(export.fd) };
     let mut import = abi::drm_prime_handle {
         handle: 0,
@@ -245,7 +245,7 @@ fn share(place: &Place, random: &mut Random) -> Result<(), i32> {
     Ok(())
 }
 
-/// A program in a process of its own, that is killed if it takes long.
+/// Runs a program in a process of its own, and kills the process if it takes too long.
 fn fuzz(ground: &Ground, random: &mut Random) -> Result<(), i32> {
     let program = Program::random(random);
     let child = match sys::fork()? {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A fuzzer for the driver, guided by its coverage. It runs in the guest.
+//! A coverage-guided fuzzer for the driver. It runs in the guest.
 //!
-//! A program is a row of calls ([`program`], [`call`]), made of bytes. It runs in a process of its own
-//! ([`execute`], [`calls`]), on what it has got so far ([`world`]), under the eyes of another
-//! ([`watch`]). Programs that reach something new are kept, and others are made of them
-//! ([`campaign`]). The last ones are on a disk before they run ([`journal`]).
+//! A program is a sequence of calls ([`program`], [`call`]), decoded from bytes. It runs in a
+//! process of its own ([`execute`], [`calls`]), which tracks the program's files, handles and
+//! mappings ([`world`]), while a supervisor ([`watch`]) checks it. Programs that reach new coverage
+//! are kept and mutated ([`campaign`]). A journal on a disk has the last programs ([`journal`]).
 
 mod abi;
 mod arena;
@@ -71,8 +71,8 @@ fn run(arguments: &[&str]) -> Result<bool, String> {
             let (seed, seconds) = (number(seed)?, number(seconds)?);
             let mut module = Module::new(module);
             let loaded = module.load(Mode::ALL[0])?;
-            // It has had the other displays so far, which the driver has reported. It would take ours
-            // when that is found anew.
+            // The driver has logged that bochs held the other displays. bochs would also bind our
+            // display when it is found again.
             let _ = module::unload(c"bochs");
             let watch = Watch::new(ground()?, module, open(disk)?)?;
             let mut campaign = Campaign::new(watch, seed, Path::new(dir));
@@ -124,7 +124,7 @@ fn open(disk: &str) -> Result<Journal, String> {
 
 fn ground() -> Result<Ground, String> {
     failing::prepare();
-    // What a device does on its way to sleep, the thread does that asked for it.
+    // Makes the thread that suspends the machine also suspend the device.
     let _ = sys::write_file("/sys/power/pm_async", "0");
     let displays = Display::find()?;
     let text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;

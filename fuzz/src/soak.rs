@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The soak test: a mixed load, and at marks, when it rests, a look at what the kernel has in use. What
-//! is taken and not given back shows as growth from mark to mark.
+//! The soak test: a mixed load that pauses at intervals, when samples of the kernel's resource
+//! usage are taken. A leak shows as growth from sample to sample.
 
 use std::fs;
 use std::path::Path;
@@ -16,25 +16,26 @@ use crate::execute::Ground;
 use crate::load::{self, Load, WRONG};
 use crate::sys;
 
-/// Marks in a run, the first one after a short time: until then the kernel makes what it keeps.
+/// Number of samples, without the first one, which follows a warm-up that fills the kernel's
+/// caches.
 const MARKS: u32 = 8;
-/// How long the load goes on before the first one.
+/// Duration of the warm-up.
 const WARM_UP: Duration = Duration::from_secs(60);
 
-/// A slab cache has grown if it has more objects than at the first mark by more than this part of
-/// them, and by more than this number; and more at each mark than at the one before, but one.
+/// A slab cache has grown if its last count exceeds the first one by more than this fraction and by
+/// more than this number, and if all but one of the samples exceed the previous one.
 const GROWTH: u64 = 20;
 const FEW: u64 = 100;
-/// vmalloc has grown if the fewest areas of the later marks are more than the fewest of the earlier
-/// ones by more than this number.
+/// vmalloc has grown if the minimum of the later samples exceeds that of the earlier ones by more
+/// than this number of areas.
 const MORE: u64 = 8;
 
-/// Runs it for that long. Whether nothing was lost.
+/// Runs the soak test for `length`. Returns true if it found no leak.
 pub fn soak(ground: &Ground, length: Duration, seed: u64, dir: &Path) -> Result<bool, String> {
-    // SAFETY: a flag of this process: it gets the orphans of the load.
+    // SAFETY: this only sets a flag: the process adopts the orphans of the load.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
     let counts = sys::map_shared(load::ALL.len() * size_of::<u64>()).map_err(|e| e.to_string())?;
-    // SAFETY: fresh memory, which is never unmapped.
+    // SAFETY: the memory is new and zeroed, large enough, and never unmapped.
     let counts = unsafe { std::slice::from_raw_parts(counts.cast::<AtomicU64>(), load::ALL.len()) };
     let display = ground.display();
     let start = Instant::now();
@@ -66,7 +67,7 @@ pub fn soak(ground: &Ground, length: Duration, seed: u64, dir: &Path) -> Result<
     Ok(problems.is_empty())
 }
 
-/// The load, for that long, and then nothing of it any more.
+/// Runs the load for this time, then ends all its processes.
 fn load_for(
     ground: &Ground,
     time: Duration,
@@ -93,7 +94,7 @@ fn load_for(
         let _ = sys::kill(child, libc::SIGKILL);
         problems.extend(problem(child, kind));
     }
-    // What they have left behind: each program of the fuzzer is a group of its own.
+    // Programs of the fuzzer are process groups of their own and may be left.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match sys::wait(-1, libc::WNOHANG) {
@@ -110,7 +111,7 @@ fn load_for(
     }
 }
 
-/// Waits for a process of the load that was killed; what was wrong with it, if it had ended before.
+/// Waits for a killed process of the load. Returns an error if it had ended before.
 fn problem(child: libc::pid_t, kind: Load) -> Option<String> {
     let (_, status) = sys::wait(child, 0).ok()?;
     let ended = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == WRONG;
@@ -118,7 +119,7 @@ fn problem(child: libc::pid_t, kind: Load) -> Option<String> {
     (ended || died).then(|| format!("{kind:?} ended with status {status:#x}"))
 }
 
-/// Kills the children of this process, whoever made them.
+/// Kills all children of this process, including adopted ones.
 fn kill_children() {
     let own = std::process::id().to_string();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -136,7 +137,7 @@ fn kill_children() {
     }
 }
 
-/// What is not as it has to be, if that many bytes of VRAM were available before.
+/// Returns the problems that the samples show; `available` is the VRAM available at the start.
 fn judge(available: u64, marks: &[Mark]) -> Vec<String> {
     let mut problems = Vec::new();
     let (Some(first), Some(last)) = (marks.first(), marks.last()) else {
@@ -171,7 +172,7 @@ fn judge(available: u64, marks: &[Mark]) -> Vec<String> {
     problems
 }
 
-/// The counts, if they grow.
+/// Returns the counts if they grow.
 fn growth(counts: &[u64]) -> Option<&[u64]> {
     let (first, last) = (*counts.first()?, *counts.last()?);
     let much = last > first + FEW && last > first + first / GROWTH;
@@ -179,15 +180,15 @@ fn growth(counts: &[u64]) -> Option<&[u64]> {
     (much && steps + 2 >= counts.len()).then_some(counts)
 }
 
-/// Whether there are never as few any more as there were: the kernel keeps stacks of processes that
-/// ended, now more and now less, so a single count says little.
+/// Returns true if the minimum of the later half exceeds that of the earlier half. The kernel
+/// caches a varying number of stacks of dead processes, so a single count proves nothing.
 fn more_than_ever(counts: &[u64]) -> bool {
     let (early, late) = counts.split_at(counts.len() / 2);
     let least = |counts: &[u64]| counts.iter().min().copied();
     least(early).is_some_and(|early| least(late) > Some(early + MORE))
 }
 
-/// A line of the table.
+/// Formats a row of the table.
 fn row(mark: &Mark) -> String {
     format!(
         "mark {:>5} s: VRAM {:>9}, leaks {}, slab objects {:>7} KiB, unreclaimable slab {:>7} KiB, \

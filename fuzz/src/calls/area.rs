@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What can be done with mappings.
+//! System calls on mappings.
 
 use crate::arena;
 use crate::call::{AreaCall, Choice, Pick, Range};
@@ -9,7 +9,7 @@ use crate::sys::{self, PAGE};
 use crate::world::{Map, Target};
 
 const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
-/// Advice to accesses, to `fork()`, to dumps, and all else that there is or may be one day.
+/// Advice about access patterns, `fork()` and dumps; all other existing values, and future ones.
 const ADVICE: &[i32] = &[
     0, 1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 100, 101,
     102, 103, 5, -1,
@@ -49,7 +49,7 @@ fn unmap(lane: &Lane<'_>, range: Range) {
     }
 }
 
-/// A system call whose first arguments are a range.
+/// Makes a system call whose first arguments are an address range.
 fn area(
     lane: &Lane<'_>,
     name: &str,
@@ -83,7 +83,7 @@ fn remap(lane: &Lane<'_>, range: Range, pages: usize, flags: Choice, at: usize) 
     let (old_len, flags) = match flags.0 % 16 {
         0..=2 => (old.len, libc::MREMAP_MAYMOVE),
         3 => (old.len, 0),
-        // Another mapping of the same.
+        // A second mapping of the same pages.
         4 => (0, libc::MREMAP_MAYMOVE),
         5 => (old.len, fixed | libc::MREMAP_DONTUNMAP),
         6 => (old.len, 1 << 5),
@@ -107,7 +107,7 @@ fn remap(lane: &Lane<'_>, range: Range, pages: usize, flags: Choice, at: usize) 
     let mut world = lane.world();
     let Ok(address) = done else {
         if flags & libc::MREMAP_FIXED != 0 {
-            // What was there may be gone all the same.
+            // The old mapping may be gone even so.
             world.carve(to..to + len);
             world.change(old.range(), |map| Some(Map { sure: false, ..map }));
         }
@@ -127,7 +127,7 @@ fn remap(lane: &Lane<'_>, range: Range, pages: usize, flags: Choice, at: usize) 
                 ..map
             });
         }
-        // Several mappings at once, or part of the arena: it is not known what is there.
+        // Several mappings or part of the arena: the model does not know what is there.
         _ => (),
     }
 }
@@ -144,7 +144,7 @@ fn protect(lane: &Lane<'_>, range: Range, prot: i32) {
     lane.world().change(target.range(), |map| {
         Some(match done {
             Ok(_) => Map { prot, ..map },
-            // A part of it may have been changed.
+            // A part of the range may have changed.
             Err(_) => Map { sure: false, ..map },
         })
     });
@@ -216,7 +216,7 @@ fn other(lane: &Lane<'_>, range: Range, what: Choice, flags: Choice) {
             done
         }
         _ => {
-            // set_mempolicy_home_node() and others want NUMA; this one is everywhere.
+            // set_mempolicy_home_node() and others need NUMA; this call exists everywhere.
             let mut vector = [target.start, target.len];
             let pointer = vector.as_mut_ptr() as usize;
             let advice = [0, 1, 2, 3, 20, 21][flag % 6];

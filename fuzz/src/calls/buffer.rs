@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! System calls that use a mapping as their buffer. Those that would pin its pages have to fail:
-//! there are no pages.
+//! System calls with a mapping as their buffer. Calls that pin pages must fail: the mapping has no
+//! struct pages.
 
 use crate::call::Buffer;
 use crate::lane::Lane;
@@ -99,7 +99,7 @@ fn direct_read(lane: &Lane<'_>, start: usize) {
     let _ = sys::call(libc::SYS_close, &[sys::fd(disk)]);
 }
 
-/// The kernel writes to it, as a program would.
+/// The kernel writes to the mapping with copy_to_user().
 fn copy_in(lane: &Lane<'_>, start: usize) {
     let Ok(zero) = sys::open("/dev/zero", libc::O_RDONLY) else {
         return;
@@ -112,7 +112,7 @@ fn copy_in(lane: &Lane<'_>, start: usize) {
     let _ = sys::call(libc::SYS_close, &[sys::fd(zero)]);
 }
 
-/// The kernel reads from it, also across its end.
+/// The kernel reads from the mapping with copy_from_user(), also across its end.
 fn copy_out(lane: &Lane<'_>, start: usize) {
     let name = c"barium-fuzz";
     let Ok(file) = sys::call(libc::SYS_memfd_create, &[name.as_ptr() as usize, 0]) else {
@@ -126,7 +126,7 @@ fn copy_out(lane: &Lane<'_>, start: usize) {
     let _ = sys::call(libc::SYS_close, &[file]);
 }
 
-/// As a buffer that is registered with io_uring.
+/// Registers the mapping as a buffer with io_uring.
 fn register(lane: &Lane<'_>, start: usize) {
     let mut params = [0u32; 30];
     let setup = [1, params.as_mut_ptr() as usize];

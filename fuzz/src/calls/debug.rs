@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Accesses of a debugger: `/proc/pid/mem`, `process_vm_readv()`, `ptrace()` of a child that has the
-//! same mappings.
+//! Accesses of a debugger: `/proc/pid/mem`, `process_vm_readv()`, and `ptrace()` of a child with
+//! the same mappings.
 
 use crate::arena;
 use crate::call::Debug;
@@ -11,7 +11,7 @@ use crate::world::{Target, WORD_AT};
 
 use super::touch;
 
-/// Bytes of the buffer.
+/// Size of the buffer in bytes.
 const ROOM: usize = 3 * PAGE;
 
 /// Makes the call.
@@ -60,7 +60,7 @@ fn proc_mem(lane: &Lane<'_>, at: usize, buffer: &mut [u8], write: bool) -> sys::
     done
 }
 
-/// Reads a word that tests look at.
+/// Reads a word whose value the model knows, and checks it.
 fn read_word(lane: &Lane<'_>, target: Target) {
     let start = target.start & !(PAGE - 1);
     let Some(map) = lane.world().map_at(&(start..start + PAGE)) else {
@@ -73,7 +73,7 @@ fn read_word(lane: &Lane<'_>, target: Target) {
     }
 }
 
-/// Writes one.
+/// Writes a word whose value the model tracks.
 fn write_word(lane: &Lane<'_>, target: Target) {
     let start = target.start & !(PAGE - 1);
     let Some(map) = lane.world().map_at(&(start..start + PAGE)) else {
@@ -83,7 +83,7 @@ fn write_word(lane: &Lane<'_>, target: Target) {
     let word = page as u64 ^ 0x6465_6275_6700;
     match proc_mem(lane, start + WORD_AT, &mut word.to_le_bytes(), true) {
         Ok(8) => lane.world().set_word(map.object, page, word),
-        // In the middle of a page there is no reason for a part.
+        // A word in the middle of a page must not be written in part.
         Ok(count) if count > 0 => {
             lane.find(&format!("/proc/self/mem took {count} bytes of a word"))
         }
@@ -99,7 +99,7 @@ fn write_word(lane: &Lane<'_>, target: Target) {
     }
 }
 
-/// Any bytes but those words: a write is kept to what comes before them.
+/// Transfers other bytes than the tracked words: a write ends before the next word.
 fn transfer(lane: &Lane<'_>, at: usize, len: usize, means: Means, write: bool) {
     let mut buffer = vec![0x5a_u8; ROOM];
     let len = if write { len.min(64) } else { len.min(ROOM) };
@@ -109,7 +109,7 @@ fn transfer(lane: &Lane<'_>, at: usize, len: usize, means: Means, write: bool) {
         .map_at(&(page..page + PAGE))
         .map(|map| map.address + map.len);
     if write && !arena::has(&(at..at + len)) && end.is_none_or(|end| at + len > end) {
-        // Beyond the mapping there may be memory of the fuzzer's own.
+        // Memory after the mapping may belong to the fuzzer.
         return;
     }
     if means == Means::ProcMem {
@@ -137,7 +137,7 @@ fn transfer(lane: &Lane<'_>, at: usize, len: usize, means: Means, write: bool) {
     );
 }
 
-/// Peeks and pokes a child.
+/// Reads and writes words of a child with ptrace.
 fn trace_child(lane: &Lane<'_>, at: usize) {
     let child = match sys::fork() {
         Ok(0) => loop {

@@ -10,7 +10,7 @@ use crate::world::{Client, Handle, Target};
 
 use super::gem;
 
-/// How many gaps there are in scattered VRAM.
+/// Number of gaps in fragmented VRAM.
 const SCATTERED: u64 = 40;
 
 /// Makes the call.
@@ -84,7 +84,7 @@ fn get_param(lane: &Lane<'_>, client: Pick, param: Choice, pad: Choice) {
     }
 }
 
-/// `GEM_CREATE`, and what has to come of it.
+/// `GEM_CREATE`; checks the result.
 pub fn create(lane: &Lane<'_>, fd: i32, client: usize, size: u64, flags: u32) {
     let mut argument = abi::drm_barium_gem_create {
         size,
@@ -121,12 +121,12 @@ pub fn create(lane: &Lane<'_>, fd: i32, client: usize, size: u64, flags: u32) {
     });
 }
 
-/// Takes almost all VRAM in objects of that many pages, gives every second back, and creates one of
-/// all the room that is between them, which is in many pieces.
+/// Allocates almost all of VRAM in objects of `pages` pages, closes every second one, and creates
+/// an object as large as all the gaps, which consists of many blocks.
 fn scatter(lane: &Lane<'_>, client: Client, pages: u64, count: u8, flags: Choice) {
     let size = pages * PAGE as u64;
     let first = lane.world().handles.len();
-    // What is left over would be taken before the gaps.
+    // Other free memory would be used before the gaps.
     let all = lane.world().vram();
     create(lane, client.fd, client.id, all - 2 * SCATTERED * size, 0);
     for _ in 0..2 * SCATTERED {
@@ -146,7 +146,7 @@ fn scatter(lane: &Lane<'_>, client: Client, pages: u64, count: u8, flags: Choice
     create(lane, client.fd, client.id, rest, flags.of(&[0, 0, 0, 1]));
 }
 
-/// `GEM_MMAP_OFFSET`: the offset.
+/// Returns the offset from `GEM_MMAP_OFFSET`.
 pub fn offset(lane: &Lane<'_>, fd: i32, handle: Handle, pad: u32) -> Result<u64, i32> {
     let mut argument = abi::drm_barium_gem_mmap_offset {
         handle: handle.number,

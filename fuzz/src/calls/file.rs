@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Files of the device.
+//! Calls on files of the device.
 
 use crate::call::FileCall;
 use crate::device::Place;
@@ -78,7 +78,7 @@ pub fn run(lane: &Lane<'_>, call: FileCall) {
     }
 }
 
-/// Opens a node of the device at `place`, and notes it.
+/// Opens a node of the device `place` and adds the file to the model.
 pub fn open_node(lane: &Lane<'_>, place: &Place, kind: &str, flags: i32) {
     let node = place.node(kind);
     let path = node.unwrap_or_else(|| format!("/dev/dri/{kind}0"));
@@ -92,13 +92,13 @@ pub fn open_node(lane: &Lane<'_>, place: &Place, kind: &str, flags: i32) {
     }
 }
 
-/// What else can be done with a file.
+/// Other file operations.
 fn other(lane: &Lane<'_>, fd: i32, what: u8, number: usize) {
     let mut bytes = [0u8; 1024];
     let buffer = bytes.as_mut_ptr() as usize;
     let len = number % bytes.len();
     let file = sys::fd(fd);
-    // Reading waits for an event otherwise.
+    // Otherwise read() waits for an event.
     let nonblock = [file, libc::F_SETFL as usize, libc::O_NONBLOCK as usize];
     let _ = sys::call(libc::SYS_fcntl, &nonblock);
     let _ = match what % 12 {

@@ -7,7 +7,7 @@ use crate::call::{Choice, GemCall, Pick};
 use crate::lane::Lane;
 use crate::world::{Client, Export, Handle};
 
-/// Bits of a pixel: what can be shown, what clients make buffers of for other uses, and what is none.
+/// Bits per pixel: displayable ones, ones that clients use for other buffers, and invalid ones.
 const BPPS: &[u32] = &[
     32,
     32,
@@ -123,7 +123,7 @@ fn open_name(lane: &Lane<'_>, client: Pick, name: Pick) {
         .ioctl(says, client.fd, abi::FUZZ_GEM_OPEN, &mut argument)
         .is_ok()
     {
-        // A name may have been given to another object since.
+        // The name may belong to another object by now.
         lane.world().add_handle(Handle {
             client: client.id,
             number: argument.handle,

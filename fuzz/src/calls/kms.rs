@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Putting objects on a screen, where the driver has one: framebuffers, modes, flips, and atomic
-//! commits of any properties with any values.
+//! Mode setting: framebuffers, modes, flips, and atomic commits of any properties with any values.
 
 use crate::abi;
 use crate::call::{Choice, KmsCall, Pick};
@@ -11,9 +10,9 @@ use crate::world::{Client, Framebuffer};
 
 use super::file;
 
-/// Most ids that are asked for of each kind.
+/// Maximum number of ids of each kind.
 const IDS: usize = 8;
-/// Most modes and properties.
+/// Maximum number of modes and of properties.
 const MODES: usize = 64;
 
 /// `DRM_MODE_OBJECT_*`, from drm_mode.h.
@@ -21,10 +20,10 @@ const CRTC: u32 = 0xcccc_cccc;
 const CONNECTOR: u32 = 0xc0c0_c0c0;
 const PLANE: u32 = 0xeeee_eeee;
 
-/// RG16, whose pixels have two bytes.
+/// DRM_FORMAT_RGB565: two bytes per pixel.
 const RGB565: u32 = 0x3631_4752;
 
-/// Formats of pixels, from drm_fourcc.h: XR24, BX24, AR24, RG16, XR30, NV12, and none.
+/// Pixel formats from drm_fourcc.h: XR24, BX24, AR24, RG16, XR30, NV12, and an invalid one.
 const FORMATS: &[u32] = &[
     0x3432_5258,
     0x3432_5258,
@@ -39,16 +38,16 @@ const FORMATS: &[u32] = &[
 /// `DRM_MODE_FLAG_DBLSCAN`, from drm_mode.h.
 const DOUBLESCAN: u32 = 1 << 5;
 
-/// Bytes of a line that is longer than displays have.
+/// A pitch in bytes above the limits of all displays.
 const LONG_LINE: u32 = 4 << 16;
 
-/// Widths and heights of modes: about the limits of displays, and what they may be multiples of.
+/// Widths and heights of modes: around the displays' limits and alignments.
 const SIDES: &[u16] = &[
     640, 640, 640, 480, 480, 1024, 1, 7, 8, 63, 64, 65, 644, 1936, 4096, 8192, 12001, 16001, 32767,
     65535,
 ];
 
-/// What the driver has for a screen.
+/// The KMS objects of a device.
 #[derive(Default)]
 struct Screen {
     fd: i32,
@@ -109,7 +108,7 @@ pub fn run(lane: &Lane<'_>, call: KmsCall) {
     }
 }
 
-/// The file that was opened last: the card, if that was.
+/// Returns the client opened last: the card, if the program opened it last.
 fn card(lane: &Lane<'_>) -> Client {
     let world = lane.world();
     let last = world.clients.last().copied();
@@ -119,7 +118,7 @@ fn card(lane: &Lane<'_>) -> Client {
     })
 }
 
-/// A framebuffer, or a number that is none.
+/// Returns a framebuffer or an invalid id.
 fn any_fb(lane: &Lane<'_>, pick: Pick) -> Framebuffer {
     let world = lane.world();
     match pick.of(world.fbs.len()) {
@@ -135,7 +134,7 @@ fn fb_of(lane: &Lane<'_>, pick: Pick) -> u32 {
     any_fb(lane, pick).id
 }
 
-/// Asks what there is. `caps`: which capabilities of a client to have.
+/// Enumerates the KMS objects after setting the client capabilities that `caps` selects.
 fn screen(lane: &Lane<'_>, caps: Choice) -> Option<Screen> {
     let fd = card(lane).fd;
     for capability in 1..=5 {
@@ -145,7 +144,7 @@ fn screen(lane: &Lane<'_>, caps: Choice) -> Option<Screen> {
         let _ = lane.ioctl(says, fd, abi::FUZZ_SET_CLIENT_CAP, &mut cap);
     }
     let (mut crtcs, mut connectors) = ([0u32; IDS], [0u32; IDS]);
-    // SAFETY: all zero is a value of this type.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let mut resources: abi::drm_mode_card_res = unsafe { std::mem::zeroed() };
     resources.crtc_id_ptr = crtcs.as_mut_ptr() as u64;
     resources.connector_id_ptr = connectors.as_mut_ptr() as u64;
@@ -170,11 +169,11 @@ fn screen(lane: &Lane<'_>, caps: Choice) -> Option<Screen> {
     })
 }
 
-/// The modes of a connector.
+/// Returns the modes of a connector.
 fn modes(lane: &Lane<'_>, fd: i32, connector: u32) -> Vec<abi::drm_mode_modeinfo> {
-    // SAFETY: all zero is a value of these types.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let mut ask: abi::drm_mode_get_connector = unsafe { std::mem::zeroed() };
-    // SAFETY: as above.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let empty: abi::drm_mode_modeinfo = unsafe { std::mem::zeroed() };
     ask.connector_id = connector;
     let says = || format!("drmModeGetConnector({fd}, {connector})");
@@ -210,7 +209,7 @@ fn add_fb(
     };
     let width = side(size[0], [640, 800, 1024, 16, 64, 0]);
     let height = side(size[1], [480, 600, 768, 16, 64, 0]);
-    // SAFETY: all zero is a value of this type.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let mut fb: abi::drm_mode_fb_cmd2 = unsafe { std::mem::zeroed() };
     fb.width = width;
     fb.height = height;
@@ -227,7 +226,7 @@ fn add_fb(
         width * 4 + 32,
         width * 4 + 2,
         LONG_LINE,
-        // Just too long for the VGA.
+        // Slightly above VGA's limit.
         16_008 * 4,
     ]);
     fb.offsets[0] = match offset.0 {
@@ -257,7 +256,7 @@ fn add_fb(
     }
 }
 
-/// Where a framebuffer starts that ends where an object of `size` bytes does.
+/// Returns the offset with which a framebuffer ends at the end of an object of `size` bytes.
 fn last_start(fb: &abi::drm_mode_fb_cmd2, size: u64) -> u32 {
     let per_pixel = if fb.pixel_format == RGB565 { 2 } else { 4 };
     let lines = u64::from(fb.pitches[0]) * u64::from(fb.height.saturating_sub(1));
@@ -268,7 +267,7 @@ fn last_start(fb: &abi::drm_mode_fb_cmd2, size: u64) -> u32 {
 }
 
 impl Screen {
-    /// One of the modes, rather one that the framebuffer has the size for.
+    /// Returns one of the modes, preferably one of the framebuffer's size.
     fn mode(&self, mode: Choice, fb: Framebuffer) -> Option<&abi::drm_mode_modeinfo> {
         let any = || {
             self.modes
@@ -283,7 +282,7 @@ impl Screen {
     }
 }
 
-/// Makes a mode one of another size and rate, that a screen could have.
+/// Changes a mode to a plausible one of another size and rate.
 fn resize(mode: &mut abi::drm_mode_modeinfo, width: u16, height: u16, rate: u8) {
     let rates = [60, 1, 19, 500, 501, 2000];
     (mode.hdisplay, mode.vdisplay) = (width, height);
@@ -295,7 +294,7 @@ fn resize(mode: &mut abi::drm_mode_modeinfo, width: u16, height: u16, rate: u8) 
     mode.clock = u32::try_from(u64::from(pixels) * rate / 1000).unwrap_or(u32::MAX);
 }
 
-/// Makes a mode one with many lines and pixels that nobody sees, and lines that are sent often.
+/// Adds many invisible lines and pixels to a mode, and a high vscan.
 fn stretch(mode: &mut abi::drm_mode_modeinfo, totals: [u8; 2], vscan: u8) {
     mode.htotal = u16::from(totals[0]) * 257;
     mode.vtotal = u16::from(totals[1]) * 257;
@@ -307,8 +306,8 @@ fn stretch(mode: &mut abi::drm_mode_modeinfo, totals: [u8; 2], vscan: u8) {
     mode.clock = u32::try_from(pixels * 60 / 1000).unwrap_or(u32::MAX);
 }
 
-/// Shows a part of a framebuffer, `from` there, `to` on the screen: x, y, width and height, in
-/// eighths of the framebuffer's size or, if it is an odd one, in pixels.
+/// Shows a part of a framebuffer. `from` is the source, `to` the destination: x, y, width and
+/// height in eighths of the framebuffer's size, or in pixels if `odd` selects that.
 fn set_plane(lane: &Lane<'_>, fb: Pick, from: [u8; 4], to: [u8; 4], odd: Choice) {
     let Some(screen) = screen(lane, odd) else {
         return;
@@ -350,7 +349,7 @@ fn set_plane(lane: &Lane<'_>, fb: Pick, from: [u8; 4], to: [u8; 4], odd: Choice)
     let _ = lane.ioctl(|| text, screen.fd, abi::FUZZ_SET_PLANE, &mut plane);
 }
 
-/// The message is drawn over what is shown, whosever that is.
+/// The panic screen is drawn over the current framebuffer of any client.
 fn panic_screen(lane: &Lane<'_>) {
     lane.world().lose_contents();
     let path = lane.place.debugfs("drm_panic_plane_0");
@@ -364,7 +363,7 @@ fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
     let Some(screen) = screen(lane, mode) else {
         return;
     };
-    // SAFETY: all zero is a value of this type.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let mut crtc: abi::drm_mode_crtc = unsafe { std::mem::zeroed() };
     let mut connectors = [screen.connector; 2];
     crtc.crtc_id = screen.crtc;
@@ -389,11 +388,11 @@ fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
             odd.0,
         ),
         4 => resize(&mut crtc.mode, 640, u16::from(at[1]) * 16, odd.0),
-        // As large as the picture.
+        // A mode of the framebuffer's size.
         5 => resize(&mut crtc.mode, fb.size[0] as u16, fb.size[1] as u16, 0),
         6 => crtc.mode.flags |= 1 << (at[0] % 20),
         7 => stretch(&mut crtc.mode, at, odd.0 / 16),
-        // Off.
+        // Switches the CRTC off.
         2 => {
             crtc.mode_valid = 0;
             crtc.fb_id = 0;
@@ -440,7 +439,7 @@ fn dirty(lane: &Lane<'_>, fb: Pick, count: Choice, rect: u16) {
         x2: rect,
         y2: rect / 2,
     }; 4];
-    // SAFETY: all zero is a value of this type.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let mut dirty: abi::drm_mode_fb_dirty_cmd = unsafe { std::mem::zeroed() };
     dirty.fb_id = fb;
     dirty.num_clips = u32::from(count.0 % 5);
@@ -450,7 +449,7 @@ fn dirty(lane: &Lane<'_>, fb: Pick, count: Choice, rect: u16) {
     let _ = lane.ioctl(says, fd, abi::FUZZ_DIRTY_FB, &mut dirty);
 }
 
-/// The ids of an object's properties, and their values.
+/// Returns the ids of an object's properties and their values.
 fn properties(lane: &Lane<'_>, fd: i32, id: u32, kind: u32) -> Vec<(u32, u32, u64)> {
     let (mut ids, mut values) = ([0u32; MODES], [0u64; MODES]);
     let mut ask = abi::drm_mode_obj_get_properties {
@@ -499,16 +498,17 @@ fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, m
             choices.get(choice).copied().unwrap_or(value),
         ));
     }
-    // Test only, nonblocking, allow modeset, event: all combinations.
+    // All combinations of test only, nonblocking, allow modeset and event.
     let flags = flags.of(&[
         0x400, 0x400, 0, 0x100, 0x500, 0x200, 0x601, 0x401, 1, 0x8000,
     ]);
     commit(lane, screen.fd, &wanted, flags);
 }
 
-/// Commits objects' properties with values.
+/// Commits values of objects' properties.
 fn commit(lane: &Lane<'_>, fd: i32, wanted: &[(u32, u32, u64)], flags: u32) {
-    // This is what comes late, if that is to be: the commit has begun then, and has no locks yet.
+    // This array is the argument that a delayed copy delays: the commit has begun and holds no
+    // locks yet.
     let mut objects = [0u32; MODES];
     let count = wanted.len().min(MODES);
     let wanted = &wanted[..count];
@@ -540,8 +540,7 @@ fn commit(lane: &Lane<'_>, fd: i32, wanted: &[(u32, u32, u64)], flags: u32) {
     });
 }
 
-/// Switches to a mode of any size, or asks whether that would do. There is no picture whose size would
-/// have to fit.
+/// Sets or tests a mode of any size. Without a framebuffer, no size has to match.
 fn set_mode(lane: &Lane<'_>, width: Choice, height: Choice, rate: u8, test: Choice) {
     let Some(screen) = screen(lane, Choice(0)) else {
         return;
@@ -576,7 +575,7 @@ fn set_mode(lane: &Lane<'_>, width: Choice, height: Choice, rate: u8, test: Choi
             wanted.push((object, property, value));
         }
     }
-    // Test only, or not; a mode may be set. With a picture, and an event.
+    // Test only or not; modesets are allowed. With a framebuffer, also an event.
     let flags = match fb {
         Some(_) => test.of(&[0x401, 0x601]),
         None => test.of(&[0x500, 0x500, 0x400]),
@@ -584,9 +583,9 @@ fn set_mode(lane: &Lane<'_>, width: Choice, height: Choice, rate: u8, test: Choi
     commit(lane, screen.fd, &wanted, flags);
 }
 
-/// A property's name.
+/// Returns a property's name.
 fn name(lane: &Lane<'_>, fd: i32, property: u32) -> Vec<u8> {
-    // SAFETY: all zero is a value of this type.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let mut ask: abi::drm_mode_get_property = unsafe { std::mem::zeroed() };
     ask.prop_id = property;
     let says = || format!("drmModeGetProperty({fd}, {property})");
@@ -595,7 +594,7 @@ fn name(lane: &Lane<'_>, fd: i32, property: u32) -> Vec<u8> {
     bytes.take_while(|byte| *byte != 0).collect()
 }
 
-/// A mode as a blob.
+/// Creates a blob with a mode.
 fn blob(lane: &Lane<'_>, screen: &Screen, mode: Choice, fb: Framebuffer) -> u32 {
     screen
         .mode(mode, fb)

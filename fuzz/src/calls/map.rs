@@ -37,7 +37,7 @@ const FLAGS: &[i32] = &[
     libc::MAP_SHARED_VALIDATE | libc::MAP_SYNC,
 ];
 
-/// What is to be mapped: a file, and where in it.
+/// The file to map, and the offset in it.
 struct Source {
     fd: i32,
     offset: usize,
@@ -99,7 +99,7 @@ pub fn run(lane: &Lane<'_>, call: Mmap) {
     );
     let whole = len.next_multiple_of(PAGE);
     if fixed == libc::MAP_FIXED {
-        // What was there is gone, perhaps even if this fails.
+        // MAP_FIXED may have removed the old mapping even if the call fails.
         lane.world().carve(address..address + whole);
     }
     let Ok(address) = done else { return };
@@ -115,8 +115,8 @@ pub fn run(lane: &Lane<'_>, call: Mmap) {
     });
 }
 
-/// Most of the time an object through its client's file; sometimes through another's, which may not,
-/// or through a dma-buf.
+/// Selects the file: usually that of the client that owns the object, sometimes another client's,
+/// which must be refused, or a dma-buf.
 fn source(lane: &Lane<'_>, call: Mmap) -> Option<Source> {
     let world = lane.world();
     if call.client.0 >= 0xd0 {
@@ -150,14 +150,14 @@ fn source(lane: &Lane<'_>, call: Mmap) -> Option<Source> {
     })
 }
 
-/// The address, and the flag that goes with it.
+/// Returns the address and the matching flag.
 fn place(call: Mmap, len: usize) -> (usize, i32) {
     let room = arena::PAGES.saturating_sub(len.div_ceil(PAGE)).max(1);
     let at = match call.place.0 % 8 {
-        // Where a huge entry fits, and where it nearly does.
+        // At and near addresses where a huge entry fits.
         0 | 1 => usize::from(call.at) % (arena::PAGES / 512) * 512,
         2 => usize::from(call.at) % (arena::PAGES / 512) * 512 + 511,
-        // Across the middle.
+        // Across the middle of the arena.
         3 => arena::PAGES / 2 - 1 - usize::from(call.at) % 256,
         _ => usize::from(call.at),
     } % room;
@@ -172,7 +172,7 @@ fn place(call: Mmap, len: usize) -> (usize, i32) {
     }
 }
 
-/// Whether a mapping that was made is one that may be.
+/// Checks that a successful mapping is one that the driver must allow.
 fn check_allowed(lane: &Lane<'_>, source: &Source, flags: i32, prot: i32, end: usize) {
     let kind = flags & libc::MAP_TYPE;
     if kind == libc::MAP_PRIVATE && prot & libc::PROT_WRITE != 0 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Making calls: each turns its choices into values, makes system calls, notes in the world what has
-//! changed, and compares what it sees with what has to be.
+//! Making calls. Each call turns its choices into values, makes system calls, updates the model,
+//! and compares the results with it.
 
 mod area;
 mod buffer;
@@ -41,14 +41,15 @@ pub fn run(lane: &Lane<'_>, call: Call) {
     }
 }
 
-/// What wakes the machine up, and when: in so many seconds. It must be asleep by then.
+/// The RTC alarm that wakes the machine, and its delay in seconds. The machine must be suspended by
+/// then.
 const ALARM_CLOCK: &str = "/sys/class/rtc/rtc0/wakealarm";
 const WAKE_UP: &str = "+12";
 
-/// How often a program may do something to the device: that takes long.
+/// Maximum number of actions on the device in a program: they are slow.
 const MOST_DEVICE_CALLS: usize = 8;
 
-/// Does something to the device.
+/// Acts on the device.
 pub fn device(lane: &Lane<'_>, what: u8) {
     {
         let mut world = lane.world();
@@ -68,7 +69,7 @@ pub fn device(lane: &Lane<'_>, what: u8) {
     lane.tell(|| format!("= {done:?}"));
 }
 
-/// Has the clock wake the machine up.
+/// Sets the RTC alarm that wakes the machine.
 fn wake_up_later(lane: &Lane<'_>) {
     for time in ["0", WAKE_UP] {
         lane.say(|| format!("write_sysfs(\"{ALARM_CLOCK}\", \"{time}\")"));
@@ -76,7 +77,7 @@ fn wake_up_later(lane: &Lane<'_>) {
     }
 }
 
-/// Unmaps and closes everything, as a program does that ends in good order.
+/// Unmaps and closes everything, like a program that exits normally.
 pub fn tidy(lane: &Lane<'_>) {
     let (maps, buffers, clients) = {
         let mut world = lane.world();

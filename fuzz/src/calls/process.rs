@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Children that have the program's mappings, and the program's sudden end.
+//! Child processes that inherit the program's mappings, and the program's sudden death.
 
 use crate::call::{Choice, Pick, ProcessCall};
 use crate::lane::Lane;
@@ -8,9 +8,9 @@ use crate::probe;
 use crate::sys::{self, PAGE};
 use crate::world::Map;
 
-/// Exit status of a child to which all was as it has to be.
+/// Exit status of a child whose accesses gave the expected results.
 const FINE: i32 = 0;
-/// Of one that got a signal.
+/// Exit status of a child that got a signal.
 const SIGNAL: i32 = 1;
 
 /// Makes the call.
@@ -49,7 +49,7 @@ fn fork(lane: &Lane<'_>, map: Pick, page: usize, count: usize, what: Choice) {
         Err(_) => return,
     };
     if what.0 & 1 == 0 {
-        // It runs beside us.
+        // The child runs concurrently.
         lane.world().children.push(child);
         return;
     }
@@ -66,7 +66,7 @@ fn is_safe(map: Map) -> bool {
     map.sure && map.inherited && map.prot & libc::PROT_WRITE != 0
 }
 
-/// What a child does: nothing but system calls and accesses.
+/// The child's code: only system calls and memory accesses.
 fn child(map: Option<Map>, page: usize, count: usize, what: Choice) -> ! {
     let Some(map) = map else { sys::exit(FINE) };
     let write = what.0 & 2 != 0;
@@ -86,7 +86,7 @@ fn child(map: Option<Map>, page: usize, count: usize, what: Choice) -> ! {
     sys::exit(FINE);
 }
 
-/// Waits for the children that are left.
+/// Waits for the remaining children.
 pub fn reap(lane: &Lane<'_>) {
     let children = std::mem::take(&mut lane.world().children);
     for child in children {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Accesses of the program to its mappings, and what they have to find there.
+//! The program's accesses to its mappings, and the values that they must read.
 
 use crate::call::Touch;
 use crate::lane::Lane;
@@ -8,22 +8,22 @@ use crate::probe;
 use crate::sys::PAGE;
 use crate::world::{Map, WORD_AT};
 
-/// Distances from one touched page to the next.
+/// Distances between touched pages.
 const STRIDES: &[isize] = &[1, 1, 1, 1, -1, -1, 2, 3, 7, 32, -5, 511, 512, 64];
 
-/// Pages of a page table.
+/// Pages in a page table.
 const TABLE: usize = 512;
 
-/// Where in a page, and what is done there.
+/// An access within a page.
 #[derive(Clone, Copy)]
 enum At {
-    /// Writes a word that is looked at later.
+    /// Writes the tracked word.
     Write,
-    /// Reads that word, which has to be what was written.
+    /// Reads the tracked word, which must have the value written last.
     Read,
-    /// Reads eight bytes, this far into the page.
+    /// Reads eight bytes at this offset in the page.
     Peek(usize),
-    /// Writes eight bytes, this far into the page.
+    /// Writes eight bytes at this offset in the page.
     Poke(usize),
 }
 
@@ -40,7 +40,7 @@ pub fn run(lane: &Lane<'_>, call: Touch) {
         At::Read,
         At::Peek(0),
         At::Peek(PAGE - 8),
-        // Into the next page.
+        // Across the end of the page.
         At::Peek(PAGE - 4),
         At::Poke(0),
         At::Poke(PAGE - 8),
@@ -72,7 +72,7 @@ pub fn run(lane: &Lane<'_>, call: Touch) {
     }
 }
 
-/// The page of the mapping that is touched first.
+/// Returns the first page to touch.
 fn first_page(call: Touch, map: &Map) -> usize {
     let page = usize::from(call.page) % map.pages();
     if call.page < Touch::EDGES {
@@ -80,12 +80,12 @@ fn first_page(call: Touch, map: &Map) -> usize {
     }
     let start = map.address / PAGE;
     let first_of_table = (start + page) / TABLE * TABLE;
-    // The last one of the table before that, or the first one.
+    // The last page of the previous page table, or the first of this one.
     let edge = first_of_table - usize::from(call.page & 1);
     edge.saturating_sub(start).min(map.pages() - 1)
 }
 
-/// One access; whether to go on.
+/// Makes one access. Returns false if the program should stop touching.
 fn touch(lane: &Lane<'_>, map: &Map, page: usize, at: At) -> bool {
     let start = map.address + page * PAGE;
     lane.shared.count();
@@ -111,7 +111,7 @@ fn touch(lane: &Lane<'_>, map: &Map, page: usize, at: At) -> bool {
     check_signal(lane, map, start, done.err(), writes, end > PAGE)
 }
 
-/// Whether the word that was read is what it has to be.
+/// Checks a word that was read against the model.
 pub fn compare(lane: &Lane<'_>, map: &Map, page: usize, word: u64, through: &str) {
     if !lane.exact || !map.sure {
         return;
@@ -125,7 +125,7 @@ pub fn compare(lane: &Lane<'_>, map: &Map, page: usize, word: u64, through: &str
     }
 }
 
-/// Whether a signal, or none, is right. `across`: the access goes into the next page.
+/// Checks whether the access had to raise a signal. `across`: it extends to the next page.
 fn check_signal(
     lane: &Lane<'_>,
     map: &Map,
@@ -142,7 +142,7 @@ fn check_signal(
         return false;
     }
     let last = address + if across { 2 * PAGE } else { PAGE };
-    // Whether what can be executed can be read is the processor's choice.
+    // Whether PROT_EXEC implies read permission depends on the processor.
     let is_vague = map.prot == libc::PROT_EXEC;
     if !lane.exact || !map.sure || is_vague || last > map.address + map.len {
         return signal.is_none();
