@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The calls of a program: their kinds and arguments, decoded from bytes. Arguments are choices and
-//! not values, such as one of the existing handles, or a kind of size. [`crate::world`] turns them
+//! not values, such as one of the existing handles, or a kind of size. [`crate::model`] turns them
 //! into values when the call is made. Most values are valid, some are slightly wrong, a few are
 //! arbitrary.
 
@@ -356,7 +356,7 @@ pub enum ProcessCall {
         what: Choice,
     },
     /// Kills the process.
-    Die { sure: Choice },
+    Die { chance: Choice },
 }
 
 /// Actions on the device.
@@ -373,16 +373,16 @@ impl Device {
 
 /// The device disappears while the kernel copies the next call's argument.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub struct Late {
+pub struct DelayedCopy {
     /// How many ioctls of the call (queries not counted) complete normally before that, below
-    /// [`Late::SKIPS`].
+    /// [`DelayedCopy::SKIPS`].
     pub skip: Choice,
     /// How the device disappears.
     pub how: Choice,
 }
 
-impl Late {
-    /// See [`Late::skip`].
+impl DelayedCopy {
+    /// See [`DelayedCopy::skip`].
     pub const SKIPS: u8 = 3;
 
     /// The action, encoded as in [`Device::what`]: unbind or remove.
@@ -434,8 +434,8 @@ pub enum Call {
     Process(ProcessCall),
     /// See [`Device`].
     Device(Device),
-    /// See [`Late`].
-    Late(Late),
+    /// See [`DelayedCopy`].
+    DelayedCopy(DelayedCopy),
     /// The allocation (or user copy) with this number fails in the next call.
     Fail(u8),
 }
@@ -451,8 +451,8 @@ impl Call {
         [60, 0, what]
     }
 
-    /// Returns the bytes of [`Call::Late`]: the device is unbound after `skip` ioctls.
-    pub fn late_bytes(skip: u8) -> [u8; 4] {
+    /// Returns the bytes of [`Call::DelayedCopy`]: the device is unbound after `skip` ioctls.
+    pub fn delayed_copy_bytes(skip: u8) -> [u8; 4] {
         [61, 0, skip, 0]
     }
 
@@ -472,7 +472,7 @@ impl Call {
 
     /// Returns true if the call acts on the device, which is slow.
     pub fn is_about_device(&self) -> bool {
-        matches!(self, Self::Device(_) | Self::Late(_))
+        matches!(self, Self::Device(_) | Self::DelayedCopy(_))
     }
 }
 
@@ -494,7 +494,7 @@ impl<'a> Arbitrary<'a> for Call {
             58..=59 => Call::Process(bytes.arbitrary()?),
             60 if u8::arbitrary(bytes)? < 64 => Call::Device(bytes.arbitrary()?),
             60 => Call::File(bytes.arbitrary()?),
-            61 if u8::arbitrary(bytes)? < 32 => Call::Late(bytes.arbitrary()?),
+            61 if u8::arbitrary(bytes)? < 32 => Call::DelayedCopy(bytes.arbitrary()?),
             _ => Call::Fail(bytes.arbitrary()?),
         })
     }
@@ -540,8 +540,10 @@ mod tests {
                 offset: Choice(3),
             })
         ));
-        let late = call(&Call::late_bytes(2));
-        assert!(matches!(late, Call::Late(late) if late.skip.0 == 2 && late.action() == 0));
+        let delayed_copy = call(&Call::delayed_copy_bytes(2));
+        assert!(
+            matches!(delayed_copy, Call::DelayedCopy(delayed_copy) if delayed_copy.skip.0 == 2 && delayed_copy.action() == 0)
+        );
         let sleep = call(&Call::device_bytes(Device::SLEEP));
         assert!(matches!(sleep, Call::Device(device) if device.what.0 == Device::SLEEP));
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The fuzzing campaign: runs programs, keeps those that reach new coverage, mutates them, and
-//! shortens each program that finds a bug.
+//! shortens each program that reproduces a bug.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::drill;
-use crate::lane::Trace;
 use crate::module::Mode;
 use crate::program::{Program, Random};
-use crate::watch::{Watch, HANGS, LIMIT};
+use crate::seed_corpus;
+use crate::supervisor::{Supervisor, HANGS, LIMIT};
+use crate::thread_context::Trace;
 
 /// One in this many programs is random; the others are mutants of kept programs.
 const FRESH_ONE_IN: usize = 6;
@@ -47,24 +47,24 @@ fn mode_at(elapsed: Duration, length: Duration) -> u8 {
     u8::try_from(begun.saturating_sub(1)).unwrap_or(0)
 }
 
-/// A program and the bug that it finds.
+/// A program and the bug that it reproduces.
 struct Finding {
     what: String,
     program: Program,
     /// How many of [`TRIES`] runs found it again.
-    again: usize,
+    reproduced: usize,
 }
 
 /// The state of the campaign.
 pub struct Campaign {
-    watch: Watch,
+    supervisor: Supervisor,
     random: Random,
     seed: u64,
     corpus: Vec<Program>,
     /// Seed programs that run before all others.
     first: Vec<Program>,
     /// Seed programs that have not run yet: fast ones and slow ones.
-    drill: [Vec<Program>; 2],
+    seed_corpus: [Vec<Program>; 2],
     /// Bits for the coverage points and system call results seen so far.
     seen: Vec<u64>,
     findings: Vec<Finding>,
@@ -79,16 +79,16 @@ pub struct Campaign {
 
 impl Campaign {
     /// Creates a campaign that writes its findings to `dir`.
-    pub fn new(watch: Watch, seed: u64, dir: &Path) -> Self {
-        let seen = watch.ground().shared.marks().map(|_| 0).collect();
+    pub fn new(supervisor: Supervisor, seed: u64, dir: &Path) -> Self {
+        let seen = supervisor.env().shared.marks().map(|_| 0).collect();
         let mut random = Random::new(seed);
-        let first = drill::first(&mut random);
-        let drill = drill::programs(&mut random).into_iter();
-        let (slow, quick) = drill.partition(Program::has_device_calls);
+        let first = seed_corpus::first(&mut random);
+        let seed_corpus = seed_corpus::programs(&mut random).into_iter();
+        let (slow, quick) = seed_corpus.partition(Program::has_device_calls);
         Self {
-            watch,
+            supervisor,
             first,
-            drill: [quick, slow],
+            seed_corpus: [quick, slow],
             random,
             seed,
             corpus: Vec::new(),
@@ -104,9 +104,9 @@ impl Campaign {
 
     /// Marks addresses in the driver as covered.
     pub fn see(&mut self, addresses: &[usize]) {
-        let text = &self.watch.ground().text;
-        for place in addresses.iter().filter_map(|address| text.place(*address)) {
-            self.seen[place / 64] |= 1 << (place % 64);
+        let text = &self.supervisor.env().text;
+        for point in addresses.iter().filter_map(|address| text.point(*address)) {
+            self.seen[point / 64] |= 1 << (point % 64);
         }
     }
 
@@ -118,11 +118,11 @@ impl Campaign {
             let mode = mode_at(start.elapsed(), length);
             if mode != self.mode {
                 self.mode = mode;
-                self.drill[0].extend(drill::mappings(&mut self.random));
+                self.seed_corpus[0].extend(seed_corpus::mappings(&mut self.random));
             }
             let program = self.next().in_mode(mode);
-            if let Err(what) = self.attempt(&program) {
-                self.found(program, what)?;
+            if let Err(what) = self.run_program(&program) {
+                self.record_finding(program, what)?;
             }
             if told.elapsed() > TELL {
                 told = Instant::now();
@@ -140,15 +140,15 @@ impl Campaign {
         }
         // In random order, so that a short campaign runs some of each kind, and fewer slow ones.
         let slow_first = self.random.below(SLOW_ONE_IN) == 0;
-        let [quick, slow] = &mut self.drill;
+        let [quick, slow] = &mut self.seed_corpus;
         let order = if slow_first {
             [slow, quick]
         } else {
             [quick, slow]
         };
-        for drill in order {
-            if !drill.is_empty() {
-                return drill.swap_remove(self.random.below(drill.len()));
+        for seed_corpus in order {
+            if !seed_corpus.is_empty() {
+                return seed_corpus.swap_remove(self.random.below(seed_corpus.len()));
             }
         }
         let count = self.corpus.len();
@@ -164,12 +164,16 @@ impl Campaign {
     }
 
     /// Runs a program and keeps it if it reaches new coverage.
-    fn attempt(&mut self, program: &Program) -> Result<(), String> {
-        let done = self.watch.run(program, None);
+    fn run_program(&mut self, program: &Program) -> Result<(), String> {
+        let done = self.supervisor.run(program, None);
         self.programs += 1;
-        self.calls += self.watch.ground().shared.calls();
+        self.calls += self.supervisor.env().shared.calls();
         let mut is_new = false;
-        for (seen, now) in self.seen.iter_mut().zip(self.watch.ground().shared.marks()) {
+        for (seen, now) in self
+            .seen
+            .iter_mut()
+            .zip(self.supervisor.env().shared.marks())
+        {
             is_new |= now & !*seen != 0;
             *seen |= now;
         }
@@ -180,93 +184,101 @@ impl Campaign {
     }
 
     /// Returns the number of covered points.
-    fn places(&self) -> usize {
-        let words = &self.seen[..self.watch.ground().shared.place_words()];
+    fn points(&self) -> usize {
+        let words = &self.seen[..self.supervisor.env().shared.point_words()];
         words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     fn tell(&mut self, start: Instant) {
         let seconds = start.elapsed().as_secs();
-        let places = self.places();
+        let points = self.points();
         println!(
-            "{seconds} s: {} programs, {} calls, {} kept, {places} places seen, {} findings",
+            "{seconds} s: {} programs, {} calls, {} kept, {points} points seen, {} findings",
             self.programs,
             self.calls,
             self.corpus.len(),
             self.findings.len()
         );
-        self.course.push((seconds, self.programs, places));
+        self.course.push((seconds, self.programs, points));
     }
 
     /// Records a finding unless it is known.
-    fn found(&mut self, program: Program, what: String) -> Result<(), String> {
+    fn record_finding(&mut self, program: Program, what: String) -> Result<(), String> {
         println!("found: {what}");
-        if self.findings.iter().any(|f| gist(&f.what) == gist(&what)) {
+        if self
+            .findings
+            .iter()
+            .any(|f| strip_numbers(&f.what) == strip_numbers(&what))
+        {
             return Ok(());
         }
         if what.starts_with(HANGS) && !self.hangs(&program) {
-            println!("it does end if it is given more time: the machine is busy");
+            println!("it ends within a longer time limit: the machine is busy");
             return Ok(());
         }
-        let short = self.shortened(&program, &what);
-        let again = (0..TRIES).filter(|_| self.finds(&short, &what)).count();
+        let short = self.shorten(&program, &what);
+        let reproduced = (0..TRIES)
+            .filter(|_| self.reproduces(&short, &what))
+            .count();
         let number = self.findings.len();
         self.findings.push(Finding {
             what,
             program: short,
-            again,
+            reproduced,
         });
         let finding = &self.findings[number];
         let path = self.dir.join(format!("finding-{number}.program"));
         fs::write(&path, finding.program.bytes()).map_err(|e| e.to_string())?;
         println!(
-            "found {again} of {TRIES} times again with {} calls, in {}; its steps:",
+            "found {reproduced} of {TRIES} times again with {} calls, in {}; its steps:",
             finding.program.len(),
             path.display()
         );
         let program = finding.program.clone();
-        let _ = self.watch.run(&program, Some(&Trace::new()));
+        let _ = self.supervisor.run(&program, Some(&Trace::new()));
         self.write(Duration::ZERO)
     }
 
     /// Returns true if the program does not end within a longer time limit either.
     fn hangs(&mut self, program: &Program) -> bool {
-        self.watch.set_limit(LIMIT * PATIENCE);
-        let ended = self.attempt(program);
-        self.watch.set_limit(LIMIT);
+        self.supervisor.set_limit(LIMIT * PATIENCE);
+        let ended = self.run_program(program);
+        self.supervisor.set_limit(LIMIT);
         ended.is_err()
     }
 
     /// Returns true if the program reproduces the finding.
-    fn finds(&mut self, program: &Program, what: &str) -> bool {
-        matches!(self.attempt(program), Err(is) if gist(&is) == gist(what))
+    fn reproduces(&mut self, program: &Program, what: &str) -> bool {
+        matches!(self.run_program(program), Err(is) if strip_numbers(&is) == strip_numbers(what))
     }
 
     /// Returns the shortest program found that reproduces the finding.
-    fn shortened(&mut self, program: &Program, what: &str) -> Program {
-        let tries = if program.lanes() > 1 { TRIES } else { 1 };
+    fn shorten(&mut self, program: &Program, what: &str) -> Program {
+        let tries = if program.threads() > 1 { TRIES } else { 1 };
         let most = match what.starts_with(HANGS) {
             true => SHORTENING_HANGS,
             false => SHORTENING_RUNS,
         };
         let mut runs = 0;
         let start = Instant::now();
-        let mut finds = |campaign: &mut Self, program: &Program| {
+        let mut reproduces = |campaign: &mut Self, program: &Program| {
             (0..tries).any(|_| {
                 runs += 1;
-                runs < most && start.elapsed() < SHORTENING_TIME && campaign.finds(program, what)
+                runs < most
+                    && start.elapsed() < SHORTENING_TIME
+                    && campaign.reproduces(program, what)
             })
         };
         let mut best = program.clone();
-        if best.lanes() > 1 && finds(self, &best.in_one_lane()) {
-            best = best.in_one_lane();
+        if best.threads() > 1 && reproduces(self, &best.single_threaded()) {
+            best = best.single_threaded();
         }
         let mut part = best.len().div_ceil(2);
         while part > 0 {
             let mut at = 0;
             while at < best.len() {
                 let shorter = best.without(at..best.len().min(at + part));
-                if finds(self, &shorter) {
+                if reproduces(self, &shorter) {
                     best = shorter;
                 } else {
                     at += part;
@@ -279,18 +291,18 @@ impl Campaign {
 
     /// Writes the figures and the kept programs.
     fn write(&self, length: Duration) -> Result<(), String> {
-        let ground = self.watch.ground();
-        let mut places = BTreeSet::new();
-        let words = &self.seen[..ground.shared.place_words()];
+        let env = self.supervisor.env();
+        let mut points = BTreeSet::new();
+        let words = &self.seen[..env.shared.point_words()];
         for (word, bits) in words.iter().enumerate() {
             for bit in (0..64).filter(|bit| (*bits >> bit) & 1 != 0) {
-                places.insert(ground.text.name(word * 64 + bit));
+                points.insert(env.text.name(word * 64 + bit));
             }
         }
         let findings: Vec<_> = self
             .findings
             .iter()
-            .map(|f| json!({ "what": f.what, "calls": f.program.len(), "again": f.again }))
+            .map(|f| json!({ "what": f.what, "calls": f.program.len(), "again": f.reproduced }))
             .collect();
         let report = json!({
             "seed": self.seed,
@@ -300,7 +312,7 @@ impl Campaign {
             "kept": self.corpus.len(),
             "findings": findings,
             "course": self.course,
-            "places": places,
+            "places": points,
         });
         fs::write(self.dir.join("fuzz.json"), format!("{report}\n")).map_err(|e| e.to_string())?;
         let mut corpus = Vec::new();
@@ -314,7 +326,7 @@ impl Campaign {
 }
 
 /// Returns the text of a finding without numbers, which differ from run to run.
-fn gist(what: &str) -> String {
+fn strip_numbers(what: &str) -> String {
     let words = what.split(|c: char| c.is_whitespace() || c == ',');
     words
         .filter(|word| !word.contains(|c: char| c.is_ascii_digit()))
@@ -324,11 +336,11 @@ fn gist(what: &str) -> String {
 
 /// Runs programs in order and prints their steps. A single program with several threads runs many
 /// times. Returns true if nothing was found.
-pub fn replay(mut watch: Watch, programs: &[Program]) -> bool {
+pub fn replay(mut supervisor: Supervisor, programs: &[Program]) -> bool {
     let trace = Trace::new();
     let mut good = true;
     let times = match programs {
-        [program] if program.lanes() > 1 => REPLAYS_OF_RACES,
+        [program] if program.threads() > 1 => REPLAYS_OF_RACES,
         _ => 1,
     };
     let all = std::iter::repeat_n(programs, times).flatten();
@@ -336,9 +348,9 @@ pub fn replay(mut watch: Watch, programs: &[Program]) -> bool {
         trace.say(&format!(
             "fuzz: program {number}: {} calls, {} threads",
             program.len(),
-            program.lanes()
+            program.threads()
         ));
-        if let Err(what) = watch.run(program, Some(&trace)) {
+        if let Err(what) = supervisor.run(program, Some(&trace)) {
             trace.say(&format!("fuzz: program {number}: found: {what}"));
             good = false;
         }

@@ -11,7 +11,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use crate::device::Place;
+use crate::device::PciDevice;
 use crate::sys;
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
@@ -19,7 +19,7 @@ const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 const LEAK_AGE: Duration = Duration::from_secs(6);
 
 /// One sample.
-pub struct Mark {
+pub struct Sample {
     /// Seconds since the start.
     pub at: u64,
     /// Bytes of available VRAM.
@@ -38,11 +38,11 @@ pub struct Mark {
     pub buffers: usize,
 }
 
-impl Mark {
+impl Sample {
     /// Takes a sample.
-    pub fn take(at: u64, place: &Place) -> Result<Self, String> {
-        place.bind()?;
-        let (_, vram) = place.vram()?;
+    pub fn take(at: u64, device: &PciDevice) -> Result<Self, String> {
+        device.bind()?;
+        let (_, vram) = device.vram()?;
         settle();
         let leaks = leaks();
         let slabs = slabs();

@@ -19,7 +19,7 @@ const NODE_LIMIT: Duration = Duration::from_secs(3);
 
 /// A PCI device.
 #[derive(Clone)]
-pub struct Place {
+pub struct PciDevice {
     /// Its PCI address.
     slot: String,
 }
@@ -33,7 +33,7 @@ fn power_slots() {
     }
 }
 
-impl Place {
+impl PciDevice {
     /// Returns the devices bound to the driver, in the order of their addresses.
     pub fn find() -> Result<Vec<Self>, String> {
         let dir = "/sys/bus/pci/drivers/barium";

@@ -9,19 +9,19 @@ use std::thread;
 use crate::arena;
 use crate::call::Call;
 use crate::calls;
-use crate::device::Place;
+use crate::device::PciDevice;
+use crate::faulting_access;
 use crate::kcov::{Kcov, Text};
-use crate::lane::{Lane, Trace};
-use crate::probe;
-use crate::program::{Program, MAX_LANES};
+use crate::model::Model;
+use crate::program::{Program, MAX_THREADS};
 use crate::shared::Shared;
 use crate::sys;
-use crate::world::World;
+use crate::thread_context::{ThreadContext, Trace};
 
 /// A display.
 pub struct Display {
     /// Its PCI device.
-    pub place: Place,
+    pub device: PciDevice,
     /// Bytes of VRAM.
     pub vram: u64,
     /// Bytes of VRAM available while no program runs.
@@ -31,10 +31,10 @@ pub struct Display {
 impl Display {
     /// Returns all displays bound to the driver.
     pub fn find() -> Result<Vec<Self>, String> {
-        let displays = Place::find()?.into_iter().map(|place| {
-            let (vram, available) = place.vram()?;
+        let displays = PciDevice::find()?.into_iter().map(|device| {
+            let (vram, available) = device.vram()?;
             Ok(Self {
-                place,
+                device,
                 vram,
                 available,
             })
@@ -44,7 +44,7 @@ impl Display {
 }
 
 /// The environment of all programs.
-pub struct Ground {
+pub struct Environment {
     /// The displays, at least one.
     pub displays: Vec<Display>,
     /// The addresses of the driver's code.
@@ -56,9 +56,9 @@ pub struct Ground {
     pub kcovs: Vec<Kcov>,
 }
 
-impl Ground {
+impl Environment {
     /// Number of coverage buffers.
-    pub const KCOVS: usize = MAX_LANES + 1;
+    pub const KCOVS: usize = MAX_THREADS + 1;
 
     /// Returns the first display; the load of `make soak` uses it.
     pub fn display(&self) -> &Display {
@@ -72,48 +72,48 @@ impl Ground {
 }
 
 /// Runs `program` and ends the process.
-pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
-    probe::catch();
+pub fn execute(env: &Environment, program: &Program, trace: Option<&Trace>) -> ! {
+    faulting_access::catch();
     let limit = [0u64; 2];
     let pointer = limit.as_ptr() as usize;
     let _ = sys::call(libc::SYS_setrlimit, &[libc::RLIMIT_CORE as usize, pointer]);
     if arena::reserve().is_err() {
-        ground.shared.find("the arena cannot be reserved");
+        env.shared.report("the arena cannot be reserved");
         sys::exit(1);
     }
-    let display = ground.display_of(program);
+    let display = env.display_of(program);
     let is_other = |d: &&Display| !std::ptr::eq(*d, display);
-    let other = ground.displays.iter().find(is_other).unwrap_or(display);
-    let world = Mutex::new(World::new(display.vram));
-    let lanes = program.lanes();
-    let lane = |number: usize, kcov: usize| Lane {
+    let other = env.displays.iter().find(is_other).unwrap_or(display);
+    let model = Mutex::new(Model::new(display.vram));
+    let threads = program.threads();
+    let ctx = |number: usize, kcov: usize| ThreadContext {
         number,
-        exact: lanes == 1,
-        world: &world,
-        place: &display.place,
-        other: &other.place,
-        shared: &ground.shared,
-        kcov: ground.kcovs.get(kcov),
-        text: &ground.text,
+        exact: threads == 1,
+        model: &model,
+        device: &display.device,
+        other: &other.device,
+        shared: &env.shared,
+        kcov: env.kcovs.get(kcov),
+        text: &env.text,
         trace,
         fail: fail_file(),
-        late: Mutex::default(),
+        delayed_copy: Mutex::default(),
     };
-    let first = lane(0, MAX_LANES);
+    let first = ctx(0, MAX_THREADS);
     first.start();
     let flags = libc::O_RDWR | libc::O_CLOEXEC;
-    calls::open_node(&first, &display.place, "renderD", flags);
-    if lanes == 1 {
+    calls::open_node(&first, &display.device, "renderD", flags);
+    if threads == 1 {
         first.run(&calls_of(program, 0));
     } else {
         thread::scope(|scope| {
-            for number in 0..lanes {
-                let lane = &lane;
+            for number in 0..threads {
+                let ctx = &ctx;
                 scope.spawn(move || {
-                    let lane = lane(number, number);
-                    lane.start();
+                    let ctx = ctx(number, number);
+                    ctx.start();
                     for _ in 0..program.rounds() {
-                        lane.run(&calls_of(program, number));
+                        ctx.run(&calls_of(program, number));
                     }
                 });
             }

@@ -11,14 +11,14 @@ const DEBUGFS: &str = "/sys/kernel/debug";
 
 /// Linux 7.3 oopses if an allocation of this function fails, for any driver:
 /// `drm_minor_alloc_release()` passes an error pointer to `put_device()`.
-const NOT_SURVIVED: &str = "drm_sysfs_minor_alloc";
+const EXCLUDED_FUNCTION: &str = "drm_sysfs_minor_alloc";
 /// The fault injection kinds that filter by stack trace.
 const KINDS: [&str; 2] = ["failslab", "fail_page_alloc"];
 /// The maximum stack depth that the kernel supports.
-const FAR: usize = 32;
+const MAX_STACK_DEPTH: usize = 32;
 /// Stack depth within which the allocations of the driver, and of functions that it calls directly,
 /// have the driver's code.
-const NEAR: usize = 12;
+const NEAR_STACK_DEPTH: usize = 12;
 
 /// Enables silent failures of all allocations, except those that the kernel does not survive.
 pub fn prepare() {
@@ -35,7 +35,7 @@ pub fn prepare() {
         let _ = sys::write_file(&format!("{DEBUGFS}/{file}"), value);
     }
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    let Some((start, end)) = function(&symbols, NOT_SURVIVED) else {
+    let Some((start, end)) = function(&symbols, EXCLUDED_FUNCTION) else {
         return;
     };
     set(&[("reject-start", start), ("reject-end", end)]);
@@ -43,8 +43,10 @@ pub fn prepare() {
 
 /// Restricts failures, and the count of allocations, to those with `code` near the top of the
 /// stack; `None` removes the restriction.
-pub fn count_near(code: Option<&Range<usize>>) {
-    let (depth, start, end) = code.map_or((FAR, 0, usize::MAX), |c| (NEAR, c.start, c.end));
+pub fn restrict_to(code: Option<&Range<usize>>) {
+    let (depth, start, end) = code.map_or((MAX_STACK_DEPTH, 0, usize::MAX), |c| {
+        (NEAR_STACK_DEPTH, c.start, c.end)
+    });
     set(&[
         ("stacktrace-depth", depth),
         ("require-start", start),

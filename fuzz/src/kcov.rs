@@ -139,7 +139,7 @@ impl Text {
     }
 
     /// Returns the number of the point at `address`.
-    pub fn place(&self, address: usize) -> Option<usize> {
+    pub fn point(&self, address: usize) -> Option<usize> {
         let is_here =
             |(_, start, len): &(String, usize, usize)| (*start..start + len).contains(&address);
         let index = self.sections.iter().position(is_here)?;
@@ -147,9 +147,9 @@ impl Text {
     }
 
     /// Returns the name of a point: `SECTION+OFFSET`.
-    pub fn name(&self, place: usize) -> String {
-        let section = self.sections.get(place / SECTION);
+    pub fn name(&self, point: usize) -> String {
+        let section = self.sections.get(point / SECTION);
         let name = section.map_or("?", |(name, ..)| name);
-        format!("{name}+{:#x}", place % SECTION)
+        format!("{name}+{:#x}", point % SECTION)
     }
 }

@@ -18,7 +18,7 @@ pub const MAX_CALLS: usize = 24;
 /// Maximum size of a program in bytes.
 pub const MAX_BYTES: usize = HEAD + RECORD * MAX_CALLS;
 /// Maximum number of threads of a program.
-pub const MAX_LANES: usize = 3;
+pub const MAX_THREADS: usize = 3;
 
 /// An encoded call.
 pub type Record = [u8; RECORD];
@@ -125,17 +125,17 @@ impl Program {
     }
 
     /// Returns the number of threads.
-    pub fn lanes(&self) -> usize {
+    pub fn threads(&self) -> usize {
         match self.0[0] % 8 {
             6 => 2,
-            7 => MAX_LANES,
+            7 => MAX_THREADS,
             _ => 1,
         }
     }
 
     /// Returns how often each thread repeats its calls: races need several attempts.
     pub fn rounds(&self) -> usize {
-        match self.lanes() {
+        match self.threads() {
             1 => 1,
             _ => 1 + usize::from(self.0[1] % 6),
         }
@@ -194,12 +194,12 @@ impl Program {
 
     /// Returns the calls, each with the number of its thread.
     pub fn calls(&self) -> Vec<(usize, Call)> {
-        let lanes = self.lanes();
+        let threads = self.threads();
         (0..self.len())
             .filter_map(|index| {
-                let (lane, rest) = self.record(index).split_first()?;
+                let (thread, rest) = self.record(index).split_first()?;
                 let call = Unstructured::new(rest).arbitrary().ok()?;
-                Some((usize::from(*lane) % lanes, call))
+                Some((usize::from(*thread) % threads, call))
             })
             .collect()
     }
@@ -217,7 +217,7 @@ impl Program {
     }
 
     /// Returns the program with a single thread.
-    pub fn in_one_lane(&self) -> Self {
+    pub fn single_threaded(&self) -> Self {
         let mut bytes = self.0.clone();
         bytes[0] = 0;
         Self(bytes)

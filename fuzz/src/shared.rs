@@ -32,9 +32,9 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Allocates the memory for `places` coverage points. It is never freed.
-    pub fn new(places: usize) -> io::Result<Self> {
-        let words = places.div_ceil(64);
+    /// Allocates the memory for `points` coverage points. It is never freed.
+    pub fn new(points: usize) -> io::Result<Self> {
+        let words = points.div_ceil(64);
         let start = sys::map_shared(size_of::<Head>() + words * size_of::<u64>())?;
         // SAFETY: the memory is new, page-aligned and zeroed, all-zero bytes are a valid `Head`, and it is
         // never unmapped.
@@ -69,9 +69,9 @@ impl Shared {
     }
 
     /// Marks a coverage point.
-    pub fn see(&self, place: usize) {
-        if let Some(word) = self.seen.get(place / 64) {
-            word.fetch_or(1 << (place % 64), Ordering::Relaxed);
+    pub fn see(&self, point: usize) {
+        if let Some(word) = self.seen.get(point / 64) {
+            word.fetch_or(1 << (point % 64), Ordering::Relaxed);
         }
     }
 
@@ -103,7 +103,7 @@ impl Shared {
     }
 
     /// Records a finding; only the first one counts.
-    pub fn find(&self, text: &str) {
+    pub fn report(&self, text: &str) {
         let bytes = &text.as_bytes()[..text.len().min(TEXT)];
         if self.finding().is_some() {
             return;
@@ -130,7 +130,7 @@ impl Shared {
     }
 
     /// Returns how many of these words are for coverage points.
-    pub fn place_words(&self) -> usize {
+    pub fn point_words(&self) -> usize {
         self.seen.len()
     }
 }

@@ -4,9 +4,9 @@
 
 use crate::abi;
 use crate::call::{Choice, KmsCall, Pick};
-use crate::lane::Lane;
+use crate::model::{Client, Framebuffer};
 use crate::sys;
-use crate::world::{Client, Framebuffer};
+use crate::thread_context::ThreadContext;
 
 use super::file;
 
@@ -58,12 +58,12 @@ struct Screen {
 }
 
 /// Makes the call.
-pub fn run(lane: &Lane<'_>, call: KmsCall) {
+pub fn run(ctx: &ThreadContext<'_>, call: KmsCall) {
     match call {
         KmsCall::Open { caps } => {
             let flags = libc::O_RDWR | libc::O_CLOEXEC | libc::O_NONBLOCK;
-            file::open_node(lane, lane.place, "card", flags);
-            let _ = screen(lane, caps);
+            file::open_node(ctx, ctx.device, "card", flags);
+            let _ = screen(ctx, caps);
         }
         KmsCall::AddFb {
             handle,
@@ -72,12 +72,12 @@ pub fn run(lane: &Lane<'_>, call: KmsCall) {
             pitch,
             format,
             offset,
-        } => add_fb(lane, handle, [width, height], pitch, format, offset),
+        } => add_fb(ctx, handle, [width, height], pitch, format, offset),
         KmsCall::RemoveFb { fb } => {
-            let (fd, fb) = (card(lane).fd, fb_of(lane, fb));
+            let (fd, fb) = (card(ctx).fd, fb_of(ctx, fb));
             let says = || format!("drmModeRmFB({fd}, {fb})");
             let mut argument = fb;
-            let _ = lane.ioctl(says, fd, abi::FUZZ_RM_FB, &mut argument);
+            let _ = ctx.ioctl(says, fd, abi::FUZZ_RM_FB, &mut argument);
         }
         KmsCall::Set {
             fb,
@@ -85,17 +85,17 @@ pub fn run(lane: &Lane<'_>, call: KmsCall) {
             x,
             y,
             odd,
-        } => set(lane, fb, mode, [x, y], odd),
-        KmsCall::Flip { fb, flags } => flip(lane, fb, flags),
-        KmsCall::SetPlane { fb, from, to, odd } => set_plane(lane, fb, from, to, odd),
+        } => set(ctx, fb, mode, [x, y], odd),
+        KmsCall::Flip { fb, flags } => flip(ctx, fb, flags),
+        KmsCall::SetPlane { fb, from, to, odd } => set_plane(ctx, fb, from, to, odd),
         KmsCall::Mode {
             width,
             height,
             rate,
             test,
-        } => set_mode(lane, width, height, rate, test),
-        KmsCall::Panic => panic_screen(lane),
-        KmsCall::Dirty { fb, count, rect } => dirty(lane, fb, count, rect),
+        } => set_mode(ctx, width, height, rate, test),
+        KmsCall::Panic => panic_screen(ctx),
+        KmsCall::Dirty { fb, count, rect } => dirty(ctx, fb, count, rect),
         KmsCall::Atomic {
             flags,
             fb,
@@ -104,14 +104,14 @@ pub fn run(lane: &Lane<'_>, call: KmsCall) {
             third,
             values,
             mode,
-        } => atomic(lane, flags, fb, &[first, second, third], values, mode),
+        } => atomic(ctx, flags, fb, &[first, second, third], values, mode),
     }
 }
 
 /// Returns the client opened last: the card, if the program opened it last.
-fn card(lane: &Lane<'_>) -> Client {
-    let world = lane.world();
-    let last = world.clients.last().copied();
+fn card(ctx: &ThreadContext<'_>) -> Client {
+    let model = ctx.model();
+    let last = model.clients.last().copied();
     last.unwrap_or(Client {
         fd: -1,
         id: usize::MAX,
@@ -119,10 +119,10 @@ fn card(lane: &Lane<'_>) -> Client {
 }
 
 /// Returns a framebuffer or an invalid id.
-fn any_fb(lane: &Lane<'_>, pick: Pick) -> Framebuffer {
-    let world = lane.world();
-    match pick.of(world.fbs.len()) {
-        Some(index) => world.fbs[index],
+fn any_fb(ctx: &ThreadContext<'_>, pick: Pick) -> Framebuffer {
+    let model = ctx.model();
+    match pick.of(model.fbs.len()) {
+        Some(index) => model.fbs[index],
         None => Framebuffer {
             id: u32::from(pick.0 % 4),
             size: [640, 480],
@@ -130,18 +130,18 @@ fn any_fb(lane: &Lane<'_>, pick: Pick) -> Framebuffer {
     }
 }
 
-fn fb_of(lane: &Lane<'_>, pick: Pick) -> u32 {
-    any_fb(lane, pick).id
+fn fb_of(ctx: &ThreadContext<'_>, pick: Pick) -> u32 {
+    any_fb(ctx, pick).id
 }
 
 /// Enumerates the KMS objects after setting the client capabilities that `caps` selects.
-fn screen(lane: &Lane<'_>, caps: Choice) -> Option<Screen> {
-    let fd = card(lane).fd;
+fn screen(ctx: &ThreadContext<'_>, caps: Choice) -> Option<Screen> {
+    let fd = card(ctx).fd;
     for capability in 1..=5 {
         let value = u64::from((caps.0 >> capability) & 1 == 0);
         let mut cap = abi::drm_set_client_cap { capability, value };
         let says = || format!("drmSetClientCap({fd}, {capability}, {value})");
-        let _ = lane.ioctl(says, fd, abi::FUZZ_SET_CLIENT_CAP, &mut cap);
+        let _ = ctx.ioctl(says, fd, abi::FUZZ_SET_CLIENT_CAP, &mut cap);
     }
     let (mut crtcs, mut connectors) = ([0u32; IDS], [0u32; IDS]);
     // SAFETY: all-zero bytes are a valid value of this type.
@@ -151,7 +151,7 @@ fn screen(lane: &Lane<'_>, caps: Choice) -> Option<Screen> {
     resources.count_crtcs = IDS as u32;
     resources.count_connectors = IDS as u32;
     let says = || format!("drmModeGetResources({fd})");
-    lane.ioctl(says, fd, abi::FUZZ_GET_RESOURCES, &mut resources)
+    ctx.ioctl(says, fd, abi::FUZZ_GET_RESOURCES, &mut resources)
         .ok()?;
     let mut planes = [0u32; IDS];
     let mut plane = abi::drm_mode_get_plane_res {
@@ -159,25 +159,25 @@ fn screen(lane: &Lane<'_>, caps: Choice) -> Option<Screen> {
         count_planes: IDS as u32,
     };
     let says = || format!("drmModeGetPlaneResources({fd})");
-    let _ = lane.ioctl(says, fd, abi::FUZZ_GET_PLANES, &mut plane);
+    let _ = ctx.ioctl(says, fd, abi::FUZZ_GET_PLANES, &mut plane);
     Some(Screen {
         fd,
         crtc: crtcs[0],
         connector: connectors[0],
         plane: planes[0],
-        modes: modes(lane, fd, connectors[0]),
+        modes: modes(ctx, fd, connectors[0]),
     })
 }
 
 /// Returns the modes of a connector.
-fn modes(lane: &Lane<'_>, fd: i32, connector: u32) -> Vec<abi::drm_mode_modeinfo> {
+fn modes(ctx: &ThreadContext<'_>, fd: i32, connector: u32) -> Vec<abi::drm_mode_modeinfo> {
     // SAFETY: all-zero bytes are a valid value of this type.
     let mut ask: abi::drm_mode_get_connector = unsafe { std::mem::zeroed() };
     // SAFETY: all-zero bytes are a valid value of this type.
     let empty: abi::drm_mode_modeinfo = unsafe { std::mem::zeroed() };
     ask.connector_id = connector;
     let says = || format!("drmModeGetConnector({fd}, {connector})");
-    if lane
+    if ctx
         .ioctl(says, fd, abi::FUZZ_GET_CONNECTOR, &mut ask)
         .is_err()
     {
@@ -188,21 +188,21 @@ fn modes(lane: &Lane<'_>, fd: i32, connector: u32) -> Vec<abi::drm_mode_modeinfo
     ask.modes_ptr = modes.as_mut_ptr() as u64;
     ask.count_props = 0;
     ask.count_encoders = 0;
-    let _ = lane.ioctl(says, fd, abi::FUZZ_GET_CONNECTOR, &mut ask);
+    let _ = ctx.ioctl(says, fd, abi::FUZZ_GET_CONNECTOR, &mut ask);
     modes.truncate((ask.count_modes as usize).min(MODES));
     modes
 }
 
 fn add_fb(
-    lane: &Lane<'_>,
+    ctx: &ThreadContext<'_>,
     handle: Pick,
     size: [u16; 2],
     pitch: Choice,
     format: Choice,
     offset: Choice,
 ) {
-    let client = card(lane);
-    let handle = lane.world().handle(handle, client.id);
+    let client = card(ctx);
+    let handle = ctx.model().handle(handle, client.id);
     let side = |number: u16, sides: [u32; 6]| match number % 4 {
         0 => u32::from(number),
         _ => sides[usize::from(number) / 4 % sides.len()],
@@ -241,15 +241,15 @@ fn add_fb(
             client.fd, handle.number
         )
     };
-    if lane
+    if ctx
         .ioctl(says, client.fd, abi::FUZZ_ADD_FB2, &mut fb)
         .is_ok()
     {
         let end = u64::from(offset) + u64::from(pitch) * u64::from(height.max(1) - 1);
-        if lane.exact && handle.object.is_some() && end > handle.size {
-            lane.find("a framebuffer goes past the end of its object");
+        if ctx.exact && handle.object.is_some() && end > handle.size {
+            ctx.report("a framebuffer goes past the end of its object");
         }
-        lane.world().fbs.push(Framebuffer {
+        ctx.model().fbs.push(Framebuffer {
             id: fb.fb_id,
             size: [width, height],
         });
@@ -308,11 +308,11 @@ fn stretch(mode: &mut abi::drm_mode_modeinfo, totals: [u8; 2], vscan: u8) {
 
 /// Shows a part of a framebuffer. `from` is the source, `to` the destination: x, y, width and
 /// height in eighths of the framebuffer's size, or in pixels if `odd` selects that.
-fn set_plane(lane: &Lane<'_>, fb: Pick, from: [u8; 4], to: [u8; 4], odd: Choice) {
-    let Some(screen) = screen(lane, odd) else {
+fn set_plane(ctx: &ThreadContext<'_>, fb: Pick, from: [u8; 4], to: [u8; 4], odd: Choice) {
+    let Some(screen) = screen(ctx, odd) else {
         return;
     };
-    let fb = any_fb(lane, fb);
+    let fb = any_fb(ctx, fb);
     let part = |which: [u8; 4]| {
         let mut rect = [0, 0, fb.size[0], fb.size[1]];
         for (index, side) in rect.iter_mut().enumerate() {
@@ -346,28 +346,28 @@ fn set_plane(lane: &Lane<'_>, fb: Pick, from: [u8; 4], to: [u8; 4], odd: Choice)
         )
     };
     let text = says();
-    let _ = lane.ioctl(|| text, screen.fd, abi::FUZZ_SET_PLANE, &mut plane);
+    let _ = ctx.ioctl(|| text, screen.fd, abi::FUZZ_SET_PLANE, &mut plane);
 }
 
 /// The panic screen is drawn over the current framebuffer of any client.
-fn panic_screen(lane: &Lane<'_>) {
-    lane.world().lose_contents();
-    let path = lane.place.debugfs("drm_panic_plane_0");
-    lane.say(|| format!("write_file(\"{path}\", \"1\")"));
-    lane.shared.count();
+fn panic_screen(ctx: &ThreadContext<'_>) {
+    ctx.model().forget_contents();
+    let path = ctx.device.debugfs("drm_panic_plane_0");
+    ctx.trace_call(|| format!("write_file(\"{path}\", \"1\")"));
+    ctx.shared.count();
     let done = sys::write_file(&path, "1");
-    lane.tell(|| format!("= {done:?}"));
+    ctx.trace_result(|| format!("= {done:?}"));
 }
 
-fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
-    let Some(screen) = screen(lane, mode) else {
+fn set(ctx: &ThreadContext<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
+    let Some(screen) = screen(ctx, mode) else {
         return;
     };
     // SAFETY: all-zero bytes are a valid value of this type.
     let mut crtc: abi::drm_mode_crtc = unsafe { std::mem::zeroed() };
     let mut connectors = [screen.connector; 2];
     crtc.crtc_id = screen.crtc;
-    let fb = any_fb(lane, fb);
+    let fb = any_fb(ctx, fb);
     crtc.fb_id = fb.id;
     if odd.one_in(4) {
         (crtc.x, crtc.y) = (u32::from(at[0]), u32::from(at[1]));
@@ -407,16 +407,16 @@ fn set(lane: &Lane<'_>, fb: Pick, mode: Choice, at: [u8; 2], odd: Choice) {
             screen.fd, screen.crtc
         )
     };
-    let _ = lane.ioctl(says, screen.fd, abi::FUZZ_SET_CRTC, &mut crtc);
+    let _ = ctx.ioctl(says, screen.fd, abi::FUZZ_SET_CRTC, &mut crtc);
 }
 
-fn flip(lane: &Lane<'_>, fb: Pick, flags: Choice) {
-    let Some(screen) = screen(lane, flags) else {
+fn flip(ctx: &ThreadContext<'_>, fb: Pick, flags: Choice) {
+    let Some(screen) = screen(ctx, flags) else {
         return;
     };
     let mut flip = abi::drm_mode_crtc_page_flip {
         crtc_id: screen.crtc,
-        fb_id: fb_of(lane, fb),
+        fb_id: fb_of(ctx, fb),
         flags: flags.of(&[0, 1, 1, 2, 3, 4, 0x80]),
         reserved: 0,
         user_data: 7,
@@ -428,11 +428,11 @@ fn flip(lane: &Lane<'_>, fb: Pick, flags: Choice) {
             screen.fd, screen.crtc
         )
     };
-    let _ = lane.ioctl(says, screen.fd, abi::FUZZ_PAGE_FLIP, &mut flip);
+    let _ = ctx.ioctl(says, screen.fd, abi::FUZZ_PAGE_FLIP, &mut flip);
 }
 
-fn dirty(lane: &Lane<'_>, fb: Pick, count: Choice, rect: u16) {
-    let (fd, fb) = (card(lane).fd, fb_of(lane, fb));
+fn dirty(ctx: &ThreadContext<'_>, fb: Pick, count: Choice, rect: u16) {
+    let (fd, fb) = (card(ctx).fd, fb_of(ctx, fb));
     let mut rects = [abi::drm_clip_rect {
         x1: rect % 64,
         y1: rect % 32,
@@ -446,11 +446,11 @@ fn dirty(lane: &Lane<'_>, fb: Pick, count: Choice, rect: u16) {
     dirty.flags = u32::from(count.0 / 64);
     dirty.clips_ptr = rects.as_mut_ptr() as u64;
     let says = || format!("drmModeDirtyFB({fd}, {fb}, {} rectangles)", count.0 % 5);
-    let _ = lane.ioctl(says, fd, abi::FUZZ_DIRTY_FB, &mut dirty);
+    let _ = ctx.ioctl(says, fd, abi::FUZZ_DIRTY_FB, &mut dirty);
 }
 
 /// Returns the ids of an object's properties and their values.
-fn properties(lane: &Lane<'_>, fd: i32, id: u32, kind: u32) -> Vec<(u32, u32, u64)> {
+fn properties(ctx: &ThreadContext<'_>, fd: i32, id: u32, kind: u32) -> Vec<(u32, u32, u64)> {
     let (mut ids, mut values) = ([0u32; MODES], [0u64; MODES]);
     let mut ask = abi::drm_mode_obj_get_properties {
         props_ptr: ids.as_mut_ptr() as u64,
@@ -460,24 +460,31 @@ fn properties(lane: &Lane<'_>, fd: i32, id: u32, kind: u32) -> Vec<(u32, u32, u6
         obj_type: kind,
     };
     let says = || format!("drmModeObjectGetProperties({fd}, {id}, {kind:#x})");
-    let done = lane.ioctl(says, fd, abi::FUZZ_GET_PROPERTIES, &mut ask);
+    let done = ctx.ioctl(says, fd, abi::FUZZ_GET_PROPERTIES, &mut ask);
     let count = done.map_or(0, |_| (ask.count_props as usize).min(MODES));
     let all = ids.iter().zip(values).take(count);
     all.map(|(property, value)| (id, *property, value))
         .collect()
 }
 
-fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, mode: Choice) {
-    let Some(screen) = screen(lane, Choice(0)) else {
+fn atomic(
+    ctx: &ThreadContext<'_>,
+    flags: Choice,
+    fb: Pick,
+    which: &[u8],
+    values: u16,
+    mode: Choice,
+) {
+    let Some(screen) = screen(ctx, Choice(0)) else {
         return;
     };
-    let mut all = properties(lane, screen.fd, screen.plane, PLANE);
-    all.extend(properties(lane, screen.fd, screen.crtc, CRTC));
-    all.extend(properties(lane, screen.fd, screen.connector, CONNECTOR));
+    let mut all = properties(ctx, screen.fd, screen.plane, PLANE);
+    all.extend(properties(ctx, screen.fd, screen.crtc, CRTC));
+    all.extend(properties(ctx, screen.fd, screen.connector, CONNECTOR));
     if all.is_empty() {
         return;
     }
-    let fb = any_fb(lane, fb);
+    let fb = any_fb(ctx, fb);
     let choices = [
         u64::from(fb.id),
         u64::from(screen.crtc),
@@ -486,7 +493,7 @@ fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, m
         u64::from(values),
         u64::from(values) << 16,
         u64::MAX,
-        u64::from(blob(lane, &screen, mode, fb)),
+        u64::from(blob(ctx, &screen, mode, fb)),
     ];
     let mut wanted = Vec::new();
     for (index, pick) in which.iter().enumerate() {
@@ -502,18 +509,18 @@ fn atomic(lane: &Lane<'_>, flags: Choice, fb: Pick, which: &[u8], values: u16, m
     let flags = flags.of(&[
         0x400, 0x400, 0, 0x100, 0x500, 0x200, 0x601, 0x401, 1, 0x8000,
     ]);
-    commit(lane, screen.fd, &wanted, flags);
+    commit(ctx, screen.fd, &wanted, flags);
 }
 
 /// Commits values of objects' properties.
-fn commit(lane: &Lane<'_>, fd: i32, wanted: &[(u32, u32, u64)], flags: u32) {
+fn commit(ctx: &ThreadContext<'_>, fd: i32, wanted: &[(u32, u32, u64)], flags: u32) {
     // This array is the argument that a delayed copy delays: the commit has begun and holds no
     // locks yet.
     let mut objects = [0u32; MODES];
     let count = wanted.len().min(MODES);
     let wanted = &wanted[..count];
-    for (place, (object, ..)) in objects.iter_mut().zip(wanted) {
-        *place = *object;
+    for (device, (object, ..)) in objects.iter_mut().zip(wanted) {
+        *device = *object;
     }
     let ids: Vec<u32> = wanted.iter().map(|(_, property, _)| *property).collect();
     let values: Vec<u64> = wanted.iter().map(|(.., value)| *value).collect();
@@ -532,24 +539,24 @@ fn commit(lane: &Lane<'_>, fd: i32, wanted: &[(u32, u32, u64)], flags: u32) {
     let shown = &shown[..count];
     let says =
         || format!("drmModeAtomicCommit({fd}, {shown:?}, {ids:?}, {values:#x?}, {flags:#x})");
-    let _ = lane.late_call(abi::FUZZ_ATOMIC, &mut objects, |objects| {
+    let _ = ctx.call_with_delayed_copy(abi::FUZZ_ATOMIC, &mut objects, |objects| {
         commit.objs_ptr = objects as u64;
         let argument = std::ptr::from_mut(&mut commit) as usize;
         let ioctl = [sys::fd(fd), abi::FUZZ_ATOMIC as usize, argument];
-        lane.sys(says, libc::SYS_ioctl, &ioctl)
+        ctx.sys(says, libc::SYS_ioctl, &ioctl)
     });
 }
 
 /// Sets or tests a mode of any size. Without a framebuffer, no size has to match.
-fn set_mode(lane: &Lane<'_>, width: Choice, height: Choice, rate: u8, test: Choice) {
-    let Some(screen) = screen(lane, Choice(0)) else {
+fn set_mode(ctx: &ThreadContext<'_>, width: Choice, height: Choice, rate: u8, test: Choice) {
+    let Some(screen) = screen(ctx, Choice(0)) else {
         return;
     };
     let Some(mut mode) = screen.modes.first().copied() else {
         return;
     };
     let fb =
-        (rate >= KmsCall::WITH_PICTURE).then(|| any_fb(lane, Pick(rate - KmsCall::WITH_PICTURE)));
+        (rate >= KmsCall::WITH_PICTURE).then(|| any_fb(ctx, Pick(rate - KmsCall::WITH_PICTURE)));
     let [fb_width, fb_height] = fb.map_or([0; 2], |fb| fb.size);
     match fb {
         Some(_) => resize(&mut mode, fb_width as u16, fb_height as u16, 0),
@@ -559,10 +566,10 @@ fn set_mode(lane: &Lane<'_>, width: Choice, height: Choice, rate: u8, test: Choi
     kinds.extend(fb.map(|_| (screen.plane, PLANE)));
     let mut wanted = Vec::new();
     for (id, kind) in kinds {
-        for (object, property, _) in properties(lane, screen.fd, id, kind) {
-            let value = match &name(lane, screen.fd, property)[..] {
+        for (object, property, _) in properties(ctx, screen.fd, id, kind) {
+            let value = match &name(ctx, screen.fd, property)[..] {
                 b"ACTIVE" => 1,
-                b"MODE_ID" => u64::from(blob_of(lane, &screen, &mode)),
+                b"MODE_ID" => u64::from(blob_of(ctx, &screen, &mode)),
                 b"CRTC_ID" => u64::from(screen.crtc),
                 b"FB_ID" => fb.map_or(0, |fb| fb.id.into()),
                 b"SRC_W" => u64::from(fb_width) << 16,
@@ -580,34 +587,34 @@ fn set_mode(lane: &Lane<'_>, width: Choice, height: Choice, rate: u8, test: Choi
         Some(_) => test.of(&[0x401, 0x601]),
         None => test.of(&[0x500, 0x500, 0x400]),
     };
-    commit(lane, screen.fd, &wanted, flags);
+    commit(ctx, screen.fd, &wanted, flags);
 }
 
 /// Returns a property's name.
-fn name(lane: &Lane<'_>, fd: i32, property: u32) -> Vec<u8> {
+fn name(ctx: &ThreadContext<'_>, fd: i32, property: u32) -> Vec<u8> {
     // SAFETY: all-zero bytes are a valid value of this type.
     let mut ask: abi::drm_mode_get_property = unsafe { std::mem::zeroed() };
     ask.prop_id = property;
     let says = || format!("drmModeGetProperty({fd}, {property})");
-    let _ = lane.ioctl(says, fd, abi::FUZZ_GET_PROPERTY, &mut ask);
+    let _ = ctx.ioctl(says, fd, abi::FUZZ_GET_PROPERTY, &mut ask);
     let bytes = ask.name.iter().map(|byte| *byte as u8);
     bytes.take_while(|byte| *byte != 0).collect()
 }
 
 /// Creates a blob with a mode.
-fn blob(lane: &Lane<'_>, screen: &Screen, mode: Choice, fb: Framebuffer) -> u32 {
+fn blob(ctx: &ThreadContext<'_>, screen: &Screen, mode: Choice, fb: Framebuffer) -> u32 {
     screen
         .mode(mode, fb)
-        .map_or(0, |mode| blob_of(lane, screen, mode))
+        .map_or(0, |mode| blob_of(ctx, screen, mode))
 }
 
-fn blob_of(lane: &Lane<'_>, screen: &Screen, mode: &abi::drm_mode_modeinfo) -> u32 {
+fn blob_of(ctx: &ThreadContext<'_>, screen: &Screen, mode: &abi::drm_mode_modeinfo) -> u32 {
     let mut blob = abi::drm_mode_create_blob {
         data: std::ptr::from_ref(mode) as u64,
         length: size_of::<abi::drm_mode_modeinfo>() as u32,
         blob_id: 0,
     };
     let says = || format!("drmModeCreatePropertyBlob({})", screen.fd);
-    let done: sys::Returned = lane.ioctl(says, screen.fd, abi::FUZZ_CREATE_BLOB, &mut blob);
+    let done: sys::Returned = ctx.ioctl(says, screen.fd, abi::FUZZ_CREATE_BLOB, &mut blob);
     done.map_or(0, |_| blob.blob_id)
 }

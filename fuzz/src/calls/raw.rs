@@ -4,18 +4,18 @@
 
 use crate::arena;
 use crate::call::RawIoctl;
-use crate::lane::Lane;
 use crate::sys::{self, PAGE};
+use crate::thread_context::ThreadContext;
 
 /// Size of our buffer: the largest size that an ioctl number can encode is 16383.
-const ROOM: usize = 16384;
+const BUFFER_SIZE: usize = 16384;
 
 /// DRM ioctls that may block for ever, or that write to addresses in their argument.
-const NOT_THESE: &[u8] = &[0x3a, 0xc3, 0xca];
+const EXCLUDED: &[u8] = &[0x3a, 0xc3, 0xca];
 
 /// Makes the call.
-pub fn run(lane: &Lane<'_>, call: RawIoctl) {
-    let fd = lane.world().client(call.client).fd;
+pub fn run(ctx: &ThreadContext<'_>, call: RawIoctl) {
+    let fd = ctx.model().client(call.client).fd;
     if fd < 3 {
         return;
     }
@@ -25,7 +25,7 @@ pub fn run(lane: &Lane<'_>, call: RawIoctl) {
         2 => call.number,
         _ => 0x40 + call.number % 8,
     };
-    if NOT_THESE.contains(&number) {
+    if EXCLUDED.contains(&number) {
         return;
     }
     let direction = usize::from(call.kind.0 / 4 % 4);
@@ -33,15 +33,15 @@ pub fn run(lane: &Lane<'_>, call: RawIoctl) {
         0 => 8,
         1 => 16,
         2 => 24,
-        _ => usize::from(call.size) * 64 % ROOM,
+        _ => usize::from(call.size) * 64 % BUFFER_SIZE,
     };
     let letter = if call.kind.0 >= 0xf0 { b'b' } else { b'd' };
     let request =
         (direction << 30) | (size << 16) | (usize::from(letter) << 8) | usize::from(number);
 
-    let mut buffer = vec![0u8; ROOM];
+    let mut buffer = vec![0u8; BUFFER_SIZE];
     fill(&mut buffer, call.fill);
-    let map = lane.world().map(call.map);
+    let map = ctx.model().map(call.map);
     let argument = match (call.place.0 % 8, map) {
         // A part of the page without tracked words.
         (0 | 1, Some(map)) => map.address + 64 + usize::from(call.number) % 32 * 8,
@@ -63,10 +63,10 @@ pub fn run(lane: &Lane<'_>, call: RawIoctl) {
             call.fill
         )
     };
-    let done = lane.sys(says, libc::SYS_ioctl, &[sys::fd(fd), request, argument]);
+    let done = ctx.sys(says, libc::SYS_ioctl, &[sys::fd(fd), request, argument]);
     if done.is_ok() {
         // The ioctl may have closed or created handles.
-        lane.world().lose_handles();
+        ctx.model().forget_handles();
     }
 }
 

@@ -13,7 +13,7 @@ use crate::arena;
 use crate::call::{self, Pick};
 use crate::sys::PAGE;
 
-/// An index into [`World::objects`].
+/// An index into [`Model::objects`].
 pub type ObjectId = usize;
 
 /// Offset of the tracked word in each page. No other writes go there.
@@ -77,7 +77,7 @@ pub struct Map {
     /// The object's page at the start.
     pub first: usize,
     /// The mapping certainly exists.
-    pub sure: bool,
+    pub certain: bool,
     /// Child processes inherit it.
     pub inherited: bool,
 }
@@ -132,7 +132,7 @@ impl Target {
 
 /// The model of a program.
 #[derive(Default)]
-pub struct World {
+pub struct Model {
     /// Open files of the device.
     pub clients: Vec<Client>,
     /// Handles, including closed ones.
@@ -156,7 +156,7 @@ pub struct World {
     next_client: usize,
 }
 
-impl World {
+impl Model {
     /// Returns an empty model for a device with `vram` bytes of VRAM.
     pub fn new(vram: u64) -> Self {
         Self {
@@ -242,14 +242,14 @@ impl World {
     }
 
     /// Marks the content of all objects as unknown, since the device was unbound.
-    pub fn lose_contents(&mut self) {
+    pub fn forget_contents(&mut self) {
         for object in &mut self.objects {
             object.lost = true;
         }
     }
 
     /// Marks the objects of all handles as unknown.
-    pub fn lose_handles(&mut self) {
+    pub fn forget_handles(&mut self) {
         for handle in &mut self.handles {
             handle.object = None;
         }
@@ -327,7 +327,7 @@ impl World {
     }
 
     /// Removes the mappings in `range`.
-    pub fn carve(&mut self, range: Range<usize>) {
+    pub fn forget_range(&mut self, range: Range<usize>) {
         self.change(range, |_| None);
     }
 
@@ -385,39 +385,39 @@ mod tests {
             prot: 3,
             object: None,
             first: 0,
-            sure: true,
+            certain: true,
             inherited: true,
         }
     }
 
     #[test]
     fn a_hole_leaves_two_parts() {
-        let mut world = World::default();
-        world.maps.push(map(10, 8));
-        world.carve(arena::START + 12 * PAGE..arena::START + 13 * PAGE);
-        let parts: Vec<_> = world.maps.iter().map(|m| (m.first, m.pages())).collect();
+        let mut model = Model::default();
+        model.maps.push(map(10, 8));
+        model.forget_range(arena::START + 12 * PAGE..arena::START + 13 * PAGE);
+        let parts: Vec<_> = model.maps.iter().map(|m| (m.first, m.pages())).collect();
         assert_eq!(parts, [(0, 2), (3, 5)]);
     }
 
     #[test]
     fn a_change_is_for_its_range_only() {
-        let mut world = World::default();
-        world.maps.push(map(0, 4));
-        world.change(arena::START + PAGE..arena::START + 2 * PAGE, |map| {
+        let mut model = Model::default();
+        model.maps.push(map(0, 4));
+        model.change(arena::START + PAGE..arena::START + 2 * PAGE, |map| {
             Some(Map { prot: 1, ..map })
         });
-        let prots: Vec<_> = world.maps.iter().map(|m| m.prot).collect();
+        let prots: Vec<_> = model.maps.iter().map(|m| m.prot).collect();
         assert_eq!(prots, [3, 1, 3]);
     }
 
     #[test]
     fn words_are_zero_until_written() {
-        let mut world = World::default();
-        let object = Some(world.add_object());
-        assert_eq!(world.word(object, 1), Some(0));
-        world.set_word(object, 1, 7);
-        assert_eq!(world.word(object, 1), Some(7));
-        world.lose_contents();
-        assert_eq!(world.word(object, 1), None);
+        let mut model = Model::default();
+        let object = Some(model.add_object());
+        assert_eq!(model.word(object, 1), Some(0));
+        model.set_word(object, 1, 7);
+        assert_eq!(model.word(object, 1), Some(7));
+        model.forget_contents();
+        assert_eq!(model.word(object, 1), None);
     }
 }

@@ -9,14 +9,14 @@ use std::os::fd::FromRawFd;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::abi;
-use crate::call::{fail, Call, Late};
+use crate::call::{fail, Call, DelayedCopy};
 use crate::calls;
-use crate::device::Place;
+use crate::delayed_copy;
+use crate::device::PciDevice;
 use crate::kcov::{Kcov, Text};
-use crate::late;
+use crate::model::Model;
 use crate::shared::Shared;
 use crate::sys::{self, Returned};
-use crate::world::World;
 
 /// Ioctls that only query state before the call's main ioctl.
 const QUESTIONS: &[u32] = &[
@@ -58,17 +58,17 @@ impl Trace {
 }
 
 /// The context of a thread.
-pub struct Lane<'a> {
+pub struct ThreadContext<'a> {
     /// Number of the thread in the program.
     pub number: usize,
     /// The program has only this thread, so that the model is exact.
     pub exact: bool,
     /// The program's model.
-    pub world: &'a Mutex<World>,
+    pub model: &'a Mutex<Model>,
     /// The display that the program uses.
-    pub place: &'a Place,
+    pub device: &'a PciDevice,
     /// The other display, or the same one if there is no other.
-    pub other: &'a Place,
+    pub other: &'a PciDevice,
     /// Memory shared with the supervisor.
     pub shared: &'a Shared,
     /// The thread's coverage buffer.
@@ -80,13 +80,13 @@ pub struct Lane<'a> {
     /// File descriptor of `/proc/thread-self/fail-nth`.
     pub fail: i32,
     /// Delays the copying of the next call's argument, if set.
-    pub late: Mutex<Option<Late>>,
+    pub delayed_copy: Mutex<Option<DelayedCopy>>,
 }
 
-impl Lane<'_> {
+impl ThreadContext<'_> {
     /// Locks the model. The lock must not be held during a system call.
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(|e| e.into_inner())
+    pub fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Starts to collect the calling thread's coverage.
@@ -103,19 +103,19 @@ impl Lane<'_> {
             match *call {
                 Call::Fail(number) => {
                     let position = fail::position(number);
-                    self.say(|| format!("fail_nth({position})"));
+                    self.trace_call(|| format!("fail_nth({position})"));
                     self.set_fail(position);
                     failing = true;
                     continue;
                 }
-                Call::Late(late) => {
-                    *self.late() = Some(late);
+                Call::DelayedCopy(delayed_copy) => {
+                    *self.delayed_copy() = Some(delayed_copy);
                     continue;
                 }
                 _ => (),
             }
             calls::run(self, *call);
-            *self.late() = None;
+            *self.delayed_copy() = None;
             if failing {
                 self.set_fail(0);
                 failing = false;
@@ -127,22 +127,22 @@ impl Lane<'_> {
         }
     }
 
-    fn late(&self) -> MutexGuard<'_, Option<Late>> {
-        self.late.lock().unwrap_or_else(|e| e.into_inner())
+    fn delayed_copy(&self) -> MutexGuard<'_, Option<DelayedCopy>> {
+        self.delayed_copy.lock().unwrap_or_else(|e| e.into_inner())
     }
 
     /// Returns the delay for this ioctl, if there is one.
-    fn late_for(&self, request: u32) -> Option<Late> {
+    fn delayed_copy_for(&self, request: u32) -> Option<DelayedCopy> {
         if QUESTIONS.contains(&request) {
             return None;
         }
-        let mut late = self.late();
-        match late.as_mut() {
-            Some(Late { skip, .. }) if skip.0 % Late::SKIPS > 0 => {
+        let mut delayed_copy = self.delayed_copy();
+        match delayed_copy.as_mut() {
+            Some(DelayedCopy { skip, .. }) if skip.0 % DelayedCopy::SKIPS > 0 => {
                 skip.0 -= 1;
                 None
             }
-            _ => late.take(),
+            _ => delayed_copy.take(),
         }
     }
 
@@ -162,21 +162,21 @@ impl Lane<'_> {
     pub fn take_coverage(&self) {
         let Some(kcov) = self.kcov else { return };
         kcov.take(|address| {
-            if let Some(place) = self.text.place(address) {
-                self.shared.see(place);
+            if let Some(point) = self.text.point(address) {
+                self.shared.see(point);
             }
         });
     }
 
     /// Prints a step before it is executed.
-    pub fn say(&self, says: impl FnOnce() -> String) {
+    pub fn trace_call(&self, says: impl FnOnce() -> String) {
         if let Some(trace) = self.trace {
             trace.say(&format!("fuzz {}: {};", self.number, says()));
         }
     }
 
     /// Prints the result of a step.
-    pub fn tell(&self, says: impl FnOnce() -> String) {
+    pub fn trace_result(&self, says: impl FnOnce() -> String) {
         if let Some(trace) = self.trace {
             trace.say(&format!("fuzz {}:     /* {} */", self.number, says()));
         }
@@ -189,7 +189,7 @@ impl Lane<'_> {
         number: libc::c_long,
         arguments: &[usize],
     ) -> Returned {
-        self.say(says);
+        self.trace_call(says);
         let done = sys::call(number, arguments);
         self.shared.count();
         let request = match number {
@@ -200,7 +200,7 @@ impl Lane<'_> {
         let error = done.err().unwrap_or(0);
         self.shared
             .note(((number as u64) << 32) | ((request as u64) << 12) | error as u64);
-        self.tell(|| match done {
+        self.trace_result(|| match done {
             Ok(value) if value > 0xffff => format!("= {value:#x}"),
             Ok(value) => format!("= {value}"),
             Err(error) => format!("= -{}", sys::error_name(error)),
@@ -216,7 +216,7 @@ impl Lane<'_> {
         request: u32,
         argument: &mut T,
     ) -> Returned {
-        self.late_call(request, argument, |argument| {
+        self.call_with_delayed_copy(request, argument, |argument| {
             self.sys(
                 says,
                 libc::SYS_ioctl,
@@ -227,24 +227,30 @@ impl Lane<'_> {
 
     /// Makes `call` with the address of `argument` for the ioctl `request`. If the program requests
     /// it, the argument's copy is delayed.
-    pub fn late_call<T: Copy + Sync>(
+    pub fn call_with_delayed_copy<T: Copy + Sync>(
         &self,
         request: u32,
         argument: &mut T,
         call: impl FnOnce(usize) -> Returned,
     ) -> Returned {
-        match self.late_for(request) {
+        match self.delayed_copy_for(request) {
             None => call(std::ptr::from_mut(argument) as usize),
-            Some(late) => {
-                self.say(|| String::from("/* before an argument of the next call is there */"));
-                late::with_late(argument, || calls::device(self, late.action()), call)
+            Some(delayed_copy) => {
+                self.trace_call(|| {
+                    String::from("/* before an argument of the next call is there */")
+                });
+                delayed_copy::with_delayed_copy(
+                    argument,
+                    || calls::device(self, delayed_copy.action()),
+                    call,
+                )
             }
         }
     }
 
     /// Reports a finding.
-    pub fn find(&self, text: &str) {
-        self.say(|| format!("/* {text} */"));
-        self.shared.find(text);
+    pub fn report(&self, text: &str) {
+        self.trace_call(|| format!("/* {text} */"));
+        self.shared.report(text);
     }
 }

@@ -15,12 +15,12 @@ use crate::sys::{self, Returned, PAGE};
 const LOOK: usize = 5;
 
 /// A missing page that userfaultfd provides.
-struct LatePage {
+struct UserfaultPage {
     address: usize,
     fd: i32,
 }
 
-impl LatePage {
+impl UserfaultPage {
     fn new() -> Result<Self, i32> {
         let flags = (libc::O_CLOEXEC | libc::O_NONBLOCK) as usize;
         let fd = sys::call(libc::SYS_userfaultfd, &[flags])? as i32;
@@ -92,7 +92,7 @@ impl LatePage {
     }
 }
 
-impl Drop for LatePage {
+impl Drop for UserfaultPage {
     fn drop(&mut self) {
         let _ = sys::call(libc::SYS_munmap, &[self.address, PAGE]);
         let _ = sys::call(libc::SYS_close, &[sys::fd(self.fd)]);
@@ -101,12 +101,12 @@ impl Drop for LatePage {
 
 /// Makes `call` with the address of a copy of `argument` whose page appears only after `meanwhile`
 /// has run. On a kernel without userfaultfd, makes `call` without a delay.
-pub fn with_late<T: Copy + Sync>(
+pub fn with_delayed_copy<T: Copy + Sync>(
     argument: &mut T,
     meanwhile: impl FnOnce() + Send,
     call: impl FnOnce(usize) -> Returned,
 ) -> Returned {
-    let Ok(page) = LatePage::new() else {
+    let Ok(page) = UserfaultPage::new() else {
         return call(std::ptr::from_mut(argument) as usize);
     };
     let over = AtomicBool::new(false);
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn an_argument_that_nobody_wants_comes_too() {
         let mut argument = 5u64;
-        let done = with_late(&mut argument, || panic!("nobody wants it"), |_| Ok(3));
+        let done = with_delayed_copy(&mut argument, || panic!("nobody wants it"), |_| Ok(3));
         assert_eq!((done, argument), (Ok(3), 5));
     }
 }

@@ -10,14 +10,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::execute::{self, Display, Ground};
+use crate::execute::{self, Display, Environment};
 use crate::failing;
 use crate::journal::Journal;
 use crate::kcov::Text;
-use crate::lane::Trace;
 use crate::module::{Mode, Module};
 use crate::program::Program;
 use crate::sys;
+use crate::thread_context::Trace;
 
 /// Time limit of a program. Most need a hundredth of it, but on a busy machine binding the device
 /// takes seconds.
@@ -47,8 +47,8 @@ const ALARMS: &[&str] = &[
 ];
 
 /// Runs and checks programs.
-pub struct Watch {
-    ground: Ground,
+pub struct Supervisor {
+    env: Environment,
     module: Module,
     /// Coverage of the last module load.
     loaded: Vec<usize>,
@@ -60,9 +60,9 @@ pub struct Watch {
     near: Option<Range<usize>>,
 }
 
-impl Watch {
+impl Supervisor {
     /// Creates a supervisor. Its checks compare with the current state of the kernel.
-    pub fn new(ground: Ground, module: Module, journal: Journal) -> Result<Self, String> {
+    pub fn new(env: Environment, module: Module, journal: Journal) -> Result<Self, String> {
         // SAFETY: this only sets a flag: the process adopts the orphans of programs.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
         let mut log = File::options()
@@ -72,7 +72,7 @@ impl Watch {
             .map_err(|e| format!("/dev/kmsg: {e}"))?;
         std::io::Seek::seek(&mut log, std::io::SeekFrom::End(0)).map_err(|e| e.to_string())?;
         Ok(Self {
-            ground,
+            env,
             module,
             loaded: Vec::new(),
             journal,
@@ -88,8 +88,8 @@ impl Watch {
     }
 
     /// Returns the environment.
-    pub fn ground(&self) -> &Ground {
-        &self.ground
+    pub fn env(&self) -> &Environment {
+        &self.env
     }
 
     /// Runs a program. Returns an error with the finding, if there is one.
@@ -98,15 +98,15 @@ impl Watch {
             .add(program)
             .map_err(|e| format!("the journal: {e}"))?;
         self.enter(program.mode())?;
-        self.have_fail(program);
-        self.ground.shared.clear();
-        for place in self.loaded.drain(..) {
-            self.ground.shared.see(place);
+        self.set_up_fault_injection(program);
+        self.env.shared.clear();
+        for point in self.loaded.drain(..) {
+            self.env.shared.see(point);
         }
         let child = match sys::fork() {
             Ok(0) => {
                 let _ = sys::call(libc::SYS_setpgid, &[0, 0]);
-                execute::execute(&self.ground, program, trace)
+                execute::execute(&self.env, program, trace)
             }
             Ok(child) => child,
             Err(error) => return Err(format!("fork(): {}", sys::error_name(error))),
@@ -115,8 +115,8 @@ impl Watch {
         let _ = sys::call(libc::SYS_setpgid, &[child as usize, child as usize]);
         let ended = self.end(child);
         let left = reap(child);
-        let bound = self.ground.display_of(program).place.bind();
-        let found = self.ground.shared.finding();
+        let bound = self.env.display_of(program).device.bind();
+        let found = self.env.shared.finding();
         let log = self.alarm();
         let vram = self.vram(program);
         for problem in [log, found.map_or(Ok(()), Err), ended, left, bound, vram] {
@@ -131,22 +131,22 @@ impl Watch {
             return Ok(());
         }
         let addresses = self.module.load(mode)?;
-        self.ground.text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;
-        self.ground.displays = Display::find()?;
-        let text = &self.ground.text;
+        self.env.text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;
+        self.env.displays = Display::find()?;
+        let text = &self.env.text;
         self.loaded = addresses
             .iter()
-            .filter_map(|address| text.place(*address))
+            .filter_map(|address| text.point(*address))
             .collect();
         Ok(())
     }
 
     /// Sets up fault injection as the program requests.
-    fn have_fail(&mut self, program: &Program) {
-        let near = program.fails_near().then(|| self.ground.text.main());
+    fn set_up_fault_injection(&mut self, program: &Program) {
+        let near = program.fails_near().then(|| self.env.text.main());
         let near = near.flatten();
         if near != self.near {
-            failing::count_near(near.as_ref());
+            failing::restrict_to(near.as_ref());
             self.near = near;
         }
     }
@@ -162,7 +162,7 @@ impl Watch {
             };
             return Err(format!("{HANGS} in {} s, {how}", self.limit.as_secs()));
         };
-        let shared = &self.ground.shared;
+        let shared = &self.env.shared;
         if libc::WIFSIGNALED(status) && !shared.is_dying() && !shared.is_failing() {
             let signal = libc::WTERMSIG(status);
             return Err(format!("the program was killed by signal {signal}"));
@@ -174,17 +174,17 @@ impl Watch {
     /// program.
     fn vram(&mut self, program: &Program) -> Result<(), String> {
         let start = Instant::now();
-        let number = program.display(self.ground.displays.len());
-        let display = &mut self.ground.displays[number];
+        let number = program.display(self.env.displays.len());
+        let display = &mut self.env.displays[number];
         loop {
-            let (_, available) = display.place.vram()?;
+            let (_, available) = display.device.vram()?;
             if available == display.available {
                 return Ok(());
             }
             if start.elapsed() > VRAM_LIMIT {
                 let before = std::mem::replace(&mut display.available, available);
                 return Err(format!(
-                    "{available} bytes of VRAM are available when nobody uses it, it was {before}"
+                    "{available} bytes of VRAM are available while no program runs, before it was {before}"
                 ));
             }
             thread::sleep(Duration::from_millis(10));
@@ -210,7 +210,7 @@ impl Watch {
             let is_kernels = priority.is_some_and(|priority| priority < 8);
             if is_kernels && ALARMS.iter().any(|alarm| message.contains(alarm)) {
                 let line = message.lines().next().unwrap_or_default();
-                complaint.get_or_insert_with(|| format!("the kernel says: {line}"));
+                complaint.get_or_insert_with(|| format!("kernel log: {line}"));
             }
         }
         complaint.map_or(Ok(()), Err)
@@ -250,7 +250,7 @@ fn reap(group: libc::pid_t) -> Result<(), String> {
     loop {
         match sys::wait(-1, libc::WNOHANG) {
             Ok((0, _)) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
-            Ok((0, _)) => return Err("children of it cannot be killed".into()),
+            Ok((0, _)) => return Err("its children cannot be killed".into()),
             Ok(_) => (),
             Err(_) => return Ok(()),
         }

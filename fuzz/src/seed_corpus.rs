@@ -27,179 +27,184 @@ const VARIANTS: usize = 3;
 const SHOWS: usize = 10;
 
 /// A predicate for calls.
-type Is = fn(&Call) -> bool;
+type Predicate = fn(&Call) -> bool;
 
-const CREATE: Is =
+const CREATE: Predicate =
     |c| matches!(c, Call::Driver(DriverCall::CreateGood { client, .. }) if client.0 < 8);
-const CREATE_LARGE: Is = |c| {
+const CREATE_LARGE: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Create { client, size, flags })
         if client.0 < 8 && (12..=14).contains(&(size.kind.0 % 32)) && flags.0 % 10 < 5)
 };
-const MAP: Is = |c| {
+const MAP: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
 /// Extends beyond the end of the object.
-const MAP_PAST: Is = |c| {
+const MAP_PAST: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.odd.0 < 6 && m.place.0 < 0xa0 && m.prot.0 % 8 < 4
         && m.flags.0 % 13 < 6 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
 /// Crosses the end of a PMD table.
-const MAP_ACROSS: Is = |c| {
+const MAP_ACROSS: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 >= 0xa0 && m.place.0 % 8 == 3 && m.prot.0 % 8 < 4
         && m.flags.0 % 13 < 6 && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0
         && m.pages % 4 != 0)
 };
 /// At an address without a mapping, or of another mapping.
-const MAP_BESIDE: Is = |c| {
+const MAP_BESIDE: Predicate = |c| {
     matches!(c, Call::Mmap(m) if matches!(m.odd.0, 9 | 13..=15) && m.place.0 < 0xa0
         && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
 /// Read-only.
-const MAP_READ: Is = |c| {
+const MAP_READ: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 == 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-const ADVISE_FILE: Is = |c| {
+const ADVISE_FILE: Predicate = |c| {
     matches!(c, Call::Area(AreaCall::Fadvise { handle, pages, advice, .. })
         if handle.0 < 0xf0 && pages % 8 > 2 && advice.0 % 9 < 3)
 };
-const INFO: Is = |c| {
+const INFO: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Info { client, handle, .. })
         if client.0 < 8 && handle.0 < 0xc0)
 };
-const OFFSET: Is = |c| {
+const OFFSET: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Offset { client, handle, .. })
         if client.0 < 8 && handle.0 < 0xc0)
 };
-const PARAM: Is =
+const PARAM: Predicate =
     |c| matches!(c, Call::Driver(DriverCall::GetParam { client, .. }) if client.0 < 8);
-const TOUCH: Is = |c| matches!(c, Call::Touch(_));
+const TOUCH: Predicate = |c| matches!(c, Call::Touch(_));
 /// At the edge of a page table.
-const TOUCH_EDGE: Is =
+const TOUCH_EDGE: Predicate =
     |c| matches!(c, Call::Touch(touch) if touch.map.0 < Pick::WILD && touch.page >= Touch::EDGES);
-const AHEAD: Is = |c| {
+const AHEAD: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && range.odd.0 > 0x20 && flags.0 % 8 < 6)
 };
 /// A range outside the mapping or with partial pages.
-const AHEAD_ODD: Is = |c| {
+const AHEAD_ODD: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && range.odd.0 <= 0x20 && flags.0 % 8 < 6)
 };
-const AHEAD_INTERRUPTED: Is = |c| {
+const AHEAD_INTERRUPTED: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::AheadInterrupted { client, map, .. })
         if client.0 < 8 && map.0 < Pick::WILD)
 };
 /// An empty range, or one that wraps around.
-const AHEAD_NOTHING: Is = |c| {
+const AHEAD_NOTHING: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && matches!(range.odd.0, 16..=19) && flags.0 % 8 < 6)
 };
 /// A node of the other display.
-const OPEN_OTHER: Is = |c| {
+const OPEN_OTHER: Predicate = |c| {
     matches!(c, Call::File(FileCall::Open { card, flags })
         if card.0 >= FileCall::OTHER && flags.0 % 8 < 4)
 };
 /// By the second client.
-const AHEAD_SECOND: Is = |c| {
+const AHEAD_SECOND: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if is_card(*client) && range.odd.0 > 0x20 && flags.0 % 8 < 6)
 };
-const IMPORT_SECOND: Is = |c| {
+const IMPORT_SECOND: Predicate = |c| {
     matches!(c, Call::Gem(GemCall::Import { client, buffer })
         if is_card(*client) && buffer.0 < Pick::WILD)
 };
 /// Through a file without a handle to the object.
-const MAP_SECOND: Is = |c| {
+const MAP_SECOND: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 == 0xc1 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
 /// Starts outside the mapping, or reaches its end.
-const MEM_ODD: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 <= 0x20);
-const MEM: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
+const MEM_ODD: Predicate =
+    |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 <= 0x20);
+const MEM: Predicate =
+    |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
 /// A write.
-const POKE: Is =
+const POKE: Predicate =
     |c| matches!(c, Call::Debug(d) if matches!(d.means.0 % 10, 2 | 3 | 6) && d.range.odd.0 > 0x20);
-const OPEN: Is = |c| matches!(c, Call::File(FileCall::Open { flags, .. }) if flags.0 % 8 < 4);
-const EXPORT: Is = |c| {
+const OPEN: Predicate =
+    |c| matches!(c, Call::File(FileCall::Open { flags, .. }) if flags.0 % 8 < 4);
+const EXPORT: Predicate = |c| {
     matches!(c, Call::Gem(GemCall::Export { client, handle, flags })
         if client.0 < 8 && handle.0 < 0xc0 && flags.0 % 6 < 3)
 };
-const IMPORT: Is =
+const IMPORT: Predicate =
     |c| matches!(c, Call::Gem(GemCall::Import { buffer, .. }) if buffer.0 < Pick::WILD);
-const ADVISE: Is =
+const ADVISE: Predicate =
     |c| matches!(c, Call::Area(AreaCall::AdviseGood { range, .. }) if range.odd.0 > 0x20);
-const UNBIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 0);
-const BIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 2);
-const REMOVE: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 5);
+const UNBIND: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 0);
+const BIND: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 2);
+const REMOVE: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 5);
 
 /// Each program opens the render node at its start; the card is the second client.
 fn is_card(client: Pick) -> bool {
     client.0 < Pick::WILD && client.0 % 2 == 1
 }
 
-const CARD: Is = |c| matches!(c, Call::Kms(KmsCall::Open { .. }));
-const DUMB: Is = |c| {
+const CARD: Predicate = |c| matches!(c, Call::Kms(KmsCall::Open { .. }));
+const DUMB: Predicate = |c| {
     matches!(c, Call::Gem(GemCall::CreateDumb { client, width, height, bpp })
         if is_card(*client) && (2..=4).contains(&(width % 8)) && (2..=4).contains(&(height % 8))
             && width / 8 % 3 == height / 8 % 3 && bpp.0 % 17 < 3)
 };
-const FB: Is = |c| {
+const FB: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 == 0
             && height / 4 % 6 == 0 && pitch.0 % 11 < 3 && format.0 % 8 < 3 && offset.0 % 9 < 3)
 };
-const SET: Is =
+const SET: Predicate =
     |c| matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. }) if fb.0 < Pick::WILD && odd.0 % 16 > 2);
-const SHOW: Is =
+const SHOW: Predicate =
     |c| matches!(c, Call::Kms(k) if !matches!(k, KmsCall::Open { .. } | KmsCall::AddFb { .. }));
-const PLACE: Is = |c| matches!(c, Call::Kms(KmsCall::SetPlane { fb, .. }) if fb.0 < Pick::WILD);
-const OTHER_MODE: Is = |c| {
+const PLACE: Predicate =
+    |c| matches!(c, Call::Kms(KmsCall::SetPlane { fb, .. }) if fb.0 < Pick::WILD);
+const OTHER_MODE: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
         if fb.0 < Pick::WILD && (3..=4).contains(&(odd.0 % 16)))
 };
-const FLIP: Is = |c| matches!(c, Call::Kms(KmsCall::Flip { fb, .. }) if fb.0 < Pick::WILD);
-const DIRTY: Is = |c| matches!(c, Call::Kms(KmsCall::Dirty { fb, .. }) if fb.0 < Pick::WILD);
-const ATOMIC: Is = |c| matches!(c, Call::Kms(KmsCall::Atomic { fb, .. }) if fb.0 < Pick::WILD);
-const MODE: Is = |c| matches!(c, Call::Kms(KmsCall::Mode { .. }));
-const MODE_WITH_PICTURE: Is = |c| {
+const FLIP: Predicate = |c| matches!(c, Call::Kms(KmsCall::Flip { fb, .. }) if fb.0 < Pick::WILD);
+const DIRTY: Predicate = |c| matches!(c, Call::Kms(KmsCall::Dirty { fb, .. }) if fb.0 < Pick::WILD);
+const ATOMIC: Predicate =
+    |c| matches!(c, Call::Kms(KmsCall::Atomic { fb, .. }) if fb.0 < Pick::WILD);
+const MODE: Predicate = |c| matches!(c, Call::Kms(KmsCall::Mode { .. }));
+const MODE_WITH_PICTURE: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::Mode { rate, .. })
         if (KmsCall::WITH_PICTURE..0xf0).contains(rate))
 };
-const FB_ODD: Is = |c| {
+const FB_ODD: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 > 2
             && (3..=4).contains(&(height / 4 % 6)) && pitch.0 % 11 > 5 && format.0 % 8 < 4
             && offset.0 % 9 < 8)
 };
 /// The framebuffer's size.
-const OWN_MODE: Is = |c| {
+const OWN_MODE: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
         if fb.0 < Pick::WILD && odd.0 % 16 == 5)
 };
 /// A mode with doublescan, interlace, vscan or very many lines.
-const HOSTILE_MODE: Is = |c| {
+const HOSTILE_MODE: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, x, y, odd, .. })
         if fb.0 < Pick::WILD && (6..=7).contains(&(odd.0 % 16)) && *x > 4 && *y > 2)
 };
-const OFF: Is = |c| matches!(c, Call::Kms(KmsCall::Set { odd, .. }) if odd.0 % 16 == 2);
-const PANIC: Is = |c| matches!(c, Call::Kms(KmsCall::Panic));
-const WHOLE: Is = |c| {
+const OFF: Predicate = |c| matches!(c, Call::Kms(KmsCall::Set { odd, .. }) if odd.0 % 16 == 2);
+const PANIC: Predicate = |c| matches!(c, Call::Kms(KmsCall::Panic));
+const WHOLE: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Create { client, size, flags })
         if client.0 < 8 && size.kind.0 % 32 > 28 && (5..=6).contains(&(flags.0 % 10)))
 };
-const PIXELS: Is = |c| {
+const PIXELS: Predicate = |c| {
     matches!(c, Call::Gem(GemCall::CreateDumb { client, width, height, .. })
         if is_card(*client) && width % 8 > 4 && height % 8 > 4)
 };
-const SCATTER: Is = |c| {
+const SCATTER: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Scatter { client, count, .. })
         if client.0 < 8 && *count > 16)
 };
 
 /// All kinds of calls on an object.
-const KINDS: &[Is] = &[
+const KINDS: &[Predicate] = &[
     |c| matches!(c, Call::File(_)),
     |c| matches!(c, Call::Driver(_)),
     |c| matches!(c, Call::Gem(_)),
@@ -237,7 +242,7 @@ fn for_each_number(count: u8, most: usize, records: impl FnMut(u8) -> Vec<Record
 /// All other seed programs.
 pub fn programs(random: &mut Random) -> Vec<Program> {
     let mut programs = Vec::new();
-    let mut make = Maker::new(random);
+    let mut make = RecordBuilder::new(random);
     programs.extend(make.mappings());
     for _ in 0..VARIANTS * 2 {
         programs.push(make.row(&[
@@ -299,11 +304,11 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
     programs.push(make.row(&of_before));
     let after = [TOUCH, MEM, AHEAD, CREATE, MAP, EXPORT];
     for gone in [UNBIND, REMOVE] {
-        let before: &[Is] = &[CREATE, MAP, TOUCH, EXPORT, gone];
+        let before: &[Predicate] = &[CREATE, MAP, TOUCH, EXPORT, gone];
         programs.push(make.row(&[before, &after, &[BIND, OPEN, CREATE]].concat()));
     }
     for _ in 0..SHOWS {
-        let show: &[Is] = &[CARD, DUMB, FB, SET, SHOW, SHOW, SHOW, SHOW, SHOW];
+        let show: &[Predicate] = &[CARD, DUMB, FB, SET, SHOW, SHOW, SHOW, SHOW, SHOW];
         programs.push(make.row(show));
         programs.push(make.row(show).for_second_display());
         programs.push(make.row(&[show, &[UNBIND, SHOW, TOUCH, BIND]].concat()));
@@ -346,7 +351,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         records.extend(make.records(&[SHOW, TOUCH]));
         programs.push(Program::of(&records));
     }
-    programs.extend(make.late());
+    programs.extend(make.delayed_copy());
     programs.extend(make.failures());
     // A call makes about this many allocations and copies.
     for (count, before, call) in [
@@ -392,7 +397,7 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
 
 /// Programs to run in each mode of the driver: faults and related calls.
 pub fn mappings(random: &mut Random) -> Vec<Program> {
-    let mut make = Maker::new(random);
+    let mut make = RecordBuilder::new(random);
     let mut programs = make.mappings();
     programs.extend(make.failures());
     programs
@@ -400,13 +405,13 @@ pub fn mappings(random: &mut Random) -> Vec<Program> {
 
 /// Makes records. Finding random bytes that satisfy a predicate is slow, so it is done once for
 /// each predicate.
-struct Maker<'a> {
+struct RecordBuilder<'a> {
     random: &'a mut Random,
     /// The records found, by the address of the predicate.
     found: HashMap<usize, Record>,
 }
 
-impl<'a> Maker<'a> {
+impl<'a> RecordBuilder<'a> {
     fn new(random: &'a mut Random) -> Self {
         Self {
             random,
@@ -414,7 +419,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn record(&mut self, is: Is) -> Record {
+    fn record(&mut self, is: Predicate) -> Record {
         let random = &mut *self.random;
         let found = self.found.entry(is as *const () as usize);
         let record = found.or_insert_with(|| random.record(is));
@@ -422,7 +427,7 @@ impl<'a> Maker<'a> {
         *record
     }
 
-    fn records(&mut self, kinds: &[Is]) -> Vec<Record> {
+    fn records(&mut self, kinds: &[Predicate]) -> Vec<Record> {
         kinds.iter().map(|kind| self.record(*kind)).collect()
     }
 
@@ -444,9 +449,9 @@ impl<'a> Maker<'a> {
     }
 
     /// The device disappears while the kernel copies a call's argument.
-    fn late(&mut self) -> Vec<Program> {
-        let shown: &[Is] = &[CARD, DUMB, FB, SET];
-        let mapped: &[Is] = &[CREATE, MAP, TOUCH, EXPORT];
+    fn delayed_copy(&mut self) -> Vec<Program> {
+        let shown: &[Predicate] = &[CARD, DUMB, FB, SET];
+        let mapped: &[Predicate] = &[CREATE, MAP, TOUCH, EXPORT];
         let mut programs = Vec::new();
         for (skip, before, call) in [
             (0, mapped, CREATE),
@@ -472,7 +477,7 @@ impl<'a> Maker<'a> {
             (0, shown, DIRTY),
         ] {
             let mut records = self.records(before);
-            records.push(self.random.record_of(&Call::late_bytes(skip)));
+            records.push(self.random.record_of(&Call::delayed_copy_bytes(skip)));
             records.extend(self.records(&[call, TOUCH, SHOW, BIND]));
             programs.push(Program::of(&records));
         }
@@ -528,7 +533,7 @@ impl<'a> Maker<'a> {
     }
 
     /// Fails each of the first `count` allocations of `call`; a program has several such calls.
-    fn failing_each(&mut self, count: u8, before: &[Is], call: Is) -> Vec<Program> {
+    fn failing_each(&mut self, count: u8, before: &[Predicate], call: Predicate) -> Vec<Program> {
         for_each_number(count, before.len() + 2, |number| {
             let mut records = self.records(before);
             records.push(self.random.record_of(&Call::fail_bytes(number)));
@@ -537,12 +542,18 @@ impl<'a> Maker<'a> {
         })
     }
 
-    fn row(&mut self, kinds: &[Is]) -> Program {
+    fn row(&mut self, kinds: &[Predicate]) -> Program {
         Program::of(&self.records(kinds))
     }
 
     /// Fails allocation `number` of `call`.
-    fn failing(&mut self, number: u8, before: &[Is], call: Is, after: &[Is]) -> Program {
+    fn failing(
+        &mut self,
+        number: u8,
+        before: &[Predicate],
+        call: Predicate,
+        after: &[Predicate],
+    ) -> Program {
         let mut records = self.records(before);
         records.push(self.random.record_of(&Call::fail_bytes(number)));
         records.push(self.record(call));
@@ -559,7 +570,7 @@ mod tests {
     fn they_are_what_they_are_meant_to_be() {
         let programs = programs(&mut Random::new(1));
         assert!(programs.len() > 100);
-        assert!(programs.iter().all(|program| program.lanes() == 1));
+        assert!(programs.iter().all(|program| program.threads() == 1));
         let (_, first) = programs[0].calls()[0];
         assert!(CREATE(&first));
     }
