@@ -2,8 +2,8 @@
 
 //! Runs the benchmark's workloads on one driver, in the guest, and prints a line of JSON for each.
 //!
-//! Each workload runs in a process of its own, freshly executed, so that all drivers and workloads
-//! find the same address space.
+//! Each workload runs in a newly executed process, so that all drivers and workloads have the same
+//! address space layout.
 
 mod abi;
 mod clock;
@@ -86,8 +86,8 @@ fn run(arguments: &[&str]) -> Result<()> {
     }
 }
 
-/// Runs each of the workloads that are wanted in its own process. One that fails is reported, and
-/// the others run all the same.
+/// Runs each selected workload in a process of its own. If one fails, the error is reported and the
+/// others still run.
 fn each(
     command: &str,
     place: Place<'_>,

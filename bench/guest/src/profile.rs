@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Has the profiler in QEMU record what the guest executes: one fault, one round of a first-touch
-//! workload, one life of an object, or one flip.
+//! Makes the profiler in QEMU record the guest's execution of one fault, one round of a first-touch
+//! workload, one lifecycle of an object, or one flip.
 
 use std::cell::Cell;
 use std::io;
@@ -14,10 +14,10 @@ use crate::workload::life;
 use crate::workload::touch::{self, FirstTouch};
 use crate::Result;
 
-/// Lives before the one that is recorded, after which caches of allocators are filled.
+/// Number of lifecycles before the recorded one, which fill the allocators' caches.
 const LIVES: usize = 32;
 
-/// Records a `fault`, a `round`, a `life` or a `flip` of the workload of this name.
+/// Records a `fault`, a `round`, a `life` or a `flip` of the workload `name`.
 pub fn run(device: &Device, what: &str, name: &str) -> Result<()> {
     match what {
         "fault" => fault(device, &first_touch(name)?)?,
@@ -37,8 +37,8 @@ fn first_touch(name: &str) -> Result<FirstTouch> {
         .ok_or_else(|| "no such workload".into())
 }
 
-/// The second fault of a round: the first one makes the page table, the second is like the others.
-/// Which page it is for depends on how much the first one maps.
+/// Records the second fault of a round: the first one allocates the page table, and all later ones
+/// are like the second. Which page it hits depends on how much the first fault maps.
 fn fault(device: &Device, workload: &FirstTouch) -> Result<()> {
     let pages = workload.pages();
     let object = device.create(workload.size)?;
@@ -54,7 +54,7 @@ fn fault(device: &Device, workload: &FirstTouch) -> Result<()> {
     Ok(())
 }
 
-/// The index of the page whose touch is the second to fault.
+/// Returns the index of the page whose touch causes the second fault.
 fn second_fault(mapping: &Mapping, pages: &[usize]) -> Option<usize> {
     let faults = |&page: &usize| {
         let before = sys::faults();
@@ -89,7 +89,7 @@ fn one_life(device: &Device, name: &str) -> Result<()> {
     Ok(done?)
 }
 
-/// The last of several flips, with all that it leaves to others: the meter ends the record.
+/// Records the last of several flips and all work that follows from it: the meter stops the record.
 fn flip(device: &Device) -> Result<()> {
     let screen = device.screen()?.ok_or("shows nothing")?;
     let turns = Cell::new(0);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Puts tables into documents, between `<!-- bench NAME -->` and `<!-- end -->`, in place of the
-//! ones that are there.
+//! Replaces the tables in documents between `<!-- bench NAME -->` and `<!-- end -->`.
 
 use crate::Result;
 
 const START: &str = "<!-- bench ";
 const END: &str = "<!-- end -->";
 
-/// The document with the tables that `table` gives for their names.
+/// Returns the document with the tables that `table` returns for their names.
 pub fn fill(document: &str, table: impl Fn(&str) -> Result<String>) -> Result<String> {
     let mut text = String::new();
     let mut rest = document;

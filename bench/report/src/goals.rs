@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the driver is to be as fast as: ratios of two figures of one guest, each with its limit.
+//! The performance goals: upper limits for ratios of two figures from one guest.
 
 use serde_json::{json, Value};
 
 use crate::rows::{Column, Rows};
 use crate::table::{figure, grid};
 
-/// A ratio that may not be above its limit.
+/// The upper limit of a ratio.
 struct Goal {
     workload: &'static str,
     /// Barium's mode.
@@ -16,20 +16,20 @@ struct Goal {
     limit: f64,
 }
 
-/// What Barium's figure is divided by.
+/// The divisor of Barium's figure.
 enum To {
     /// TTM's figure in the same guest.
     Ttm,
     /// The figure of bochs, the C driver for the same display, in the same guest.
     Bochs,
-    /// A figure that was known before.
+    /// A constant.
     Known(&'static str, f64),
 }
 
-/// What the driver as it was first tried took for one page a fault with `map_pages` set.
+/// The cost of a one-page fault in the first prototype of the driver, with `map_pages` set.
 const PROTOTYPE: To = To::Known("prototype", 1805.0);
 
-/// All of them.
+/// All goals.
 const GOALS: [Goal; 12] = [
     Goal::of("seq-8M", 1.0 / 70.0),
     Goal::of("reverse-8M", 1.0 / 700.0),
@@ -51,7 +51,7 @@ const GOALS: [Goal; 12] = [
 ];
 
 impl Goal {
-    /// For the default mode, against TTM.
+    /// A goal for the default mode against TTM.
     const fn of(workload: &'static str, limit: f64) -> Self {
         Self {
             workload,
@@ -61,7 +61,7 @@ impl Goal {
         }
     }
 
-    /// For the default mode, against bochs.
+    /// A goal for the default mode against bochs.
     const fn on_screen(workload: &'static str, limit: f64) -> Self {
         Self {
             workload,
@@ -72,12 +72,12 @@ impl Goal {
     }
 }
 
-/// A goal with what was found.
+/// A goal and the measured figures.
 struct Found {
     goal: &'static Goal,
     /// Barium's figure.
     figure: f64,
-    /// What it is compared with.
+    /// The figure to compare with.
     base: f64,
 }
 
@@ -99,7 +99,7 @@ impl Found {
     }
 }
 
-/// The ratios of all goals whose workloads were measured.
+/// Returns all goals whose workloads were measured.
 fn found(rows: &Rows) -> Vec<Found> {
     let figure = |workload: &str, driver: &str, mode: &str| {
         let column = Column {
@@ -122,7 +122,7 @@ fn found(rows: &Rows) -> Vec<Found> {
     GOALS.iter().filter_map(find).collect()
 }
 
-/// For bench.json.
+/// Returns the goals for bench.json.
 pub fn json(rows: &Rows) -> Value {
     let ratios = found(rows).into_iter().map(|found| {
         json!({
@@ -138,7 +138,7 @@ pub fn json(rows: &Rows) -> Value {
     ratios.collect()
 }
 
-/// A table, if any was measured.
+/// Returns a table, empty if nothing was measured.
 pub fn table(rows: &Rows) -> String {
     let line = |found: &Found| {
         let part = |ratio: f64| match ratio {
@@ -172,7 +172,7 @@ pub fn table(rows: &Rows) -> String {
     )
 }
 
-/// Whether all that was measured is within its limit.
+/// Returns true if all measured ratios are within their limits.
 pub fn hold(rows: &Rows) -> bool {
     found(rows).iter().all(Found::holds)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Makes of what the benchmark's guests have found: bench.json, tables in Markdown, plots in SVG.
+//! Turns the results of the benchmark's guests into bench.json, tables in Markdown, and plots in
+//! SVG.
 
 mod fill;
 mod goals;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all is as it should be.
+/// Runs a command. Returns true if all goals are met.
 fn run(arguments: &[PathBuf]) -> Result<bool> {
     let Some((command, arguments)) = arguments.split_first() else {
         return Err(USAGE.into());
@@ -73,7 +74,7 @@ fn run(arguments: &[PathBuf]) -> Result<bool> {
     }
 }
 
-/// The profiles that the lines of DIR/profiles name, each with the kernel's symbols at its time.
+/// Returns the profiles listed in DIR/profiles, each with the symbols of the kernel at its time.
 fn profiles(dir: &Path, record: &Path) -> Result<String> {
     let record = fs::read(record).map_err(|e| format!("{}: {e}", record.display()))?;
     let titles = text(&dir.join("profiles"))?;
@@ -122,7 +123,7 @@ fn text(file: &Path) -> Result<String> {
     Ok(fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?)
 }
 
-/// Writes under a temporary name first, so that a file of this name is always whole.
+/// Writes a file atomically.
 fn write(path: &Path, content: &str) -> Result<()> {
     let temporary = path.with_extension("tmp");
     fs::write(&temporary, content)

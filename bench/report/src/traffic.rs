@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Figures in bytes: the rows that `barium-bench traffic` has left, with what the profiler counted
-//! meanwhile.
+//! Figures in bytes: combines the rows of `barium-bench traffic` with the profiler's record.
 
 use serde_json::{json, Value};
 
@@ -11,7 +10,7 @@ use crate::Result;
 /// Bytes of a page of the guest.
 const PAGE: u64 = 4096;
 
-/// What the CPU did between two marks: a line of the profiler's record.
+/// The CPU's memory traffic between two markers: a line of the profiler's record.
 #[derive(Debug, PartialEq, Eq)]
 struct Stretch {
     /// Bytes read.
@@ -22,7 +21,7 @@ struct Stretch {
     runs: Vec<Run>,
 }
 
-/// Pages that were written to equally.
+/// Adjacent pages with the same number of written bytes.
 #[derive(Debug, PartialEq, Eq)]
 struct Run {
     /// Physical address of the first page.
@@ -32,8 +31,8 @@ struct Run {
     each: u64,
 }
 
-/// Rows with their figures, as lines of JSON. Each of `rows` has so many `stretches` of `record`, in
-/// order.
+/// Returns the rows with their figures as lines of JSON. Each of `rows` uses the next `stretches`
+/// intervals of `record`.
 pub fn rows(rows: &str, record: &str) -> Result<String> {
     let mut lines = record.lines();
     let mut text = String::new();
@@ -58,7 +57,7 @@ pub fn rows(rows: &str, record: &str) -> Result<String> {
     }
 }
 
-/// Puts the figures into a row: the medians of its stretches.
+/// Adds the figures to a row: the medians over its intervals.
 fn fill(row: &mut Value, stretches: &[Stretch]) -> Result<()> {
     let vram = row["vram"][0].as_u64().zip(row["vram"][1].as_u64());
     let vram = vram.ok_or("a row without VRAM")?;
@@ -96,7 +95,7 @@ impl Stretch {
         })
     }
 
-    /// The sum of `figure` over the runs in VRAM, which no run begins before and goes into.
+    /// Returns the sum of `figure` over the runs in VRAM. A run is entirely inside or outside VRAM.
     fn in_vram(&self, (first, last): (u64, u64), figure: impl Fn(&Run) -> u64) -> u64 {
         let runs = self.runs.iter();
         runs.filter(|run| (first..=last).contains(&run.start))

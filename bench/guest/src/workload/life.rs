@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Whole lives of objects: create, map, touch one page, unmap, close.
+//! The lifecycle of objects: create, map, touch one page, unmap, close.
 
 use std::io;
 
@@ -11,13 +11,13 @@ use crate::row::{Outcome, Rounds};
 use crate::sys::{Mapping, PAGE};
 use crate::way::{Device, Object};
 
-/// Objects alive at the same time in the workload with many.
+/// Number of concurrent objects in the workload with many objects.
 const MANY: usize = 10_000;
 
-/// Sizes of objects whose lives are measured.
+/// Sizes of the objects in bytes.
 pub const SIZES: [usize; 2] = [4 << 10, 1 << 20];
 
-/// The workloads of this file.
+/// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
     let mut all: Vec<Workload> = SIZES
         .into_iter()
@@ -27,34 +27,34 @@ pub fn workloads() -> Vec<Workload> {
     all
 }
 
-/// The name in the results of the lives of objects of this size.
+/// Returns the workload's name in the results for objects of `size` bytes.
 pub fn name(size: usize) -> String {
     format!("life-{}", size_name(size))
 }
 
-/// One life.
+/// Runs one lifecycle.
 pub fn one(device: &Device, size: usize) -> io::Result<()> {
     let object = device.create(size)?;
     device.map(object)?.touch(0, 1);
     device.close(object)
 }
 
-/// Lives that count, however long they are.
+/// Minimum number of measured lifecycles.
 const LEAST_LIVES: usize = 50;
-/// Rounds of the workload with many objects, each of which is long.
+/// Minimum number of rounds with many objects, which are long.
 const ROUNDS: usize = 1;
 
-/// One object after the other.
+/// Measures one object after the other.
 fn one_after_another(device: &Device, size: usize) -> io::Result<Outcome> {
     if !device.way.has_objects() {
         return Ok(Outcome::Missing("has no objects".into()));
     }
-    // A driver may keep what is closed, and clear or free it some lives later.
+    // A driver may keep closed objects and clear or free them later.
     (0..LEAST_LIVES).try_for_each(|_| one(device, size))?;
     measure(1, LEAST_LIVES, || one(device, size))
 }
 
-/// 10,000 objects of a page each, all alive at the same time: per object.
+/// Measures 10,000 concurrent objects of one page; the cost is per object.
 fn all_at_once(device: &Device) -> io::Result<Outcome> {
     if !device.way.has_objects() {
         return Ok(Outcome::Missing("has no objects".into()));
@@ -80,7 +80,7 @@ fn all_at_once(device: &Device) -> io::Result<Outcome> {
     measure(MANY, ROUNDS, round)
 }
 
-/// Rounds with so many objects each.
+/// Measures rounds with `count` objects each.
 fn measure(
     objects: usize,
     least: usize,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! First touch: what it costs to map an object, write to some of its pages, and unmap it; and what
-//! writing costs once all pages are there.
+//! First touch: the cost of mapping an object, writing to some of its pages, and unmapping it; and
+//! the cost of writing to mapped pages.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -14,9 +14,9 @@ use crate::row::{Outcome, Rounds};
 use crate::sys::{self, Touches, PAGE};
 use crate::way::{Device, Object};
 
-/// Sizes at which all patterns are measured.
+/// Object sizes for all patterns.
 const PATTERN_SIZES: [usize; 2] = [8 << 20, 1 << 20];
-/// Sizes at which forward access is measured, to show how cost grows.
+/// Object sizes for the forward pattern, which show how the cost depends on the size.
 const SIZES: [usize; 9] = [
     4 << 10,
     16 << 10,
@@ -29,19 +29,19 @@ const SIZES: [usize; 9] = [
     256 << 20,
 ];
 
-/// Rounds, however long they are.
+/// Minimum number of rounds.
 const LEAST_ROUNDS: usize = 4;
 
-/// Touching pages for the first time.
+/// A first-touch workload.
 pub struct FirstTouch {
     /// Bytes of the object.
     pub size: usize,
-    /// Which pages, in which order.
+    /// The access pattern.
     pub pattern: Pattern,
 }
 
 impl FirstTouch {
-    /// All that are measured, each once.
+    /// Returns all first-touch workloads without duplicates.
     pub fn all() -> Vec<Self> {
         let patterns = PATTERN_SIZES
             .iter()
@@ -62,12 +62,12 @@ impl FirstTouch {
             .collect()
     }
 
-    /// Its name in the results.
+    /// Returns its name in the results.
     pub fn name(&self) -> String {
         format!("{}-{}", self.pattern.name(), size_name(self.size))
     }
 
-    /// The pages that it touches, in order.
+    /// Returns the pages to touch, in order.
     pub fn pages(&self) -> Vec<usize> {
         self.pattern.pages(self.size / PAGE)
     }
@@ -91,7 +91,7 @@ impl FirstTouch {
     }
 }
 
-/// The workloads of this file.
+/// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
     let mut all: Vec<Workload> = FirstTouch::all()
         .into_iter()
@@ -103,7 +103,7 @@ pub fn workloads() -> Vec<Workload> {
     all
 }
 
-/// One round: its cost in guest instructions.
+/// Runs one round and returns its cost in guest instructions.
 pub fn round(device: &Device, object: Object, pages: &[usize]) -> io::Result<u64> {
     let touches = Touches::new(pages);
     let start = clock::instructions();
@@ -111,14 +111,14 @@ pub fn round(device: &Device, object: Object, pages: &[usize]) -> io::Result<u64
     Ok(clock::instructions() - start)
 }
 
-/// What is measured: maps, touches the pages, unmaps.
+/// The measured part: maps the object, touches the pages, unmaps it.
 pub fn map_and_touch(device: &Device, object: Object, touches: &Touches) -> io::Result<()> {
     device.map(object)?.touch_all(touches);
     Ok(())
 }
 
-/// Makes sure that what is measured is true: a second mapping, touched in another order, shows what
-/// the first one wrote.
+/// Checks the result: a second mapping, touched in another order, must show what was written
+/// through the first one.
 pub fn verify(device: &Device, object: Object, pages: &[usize]) -> io::Result<()> {
     let mapping = device.map(object)?;
     let value = |index: usize| 0x1000 + u32::try_from(index).expect("fewer pages");
@@ -137,7 +137,7 @@ pub fn verify(device: &Device, object: Object, pages: &[usize]) -> io::Result<()
     Ok(())
 }
 
-/// Writing all of an object whose pages have all been touched, per page.
+/// Measures writing a whole object whose pages are all mapped, per page.
 fn write(device: &Device, size: usize) -> io::Result<Outcome> {
     let object = device.create(size)?;
     let mapping = device.map(object)?;
