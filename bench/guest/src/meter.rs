@@ -18,53 +18,53 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::row::median;
-use crate::sys::{self, Idler, SharedCounter};
+use crate::sys::{self, IdleTask, SharedCounter};
 
 /// Maximum difference of two readings without other work in between.
-const NEXT: u64 = 64;
+const MAX_GAP: u64 = 64;
 /// Delay before each measurement, for pending work to complete. It is shorter than a frame, at the
 /// end of which the display starts the next one.
 const SETTLE: Duration = Duration::from_millis(2);
 /// Time limit for the meter to run again. The measuring process waits without a timer: a short
 /// timer would make it preempt the process that is working, and the scheduler might then run the
 /// meter first.
-const PATIENCE: Duration = Duration::from_secs(5);
+const METER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Number of measurements of empty work.
 const EMPTY_ROUNDS: usize = 25;
 
 /// The numerator of its fourth field is the number of runnable processes.
-const LOAD: &str = "/proc/loadavg";
+const LOADAVG: &str = "/proc/loadavg";
 
 /// Counts instructions while it exists.
 pub struct Meter {
-    board: Board,
+    board: SharedState,
     answers: UnixStream,
-    _idler: Idler,
+    _idler: IdleTask,
     /// The cost of a measurement itself.
     own: u64,
 }
 
 /// Memory shared by the meter's process and the measuring process.
-struct Board {
+struct SharedState {
     /// Instructions spent on anything but the meter.
     spent: SharedCounter,
     /// 1 if the measuring process has asked for the sum at the meter's next turn.
-    asked: SharedCounter,
+    requested: SharedCounter,
 }
 
 impl Meter {
     /// Starts counting. From now on, the calling process has real-time priority: other processes
     /// run only when it sleeps. Otherwise the number of context switches would vary by one.
     pub fn start() -> io::Result<Self> {
-        let board = Board {
+        let board = SharedState {
             spent: SharedCounter::new()?,
-            asked: SharedCounter::new()?,
+            requested: SharedCounter::new()?,
         };
         let (answers, answering) = UnixStream::pair()?;
-        answers.set_read_timeout(Some(PATIENCE))?;
-        let load = File::open(LOAD)?;
-        let idler = Idler::run(|| board.count(&load, &answering))?;
-        sys::run_first()?;
+        answers.set_read_timeout(Some(METER_TIMEOUT))?;
+        let load = File::open(LOADAVG)?;
+        let idler = IdleTask::run(|| board.count(&load, &answering))?;
+        sys::set_realtime()?;
         let mut meter = Self {
             board,
             answers,
@@ -84,22 +84,22 @@ impl Meter {
         sleep(SETTLE);
         let before = self.board.spent.get();
         work()?;
-        self.board.asked.set(1);
+        self.board.requested.set(1);
         let mut answer = [0; size_of::<u64>()];
         (&self.answers).read_exact(&mut answer)?;
         Ok((u64::from_le_bytes(answer) - before).saturating_sub(self.own))
     }
 }
 
-impl Board {
+impl SharedState {
     /// The meter's loop; ends when it cannot answer any more.
     fn count(&self, load: &File, answering: &UnixStream) {
         let mut last = clock::instructions();
         loop {
             let mut now = clock::instructions();
-            if now - last > NEXT {
+            if now - last > MAX_GAP {
                 self.spent.add(now - last);
-                if self.asked.get() != 0 {
+                if self.requested.get() != 0 {
                     if self.answer(load, answering).is_err() {
                         return;
                     }
@@ -115,19 +115,19 @@ impl Board {
     /// has had less than its share.
     fn answer(&self, load: &File, mut answering: &UnixStream) -> io::Result<()> {
         clock::record_pause();
-        while wanting(load)? > 1 {
+        while runnable(load)? > 1 {
             clock::record_resume();
-            self.spent.add(clock::cost(sys::give_way));
+            self.spent.add(clock::cost(sys::yield_cpu));
             clock::record_pause();
         }
         clock::record_end();
-        self.asked.set(0);
+        self.requested.set(0);
         answering.write_all(&self.spent.get().to_le_bytes())
     }
 }
 
 /// Returns the number of runnable processes.
-fn wanting(load: &File) -> io::Result<u32> {
+fn runnable(load: &File) -> io::Result<u32> {
     let mut text = [0; 64];
     let len = load.read_at(&mut text, 0)?;
     let text = std::str::from_utf8(&text[..len]).map_err(io::Error::other)?;
@@ -135,8 +135,8 @@ fn wanting(load: &File) -> io::Result<u32> {
 }
 
 fn in_load(text: &str) -> Option<u32> {
-    let (wanting, _all) = text.split_whitespace().nth(3)?.split_once('/')?;
-    wanting.parse().ok()
+    let (runnable, _all) = text.split_whitespace().nth(3)?.split_once('/')?;
+    runnable.parse().ok()
 }
 
 #[cfg(test)]

@@ -54,10 +54,10 @@ impl Pattern {
 fn at_random(count: usize, wanted: usize) -> Vec<usize> {
     let mut pages: Vec<usize> = (0..count).collect();
     let mut state = 0x0042_6172_6975_6d00;
-    for place in 0..wanted.max(1) {
-        let left = u64::try_from(count - place).expect("no machine has more");
+    for position in 0..wanted.max(1) {
+        let left = u64::try_from(count - position).expect("no machine has more");
         let skip = usize::try_from(next(&mut state) % left).expect("less than count");
-        pages.swap(place, place + skip);
+        pages.swap(position, position + skip);
     }
     pages.truncate(wanted.max(1));
     pages

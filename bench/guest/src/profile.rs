@@ -7,15 +7,15 @@ use std::cell::Cell;
 use std::io;
 
 use crate::clock;
-use crate::sys::{self, Mapping, Touches};
-use crate::way::Device;
+use crate::method::Device;
+use crate::sys::{self, Mapping, TouchOffsets};
 use crate::workload::display::{self, TURNS};
-use crate::workload::life;
+use crate::workload::lifecycle;
 use crate::workload::touch::{self, FirstTouch};
 use crate::Result;
 
 /// Number of lifecycles before the recorded one, which fill the allocators' caches.
-const LIVES: usize = 32;
+const WARM_UP_LIVES: usize = 32;
 
 /// Records a `fault`, a `round`, a `life` or a `flip` of the workload `name`.
 pub fn run(device: &Device, what: &str, name: &str) -> Result<()> {
@@ -24,7 +24,7 @@ pub fn run(device: &Device, what: &str, name: &str) -> Result<()> {
         "round" => round(device, &first_touch(name)?)?,
         "life" => one_life(device, name)?,
         "flip" if name == display::FLIP => flip(device)?,
-        _ => return Err("what to record is fault, round, life or flip".into()),
+        _ => return Err("the part to record must be fault, round, life or flip".into()),
     }
     eprintln!("recorded: {what} of {name}");
     Ok(())
@@ -70,7 +70,7 @@ fn round(device: &Device, workload: &FirstTouch) -> Result<()> {
     let object = device.create(workload.size)?;
     touch::verify(device, object, &pages)?;
     touch::round(device, object, &pages)?;
-    let touches = Touches::new(&pages);
+    let touches = TouchOffsets::new(&pages);
     clock::record();
     let done = touch::map_and_touch(device, object, &touches);
     clock::record_end();
@@ -78,13 +78,13 @@ fn round(device: &Device, workload: &FirstTouch) -> Result<()> {
 }
 
 fn one_life(device: &Device, name: &str) -> Result<()> {
-    let size = life::SIZES
+    let size = lifecycle::SIZES
         .into_iter()
-        .find(|&size| life::name(size) == name)
+        .find(|&size| lifecycle::name(size) == name)
         .ok_or("no such workload")?;
-    (0..LIVES).try_for_each(|_| life::one(device, size))?;
+    (0..WARM_UP_LIVES).try_for_each(|_| lifecycle::one(device, size))?;
     clock::record();
-    let done: io::Result<()> = life::one(device, size);
+    let done: io::Result<()> = lifecycle::one(device, size);
     clock::record_end();
     Ok(done?)
 }

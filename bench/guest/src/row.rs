@@ -4,22 +4,22 @@
 
 use serde_json::{json, Value};
 
-use crate::way::Way;
+use crate::method::Method;
 
 /// The configuration that results belong to.
-pub struct Place<'a> {
+pub struct Config<'a> {
     /// How memory is mapped.
-    pub way: Way,
+    pub method: Method,
     /// The driver's mode.
     pub mode: &'a str,
     /// The device's PCI address.
     pub address: &'a str,
 }
 
-impl Place<'_> {
+impl Config<'_> {
     /// Prints a row.
     pub fn report(&self, mut row: Value) {
-        row["driver"] = json!(self.way.name());
+        row["driver"] = json!(self.method.name());
         row["mode"] = json!(self.mode);
         println!("{row}");
     }
@@ -34,7 +34,7 @@ pub enum Outcome {
     Median(Vec<u64>),
     /// Several measurements of one figure in bytes; the figure is the median.
     Bytes(Vec<u64>),
-    /// This way of mapping has no such workload; the text says why.
+    /// This method of mapping has no such workload; the text says why.
     Missing(String),
 }
 

@@ -81,7 +81,7 @@ impl Mapping {
 
     /// Writes 1 to the start of each of `pages` with as few instructions as possible: the kernel's
     /// work is to be measured.
-    pub fn touch_all(&self, pages: &Touches) {
+    pub fn touch_all(&self, pages: &TouchOffsets) {
         assert!(pages.highest < self.len);
         let touch = |&offset: &usize| {
             // SAFETY: no offset exceeds `highest`, which is within the mapping.
@@ -95,7 +95,7 @@ impl Mapping {
     }
 
     /// Reads the start of page `page`.
-    pub fn look(&self, page: usize) -> u32 {
+    pub fn read_page(&self, page: usize) -> u32 {
         // SAFETY: `at()` returns an address within the mapping.
         unsafe { self.at(page).cast::<u32>().read_volatile() }
     }
@@ -168,14 +168,14 @@ impl Child {
 }
 
 /// Pages to touch, in order, prepared for [`Mapping::touch_all`].
-pub struct Touches {
+pub struct TouchOffsets {
     /// Offsets in the mapping in bytes.
     offsets: Vec<usize>,
     /// The highest offset.
     highest: usize,
 }
 
-impl Touches {
+impl TouchOffsets {
     /// Prepares the starts of `pages`.
     pub fn new(pages: &[usize]) -> Self {
         let offsets: Vec<usize> = pages.iter().map(|page| page * PAGE).collect();
@@ -230,7 +230,7 @@ impl SharedCounter {
 
 /// Gives the calling process real-time priority: processes without it run only while this one
 /// sleeps.
-pub fn run_first() -> io::Result<()> {
+pub fn set_realtime() -> io::Result<()> {
     let lowest = libc::sched_param { sched_priority: 1 };
     // SAFETY: the kernel only reads the parameter.
     match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &lowest) } {
@@ -240,15 +240,15 @@ pub fn run_first() -> io::Result<()> {
 }
 
 /// Yields the CPU.
-pub fn give_way() {
+pub fn yield_cpu() {
     // SAFETY: `sched_yield()` has no preconditions.
     unsafe { libc::sched_yield() };
 }
 
 /// A child process that runs only when the CPU would idle; ends when this is dropped.
-pub struct Idler(libc::pid_t);
+pub struct IdleTask(libc::pid_t);
 
-impl Idler {
+impl IdleTask {
     /// Forks a child that does `work`, which must not return. The calling process must have a
     /// single thread.
     pub fn run(work: impl FnOnce()) -> io::Result<Self> {
@@ -263,7 +263,7 @@ impl Idler {
     }
 }
 
-impl Drop for Idler {
+impl Drop for IdleTask {
     fn drop(&mut self) {
         // SAFETY: the process is our child and has not been waited for, so its PID is still in use.
         unsafe {

@@ -16,7 +16,7 @@ use crate::qemu::{self, Access, Block, Instruction};
 pub static qemu_plugin_version: c_int = 4;
 
 /// The opcode of a NOP with a 32-bit displacement from RAX.
-const MARK: [u8; 3] = [0x0f, 0x1f, 0x80];
+const MARKER: [u8; 3] = [0x0f, 0x1f, 0x80];
 /// Displacement of the marker that starts an interval.
 const START: u32 = 0x4261_7201;
 /// Displacement of the marker that ends it.
@@ -117,8 +117,8 @@ pub unsafe extern "C" fn qemu_plugin_install(
 
 /// Registers a callback for the execution of each instruction of a new block.
 extern "C" fn on_translation_for_instructions(_id: u64, block: *mut Block) {
-    each_instruction(block, |instruction| {
-        if !watch_mark(instruction) {
+    for_each_instruction(block, |instruction| {
+        if !watch_marker(instruction) {
             // SAFETY: QEMU has passed the instruction. The user data is a number, and not used as a pointer.
             unsafe {
                 let address = qemu::qemu_plugin_insn_vaddr(instruction);
@@ -135,8 +135,8 @@ extern "C" fn on_translation_for_instructions(_id: u64, block: *mut Block) {
 
 /// Registers a callback for the memory accesses of each instruction of a new block.
 extern "C" fn on_translation_for_memory(_id: u64, block: *mut Block) {
-    each_instruction(block, |instruction| {
-        if !watch_mark(instruction) {
+    for_each_instruction(block, |instruction| {
+        if !watch_marker(instruction) {
             // SAFETY: QEMU has passed the instruction, and the callback has the required signature.
             unsafe {
                 qemu::qemu_plugin_register_vcpu_mem_cb(
@@ -152,7 +152,7 @@ extern "C" fn on_translation_for_memory(_id: u64, block: *mut Block) {
 }
 
 /// Calls `watch` for each instruction of a block that QEMU has passed to a callback.
-fn each_instruction(block: *mut Block, watch: impl Fn(*mut Instruction)) {
+fn for_each_instruction(block: *mut Block, watch: impl Fn(*mut Instruction)) {
     // SAFETY: QEMU passes a block that is valid until the callback returns.
     let count = unsafe { qemu::qemu_plugin_tb_n_insns(block) };
     for index in 0..count {
@@ -163,8 +163,8 @@ fn each_instruction(block: *mut Block, watch: impl Fn(*mut Instruction)) {
 }
 
 /// Registers the marker callback if the instruction is a marker. Returns true in that case.
-fn watch_mark(instruction: *mut Instruction) -> bool {
-    let callback = match mark(instruction) {
+fn watch_marker(instruction: *mut Instruction) -> bool {
+    let callback = match marker(instruction) {
         Some(START) => on_start,
         Some(STOP) => on_stop as qemu::OnInstruction,
         Some(PAUSE) => on_pause,
@@ -184,13 +184,13 @@ fn watch_mark(instruction: *mut Instruction) -> bool {
 }
 
 /// Returns the displacement if the instruction has the form of a marker.
-fn mark(instruction: *const Instruction) -> Option<u32> {
+fn marker(instruction: *const Instruction) -> Option<u32> {
     let mut bytes = [0u8; 7];
     // SAFETY: QEMU writes at most as many bytes as the length that it gets.
     let len =
         unsafe { qemu::qemu_plugin_insn_data(instruction, bytes.as_mut_ptr().cast(), bytes.len()) };
     let [a, b, c, displacement @ ..] = bytes;
-    (len == bytes.len() && [a, b, c] == MARK).then(|| u32::from_le_bytes(displacement))
+    (len == bytes.len() && [a, b, c] == MARKER).then(|| u32::from_le_bytes(displacement))
 }
 
 /// Writes an address.

@@ -14,7 +14,7 @@ pub fn fill(document: &str, table: impl Fn(&str) -> Result<String>) -> Result<St
     while let Some(start) = rest.find(START) {
         let mark = rest[start..]
             .find("-->")
-            .ok_or("a mark for a table does not end")?;
+            .ok_or("the marker of a table does not end")?;
         let name = rest[start + START.len()..start + mark].trim();
         let after = start + mark + "-->".len();
         let end = rest[after..]

@@ -12,22 +12,22 @@ struct Goal {
     workload: &'static str,
     /// Barium's mode.
     mode: &'static str,
-    to: To,
+    to: Base,
     limit: f64,
 }
 
 /// The divisor of Barium's figure.
-enum To {
+enum Base {
     /// TTM's figure in the same guest.
     Ttm,
     /// The figure of bochs, the C driver for the same display, in the same guest.
     Bochs,
     /// A constant.
-    Known(&'static str, f64),
+    Constant(&'static str, f64),
 }
 
 /// The cost of a one-page fault in the first prototype of the driver, with `map_pages` set.
-const PROTOTYPE: To = To::Known("prototype", 1805.0);
+const PROTOTYPE: Base = Base::Constant("prototype", 1805.0);
 
 /// All goals.
 const GOALS: [Goal; 12] = [
@@ -56,7 +56,7 @@ impl Goal {
         Self {
             workload,
             mode: "default",
-            to: To::Ttm,
+            to: Base::Ttm,
             limit,
         }
     }
@@ -66,14 +66,14 @@ impl Goal {
         Self {
             workload,
             mode: "default",
-            to: To::Bochs,
+            to: Base::Bochs,
             limit,
         }
     }
 }
 
 /// A goal and the measured figures.
-struct Found {
+struct MeasuredGoal {
     goal: &'static Goal,
     /// Barium's figure.
     figure: f64,
@@ -81,26 +81,26 @@ struct Found {
     base: f64,
 }
 
-impl Found {
+impl MeasuredGoal {
     fn ratio(&self) -> f64 {
         self.figure / self.base
     }
 
-    fn holds(&self) -> bool {
+    fn is_met(&self) -> bool {
         self.ratio() <= self.goal.limit
     }
 
     fn to(&self) -> &'static str {
         match self.goal.to {
-            To::Ttm => "ttm",
-            To::Bochs => "shmem",
-            To::Known(name, _) => name,
+            Base::Ttm => "ttm",
+            Base::Bochs => "shmem",
+            Base::Constant(name, _) => name,
         }
     }
 }
 
 /// Returns all goals whose workloads were measured.
-fn found(rows: &Rows) -> Vec<Found> {
+fn measured(rows: &Rows) -> Vec<MeasuredGoal> {
     let figure = |workload: &str, driver: &str, mode: &str| {
         let column = Column {
             driver: driver.into(),
@@ -109,13 +109,13 @@ fn found(rows: &Rows) -> Vec<Found> {
         rows.figure(workload, &column)
     };
     let find = |goal: &'static Goal| {
-        Some(Found {
+        Some(MeasuredGoal {
             goal,
             figure: figure(goal.workload, "barium", goal.mode)?,
             base: match goal.to {
-                To::Ttm => figure(goal.workload, "ttm", "default")?,
-                To::Bochs => figure(goal.workload, "shmem", "default")?,
-                To::Known(_, figure) => figure,
+                Base::Ttm => figure(goal.workload, "ttm", "default")?,
+                Base::Bochs => figure(goal.workload, "shmem", "default")?,
+                Base::Constant(_, figure) => figure,
             },
         })
     };
@@ -124,15 +124,15 @@ fn found(rows: &Rows) -> Vec<Found> {
 
 /// Returns the goals for bench.json.
 pub fn json(rows: &Rows) -> Value {
-    let ratios = found(rows).into_iter().map(|found| {
+    let ratios = measured(rows).into_iter().map(|measured| {
         json!({
-            "workload": found.goal.workload,
+            "workload": measured.goal.workload,
             "driver": "barium",
-            "mode": found.goal.mode,
-            "to": found.to(),
-            "ratio": (found.ratio() * 1e6).round() / 1e6,
-            "at_most": (found.goal.limit * 1e6).round() / 1e6,
-            "holds": found.holds(),
+            "mode": measured.goal.mode,
+            "to": measured.to(),
+            "ratio": (measured.ratio() * 1e6).round() / 1e6,
+            "at_most": (measured.goal.limit * 1e6).round() / 1e6,
+            "holds": measured.is_met(),
         })
     });
     ratios.collect()
@@ -140,22 +140,22 @@ pub fn json(rows: &Rows) -> Value {
 
 /// Returns a table, empty if nothing was measured.
 pub fn table(rows: &Rows) -> String {
-    let line = |found: &Found| {
+    let line = |measured: &MeasuredGoal| {
         let part = |ratio: f64| match ratio {
             ratio if ratio < 0.5 => format!("1/{:.1}", 1.0 / ratio),
             ratio => format!("{ratio:.2}"),
         };
         vec![
-            found.goal.workload.into(),
-            found.goal.mode.into(),
-            figure(found.figure),
-            format!("{} ({})", figure(found.base), found.to()),
-            part(found.ratio()),
-            part(found.goal.limit),
-            if found.holds() { "yes" } else { "**no**" }.into(),
+            measured.goal.workload.into(),
+            measured.goal.mode.into(),
+            figure(measured.figure),
+            format!("{} ({})", figure(measured.base), measured.to()),
+            part(measured.ratio()),
+            part(measured.goal.limit),
+            if measured.is_met() { "yes" } else { "**no**" }.into(),
         ]
     };
-    let lines: Vec<Vec<String>> = found(rows).iter().map(line).collect();
+    let lines: Vec<Vec<String>> = measured(rows).iter().map(line).collect();
     let head = [
         "workload",
         "mode",
@@ -166,15 +166,15 @@ pub fn table(rows: &Rows) -> String {
         "holds",
     ];
     grid(
-        "Barium against what it is to beat",
+        "Barium compared with its goals",
         &head.map(String::from),
         &lines,
     )
 }
 
 /// Returns true if all measured ratios are within their limits.
-pub fn hold(rows: &Rows) -> bool {
-    found(rows).iter().all(Found::holds)
+pub fn are_met(rows: &Rows) -> bool {
+    measured(rows).iter().all(MeasuredGoal::is_met)
 }
 
 #[cfg(test)]
@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_ratio_may_be_the_limit_and_no_more() {
-        assert!(hold(&rows(250.0)));
-        assert!(!hold(&rows(250.1)));
+        assert!(are_met(&rows(250.0)));
+        assert!(!are_met(&rows(250.1)));
         assert!(table(&rows(251.0)).contains("**no**"));
     }
 
@@ -201,13 +201,13 @@ mod tests {
     fn what_was_not_measured_is_no_goal() {
         assert_eq!(json(&rows(200.0)).as_array().unwrap().len(), 1);
         assert_eq!(table(&Rows::default()), "");
-        assert!(hold(&Rows::default()));
+        assert!(are_met(&Rows::default()));
     }
 
     #[test]
     fn the_prototype_is_what_strict_is_compared_with() {
         let text = r#"{"workload":"seq-8M","driver":"barium","mode":"strict","per_page":1900.0}"#;
-        assert!(!hold(&Rows::parse(text).unwrap()));
+        assert!(!are_met(&Rows::parse(text).unwrap()));
     }
     #[test]
     fn a_goal_may_be_in_bytes() {
@@ -218,7 +218,7 @@ mod tests {
             );
             Rows::parse(&text).unwrap()
         };
-        assert!(hold(&rows(100)));
-        assert!(!hold(&rows(101)));
+        assert!(are_met(&rows(100)));
+        assert!(!are_met(&rows(101)));
     }
 }

@@ -18,8 +18,8 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 78.0;
 const BOTTOM: f64 = 48.0;
 
-const INK: &str = "#24292f";
-const FAINT: &str = "#d8dee4";
+const TEXT_COLOUR: &str = "#24292f";
+const GRID_COLOUR: &str = "#d8dee4";
 
 /// The titles of access patterns, by the start of a workload's name.
 const PATTERNS: [(&str, &str); 5] = [
@@ -244,7 +244,7 @@ fn frame(title: &str, columns: &[Column], scale: &Scale) -> Document {
                     .set("x2", WIDTH - RIGHT)
                     .set("y1", pixels(y))
                     .set("y2", pixels(y))
-                    .set("stroke", FAINT),
+                    .set("stroke", GRID_COLOUR),
             )
             .add(label(
                 &short(decade).replace(".0", ""),
@@ -263,7 +263,7 @@ fn label(text: &str, x: f64, y: f64, anchor: &str, size: u32) -> Text {
         .set("y", pixels(y))
         .set("text-anchor", anchor)
         .set("font-size", size)
-        .set("fill", INK)
+        .set("fill", TEXT_COLOUR)
 }
 
 /// Barium's modes have shades of one colour.

@@ -10,7 +10,7 @@ use crate::Result;
 /// The first address of the kernel's half of the address space.
 const KERNEL: u64 = 1 << 63;
 /// Maximum number of instructions of a record that is also listed in the order of execution.
-const TOLD: usize = 20_000;
+const MAX_LISTED: usize = 20_000;
 
 /// The kernel's functions.
 pub struct Symbols {
@@ -88,10 +88,10 @@ fn function(name: &str) -> String {
 }
 
 /// Returns the tables of an interval, in Markdown.
-pub fn report(symbols: &Symbols, stretch: &[u64]) -> String {
-    let mut text = by_function(symbols, stretch);
-    if stretch.len() <= TOLD {
-        text += &in_order(symbols, stretch);
+pub fn report(symbols: &Symbols, interval: &[u64]) -> String {
+    let mut text = by_function(symbols, interval);
+    if interval.len() <= MAX_LISTED {
+        text += &in_order(symbols, interval);
     }
     text
 }
@@ -108,14 +108,14 @@ pub fn stretches(record: &[u8]) -> Result<Vec<Vec<u64>>> {
             .split(|&word| word == 0)
             .map(<[u64]>::to_vec)
             .collect()),
-        _ => Err("the record is cut off".into()),
+        _ => Err("the record is truncated".into()),
     }
 }
 
 /// Counts the instructions and entries by function.
-fn by_function(symbols: &Symbols, stretch: &[u64]) -> String {
+fn by_function(symbols: &Symbols, interval: &[u64]) -> String {
     let mut functions: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for &address in stretch {
+    for &address in interval {
         let (name, start) = symbols.find(address);
         let (instructions, calls) = functions.entry(name).or_default();
         *instructions += 1;
@@ -125,10 +125,10 @@ fn by_function(symbols: &Symbols, stretch: &[u64]) -> String {
     functions.sort_by_key(|&(name, (instructions, _))| (usize::MAX - instructions, name));
     let mut text = format!(
         "{} guest instructions:\n\n| instructions | share | calls | function |\n| ---: | ---: | ---: | --- |\n",
-        figure(stretch.len() as f64),
+        figure(interval.len() as f64),
     );
     for (name, (instructions, calls)) in functions {
-        let share = 100.0 * instructions as f64 / stretch.len() as f64;
+        let share = 100.0 * instructions as f64 / interval.len() as f64;
         text += &format!("| {instructions} | {share:.1}% | {calls} | `{name}` |\n");
     }
     text.push('\n');
@@ -136,9 +136,9 @@ fn by_function(symbols: &Symbols, stretch: &[u64]) -> String {
 }
 
 /// Lists the functions in the order of execution; one line for each change of function.
-fn in_order(symbols: &Symbols, stretch: &[u64]) -> String {
+fn in_order(symbols: &Symbols, interval: &[u64]) -> String {
     let mut lines: Vec<(&str, usize)> = Vec::new();
-    for &address in stretch {
+    for &address in interval {
         let (name, _) = symbols.find(address);
         match lines.last_mut() {
             Some((last, count)) if *last == name => *count += 1,
@@ -180,10 +180,10 @@ ffffffffa0000080 t helper\t[barium]";
             0xffff_ffff_8100_0108,
             0,
         ]);
-        let [stretch] = &stretches(&record).unwrap()[..] else {
-            panic!("one stretch");
+        let [interval] = &stretches(&record).unwrap()[..] else {
+            panic!("one interval");
         };
-        let text = report(&symbols, stretch);
+        let text = report(&symbols, interval);
         assert!(
             text.contains("| 3 | 60.0% | 1 | `handle_mm_fault` |"),
             "{text}"

@@ -19,7 +19,7 @@ const SUMMARY: [(&str, &str); 12] = [
     ("seq-64K", "64 KiB, forward"),
     ("life-4K", "4 KiB: create, map, touch, close"),
     ("life-1M", "1 MiB: create, map, touch a page, close"),
-    ("write-8M", "8 MiB, writing all once it is there"),
+    ("write-8M", "8 MiB, writing to mapped pages"),
 ];
 
 /// Returns the summary: the main figures of Barium's default mode and of the others.
@@ -59,7 +59,7 @@ pub fn costs(rows: &Rows) -> String {
 pub fn bytes(rows: &Rows) -> String {
     let workloads = rows.workloads(|row| row["unit"] == BYTES);
     section(
-        "Bytes that the CPU reads and writes for each flip, and that a client with two pictures has",
+        "Bytes that the CPU reads and writes per flip, and bytes that a client with two pictures uses",
         rows,
         &workloads,
         |row| row["value"].as_f64().map_or("-".into(), figure),
@@ -71,9 +71,9 @@ pub fn others(rows: &Rows) -> String {
     let scaling = rows.workloads(|row| row["scaling"].is_number());
     let rates = rows.workloads(|row| row["unit"] == "MB/s");
     let threads = section(
-        "Several threads, by wall clock: how much faster than one, and in brackets how much faster a \
-         loop that needs no memory was at the same time. A question mark says that the machine had \
-         other work to do: the ratio is worth nothing",
+        "Several threads, in wall-clock time: the speed-up over one thread, and in brackets the speed-up \
+         of a loop without memory accesses at the same time. A question mark means that the machine \
+         was busy and the ratio is worthless",
         rows,
         &scaling,
         |row| {
@@ -83,7 +83,7 @@ pub fn others(rows: &Rows) -> String {
         },
     );
     let rates = section(
-        "Megabytes written per second, by wall clock",
+        "Megabytes written per second, in wall-clock time",
         rows,
         &rates,
         |row| row["value"].as_f64().map(figure).unwrap_or_default(),

@@ -12,7 +12,7 @@ const PAGE: u64 = 4096;
 
 /// The CPU's memory traffic between two markers: a line of the profiler's record.
 #[derive(Debug, PartialEq, Eq)]
-struct Stretch {
+struct Interval {
     /// Bytes read.
     read: u64,
     /// Bytes written.
@@ -39,38 +39,38 @@ pub fn rows(rows: &str, record: &str) -> Result<String> {
     for row in rows.lines() {
         let mut row: Value = serde_json::from_str(row)?;
         let count = row["stretches"].as_u64().filter(|&count| count > 0);
-        let count = usize::try_from(count.ok_or("a row without stretches")?)?;
-        let stretches: Vec<Stretch> = lines
+        let count = usize::try_from(count.ok_or("a row without intervals")?)?;
+        let stretches: Vec<Interval> = lines
             .by_ref()
             .take(count)
-            .map(Stretch::parse)
+            .map(Interval::parse)
             .collect::<Result<_>>()?;
         if stretches.len() < count {
-            return Err("the record has fewer stretches than were taken".into());
+            return Err("the record has fewer intervals than the rows".into());
         }
         fill(&mut row, &stretches)?;
         text += &format!("{row}\n");
     }
     match lines.next() {
         None => Ok(text),
-        Some(_) => Err("the record has more stretches than were taken".into()),
+        Some(_) => Err("the record has more intervals than the rows".into()),
     }
 }
 
 /// Adds the figures to a row: the medians over its intervals.
-fn fill(row: &mut Value, stretches: &[Stretch]) -> Result<()> {
+fn fill(row: &mut Value, stretches: &[Interval]) -> Result<()> {
     let vram = row["vram"][0].as_u64().zip(row["vram"][1].as_u64());
     let vram = vram.ok_or("a row without VRAM")?;
-    let middle = |figure: &dyn Fn(&Stretch) -> u64| {
+    let middle = |figure: &dyn Fn(&Interval) -> u64| {
         let mut figures: Vec<u64> = stretches.iter().map(figure).collect();
         figures.sort_unstable();
         figures[figures.len() / 2]
     };
-    let in_vram = middle(&|stretch| stretch.in_vram(vram, |run| run.pages * run.each));
+    let in_vram = middle(&|interval| interval.in_vram(vram, |run| run.pages * run.each));
     let value = match row["figure"].as_str() {
-        Some("moved") => middle(&|stretch| stretch.read + stretch.written),
+        Some("moved") => middle(&|interval| interval.read + interval.written),
         Some("vram") => {
-            let pages = middle(&|stretch| stretch.in_vram(vram, |run| run.pages * PAGE));
+            let pages = middle(&|interval| interval.in_vram(vram, |run| run.pages * PAGE));
             pages.max(row["missing_from_vram"].as_u64().unwrap_or(0))
         }
         other => return Err(format!("no such figure: {other:?}").into()),
@@ -81,9 +81,9 @@ fn fill(row: &mut Value, stretches: &[Stretch]) -> Result<()> {
     Ok(())
 }
 
-impl Stretch {
+impl Interval {
     fn parse(line: &str) -> Result<Self> {
-        let bad = || format!("no line of a record: {line}");
+        let bad = || format!("not a line of a record: {line}");
         let mut words = line.split(' ');
         let mut number = || words.next()?.parse().ok();
         let (read, written) = number().zip(number()).ok_or_else(bad)?;

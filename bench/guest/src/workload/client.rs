@@ -17,9 +17,9 @@ const CLIENTS: u8 = 8;
 /// Number of measured rounds.
 const ROUNDS: usize = 8;
 /// Polling interval.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(2);
 /// Maximum number of polls.
-const LOOKS: usize = 5000;
+const MAX_POLLS: usize = 5000;
 
 /// Two mapped and drawn pictures.
 pub struct Client<'a> {
@@ -57,8 +57,8 @@ impl<'a> Client<'a> {
 /// included.
 pub fn system_memory(screen: &Screen) -> io::Result<Outcome> {
     let round = || -> io::Result<u64> {
-        let nothing = taken(|| Ok(()), |()| Ok(()))?;
-        let clients = taken(|| Client::start(screen), Client::end)?;
+        let nothing = memory_used(|| Ok(()), |()| Ok(()))?;
+        let clients = memory_used(|| Client::start(screen), Client::end)?;
         screen.switch_off()?;
         Ok(clients.saturating_sub(nothing) / u64::from(CLIENTS))
     };
@@ -68,7 +68,7 @@ pub fn system_memory(screen: &Screen) -> io::Result<Outcome> {
 }
 
 /// Returns the decrease of free memory, in bytes, while processes exist that have run `start`.
-fn taken<T>(
+fn memory_used<T>(
     start: impl Fn() -> io::Result<T>,
     end: impl Fn(T) -> io::Result<()>,
 ) -> io::Result<u64> {
@@ -77,7 +77,7 @@ fn taken<T>(
         let client = start()?;
         ready.add(1);
         while leave.get() == 0 {
-            sleep(LOOK);
+            sleep(POLL);
         }
         end(client)
     };
@@ -85,8 +85,8 @@ fn taken<T>(
     let mut children = Vec::new();
     for number in 1..=u64::from(CLIENTS) {
         children.push(Child::run(|| live().expect("nothing is missing"))?);
-        let is_ready = (0..LOOKS).any(|_| {
-            sleep(LOOK);
+        let is_ready = (0..MAX_POLLS).any(|_| {
+            sleep(POLL);
             ready.get() == number
         });
         if !is_ready {
@@ -96,6 +96,6 @@ fn taken<T>(
     let after = memory::free()?;
     leave.set(1);
     children.into_iter().try_for_each(Child::wait)?;
-    let taken = before.saturating_sub(after);
-    Ok(u64::try_from(taken).expect("no machine has more"))
+    let memory_used = before.saturating_sub(after);
+    Ok(u64::try_from(memory_used).expect("no machine has more"))
 }

@@ -4,9 +4,9 @@
 
 use std::io;
 
-use super::{display, life, processes, touch};
+use super::{display, lifecycle, processes, touch};
+use crate::method::Device;
 use crate::row::Outcome;
-use crate::way::Device;
 use crate::Result;
 
 /// Measures a workload on a device.
@@ -43,7 +43,7 @@ impl Workload {
 /// Returns all workloads.
 pub fn all() -> Vec<Workload> {
     let mut all = touch::workloads();
-    all.extend(life::workloads());
+    all.extend(lifecycle::workloads());
     all.extend(processes::workloads());
     all.extend(display::workloads());
     all

@@ -9,23 +9,23 @@ use super::cost::Workload;
 use super::{client, repeat};
 use crate::clock;
 use crate::meter::Meter;
+use crate::method::Device;
 use crate::row::{Outcome, Rounds};
 use crate::screen::{Picture, Screen};
-use crate::sys::{Touches, PAGE};
-use crate::way::Device;
+use crate::sys::{TouchOffsets, PAGE};
 
 /// Name of the flip in the results.
 pub const FLIP: &str = "flip-1080p";
 /// Number of rounds of workloads that wait for the display, each of which takes at least a frame.
 const ROUNDS: usize = 32;
 /// Number of unmeasured flips at the start, which warm up caches.
-const FIRST_FLIPS: usize = 4;
+const WARM_UP_FLIPS: usize = 4;
 /// How often [`flips`] shows a picture.
-pub const TURNS: usize = FIRST_FLIPS + ROUNDS;
+pub const TURNS: usize = WARM_UP_FLIPS + ROUNDS;
 /// Size of the dumb buffers in pages: 8 MiB.
 const DUMB_PAGES: u16 = 2048;
 /// Minimum number of measured lifecycles.
-const LEAST_LIVES: usize = 4;
+const MIN_LIVES: usize = 4;
 
 /// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
@@ -76,7 +76,7 @@ pub fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::
     }
     drop(meter);
     screen.switch_off()?;
-    Ok(costs.split_off(FIRST_FLIPS))
+    Ok(costs.split_off(WARM_UP_FLIPS))
 }
 
 /// Measures enabling a disabled CRTC with a picture.
@@ -96,9 +96,9 @@ fn first_frame(screen: &Screen) -> io::Result<Outcome> {
 /// Measures creating, mapping, touching, unmapping and destroying a dumb buffer.
 fn dumb_lives(screen: &Screen) -> io::Result<Outcome> {
     let pages: Vec<usize> = (0..DUMB_PAGES.into()).collect();
-    let touches = Touches::new(&pages);
+    let touches = TouchOffsets::new(&pages);
     debug_assert_eq!(usize::from(DUMB_PAGES) * PAGE, 8 << 20);
-    let costs = repeat(LEAST_LIVES, || {
+    let costs = repeat(MIN_LIVES, || {
         let start = clock::instructions();
         screen.life(DUMB_PAGES.into(), |mapping| mapping.touch_all(&touches))?;
         Ok(clock::instructions() - start)

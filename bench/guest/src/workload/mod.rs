@@ -7,7 +7,7 @@ use std::io;
 pub mod client;
 pub mod cost;
 pub mod display;
-pub mod life;
+pub mod lifecycle;
 pub mod processes;
 pub mod scaling;
 pub mod touch;
@@ -16,14 +16,14 @@ pub mod traffic;
 /// Minimum number of guest instructions over which a workload is repeated; this spans many timer
 /// ticks. Work that the kernel defers, such as freeing memory after an RCU grace period, runs with
 /// those ticks. With fewer ticks, figures would differ by more than 1% from run to run.
-const LEAST: u64 = 150_000_000;
+const MIN_INSTRUCTIONS: u64 = 150_000_000;
 
 /// Returns the costs of at least `least` rounds, after one unmeasured round.
 fn repeat(least: usize, mut round: impl FnMut() -> io::Result<u64>) -> io::Result<Vec<u64>> {
     round()?;
     let mut costs = Vec::new();
     let mut all = 0;
-    while costs.len() < least || all < LEAST {
+    while costs.len() < least || all < MIN_INSTRUCTIONS {
         let cost = round()?;
         all += cost;
         costs.push(cost);

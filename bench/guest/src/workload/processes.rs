@@ -7,15 +7,15 @@ use std::io;
 use super::cost::Workload;
 use super::{repeat, touch};
 use crate::clock;
+use crate::method::Device;
 use crate::pattern::Pattern;
 use crate::row::{Outcome, Rounds};
 use crate::sys::{Child, PAGE};
-use crate::way::Device;
 
 /// Number of processes that map the object.
 const PROCESSES: usize = 64;
 /// Minimum number of rounds.
-const LEAST_ROUNDS: usize = 3;
+const MIN_ROUNDS: usize = 3;
 
 /// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
@@ -35,8 +35,8 @@ fn many(device: &Device, size: usize) -> io::Result<Outcome> {
     let map_and_touch = || {
         touch::round(device, object, &pages).expect("could be mapped before");
     };
-    let without = repeat(LEAST_ROUNDS, || family(PROCESSES, || ()))?;
-    let with = repeat(LEAST_ROUNDS, || family(PROCESSES, map_and_touch))?;
+    let without = repeat(MIN_ROUNDS, || run_children(PROCESSES, || ()))?;
+    let with = repeat(MIN_ROUNDS, || run_children(PROCESSES, map_and_touch))?;
     Ok(Outcome::Measured(Rounds {
         costs: difference(&with, &without),
         pages: PROCESSES * pages.len(),
@@ -58,7 +58,7 @@ fn fork(device: &Device, size: usize) -> io::Result<Outcome> {
     };
     touch_all();
     Ok(Outcome::Measured(Rounds {
-        costs: repeat(LEAST_ROUNDS, || family(1, touch_all))?,
+        costs: repeat(MIN_ROUNDS, || run_children(1, touch_all))?,
         pages: pages.len(),
         faults: None,
     }))
@@ -67,14 +67,14 @@ fn fork(device: &Device, size: usize) -> io::Result<Outcome> {
 /// A process without a mapping: the cost of fork and exit alone.
 fn process(_: &Device) -> io::Result<Outcome> {
     Ok(Outcome::Measured(Rounds {
-        costs: repeat(LEAST_ROUNDS, || family(1, || ()))?,
+        costs: repeat(MIN_ROUNDS, || run_children(1, || ()))?,
         pages: 1,
         faults: None,
     }))
 }
 
 /// Returns the cost of `count` concurrent children that do `work`.
-fn family(count: usize, work: impl Fn()) -> io::Result<u64> {
+fn run_children(count: usize, work: impl Fn()) -> io::Result<u64> {
     let mut done = Ok(());
     let cost = clock::cost(|| {
         let children: io::Result<Vec<Child>> = (0..count).map(|_| Child::run(&work)).collect();

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
+use crate::method::{Device, Object};
 use crate::row::rounded;
 use crate::sys::{Mapping, PAGE};
-use crate::way::{Device, Object};
 use crate::Result;
 
 /// Bytes of each object.
@@ -25,17 +25,17 @@ const SIZE: usize = 8 << 20;
 /// Pages of each object.
 const PAGES: usize = SIZE / PAGE;
 /// Minimum duration of a round of one thread; more mappings are added to reach it.
-const ROUND: Duration = Duration::from_millis(15);
+const MIN_ROUND_TIME: Duration = Duration::from_millis(15);
 /// Maximum number of mappings of each object; the address space has room for these.
-const COPIES: usize = 2048;
+const MAX_MAPPINGS: usize = 2048;
 /// Measuring ends after this many rounds without an improvement of a best time by more than 1%,
-const QUIET_ROUNDS: usize = 25;
+const STABLE_ROUNDS: usize = 25;
 /// or after this many rounds in total.
 const ROUNDS: usize = 150;
 
 /// If the loop without memory accesses gains less than this fraction of the number of CPUs, the
 /// machine was busy and the ratio is worthless.
-const IDLE: f64 = 0.9;
+const MIN_MACHINE_GAIN: f64 = 0.9;
 
 /// A workload.
 pub struct Workload {
@@ -102,15 +102,15 @@ fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scalin
         let mappings: Vec<Mapping> = (0..copies)
             .flat_map(|_| objects.iter().map(|&object| device.map(object)))
             .collect::<io::Result<_>>()?;
-        Ok(together(count, |share| {
+        Ok(run_threads(count, |share| {
             touch_share(&mappings, objects.len(), share, count);
         }))
     };
-    let copies = enough(COPIES, |copies| touch(1, copies))?;
-    let turns = enough(usize::MAX, |turns| Ok(together(1, |_| spin(turns))))?;
-    let spin = |count: usize| together(count, |_| spin(turns / count));
+    let copies = calibrate(MAX_MAPPINGS, |copies| touch(1, copies))?;
+    let turns = calibrate(usize::MAX, |turns| Ok(run_threads(1, |_| spin(turns))))?;
+    let spin = |count: usize| run_threads(count, |_| spin(turns / count));
     let mut best = [Duration::MAX; 4];
-    let rounds = until_quiet(&mut best, || {
+    let rounds = repeat_until_stable(&mut best, || {
         Ok([
             touch(1, copies)?,
             touch(threads, copies)?,
@@ -129,7 +129,7 @@ fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scalin
         "unit": "ns",
         "scaling": rounded(one / several),
         "machine": rounded(machine),
-        "idle": machine >= IDLE * cpus as f64,
+        "idle": machine >= MIN_MACHINE_GAIN * cpus as f64,
         "pages": pages,
         "rounds": rounds,
     })))
@@ -146,9 +146,12 @@ fn touch_share(mappings: &[Mapping], objects: usize, share: usize, of: usize) {
 }
 
 /// Returns how many mappings make a round long enough, at most `most`.
-fn enough(most: usize, mut work: impl FnMut(usize) -> io::Result<Duration>) -> io::Result<usize> {
+fn calibrate(
+    most: usize,
+    mut work: impl FnMut(usize) -> io::Result<Duration>,
+) -> io::Result<usize> {
     let mut amount = 1;
-    while amount < most && work(amount)? < ROUND {
+    while amount < most && work(amount)? < MIN_ROUND_TIME {
         amount *= 2;
     }
     Ok(amount)
@@ -156,7 +159,7 @@ fn enough(most: usize, mut work: impl FnMut(usize) -> io::Result<Duration>) -> i
 
 /// Repeats `round`, keeps the minimum of each of its times in `best`, and returns the number of
 /// rounds.
-fn until_quiet<const N: usize>(
+fn repeat_until_stable<const N: usize>(
     best: &mut [Duration; N],
     mut round: impl FnMut() -> Result<[Duration; N]>,
 ) -> Result<usize> {
@@ -170,7 +173,7 @@ fn until_quiet<const N: usize>(
                 *best = time;
             }
         }
-        if number - last_better >= QUIET_ROUNDS {
+        if number - last_better >= STABLE_ROUNDS {
             return Ok(number);
         }
     }
@@ -180,7 +183,7 @@ fn until_quiet<const N: usize>(
 /// Runs `work` on this many threads, each with its number, and returns the time from the first
 /// one's start to the last one's end. All threads are awake before the first one starts: waking
 /// them costs more than many faults.
-fn together(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
+fn run_threads(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
     let waiting = AtomicUsize::new(threads);
     let times: Vec<(Instant, Instant)> = thread::scope(|scope| {
         let (work, waiting) = (&work, &waiting);
@@ -219,7 +222,7 @@ fn bandwidth(device: &Device) -> Result<Scaling> {
     let mapping = device.map(device.create(SIZE)?)?;
     mapping.fill(1);
     let mut best = [Duration::MAX];
-    let rounds = until_quiet(&mut best, || {
+    let rounds = repeat_until_stable(&mut best, || {
         let start = Instant::now();
         mapping.fill(2);
         Ok([start.elapsed()])

@@ -9,10 +9,10 @@ use std::io;
 use super::cost::Workload;
 use super::{repeat, size_name};
 use crate::clock;
+use crate::method::{Device, Object};
 use crate::pattern::Pattern;
 use crate::row::{Outcome, Rounds};
-use crate::sys::{self, Touches, PAGE};
-use crate::way::{Device, Object};
+use crate::sys::{self, TouchOffsets, PAGE};
 
 /// Object sizes for all patterns.
 const PATTERN_SIZES: [usize; 2] = [8 << 20, 1 << 20];
@@ -30,7 +30,7 @@ const SIZES: [usize; 9] = [
 ];
 
 /// Minimum number of rounds.
-const LEAST_ROUNDS: usize = 4;
+const MIN_ROUNDS: usize = 4;
 
 /// A first-touch workload.
 pub struct FirstTouch {
@@ -77,7 +77,7 @@ impl FirstTouch {
         let object = device.create(self.size)?;
         verify(device, object, &pages)?;
         let mut faults = 0;
-        let costs = repeat(LEAST_ROUNDS, || {
+        let costs = repeat(MIN_ROUNDS, || {
             let before = sys::faults();
             let cost = round(device, object, &pages)?;
             faults = sys::faults() - before;
@@ -105,14 +105,14 @@ pub fn workloads() -> Vec<Workload> {
 
 /// Runs one round and returns its cost in guest instructions.
 pub fn round(device: &Device, object: Object, pages: &[usize]) -> io::Result<u64> {
-    let touches = Touches::new(pages);
+    let touches = TouchOffsets::new(pages);
     let start = clock::instructions();
     map_and_touch(device, object, &touches)?;
     Ok(clock::instructions() - start)
 }
 
 /// The measured part: maps the object, touches the pages, unmaps it.
-pub fn map_and_touch(device: &Device, object: Object, touches: &Touches) -> io::Result<()> {
+pub fn map_and_touch(device: &Device, object: Object, touches: &TouchOffsets) -> io::Result<()> {
     device.map(object)?.touch_all(touches);
     Ok(())
 }
@@ -128,7 +128,7 @@ pub fn verify(device: &Device, object: Object, pages: &[usize]) -> io::Result<()
     drop(mapping);
     let mapping = device.map(object)?;
     for (index, &page) in pages.iter().enumerate().rev() {
-        if mapping.look(page) != value(index) {
+        if mapping.read_page(page) != value(index) {
             return Err(io::Error::other(format!(
                 "page {page} shows another page's content"
             )));
@@ -143,7 +143,7 @@ fn write(device: &Device, size: usize) -> io::Result<Outcome> {
     let mapping = device.map(object)?;
     mapping.fill(1);
     let before = sys::faults();
-    let costs = repeat(LEAST_ROUNDS, || Ok(clock::cost(|| mapping.fill(2))))?;
+    let costs = repeat(MIN_ROUNDS, || Ok(clock::cost(|| mapping.fill(2))))?;
     Ok(Outcome::Measured(Rounds {
         costs,
         pages: size / PAGE,

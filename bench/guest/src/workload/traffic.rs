@@ -11,8 +11,8 @@ use serde_json::{json, Value};
 use super::client::Client;
 use super::display::{self, TURNS};
 use crate::clock;
+use crate::method::Device;
 use crate::screen::Screen;
-use crate::way::Device;
 use crate::Result;
 
 /// A workload.

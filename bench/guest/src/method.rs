@@ -12,9 +12,9 @@ use crate::abi;
 use crate::screen::Screen;
 use crate::sys::{self, Mapping, PAGE};
 
-/// A way of mapping device memory.
+/// A method of mapping device memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Method {
     /// Barium's objects.
     Barium,
     /// qxl's objects: TTM's fault handler, VRAM.
@@ -25,8 +25,8 @@ pub enum Way {
     Eager,
 }
 
-impl Way {
-    /// Returns the way with this name.
+impl Method {
+    /// Returns the method with this name.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "barium" => Self::Barium,
@@ -56,7 +56,7 @@ impl Way {
 /// An open device.
 pub struct Device {
     /// How its memory is mapped.
-    pub way: Way,
+    pub method: Method,
     file: File,
     /// For sysfs: the offset of the next "object" in the BAR, and the BAR's size, in bytes.
     next: Cell<u64>,
@@ -75,17 +75,17 @@ pub struct Object {
 
 impl Device {
     /// Opens the device at this PCI address, such as `0000:00:10.0`.
-    pub fn open(way: Way, address: &str) -> io::Result<Self> {
+    pub fn open(method: Method, address: &str) -> io::Result<Self> {
         let sysfs = Path::new("/sys/bus/pci/devices").join(address);
-        let path = match way {
-            Way::Barium => node(&sysfs, "renderD")?,
-            Way::Ttm | Way::Shmem => node(&sysfs, "card")?,
-            Way::Eager => sysfs.join("resource0_wc"),
+        let path = match method {
+            Method::Barium => node(&sysfs, "renderD")?,
+            Method::Ttm | Method::Shmem => node(&sysfs, "card")?,
+            Method::Eager => sysfs.join("resource0_wc"),
         };
         let file = File::options().read(true).write(true).open(path)?;
         let size = file.metadata()?.len();
         Ok(Self {
-            way,
+            method,
             file,
             next: Cell::new(0),
             size,
@@ -96,13 +96,13 @@ impl Device {
     /// Returns the device's screen for the two drivers of the same kind of display. qxl is for
     /// another kind.
     pub fn screen(&self) -> io::Result<Option<Screen>> {
-        if !matches!(self.way, Way::Barium | Way::Shmem) {
+        if !matches!(self.method, Method::Barium | Method::Shmem) {
             return Ok(None);
         }
         let path = node(&self.sysfs, "card")?;
-        let file = match self.way {
+        let file = match self.method {
             // `self.file` is the primary node, and only its first opener is DRM master.
-            Way::Shmem => self.file.try_clone()?,
+            Method::Shmem => self.file.try_clone()?,
             _ => File::options().read(true).write(true).open(path)?,
         };
         Screen::new(file).map(Some)
@@ -116,7 +116,7 @@ impl Device {
 
     /// Returns the bytes of available VRAM, if the driver reports them.
     pub fn vram_available(&self) -> io::Result<Option<u64>> {
-        if self.way != Way::Barium {
+        if self.method != Method::Barium {
             return Ok(None);
         }
         let mut argument = abi::drm_barium_get_param {
@@ -130,11 +130,11 @@ impl Device {
 
     /// Creates an object of `len` bytes, a multiple of the page size.
     pub fn create(&self, len: usize) -> io::Result<Object> {
-        let (handle, offset) = match self.way {
-            Way::Barium => self.create_barium(len)?,
-            Way::Ttm => self.create_qxl(len)?,
-            Way::Shmem => self.create_dumb(len)?,
-            Way::Eager => (0, self.take(len)?),
+        let (handle, offset) = match self.method {
+            Method::Barium => self.create_barium(len)?,
+            Method::Ttm => self.create_qxl(len)?,
+            Method::Shmem => self.create_dumb(len)?,
+            Method::Eager => (0, self.take(len)?),
         };
         Ok(Object {
             handle,
@@ -150,7 +150,7 @@ impl Device {
 
     /// Closes an object's handle.
     pub fn close(&self, object: Object) -> io::Result<()> {
-        if !self.way.has_objects() {
+        if !self.method.has_objects() {
             return Ok(());
         }
         let mut argument = abi::drm_gem_close {

@@ -7,12 +7,12 @@ use std::io;
 use super::cost::Workload;
 use super::{repeat, size_name};
 use crate::clock;
+use crate::method::{Device, Object};
 use crate::row::{Outcome, Rounds};
 use crate::sys::{Mapping, PAGE};
-use crate::way::{Device, Object};
 
 /// Number of concurrent objects in the workload with many objects.
-const MANY: usize = 10_000;
+const OBJECTS: usize = 10_000;
 
 /// Sizes of the objects in bytes.
 pub const SIZES: [usize; 2] = [4 << 10, 1 << 20];
@@ -40,29 +40,29 @@ pub fn one(device: &Device, size: usize) -> io::Result<()> {
 }
 
 /// Minimum number of measured lifecycles.
-const LEAST_LIVES: usize = 50;
+const MIN_LIVES: usize = 50;
 /// Minimum number of rounds with many objects, which are long.
 const ROUNDS: usize = 1;
 
 /// Measures one object after the other.
 fn one_after_another(device: &Device, size: usize) -> io::Result<Outcome> {
-    if !device.way.has_objects() {
+    if !device.method.has_objects() {
         return Ok(Outcome::Missing("has no objects".into()));
     }
     // A driver may keep closed objects and clear or free them later.
-    (0..LEAST_LIVES).try_for_each(|_| one(device, size))?;
-    measure(1, LEAST_LIVES, || one(device, size))
+    (0..MIN_LIVES).try_for_each(|_| one(device, size))?;
+    measure(1, MIN_LIVES, || one(device, size))
 }
 
 /// Measures 10,000 concurrent objects of one page; the cost is per object.
 fn all_at_once(device: &Device) -> io::Result<Outcome> {
-    if !device.way.has_objects() {
+    if !device.method.has_objects() {
         return Ok(Outcome::Missing("has no objects".into()));
     }
-    let mut objects: Vec<Object> = Vec::with_capacity(MANY);
-    let mut mappings: Vec<Mapping> = Vec::with_capacity(MANY);
+    let mut objects: Vec<Object> = Vec::with_capacity(OBJECTS);
+    let mut mappings: Vec<Mapping> = Vec::with_capacity(OBJECTS);
     let round = || -> io::Result<()> {
-        for _ in 0..MANY {
+        for _ in 0..OBJECTS {
             objects.push(device.create(PAGE)?);
         }
         for &object in &objects {
@@ -77,7 +77,7 @@ fn all_at_once(device: &Device) -> io::Result<Outcome> {
         }
         Ok(())
     };
-    measure(MANY, ROUNDS, round)
+    measure(OBJECTS, ROUNDS, round)
 }
 
 /// Measures rounds with `count` objects each.
