@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Draws a picture into VRAM: open the render node, create an object, map it, write pixels.
+ * Draws an image into VRAM: opens the render node, creates an object, maps it and writes pixels.
  *
- * What it did is printed as lines of "key: value". With --reference the picture is also drawn in
- * ordinary memory and written to a file, for comparison with what the device holds.
+ * The program reports each step as a line "key: value". With --reference, it also draws the image
+ * in system memory and writes it to a file, for comparison with the contents of VRAM.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ struct options {
 	int wait;
 };
 
-/* Opens the render node of the first device that barium drives. */
+/* Opens the render node of the first device bound to barium. */
 static int open_barium(void)
 {
 	drmDevicePtr devices[16];
@@ -60,7 +60,7 @@ static int open_barium(void)
 	if (count > 0)
 		drmFreeDevices(devices, count);
 	if (fd < 0)
-		errx(1, "no device that barium drives");
+		errx(1, "no device is bound to barium");
 	return fd;
 }
 
@@ -73,7 +73,7 @@ static __u64 get_param(int fd, __u32 param)
 	return arg.value;
 }
 
-/* Returns the handle; *size becomes what the object really has. */
+/* Creates an object of *size bytes and returns its handle. Sets *size to its actual size. */
 static __u32 create(int fd, __u64 *size)
 {
 	struct drm_barium_gem_create arg = { .size = *size };
@@ -93,7 +93,10 @@ static __u64 mmap_offset(int fd, __u32 handle)
 	return arg.offset;
 }
 
-/* Leaves just @bytes of VRAM available, in single pages none of which has a neighbour. */
+/*
+ * Fragments VRAM: leaves only @bytes available, rounded up to whole pages, as single pages of which
+ * no two are adjacent.
+ */
 static void scatter(int fd, __u64 bytes)
 {
 	__u64 page = get_param(fd, BARIUM_PARAM_PAGE_SIZE), pages = (bytes + page - 1) / page;
@@ -101,7 +104,7 @@ static void scatter(int fd, __u64 bytes)
 	__u32 *singles = calloc(2 * pages, sizeof(*singles));
 
 	if (!singles || available < 2 * pages * page)
-		errx(1, "not enough VRAM to keep %llu pages apart", pages);
+		errx(1, "not enough VRAM for %llu pages that are not adjacent", pages);
 
 	rest = available - 2 * pages * page;
 	if (rest)
@@ -122,8 +125,9 @@ static long minor_faults(void)
 }
 
 /*
- * Draws the picture in ordinary memory, and writes it to a file if one is named. Faults that
- * drawing takes for its own sake, such as for the mathematics library, are over with that.
+ * Draws the image in system memory, and writes it to the file options->reference if that is set.
+ * This also takes the page faults on the code and data that drawing needs, such as those of the
+ * math library, so that main() counts only page faults on the mapping.
  */
 static void draw_reference(const struct options *options, size_t size)
 {
@@ -220,7 +224,7 @@ int main(int argc, char **argv)
 	if (options.wait)
 		getchar();
 
-	/* Mapping and handle would go with the process; a program that goes on does this. */
+	/* Exiting releases the mapping and the handle as well. A longer-lived program does this. */
 	munmap(map, size);
 	drmCloseBufferHandle(fd, handle);
 	close(fd);

@@ -21,6 +21,12 @@ unsigned long barium_page_to_pfn(struct page *page)
 	return page_to_pfn(page);
 }
 
+/* Keeps fork() from copying entries into @vma, the child's area, which it has just made. */
+void barium_wipe_on_fork(struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_WIPEONFORK);
+}
+
 /*
  * Puts the page table that the memory manager has allocated for @vmf in place, if there is none
  * yet. What pmd_install() does for the memory manager's own files.

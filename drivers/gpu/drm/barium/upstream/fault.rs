@@ -25,6 +25,31 @@
 //! table stays while it does: page tables are freed when an area is unmapped or moved, with the
 //! area locked for writing, while a fault has it locked for reading; and by
 //! `madvise(MADV_DONTNEED)`, which a PFNMAP area refuses.
+//!
+//! # fork()
+//!
+//! `dup_mmap()` copies the entries of a PFNMAP area into the child. It copies small entries with
+//! both page table locks held, and the child's area is in the file's tree of areas, behind its
+//! parent's, before it starts. So a concurrent `unmap_mapping_range()` removes the copies too.
+//! `copy_huge_pmd()` (mm/huge_memory.c) instead reads a special PMD before it takes the locks, and
+//! installs what it read. If the device is unplugged in between, the child keeps an entry for VRAM
+//! that the next driver gives to somebody else.
+//!
+//! [`open_callback`] closes that window: in a child, it sets `VM_WIPEONFORK` on an area whose
+//! object ever had a huge entry. `dup_mmap()` reads the flag after it calls `open`, and does not
+//! copy the area's entries then. The child gets its entries from `fault` and `huge_fault`, which
+//! `drm_dev_unplug()` waits for before it removes entries. Until `dup_mmap()` returns, it holds
+//! the mmap lock of the parent, and has locked the parent's area, for writing. So no huge fault can
+//! be served in that area between the test and the copy, and a huge entry that was inserted there
+//! before has set the mark. Nothing else in the kernel acts on the flag in an area of page frames
+//! (`MADV_KEEPONFORK` removes it from the child's area, and the next fork sets it again in the
+//! grandchild's), and a driver may set it in a remote split as well, where it has no effect.
+//!
+//! The other way is to call `unmap_mapping_range()` over the area from `open`. It costs more: it
+//! takes the entries away from the parent, and from all other processes that map the object, and
+//! they have to fault again, as the child has to. An object that never had a huge entry needs
+//! neither, and its small entries are copied as before: to copy one is ten times cheaper than to
+//! fault.
 
 use super::{
     gem::{
@@ -42,7 +67,10 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::SetOnce,
+    sync::{
+        atomic::Relaxed,
+        SetOnce, //
+    },
     time::{
         delay::fsleep,
         Delta, //
@@ -56,6 +84,7 @@ use kernel::{
 )]
 extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
+    fn barium_wipe_on_fork(vma: *mut bindings::vm_area_struct);
     fn barium_prepare_table(vmf: *mut bindings::vm_fault) -> bool;
     fn barium_look_around(vmf: *const bindings::vm_fault, around: *mut RawAround);
     fn barium_map_neighbours(
@@ -389,6 +418,7 @@ impl<'a, T: MappedObject> HugeFault<'a, T> {
         if self.is_mapped() {
             return Outcome::FALLBACK;
         }
+        self.0.obj.had_huge_entry.store(true, Relaxed);
         // Not as a write: the entry is as writable as the area's protection is. As a write, it
         // would warn if it lost a race against a page being mapped, and after the device is
         // unplugged, pages are mapped here.
@@ -420,6 +450,32 @@ pub(super) fn zero_page<T: MappedObject>(obj: &Object<T>) -> Result<&Page> {
             // Another thread is between the two steps of `populate()`.
             fsleep(Delta::from_micros(1));
         }
+    }
+}
+
+/// The `open` entry of the area's `vm_ops`: called for a copy of an area, at `fork()`, and when an
+/// area is split or moved.
+///
+/// # Safety
+///
+/// To be called by the memory manager only, for a copy of an area that `mmap_callback` of the same
+/// `T` has set up. The copy must be locked for writing, or not be in use yet.
+pub(super) unsafe extern "C" fn open_callback<T: MappedObject>(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: `vma` is valid, and its private data is the object that the original refers to. This
+    // takes the reference that the copy has to hold.
+    unsafe { bindings::drm_gem_vm_open(vma) };
+    // SAFETY: The private data is an object of this type, and the area now holds a reference to
+    // it.
+    let obj =
+        unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw((*vma).vm_private_data.cast()) };
+    // SAFETY: `vma` is valid.
+    let mm = unsafe { (*vma).vm_mm };
+    let is_own = kernel::current!()
+        .mm()
+        .is_some_and(|own| core::ptr::eq(own.as_raw(), mm));
+    if !is_own && obj.had_huge_entry.load(Relaxed) {
+        // SAFETY: The area is locked for writing, or nobody else can reach it.
+        unsafe { barium_wipe_on_fork(vma) };
     }
 }
 

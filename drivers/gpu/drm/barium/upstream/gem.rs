@@ -23,6 +23,7 @@ use super::{
         fault_callback,
         huge_fault_callback,
         map_pages_callback,
+        open_callback,
         Fault,
         HugeFault,
         Outcome,
@@ -65,6 +66,7 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::Atomic,
         SetOnce, //
     }, //
 };
@@ -111,6 +113,8 @@ pub(crate) trait MappedObject: Send + Sync + Sized + 'static {
 pub(crate) struct Mapped<T: MappedObject> {
     data: T,
     pub(super) zero_page: ZeroPageSlot,
+    /// Set before the object's first huge entry is inserted, and never cleared.
+    pub(super) had_huge_entry: Atomic<bool>,
     #[pin]
     pub(super) view: ViewSlot,
 }
@@ -138,6 +142,7 @@ impl<T: MappedObject> DriverObject for Mapped<T> {
         try_pin_init!(Self {
             data: args.0,
             zero_page: SetOnce::new(),
+            had_huge_entry: Atomic::new(false),
             view <- ViewSlot::new(),
         })
     }
@@ -210,7 +215,7 @@ impl<T: MappedObject> Funcs<T> {
         upstream: &bindings::drm_gem_object_funcs,
     ) -> *const bindings::drm_gem_object_funcs {
         let vm_ops = self.vm_ops.get_or_make(|| bindings::vm_operations_struct {
-            open: Some(bindings::drm_gem_vm_open),
+            open: Some(open_callback::<T>),
             close: Some(bindings::drm_gem_vm_close),
             fault: Some(fault_callback::<T>),
             huge_fault: Some(huge_fault_callback::<T>),
