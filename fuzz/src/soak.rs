@@ -22,10 +22,11 @@ const SAMPLES: u32 = 8;
 /// Duration of the warm-up.
 const WARM_UP: Duration = Duration::from_secs(60);
 
-/// A slab cache has grown if its last count exceeds the first one by more than this fraction and by
-/// more than this number, and if all but one of the samples exceed the previous one.
-const MIN_GROWTH: u64 = 20;
-const FEW: u64 = 100;
+/// A slab cache has grown if its last count exceeds the first one by more than `first /
+/// GROWTH_DIVISOR` and by more than [`MIN_NEW_OBJECTS`], and if all but one of the samples exceed
+/// the previous one.
+const GROWTH_DIVISOR: u64 = 20;
+const MIN_NEW_OBJECTS: u64 = 100;
 /// vmalloc has grown if the minimum of the later samples exceeds that of the earlier ones by more
 /// than this number of areas.
 const MAX_NEW_AREAS: u64 = 8;
@@ -175,7 +176,7 @@ fn find_leaks(available: u64, samples: &[Sample]) -> Vec<String> {
 /// Returns the counts if they grow.
 fn growth(counts: &[u64]) -> Option<&[u64]> {
     let (first, last) = (*counts.first()?, *counts.last()?);
-    let much = last > first + FEW && last > first + first / MIN_GROWTH;
+    let much = last > first + MIN_NEW_OBJECTS && last > first + first / GROWTH_DIVISOR;
     let steps = counts.windows(2).filter(|pair| pair[0] < pair[1]).count();
     (much && steps + 2 >= counts.len()).then_some(counts)
 }
@@ -183,9 +184,9 @@ fn growth(counts: &[u64]) -> Option<&[u64]> {
 /// Returns true if the minimum of the later half exceeds that of the earlier half. The kernel
 /// caches a varying number of stacks of dead processes, so a single count proves nothing.
 fn minimum_grows(counts: &[u64]) -> bool {
-    let (early, delayed_copy) = counts.split_at(counts.len() / 2);
-    let least = |counts: &[u64]| counts.iter().min().copied();
-    least(early).is_some_and(|early| least(delayed_copy) > Some(early + MAX_NEW_AREAS))
+    let (early, later) = counts.split_at(counts.len() / 2);
+    let minimum = |counts: &[u64]| counts.iter().min().copied();
+    minimum(early).is_some_and(|early| minimum(later) > Some(early + MAX_NEW_AREAS))
 }
 
 /// Formats a row of the table.
