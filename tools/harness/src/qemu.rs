@@ -143,7 +143,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Makes its disks, and starts QEMU.
+    /// Creates the disks and starts QEMU.
     pub fn start(&self, settings: &Settings) -> Result<Child> {
         for (disk, size) in self.writable_disks() {
             File::create(&disk)
@@ -161,7 +161,7 @@ impl Machine<'_> {
         self.start_again(settings)
     }
 
-    /// Starts QEMU with the disks that are there.
+    /// Starts QEMU with the existing disks.
     pub fn start_again(&self, settings: &Settings) -> Result<Child> {
         let mut command = self.command(settings);
         let log = OpenOptions::new()

@@ -398,7 +398,7 @@ impl Session<'_> {
         let (test, slot) = arguments.split_once(' ').unwrap_or((arguments, ""));
         let entry = match self.enable_register(slot) {
             Ok(0) => Entry::passed(test),
-            Ok(value) => Entry::failed(test, format!("the ENABLE register holds {value:#x}")),
+            Ok(value) => Entry::failed(test, format!("the ENABLE register is {value:#x}")),
             Err(why) => Entry::failed(test, why),
         };
         self.entries.push(entry);
