@@ -39,7 +39,7 @@ hibernates() {
 	end_show
 }
 
-# halts: with a picture on the screen.
+# halts: halts the machine while the screen shows a picture.
 halts() {
 	start_show
 	tell halt shutdown@display-off "$(devices_of barium)"
