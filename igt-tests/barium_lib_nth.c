@@ -256,7 +256,7 @@ void barium_nth_run(int fd, const struct barium_nth_call *call)
 
 	if (call->after)
 		call->after();
-	igt_info("note: %s: %u up to position %u: %u ENOMEM, %u EFAULT, %u other, %u done even so\n",
+	igt_info("note: %s: %u up to position %u: %u ENOMEM, %u EFAULT, %u other, %u succeeded\n",
 		 call->what, tally.failed, last, tally.no_memory, tally.fault, tally.other,
 		 tally.failed - tally.no_memory - tally.fault - tally.other);
 }

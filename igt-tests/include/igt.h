@@ -105,8 +105,6 @@ void igt_set_autoresume_delay(enum igt_suspend_state state, int delay_secs);
 /* Suspends the machine, and wakes it up after that time. Skips if that is not supported. */
 void igt_system_suspend_autoresume(enum igt_suspend_state state, enum igt_suspend_test test);
 
-int igt_kmod_load(const char *mod_name, const char *opts);
-
 /* The prefix of a line for igt_kmsg(), with the log level. */
 #define KMSG_WARNING		"<4>[IGT] "
 
@@ -134,7 +132,7 @@ extern const char *__igt_test_description __weak;
 
 /*
  * Each of these macros is a loop that runs its body at most once. The condition asks libigt whether
- * to run the body, and sets the target of longjmp(). The step reports the end of the body to libigt.
+ * to run the body, and sets the target of longjmp(). The step reports the end of the body.
  */
 #define igt_fixture()									\
 	for (int igt_unique(left) = 1;							\
