@@ -132,17 +132,17 @@ static char *ask_gdb(pid_t pid, const char *commands)
 }
 
 /* Formats commands that print WORDS words at @at and set the second one to @value. */
-static int script(char *text, size_t room, const void *at, __u64 value)
+static int script(char *text, size_t length, const void *at, __u64 value)
 {
-	return snprintf(text, room,
+	return snprintf(text, length,
 			"output/x *(unsigned long long *)%p@%d\necho \\n\n"
 			"set var ((unsigned long long *)%p)[1] = 0x%llx\n", at, WORDS, at, value);
 }
 
 /* Formats the words as gdb prints them. */
-static void expected(char *text, size_t room, const __u64 *words)
+static void expected(char *text, size_t length, const __u64 *words)
 {
-	snprintf(text, room, "{0x%llx, 0x%llx, 0x%llx, 0x%llx}", words[0], words[1], words[2],
+	snprintf(text, length, "{0x%llx, 0x%llx, 0x%llx, 0x%llx}", words[0], words[1], words[2],
 		 words[3]);
 }
 

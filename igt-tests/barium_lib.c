@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "igt.h"
+#include "igt_kmod.h"
 #include "barium_lib.h"
 
 static bool is_leftover(const char *path)

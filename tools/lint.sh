@@ -102,6 +102,34 @@ checkpatch() {
 		check_c --ignore CAMELCASE,ENOSYS,FUNCTION_WITHOUT_ARGS -- igt-tests examples
 }
 
+# In the IGT tests, each subtest follows its description, and the TEST block lists it.
+igt_form() {
+	local file
+	for file in igt-tests/barium_*.c; do
+		[[ $file != */barium_lib* ]] || continue
+		# shellcheck disable=SC2016
+		awk '
+			/^ \* SUBTEST: / { listed[$3] = FNR }
+			match($0, /^\t+igt_subtest(_f|_with_dynamic)?\("[^"]*"/) {
+				name = substr($0, RSTART, RLENGTH)
+				gsub(/^[^"]*"|"$/, "", name)
+				stands[name] = FNR
+				if (last !~ /^\t+igt_describe(_f)?\(.*\);$/)
+					print FILENAME ":" FNR ": no igt_describe() before " name
+				if (!(name in listed))
+					print FILENAME ":" FNR ": no SUBTEST: " name
+			}
+			{ last = $0 }
+			END {
+				for (name in listed)
+					if (!(name in stands))
+						print FILENAME ":" listed[name] ": no igt_subtest() " name
+				if (!length(stands))
+					print FILENAME ": no subtest"
+			}' "$file"
+	done | { ! grep .; }
+}
+
 shell() {
 	mapfile -t files < <(grep -rlE '^#!.*sh$|^# shellcheck shell=' tools bench .ci)
 	shellcheck --external-sources --source-path=SCRIPTDIR "${files[@]}"
@@ -112,6 +140,7 @@ lint harness-format harness_format
 lint driver-format driver_format
 lint unsafe no_unsafe
 lint checkpatch checkpatch
+lint igt-form igt_form
 lint harness-clippy harness_clippy
 lint bench-format bench_format
 lint bench-clippy bench_clippy
