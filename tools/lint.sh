@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# `make lint`, in the toolbox: format, clippy, checkpatch, ShellCheck, and where unsafe may be. Runs
-# all of them, and is content only if all are.
+# `make lint`, in the toolbox: formatting, clippy, checkpatch, ShellCheck, and no unsafe outside
+# upstream/. Runs all steps, and fails if one of them fails.
 set -uo pipefail
 
 source=/barium/src
@@ -12,7 +12,7 @@ failed=()
 cd "$source" || exit
 mkdir -p "$log"
 
-# lint NAME COMMAND...: quiet if COMMAND is content, else shows what it says.
+# lint NAME COMMAND...: runs COMMAND and prints its output only if it fails.
 lint() {
 	local name=$1 start=$SECONDS
 	shift
@@ -31,7 +31,7 @@ driver_format() {
 	rustfmt --check --edition 2021 --config-path .rustfmt.toml "${files[@]}"
 }
 
-# In an output directory of its own, empty: what is built already is not looked at again.
+# Builds into an empty directory of its own: clippy does not check what is already built.
 driver_clippy() {
 	rm -rf /barium/out/lint
 	mkdir -p /barium/out/lint
@@ -39,7 +39,7 @@ driver_clippy() {
 		CLIPPY=1 W=1 KRUSTFLAGS=-Dwarnings KCFLAGS=-Werror modules
 }
 
-# The driver's rule: unsafe is for upstream/. Comments may talk about it.
+# unsafe is only allowed in upstream/. Comments are not searched.
 no_unsafe() {
 	local found
 	found=$(find drivers -name '*.rs' -not -path '*/upstream/*' -exec awk '
@@ -82,7 +82,7 @@ fuzz_tests() {
 	bash tools/setup/guest-build.sh fuzz test
 }
 
-# check_c ARG... -- DIR...: checkpatch on the C files there.
+# check_c ARG... -- DIR...: runs checkpatch with ARGs on the C files in the DIRs.
 check_c() {
 	local options=() files
 	while [[ $1 != -- ]]; do
@@ -95,7 +95,7 @@ check_c() {
 		"${options[@]}" -f "${files[@]}"
 }
 
-# The names of libdrm's functions are not ours to choose, nor are the errors that DRM returns. IGT's
+# libdrm defines the names of its functions, and DRM the errors that it returns. IGT's
 # `int igt_main()` is a macro without parameters.
 checkpatch() {
 	check_c -- drivers uapi &&

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR, FLAVOUR being opt, debug or kcsan. DIR becomes the
-# build directory (O=), with all that building modules needs, and modules/ with those installed.
+# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR; FLAVOUR is opt, debug or kcsan. DIR becomes
+# the build directory (O=) and has everything for building modules; DIR/modules has the installed
+# modules.
 set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/../lib.sh"
 
