@@ -69,9 +69,9 @@ pub struct Guest {
 /// Tests that depend on the mode. The debug kernel, being slow, runs those that cover most of the
 /// code.
 const MODE_TESTS: &str =
-    "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access|prime(_share)?|lifetime|\
+    "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access|prime(_share)?|lifetime|\
      hotunplug|hotunplug_race|rebind|race|race_unplug)@";
-const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access)@|\
+const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
      @barium_faultinject_map@(touch|map-ahead)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.

@@ -31,6 +31,7 @@ mod file;
 mod gem;
 mod mmap;
 mod uapi;
+mod units;
 mod upstream;
 mod vram;
 
@@ -63,7 +64,7 @@ module! {
 fn config() -> device::Config {
     device::Config {
         fault_around: module_parameters::fault_around.value(),
-        huge: upstream::fault::HUGE_SUPPORTED && module_parameters::huge.value(),
+        huge: upstream::vma::HUGE_SUPPORTED && module_parameters::huge.value(),
     }
 }
 

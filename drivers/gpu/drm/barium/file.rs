@@ -12,7 +12,7 @@ use crate::{
     },
     gem, mmap,
     uapi::*,
-    upstream::fault::{
+    upstream::vma::{
         HUGE_SIZE,
         PAGES_PER_TABLE, //
     },

@@ -9,10 +9,10 @@ use crate::{
     driver::BariumDevice,
     file::File,
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
+    units::PageIndex,
     upstream::{
         self,
-        dumb::DumbBuffers,
-        fault::PageIndex, //
+        dumb::DumbBuffers, //
     },
     vram::{
         Allocation,

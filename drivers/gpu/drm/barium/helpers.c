@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What bindgen cannot see: macros and inline functions, as functions. Nothing else belongs here.
- * Declared to Rust where they are used, in upstream/.
+ * Functions that wrap macros and inline functions, which bindgen cannot see, and loops over page
+ * table entries, which consist of them. Nothing else belongs here. The files in upstream/ declare
+ * the functions that they use.
  */
 #include <drm/drm_gem.h>
 #include <drm/drm_vma_manager.h>
@@ -10,10 +11,31 @@
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 
-/* A device page, write-combined, and outside of memory encryption as device memory always is. */
+/* Makes @prot write-combining, and not encrypted, as it has to be for device memory. */
 pgprot_t barium_pgprot_device_wc(pgprot_t prot)
 {
 	return pgprot_decrypted(pgprot_writecombine(prot));
+}
+
+/*
+ * Returns true if @base, which ioremap_wc() has returned, is mapped write-combining. On x86, the
+ * first mapping of a range decides the memory type of this and of all later ones. Without PAT there
+ * is no write-combining.
+ */
+bool barium_is_write_combining(void __iomem *base)
+{
+#ifdef CONFIG_X86
+	pgprotval_t wc = pgprot_val(pgprot_writecombine(__pgprot(0)));
+	pgprotval_t uncached = pgprot_val(pgprot_noncached(__pgprot(0)));
+	unsigned int level;
+	pte_t *entry = lookup_address((unsigned long)base, &level);
+
+	/* Neither type needs the PAT bit, whose place in huge entries differs. */
+	return entry && wc != uncached &&
+	       (pte_flags(*entry) & (_PAGE_PWT | _PAGE_PCD)) == wc;
+#else
+	return true;
+#endif
 }
 
 unsigned long barium_page_to_pfn(struct page *page)
@@ -21,15 +43,15 @@ unsigned long barium_page_to_pfn(struct page *page)
 	return page_to_pfn(page);
 }
 
-/* Keeps fork() from copying entries into @vma, the child's area, which it has just made. */
+/* Keeps fork() from copying entries into @vma, an area of the child that it has just made. */
 void barium_wipe_on_fork(struct vm_area_struct *vma)
 {
 	vm_flags_set(vma, VM_WIPEONFORK);
 }
 
 /*
- * Puts the page table that the memory manager has allocated for @vmf in place, if there is none
- * yet. What pmd_install() does for the memory manager's own files.
+ * Installs the page table that the memory manager has allocated for @vmf, if there is none yet. It
+ * does what pmd_install() does, which is for the memory manager's own files.
  */
 static void barium_install_table(struct vm_fault *vmf)
 {
@@ -38,7 +60,7 @@ static void barium_install_table(struct vm_fault *vmf)
 
 	if (pmd_none(*vmf->pmd)) {
 		mm_inc_nr_ptes(mm);
-		/* The table's content before the table: another CPU may walk it without a lock. */
+		/* Another CPU that walks the table without a lock must see that it is empty. */
 		smp_wmb();
 		pmd_populate(mm, vmf->pmd, vmf->prealloc_pte);
 		vmf->prealloc_pte = NULL;
@@ -47,20 +69,26 @@ static void barium_install_table(struct vm_fault *vmf)
 }
 
 /*
- * Sees to it that the page of @vmf can be mapped by itself. Returns false if it cannot, as somebody
- * else has just mapped it with a huge entry, which vmf_insert_pfn_prot() does not expect to meet.
- * Once there is a page table, it stays.
+ * Ensures that a page table exists for @vmf, and returns true. Once it exists, it stays.
+ *
+ * Returns false if a huge PMD was installed concurrently, or if one was there when the memory
+ * manager decided not to allocate a page table, and has been removed since. Another one could be
+ * installed at any time then, and vmf_insert_pfn_prot() does not expect to meet one.
  */
 bool barium_prepare_table(struct vm_fault *vmf)
 {
+	pmd_t pmd;
+
 	if (vmf->prealloc_pte)
 		barium_install_table(vmf);
-	return !pmd_leaf(pmdp_get_lockless(vmf->pmd));
+	pmd = pmdp_get_lockless(vmf->pmd);
+	return !pmd_none(pmd) && !pmd_leaf(pmd);
 }
 
 /*
- * Whether something is mapped at @address, which is in the area of @vmf, a fault being served.
- * Takes no lock: the answer may be out of date. Not further away than one table of PMDs reaches.
+ * Returns true if something is mapped at @address, which is in the area of @vmf, a fault being
+ * served, and not further away than the table of PMDs reaches. Takes no lock: the answer may be out
+ * of date.
  */
 static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 {
@@ -75,60 +103,23 @@ static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 	return !pte_none(ptep_get(pte_offset_kernel(&pmd, address)));
 }
 
-/* The same @distance pages before or after that of @vmf, whose page @table is its page table's. */
-static bool barium_is_mapped_beside(const struct vm_fault *vmf, const pte_t *table,
-				    long distance)
+/*
+ * Returns true if the page @distance pages after that of @vmf is mapped. The fault is being served,
+ * its page has just been mapped in a page table, and the other page is in the same area.
+ */
+bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 {
 	long index = (long)pte_index(vmf->address) + distance;
 
 	if (index >= 0 && index < PTRS_PER_PTE)
-		return !pte_none(READ_ONCE(table[index]));
+		return !pte_none(READ_ONCE(pte_offset_kernel(vmf->pmd, 0)[index]));
 	return barium_is_mapped(vmf, vmf->address + distance * PAGE_SIZE);
 }
 
-/* What there is around a fault. Rust has the same struct. */
-struct barium_around {
-	unsigned long before;
-	unsigned long after;
-	unsigned long advice;
-};
-
 /*
- * Looks around @vmf, a fault whose page has just been mapped. Before and after: the length of the
- * run of mapped pages on that side, at least as many as said, where a doubling distance each time
- * is mapped; at most what one page table has. Advice: 1 for MADV_SEQUENTIAL, 2 for MADV_RANDOM.
- */
-void barium_look_around(const struct vm_fault *vmf, struct barium_around *around)
-{
-	const struct vm_area_struct *vma = vmf->vma;
-	const pte_t *table = pte_offset_kernel(vmf->pmd, 0);
-	long first = -(long)((vmf->address - vma->vm_start) >> PAGE_SHIFT);
-	long last = (vma->vm_end - 1 - vmf->address) >> PAGE_SHIFT;
-	long distance;
-
-	around->before = 0;
-	around->after = 0;
-	around->advice = 0;
-	if (vma->vm_flags & (VM_SEQ_READ | VM_RAND_READ))
-		around->advice = vma->vm_flags & VM_SEQ_READ ? 1 : 2;
-
-	first = max(first, -PTRS_PER_PTE);
-	for (distance = -1; distance >= first; distance *= 2) {
-		if (!barium_is_mapped_beside(vmf, table, distance))
-			break;
-		around->before = -distance;
-	}
-	last = min(last, PTRS_PER_PTE);
-	for (distance = 1; distance <= last; distance *= 2) {
-		if (!barium_is_mapped_beside(vmf, table, distance))
-			break;
-		around->after = distance;
-	}
-}
-
-/*
- * Maps up to @before pages before and @after pages after that of @vmf, where nothing is mapped, to
- * the frames beside @pfn, like the entry that was just made for @pfn. All in one page table.
+ * Inserts copies of the entry that the fault @vmf has just made for @pfn: for up to @before PFNs
+ * before @pfn and up to @after PFNs after it, where there is no entry yet. All of them are in one
+ * page table.
  */
 void barium_map_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigned long before,
 			   unsigned long after)

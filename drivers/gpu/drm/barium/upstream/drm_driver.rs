@@ -19,14 +19,14 @@ use super::{
         self,
         DumbBuffers, //
     },
-    fault::HUGE_SIZE,
     gem::{
+        prime,
         MappedObject,
         Object, //
     },
     kms,
-    prime,
-    table::Table, //
+    table::Table,
+    vma::HUGE_SIZE, //
 };
 use kernel::{
     bindings,
@@ -77,7 +77,7 @@ impl Tables {
     }
 }
 
-/// Gives the files of `dev` what [`MappedObject::placement`] and [`MappedObject::will_need`] are
+/// Gives the files of `dev` what [`MappedObject::align_hint`] and [`MappedObject::will_need`] are
 /// for, dumb buffers, and the features of mode setting ([`kms::Setup`]). `tables` must be the same
 /// for all devices of the driver, and for no other driver's.
 pub(crate) fn extend<D, T>(dev: &drm::UnregisteredDevice<D>, tables: &'static Tables)
@@ -202,7 +202,7 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
         #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
         // SAFETY: The file is as `object_at()` wants it.
         if let Some((obj, first)) = unsafe { object_at::<T>(file, pgoff) } {
-            let like = T::placement(&obj).wrapping_add(pgoff - first);
+            let like = T::align_hint(&obj).wrapping_add(pgoff - first);
             // SAFETY: These are this callback's arguments, but for the offset, which only says
             // which address is aligned.
             return unsafe { bindings::thp_get_unmapped_area(file, address, len, like, flags) };

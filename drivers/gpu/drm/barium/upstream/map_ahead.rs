@@ -12,15 +12,13 @@
 //! - Delete when `kernel::mm` can do this.
 
 use super::{
-    fault::{
-        PageIndex,
-        HUGE_SIZE, //
-    },
     gem::{
         MappedObject,
         Object, //
     },
+    vma::HUGE_SIZE, //
 };
+use crate::units::PageIndex;
 use core::ops::Range;
 use kernel::{
     bindings,
@@ -137,7 +135,7 @@ fn is_unplugged<D: drm::Driver>(dev: &drm::Device<D>) -> bool {
 fn object_of<T: MappedObject>(vma: &VmaRef, address: usize) -> Option<(&Object<T>, PageIndex)> {
     // SAFETY: The area is valid and locked as long as there is a reference to it.
     let raw = unsafe { &*vma.as_ptr() };
-    if !core::ptr::eq(raw.vm_ops, T::funcs().vm_ops()?) {
+    if !core::ptr::eq(raw.vm_ops, T::ops().vm_ops()?) {
         return None;
     }
     // SAFETY: These `vm_ops` are only on areas whose private data is the object of this type that

@@ -6,10 +6,8 @@
 //! shape it should have, why what stands here is sound on 7.3, and when to delete it. Nothing here
 //! knows a room above: the driver's policy comes in through traits and closures.
 
-pub(crate) mod access;
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;
-pub(crate) mod fault;
 pub(crate) mod firmware_fb;
 pub(crate) mod gem;
 pub(crate) mod ioctl;
@@ -17,11 +15,9 @@ pub(crate) mod kms;
 pub(crate) mod map_ahead;
 pub(crate) mod pci;
 pub(crate) mod pm;
-mod prime;
 mod raw;
 pub(crate) mod registration;
 mod table;
 pub(crate) mod vma;
-pub(crate) mod vmap;
 pub(crate) mod wc_bar;
 mod zero_io;

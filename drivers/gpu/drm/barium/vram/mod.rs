@@ -15,10 +15,9 @@ pub(crate) use heap::{
     Run, //
 };
 
-use core::{
-    fmt,
-    num::NonZeroUsize, //
-};
+pub(crate) use crate::units::VramOffset;
+
+use core::num::NonZeroUsize;
 use kernel::{
     page::PAGE_MASK,
     sizes::SZ_1M, //
@@ -41,15 +40,5 @@ impl VramSize {
     /// In MiB, rounded down, for messages.
     pub(crate) fn mib(self) -> usize {
         self.bytes() / SZ_1M
-    }
-}
-
-/// A place in VRAM, in bytes from its start.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct VramOffset(pub(crate) usize);
-
-impl fmt::Debug for VramOffset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vram+{:#x}", self.0)
     }
 }

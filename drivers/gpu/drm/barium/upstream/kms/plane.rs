@@ -61,8 +61,9 @@ pub(crate) trait DriverPlane: Sized + 'static {
         new: &View<'_, Self::Driver>,
     );
 
-    /// The memory of what is shown, in which the kernel writes why it panics: from the first pixel
-    /// to the last. Called with interrupts off, when anything may be locked: it may take no lock.
+    /// Returns the memory of what is shown, in which the kernel writes why it panics: from the
+    /// first pixel to the last. If it is shorter, the kernel writes nothing. Called with interrupts
+    /// off, when anything may be locked: it may take no lock.
     fn scanout_memory<'a>(
         reg: &'a RegistrationData<'_, Self::Driver>,
         shown: &View<'_, Self::Driver>,
@@ -103,6 +104,25 @@ impl<'a, K: Driver> View<'a, K> {
             width: whole(plane.src.x2 - plane.src.x1),
             height: whole(plane.src.y2 - plane.src.y1),
         })
+    }
+}
+
+impl<K: Driver> View<'_, K> {
+    /// Returns the number of bytes from the first pixel that is shown to the last one.
+    fn len(&self) -> usize {
+        // SAFETY: The format of a framebuffer is in a constant table. The framebuffer has one plane
+        // of memory; both members of the union are arrays of bytes.
+        let pixel = unsafe {
+            (*self.framebuffer.raw_format())
+                .__bindgen_anon_1
+                .cpp
+                .as_ref()[0]
+        };
+        let lines = usize::from(self.height).saturating_sub(1);
+        usize::try_from(self.framebuffer.pitch())
+            .unwrap_or(usize::MAX)
+            .saturating_mul(lines)
+            .saturating_add(usize::from(self.width) * usize::from(pixel))
     }
 }
 
@@ -293,7 +313,11 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     // know others.
     let memory = unsafe {
         with_hardware::<P::Driver, _>((*plane).dev, |_, reg| {
-            P::scanout_memory(reg, &view).map(|part| part.as_ptr())
+            let part = P::scanout_memory(reg, &view)?;
+            if part.len() < view.len() {
+                return Err(EINVAL);
+            }
+            Ok(part.as_ptr())
         })
     };
     let Some(Ok(vaddr_iomem)) = memory else {
