@@ -5,10 +5,10 @@
 use crate::{
     device::BariumHardware,
     display::Display,
-    upstream::{
-        kms::UnregisteredKmsDevice,
-        registration::register, //
-    },
+    upstream::kms::{
+        registration::register,
+        UnregisteredKmsDevice, //
+    }, //
 };
 use kernel::{
     device::Bound,

@@ -2,8 +2,8 @@
 
 //! B11: a device is suspended whose mode configuration may never have been completed.
 
-use crate::upstream::{
-    kms::client,
+use crate::upstream::kms::{
+    client,
     registration::RegisteredKmsDevice, //
 };
 use kernel::{

@@ -7,7 +7,7 @@ use crate::{
         BariumDriver,
         BariumHardware, //
     },
-    upstream::registration::UnmapOnDrop, //
+    upstream::kms::registration::UnmapOnDrop, //
 };
 use kernel::{
     drm,

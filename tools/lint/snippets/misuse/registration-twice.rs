@@ -8,13 +8,13 @@ use crate::{
         BariumHardware, //
     },
     display::Display,
-    upstream::{
-        kms::ReadyKmsDevice,
+    upstream::kms::{
         registration::{
             register,
             RegisteredKmsDevice, //
-        }, //
-    },
+        },
+        ReadyKmsDevice, //
+    }, //
 };
 use kernel::{
     device::Bound,

@@ -10,15 +10,13 @@ use crate::{
     dispi,
     display::Display,
     scanout::Pipe,
-    upstream::{
-        kms::{
-            client,
-            ReadyKmsDevice, //
-        },
+    upstream::kms::{
+        client,
         registration::{
             register,
             RegisteredKmsDevice, //
-        }, //
+        },
+        ReadyKmsDevice, //
     },
     vram::Aperture,
 };

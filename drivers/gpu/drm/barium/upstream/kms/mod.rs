@@ -44,6 +44,7 @@ pub(crate) mod framebuffer;
 pub(crate) mod mode;
 mod mode_config;
 pub(crate) mod plane;
+pub(crate) mod registration;
 
 pub(crate) use mode_config::{
     ModeConfigInfo, //
