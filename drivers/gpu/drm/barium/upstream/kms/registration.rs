@@ -120,6 +120,29 @@ impl<D: drm::Driver> RegisteredKmsDevice<D> {
 ///
 /// `EINVAL` if `parent` is not the parent of `device`; `ENOMEM`; the errors of `hardware` and of
 /// `drm_dev_register()`.
+///
+/// # Examples
+///
+/// A driver that accesses its hardware with a BAR only:
+///
+/// ```
+/// # use crate::upstream::{
+/// #     kms::{registration::{self, MappableDriver, RegisteredKmsDevice}, Driver, ReadyKmsDevice},
+/// #     wc_bar::WcBar,
+/// # };
+/// # use kernel::{device::Bound, drm, pci, prelude::*};
+/// # fn bind<K>(
+/// #     pdev: &pci::Device<Bound>,
+/// #     device: ReadyKmsDevice<K>,
+/// # ) -> Result<RegisteredKmsDevice<K::Driver>>
+/// # where
+/// #     K: Driver,
+/// #     K::Driver: for<'a> MappableDriver<Hardware<'a> = WcBar<'a>>
+/// #         + drm::Driver<ParentDevice<Bound> = pci::Device<Bound>>,
+/// # {
+/// registration::register::<K, _>(pdev, device, |pdev| WcBar::new(pdev, 0, c"vram"))
+/// # }
+/// ```
 pub(crate) fn register<K, F>(
     parent: &ParentDevice<K>,
     device: ReadyKmsDevice<K>,
