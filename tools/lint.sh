@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# `make lint`, in the toolbox: format, clippy, checkpatch, ShellCheck, rustdoc, and rules of the driver's
-# own. Runs all of them, and succeeds only if each does. LINT=<name> runs those with this in their name.
+# `make lint`, in the toolbox: formatting, clippy, checkpatch, ShellCheck, rustdoc, and this driver's own
+# rules. Runs all steps, and fails if one of them fails. LINT=<text> runs the steps with this in their
+# name; rustdoc, cfi-list, snippets and examples need what driver-clippy has built.
 set -uo pipefail
 
 source=/barium/src
@@ -12,7 +13,7 @@ failed=()
 cd "$source" || exit
 mkdir -p "$log"
 
-# lint NAME COMMAND...: quiet if COMMAND is content, else shows what it says.
+# lint NAME COMMAND...: runs COMMAND and prints its output only if it fails.
 lint() {
 	local name=$1 start=$SECONDS
 	shift
@@ -32,7 +33,7 @@ driver_format() {
 	rustfmt --check --edition 2021 --config-path .rustfmt.toml "${files[@]}"
 }
 
-# In an output directory of its own, empty: what is built already is not looked at again.
+# Builds into an empty directory of its own: clippy does not check what is already built.
 driver_clippy() {
 	rm -rf /barium/out/lint
 	mkdir -p /barium/out/lint
@@ -40,7 +41,7 @@ driver_clippy() {
 		CLIPPY=1 W=1 KRUSTFLAGS=-Dwarnings KCFLAGS=-Werror modules
 }
 
-# The driver's rule: unsafe is for upstream/. Comments may talk about it.
+# unsafe is only allowed in upstream/. Comments are not searched.
 no_unsafe() {
 	local found
 	found=$(find drivers tools/lint -name '*.rs' -not -path '*/upstream/*' -exec awk '
@@ -124,7 +125,7 @@ fuzz_tests() {
 	bash tools/setup/guest-build.sh fuzz test
 }
 
-# check_c ARG... -- DIR...: checkpatch on the C files there.
+# check_c ARG... -- DIR...: runs checkpatch with ARGs on the C files in the DIRs.
 check_c() {
 	local options=() files
 	while [[ $1 != -- ]]; do
@@ -137,11 +138,39 @@ check_c() {
 		"${options[@]}" -f "${files[@]}"
 }
 
-# The names of libdrm's functions are not ours to choose, nor are the errors that DRM returns. IGT's
+# libdrm defines the names of its functions, and DRM the errors that it returns. IGT's
 # `int igt_main()` is a macro without parameters.
 checkpatch() {
 	check_c -- drivers uapi &&
 		check_c --ignore CAMELCASE,ENOSYS,FUNCTION_WITHOUT_ARGS -- igt-tests examples
+}
+
+# In the IGT tests, each subtest follows its description, and the TEST block lists it.
+igt_form() {
+	local file
+	for file in igt-tests/barium_*.c; do
+		[[ $file != */barium_lib* ]] || continue
+		# shellcheck disable=SC2016
+		awk '
+			/^ \* SUBTEST: / { listed[$3] = FNR }
+			match($0, /^\t+igt_subtest(_f|_with_dynamic)?\("[^"]*"/) {
+				name = substr($0, RSTART, RLENGTH)
+				gsub(/^[^"]*"|"$/, "", name)
+				stands[name] = FNR
+				if (last !~ /^\t+igt_describe(_f)?\(.*\);$/)
+					print FILENAME ":" FNR ": no igt_describe() before " name
+				if (!(name in listed))
+					print FILENAME ":" FNR ": no SUBTEST: " name
+			}
+			{ last = $0 }
+			END {
+				for (name in listed)
+					if (!(name in stands))
+						print FILENAME ":" listed[name] ": no igt_subtest() " name
+				if (!length(stands))
+					print FILENAME ": no subtest"
+			}' "$file"
+	done | { ! grep .; }
 }
 
 shell() {
@@ -154,6 +183,7 @@ lint harness-format harness_format
 lint driver-format driver_format
 lint unsafe no_unsafe
 lint checkpatch checkpatch
+lint igt-form igt_form
 lint harness-clippy harness_clippy
 lint bench-format bench_format
 lint bench-clippy bench_clippy

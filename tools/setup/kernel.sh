@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR, FLAVOUR being opt, debug, kcsan or cfi. DIR becomes
-# the build directory (O=), with all that building modules needs, and modules/ with those installed.
+# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR; FLAVOUR is opt, debug, kcsan or cfi. DIR
+# becomes the build directory (O=) and has everything for building modules; DIR/modules has the installed
+# modules.
 #
-# A line `#make: NAME=VALUE` in tools/kernel/FLAVOUR.config is a variable that make finds in its environment.
+# A line `#make: NAME=VALUE` in tools/kernel/FLAVOUR.config sets a variable in make's environment.
 set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/../lib.sh"
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make faultinject`,
-//! `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` do inside the toolbox: build the module and
-//! the test programs, boot guests, look at what they and the device hold, and report.
+//! The part of `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make
+//! faultinject`, `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` that runs
+//! inside the toolbox. Builds the module and the test programs, boots guests, examines their output and their
+//! devices, and reports the results.
 //!
 //! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`,
 //! and `barium lint STEP`.
@@ -10,12 +11,12 @@
 
 use std::process::ExitCode;
 
-mod attend;
 mod bench;
 mod command;
 mod coverage;
 mod font;
 mod fuzz;
+mod guest_run;
 mod guests;
 mod igt;
 mod kernel_log;
@@ -42,7 +43,7 @@ mod vm;
 
 use settings::Settings;
 
-/// What went wrong, in words for the person who started this.
+/// Errors are messages for the user.
 type Result<T> = std::result::Result<T, String>;
 
 fn main() -> ExitCode {
