@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# `make lint`, in the toolbox: formatting, clippy, checkpatch, ShellCheck, rustdoc, and rules of this
-# driver. Runs all steps, and fails if one of them fails. LINT=<text> runs only the steps with this
-# in their name.
+# `make lint`, in the toolbox: formatting, clippy, checkpatch, ShellCheck, rustdoc, and this driver's own
+# rules. Runs all steps, and fails if one of them fails. LINT=<text> runs the steps with this in their
+# name; rustdoc, cfi-list, snippets and examples need what driver-clippy has built.
 set -uo pipefail
 
 source=/barium/src

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR; FLAVOUR is opt, debug, kcsan or cfi. DIR becomes
-# the build directory (O=) and has everything for building modules; DIR/modules has the installed
+# Builds a kernel: kernel.sh DIR TOOLBOX LINUX FLAVOUR; FLAVOUR is opt, debug, kcsan or cfi. DIR
+# becomes the build directory (O=) and has everything for building modules; DIR/modules has the installed
 # modules.
 #
 # A line `#make: NAME=VALUE` in tools/kernel/FLAVOUR.config sets a variable in make's environment.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The part of `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make
-//! faultinject`, `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` that runs inside the
-//! toolbox. Builds the module and the test programs, boots guests, examines their output and their
+//! faultinject`, `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` that runs
+//! inside the toolbox. Builds the module and the test programs, boots guests, examines their output and their
 //! devices, and reports the results.
 //!
 //! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`,

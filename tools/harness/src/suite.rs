@@ -71,8 +71,8 @@ pub fn kcsan(settings: &Settings) -> Result<bool> {
     run(settings, guests, guests::RACE_TESTS, &[], Report::default())
 }
 
-/// `make cfi`: runs the tests that have the kernel call the driver's callbacks, on a kernel that
-/// checks the type of each callback. Returns true if no test failed.
+/// `make cfi`: calls all callbacks of the driver on a kernel that checks their types. Returns true if no
+/// test failed.
 pub fn cfi(settings: &Settings) -> Result<bool> {
     let guests = vec![guests::cfi()];
     run(settings, guests, guests::CFI_TESTS, &[], Report::default())

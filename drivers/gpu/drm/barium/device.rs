@@ -21,7 +21,7 @@ use crate::{
         Limits,
         Pipe, //
     },
-    upstream::registration::UnmapOnDrop,
+    upstream::kms::registration::UnmapOnDrop,
     vram::{
         Aperture,
         Heap, //

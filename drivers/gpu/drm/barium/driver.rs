@@ -24,13 +24,14 @@ use crate::{
     uapi::*,
     upstream::{
         self,
+        kms::registration::{
+            self,
+            MappableDriver,
+            RegisteredKmsDevice, //
+        },
         pm::{
             SystemSleep,
             Transition, //
-        },
-        registration::{
-            MappableDriver,
-            RegisteredKmsDevice, //
         }, //
     },
     vram::{
@@ -106,7 +107,7 @@ impl pci::Driver for BariumDriver {
         let backup = VramBackup::new()?;
         let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &OPS)?;
         let drm = display::set_up(drm)?;
-        let drm = upstream::registration::register::<Display, _>(pdev, drm, |pdev| {
+        let drm = registration::register::<Display, _>(pdev, drm, |pdev| {
             let aperture = Aperture::new(pdev, properties.vram)?;
             let pipe = Pipe::new(dispi::Registers::new(pdev)?, &properties)?;
             Ok(BariumHardware::new(pipe, aperture))

@@ -2,25 +2,26 @@
 
 //! The direction of dependencies among the rooms of the driver's crate, its top-level modules.
 //!
-//! The documentation of `barium_main.rs` has a table of them below its heading `# Rooms`, in a block
-//! of lines like `file -> gem, mmap`. This checks that the table has no cycle, that each room uses
-//! only rooms that the table allows, and that `upstream` uses only rooms that use none. Among the
-//! pieces of `upstream` (its files and folders) there may be no cycle.
+//! The documentation of `barium_main.rs` has a table of them below its heading `# Rooms`, whose first
+//! column names a room and whose last column the rooms that it uses, all of them in lower rows. This
+//! checks that the table has that form, that each room uses only rooms that its row has, and that
+//! `upstream` uses only rooms that use none. Among the pieces of `upstream` (its files and folders) there
+//! may be no cycle.
 //!
 //! A use is a path that starts with `crate::`, `super::` or `self::`, in a `use` declaration or
-//! elsewhere.
+//! elsewhere; in the crate's root, also one that starts with the name of a room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::rust::{Source, Token};
 use super::File;
 
-/// The crate's root, which nobody uses.
+/// The crate's root.
 const ROOT: &str = "barium_main";
 /// The room that knows no other one.
 const UPSTREAM: &str = "upstream";
-/// In the table, for a room that may use all others.
-const ALL: &str = "all";
+/// In the table, for a room that may use all in lower rows.
+const ALL: &str = "all below";
 
 /// Findings about `files`, which are all of the crate.
 pub fn check(files: &[File]) -> Vec<String> {
@@ -55,73 +56,93 @@ pub fn check(files: &[File]) -> Vec<String> {
     findings
 }
 
-/// What may use what, by room.
-type Table = BTreeMap<String, Vec<String>>;
+/// A row of the table.
+struct Row {
+    room: String,
+    uses: Vec<String>,
+    /// True if it does not name the rooms.
+    is_all: bool,
+}
 
 /// The table in the documentation of the crate's root; empty if there is none.
-fn table(root: &Source) -> Table {
+fn table(root: &Source) -> Vec<Row> {
     let lines = root
         .comments
         .iter()
         .filter(|comment| comment.kind == "//!")
         .flat_map(|comment| comment.lines.iter().map(|line| line.trim()));
-    let in_block = lines
+    let rows = lines
         .skip_while(|line| *line != "# Rooms")
-        .skip_while(|line| !line.starts_with("```"))
-        .skip(1)
-        .take_while(|line| !line.starts_with("```"));
-    in_block
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'))
+        // The names of the columns, and a line.
+        .skip(2);
+    let mut table: Vec<Row> = rows
         .filter_map(|line| {
-            let (name, uses) = line.split_once("->")?;
-            let uses = uses
-                .split(',')
-                .map(str::trim)
-                .filter(|used| !used.is_empty());
-            Some((name.trim().into(), uses.map(String::from).collect()))
+            let mut columns = line.trim_matches('|').split('|');
+            let room = quoted(columns.next()?).next()?;
+            let last = columns.next_back()?;
+            let uses = if last.trim() == ALL {
+                vec![ALL.into()]
+            } else {
+                quoted(last).collect()
+            };
+            let is_all = uses == [ALL];
+            Some(Row { room, uses, is_all })
         })
-        .collect()
+        .collect();
+    for row in 0..table.len() {
+        if table[row].is_all {
+            table[row].uses = table[row + 1..].iter().map(|r| r.room.clone()).collect();
+        }
+    }
+    table
+}
+
+/// The names in backticks, without what tells rustdoc which kind of item they are.
+fn quoted(text: &str) -> impl Iterator<Item = String> + '_ {
+    let names = text.split('`').skip(1).step_by(2);
+    names.map(|name| name.strip_prefix("mod@").unwrap_or(name).into())
 }
 
 /// Findings about the table, and about uses that it does not allow.
-fn check_table(table: &Table, names: &BTreeSet<&str>, rooms: &Graph) -> Vec<String> {
+fn check_table(table: &[Row], names: &BTreeSet<&str>, rooms: &Graph) -> Vec<String> {
     if table.is_empty() {
-        return vec![
-            "barium_main.rs: no table of rooms (a block of `room -> room, room` lines) \
-                     below `# Rooms`"
-                .into(),
-        ];
+        return vec!["barium_main.rs: no table below `# Rooms`".into()];
     }
     let mut findings = Vec::new();
-    let mut claimed = Graph::default();
-    for (name, uses) in table {
-        for used in uses.iter().filter(|used| *used != ALL) {
-            claimed.add(name, used, "the table in barium_main.rs");
-        }
-        for unknown in uses.iter().chain([name]) {
-            if unknown != ALL && !names.contains(unknown.as_str()) {
+    for (number, row) in table.iter().enumerate() {
+        for name in row.uses.iter().chain([&row.room]) {
+            if !names.contains(name.as_str()) {
                 findings.push(format!(
-                    "barium_main.rs: the table has {unknown}, which is no room"
+                    "barium_main.rs: the table has {name}, which is no room"
+                ));
+            }
+        }
+        for used in &row.uses {
+            if !table[number + 1..].iter().any(|lower| lower.room == *used) {
+                findings.push(format!(
+                    "barium_main.rs: {} uses {used}, which has no lower row",
+                    row.room
+                ));
+            } else if !row.is_all && !rooms.has(&row.room, used) {
+                findings.push(format!(
+                    "barium_main.rs: the table says that {} uses {used}, which it does not",
+                    row.room
                 ));
             }
         }
     }
-    for name in names.iter().filter(|name| **name != ROOT) {
-        if !table.contains_key(*name) {
-            findings.push(format!("barium_main.rs: the table has no line for {name}"));
+    for name in names {
+        if !table.iter().any(|row| row.room == *name) {
+            findings.push(format!("barium_main.rs: the table has no row for {name}"));
         }
     }
-    findings.extend(claimed.cycles("rooms in the table"));
-    let allowed = |from: &str, to: &str| {
-        from == ROOT
-            || table.get(from).is_none_or(|uses| {
-                uses.iter()
-                    .any(|used| used == to || used == ALL && to != ROOT)
-            })
-    };
     for ((from, to), place) in &rooms.edges {
-        if !allowed(from, to) {
+        let row = table.iter().find(|row| row.room == *from);
+        if row.is_some_and(|row| !row.uses.contains(to)) {
             findings.push(format!(
-                "{place}: {from} uses {to}, which the table does not allow"
+                "{place}: {from} uses {to}, which the table does not have"
             ));
         }
         if from == UPSTREAM && rooms.edges.keys().any(|(other, _)| other == to) {
@@ -241,7 +262,12 @@ impl Parser<'_> {
                     }
                 }
                 "crate" | "super" | "self" if self.text(1) == "::" => {
-                    self.path();
+                    self.path(&[]);
+                    continue;
+                }
+                // In the crate's root, the rooms are in scope.
+                name if self.module.is_empty() && is_name(name) && self.text(1) == "::" => {
+                    self.path(&["crate"]);
                     continue;
                 }
                 _ => {}
@@ -250,10 +276,11 @@ impl Parser<'_> {
         }
     }
 
-    /// A path outside of `use`.
-    fn path(&mut self) {
+    /// A path outside of `use`, which goes on after `prefix`.
+    fn path(&mut self, prefix: &[&str]) {
         let line = self.tokens[self.at].line;
-        let mut path = vec![self.text(0).to_string()];
+        let mut path: Vec<String> = prefix.iter().map(|name| name.to_string()).collect();
+        path.push(self.text(0).into());
         self.at += 1;
         while self.text(0) == "::" && is_name(self.text(1)) {
             path.push(self.text(1).into());
@@ -343,6 +370,10 @@ impl Graph {
         }
     }
 
+    fn has(&self, from: &str, to: &str) -> bool {
+        self.edges.contains_key(&(from.into(), to.into()))
+    }
+
     fn next<'a>(&'a self, from: &'a str) -> impl Iterator<Item = &'a str> {
         self.edges
             .keys()
@@ -419,7 +450,17 @@ mod tests {
 
     /// Findings about a crate with this table and these files.
     fn findings(table: &str, files: &[(&str, &str)]) -> Vec<String> {
-        let root = format!("//! # Rooms\n//!\n//! ```text\n{table}//! ```\nmod a;\n");
+        let rows: String = table
+            .lines()
+            .map(|row| {
+                let (room, uses) = row.split_once(':').unwrap_or((row, ""));
+                format!("//! | [`{room}`] | what it is | {uses} |\n")
+            })
+            .collect();
+        let root = format!(
+            "//! # Rooms\n//!\n//! | room | is | uses |\n//! | - | - | - |\n\
+             //! | `barium_main` | | all below |\n{rows}\nmod a;\n"
+        );
         let mut all = vec![file("barium_main.rs", &root)];
         all.extend(files.iter().map(|(path, text)| file(path, text)));
         check(&all)
@@ -456,6 +497,13 @@ mod tests {
     }
 
     #[test]
+    fn the_root_has_rooms_in_scope() {
+        let text = "use kernel::c; fn f() { device::g(x::y::Z); }";
+        assert_eq!(paths(&[], text), ["device::g", "x::y::Z"]);
+        assert!(paths(&["a"], text).is_empty());
+    }
+
+    #[test]
     fn a_visibility_is_no_use() {
         assert!(paths(
             &["x"],
@@ -475,7 +523,7 @@ mod tests {
     #[test]
     fn a_cycle_is_told_with_its_places() {
         let found = findings(
-            "//! a -> all\n//! b -> all\n//! c -> all\n",
+            "a: all below\nb: `c`\nc:",
             &[
                 ("a.rs", "use crate::b::B;"),
                 ("b/mod.rs", "\nuse crate::c;"),
@@ -484,17 +532,20 @@ mod tests {
         );
         assert_eq!(
             found,
-            ["a cycle among the rooms, in the knot of a, b, c:\
-              \n    a uses b (a.rs:1)\n    b uses c (b/mod.rs:2)\n    c uses a (c.rs:1)"]
+            [
+                "a cycle among the rooms, in the knot of a, b, c:\
+                 \n    a uses b (a.rs:1)\n    b uses c (b/mod.rs:2)\n    c uses a (c.rs:1)",
+                "c.rs:1: c uses a, which the table does not have"
+            ]
         );
     }
 
     #[test]
-    fn a_use_that_the_table_does_not_allow_is_told() {
+    fn a_use_that_the_table_does_not_have_is_told() {
         let found = findings(
-            "//! a -> b\n//! b ->\n//! c ->\n",
+            "a: [`mod@b`]\nb:\nc:",
             &[
-                ("a.rs", "use crate::c::C;"),
+                ("a.rs", "use crate::{b::B, c::C};"),
                 ("b.rs", ""),
                 ("c.rs", "fn f() { crate::config() }"),
             ],
@@ -502,28 +553,41 @@ mod tests {
         assert_eq!(
             found,
             [
-                "a.rs:1: a uses c, which the table does not allow",
-                "c.rs:1: c uses barium_main, which the table does not allow"
+                "a.rs:1: a uses c, which the table does not have",
+                "c.rs:1: c uses barium_main, which the table does not have"
             ]
         );
     }
 
     #[test]
-    fn the_table_has_all_rooms_and_no_others() {
-        let found = findings("//! a -> d\n", &[("a.rs", ""), ("b.rs", "")]);
+    fn the_table_has_all_rooms_and_no_others_and_uses_go_down() {
+        let found = findings(
+            "a: `d`\nc: `a`",
+            &[("a.rs", ""), ("b.rs", ""), ("c.rs", "")],
+        );
         assert_eq!(
             found,
             [
                 "barium_main.rs: the table has d, which is no room",
-                "barium_main.rs: the table has no line for b"
+                "barium_main.rs: a uses d, which has no lower row",
+                "barium_main.rs: c uses a, which has no lower row",
+                "barium_main.rs: the table has no row for b"
             ]
+        );
+    }
+
+    #[test]
+    fn a_use_that_only_the_table_has_is_told() {
+        assert_eq!(
+            findings("a: `b`\nb:", &[("a.rs", ""), ("b.rs", "")]),
+            ["barium_main.rs: the table says that a uses b, which it does not"]
         );
     }
 
     #[test]
     fn upstream_uses_leaves_only() {
         let found = findings(
-            "//! a -> b\n//! b ->\n//! upstream -> a, b\n",
+            "upstream: `a`, `b`\na: `b`\nb:",
             &[
                 ("a.rs", "use crate::b::B;"),
                 ("b.rs", ""),
@@ -540,7 +604,7 @@ mod tests {
     #[test]
     fn pieces_of_upstream_form_no_cycle_and_folders_are_one_piece() {
         let found = findings(
-            "//! upstream ->\n",
+            "upstream:",
             &[
                 ("upstream/mod.rs", ""),
                 ("upstream/x.rs", "use super::kms::a::A;"),

@@ -48,7 +48,9 @@ impl Source {
             let line = scanner.line;
             match c {
                 c if c.is_whitespace() => {}
-                '/' if scanner.peek() == Some('/') => source.line_comment(scanner.rest_of_line(at), line),
+                '/' if scanner.peek() == Some('/') => {
+                    source.line_comment(scanner.rest_of_line(at), line)
+                }
                 '/' if scanner.peek() == Some('*') => {
                     let text = scanner.block_comment(at);
                     source.comments.push(Comment {

@@ -8,13 +8,13 @@ use crate::{
         BariumHardware, //
     },
     display::Display,
-    upstream::{
-        kms::Ready,
+    upstream::kms::{
         registration::{
             register,
-            WasRegistered, //
-        }, //
-    },
+            RegisteredKmsDevice, //
+        },
+        ReadyKmsDevice, //
+    }, //
 };
 use kernel::{
     device::Bound,
@@ -22,10 +22,19 @@ use kernel::{
     prelude::*, //
 };
 
-fn borrowed<'a>(
+fn made_by_caller<'a>(
     pdev: &pci::Device<Bound>,
-    ready: Ready<Display>,
+    ready: ReadyKmsDevice<Display>,
     make: impl Fn() -> Result<BariumHardware<'a>>,
-) -> Result<WasRegistered<BariumDriver>> {
+) -> Result<RegisteredKmsDevice<BariumDriver>> {
     register::<Display, _>(pdev, ready, |_| make()) //~ error: lifetime may not live long enough
+}
+
+fn of_another_device<'a>(
+    pdev: &pci::Device<Bound>,
+    other: &'a pci::Device<Bound>,
+    ready: ReadyKmsDevice<Display>,
+    make: for<'b> fn(&'b pci::Device<Bound>) -> Result<BariumHardware<'b>>,
+) -> Result<RegisteredKmsDevice<BariumDriver>> {
+    register::<Display, _>(pdev, ready, |_| make(other)) //~ error: lifetime may not live long enough
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registration data that borrows from the parent.
+//! Registration data that borrows from the parent; sleep of a registered device.
 
 use crate::{
     device::{
@@ -8,16 +8,15 @@ use crate::{
         BariumHardware, //
     },
     dispi,
-    display::{
-        Display,
-        Screen, //
-    },
-    upstream::{
-        kms::Ready,
+    display::Display,
+    scanout::Pipe,
+    upstream::kms::{
+        client,
         registration::{
             register,
-            WasRegistered, //
-        }, //
+            RegisteredKmsDevice, //
+        },
+        ReadyKmsDevice, //
     },
     vram::Aperture,
 };
@@ -27,14 +26,18 @@ use kernel::{
     prelude::*, //
 };
 
-fn parent(
+fn bind(
     pdev: &pci::Device<Bound>,
-    ready: Ready<Display>,
+    ready: ReadyKmsDevice<Display>,
     properties: &dispi::Properties,
-) -> Result<WasRegistered<BariumDriver>> {
+) -> Result<RegisteredKmsDevice<BariumDriver>> {
     register::<Display, _>(pdev, ready, |pdev| {
         let aperture = Aperture::new(pdev, properties.vram)?;
-        let screen = Screen::new(dispi::Registers::new(pdev)?, properties)?;
-        Ok(BariumHardware::new(screen, aperture))
+        let pipe = Pipe::new(dispi::Registers::new(pdev)?, properties)?;
+        Ok(BariumHardware::new(pipe, aperture))
     })
+}
+
+fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
+    client::suspend(dev)
 }

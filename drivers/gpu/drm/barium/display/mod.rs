@@ -33,13 +33,11 @@ use crate::{
             DriverPlane,
             PlaneState, //
         },
+        registration::RegisteredKmsDevice,
         ReadyKmsDevice,
         UnregisteredKmsDevice, //
     },
-    upstream::{
-        registration::RegisteredKmsDevice,
-        wc_bar::BarPart, //
-    },
+    upstream::wc_bar::BarPart,
     vram::VramOffset,
 };
 use kernel::{

@@ -7,7 +7,7 @@ use crate::{
     upstream::{
         drm_driver::{
             alloc,
-            Tables, //
+            DriverOps, //
         },
         dumb::DumbBuffers,
         gem::Object, //
@@ -19,7 +19,7 @@ use kernel::{
     prelude::*, //
 };
 
-static TABLES: Tables<BariumDriver> = Tables::new();
+static OPS: DriverOps<BariumDriver> = DriverOps::new();
 
 fn second_driver<D, T>(parent: &D::ParentDevice<Bound>, data: D::Data) -> Result
 where
@@ -27,6 +27,6 @@ where
     D::File: drm::file::DriverFile<Driver = D>,
     T: DumbBuffers<Driver = D>,
 {
-    alloc::<D, T>(parent, Ok(data), &TABLES)?; //~ E0308
+    alloc::<D, T>(parent, Ok(data), &OPS)?; //~ E0308
     Ok(())
 }
