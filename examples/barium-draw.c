@@ -129,7 +129,7 @@ static long minor_faults(void)
  * This also takes the page faults on the code and data that drawing needs, such as those of the
  * math library, so that main() counts only page faults on the mapping.
  */
-static void draw_reference(const struct options *options, size_t size)
+static __u32 *draw_reference(const struct options *options, size_t size)
 {
 	__u32 *pixels = malloc(size);
 	FILE *file;
@@ -143,7 +143,7 @@ static void draw_reference(const struct options *options, size_t size)
 		if (!file || fwrite(pixels, size, 1, file) != 1 || fclose(file))
 			err(1, "%s", options->reference);
 	}
-	free(pixels);
+	return pixels;
 }
 
 static struct options parse(int argc, char **argv)
@@ -192,12 +192,12 @@ int main(int argc, char **argv)
 	size_t bytes = (size_t)options.width * options.height * sizeof(__u32);
 	__u64 size = bytes, offset;
 	char flags[128];
-	__u32 handle;
+	__u32 handle, *reference;
 	long faults;
 	void *map;
 	int fd;
 
-	draw_reference(&options, bytes);
+	reference = draw_reference(&options, bytes);
 
 	fd = open_barium();
 	printf("vram_size: %llu\n", get_param(fd, BARIUM_PARAM_VRAM_SIZE));
@@ -221,10 +221,13 @@ int main(int argc, char **argv)
 	printf("minor_faults: %ld\nvmflags: %s\ncache_mode: %s\nready\n", faults, flags,
 	       mapping_cache_mode(map));
 	fflush(stdout);
-	if (options.wait)
+	if (options.wait) {
 		getchar();
+		printf("kept: %s\n", memcmp(map, reference, bytes) ? "no" : "yes");
+	}
 
 	/* Exiting releases the mapping and the handle as well. A longer-lived program does this. */
+	free(reference);
 	munmap(map, size);
 	drmCloseBufferHandle(fd, handle);
 	close(fd);

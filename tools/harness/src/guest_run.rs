@@ -54,6 +54,7 @@ pub fn run(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
         tests: run.tests,
         programs: run.programs,
         devices: guest.devices.clone(),
+        swap: guest.swap,
         dir: run.dir.clone(),
         console: Console::Logged,
     };

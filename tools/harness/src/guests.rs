@@ -54,6 +54,8 @@ pub struct Guest {
     pub mode_tests: &'static str,
     /// Additional `name=value` parameters for its scripts.
     pub parameters: Vec<String>,
+    /// The guest has an empty disk, /dev/vde, to swap to and to hibernate on.
+    pub swap: bool,
     /// Number of rounds of each unplugging test; 0 selects the test's own default.
     pub unplug_rounds: u32,
     /// Time limit in seconds.
@@ -71,7 +73,8 @@ pub struct Guest {
 const MODE_TESTS: &str =
     "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access|prime(_share)?|lifetime|\
      hotunplug|hotunplug_race|rebind|race|race_unplug)@";
-const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
+const MODE_TESTS_DEBUG: &str =
+    "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
      @barium_faultinject_map@(touch|map-ahead)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
@@ -88,11 +91,15 @@ const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 /// Enables the console on the screen, and makes the kernel halt after a panic.
 const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
 
+/// Makes the kernel look for a hibernation image before it starts the first process. Compressing an
+/// image takes longer than writing it.
+const RESUME: &[&str] = &["resume=/dev/vde", "hibernate=nocompress"];
+
 /// The tests of `make kcsan`.
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
 
 /// The tests of `make faultinject`.
-pub const FAULT_TESTS: &str = "^igt@barium_faultinject|^kmemleak$|^vram@";
+pub const FAULT_TESTS: &str = "^igt@barium_(faultinject|bind_fails)|^kmemleak$|^vram@";
 
 /// All guests of `make test` in start order. The debug kernel's guest takes as long as all others
 /// together, so it is among the first; the optimised one beside it shows failures early.
@@ -141,6 +148,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 15,
             ..display(Flavour::Opt, "")
         },
+        hibernate("bochs-display", "shutdown"),
+        hibernate("VGA", "platform"),
         Guest {
             name: "opt/devices".into(),
             scenario: "devices",
@@ -151,6 +160,21 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             ..display(Flavour::Opt, "")
         },
     ]
+}
+
+/// A guest with one display that hibernates; it powers off in the way `how`, a word for
+/// /sys/power/disk.
+fn hibernate(device: &str, how: &str) -> Guest {
+    Guest {
+        name: format!("opt/hibernate-{device}"),
+        scenario: "hibernate",
+        boot: RESUME,
+        parameters: vec![format!("guest_hibernate={how}")],
+        swap: true,
+        limit: 150,
+        typical: 30,
+        ..display(Flavour::Opt, device)
+    }
 }
 
 /// Duration and seed of the fuzzer in `make test`.
@@ -243,6 +267,7 @@ fn display(flavour: Flavour, device: &str) -> Guest {
         modes: vec![Mode::Default],
         mode_tests: MODE_TESTS,
         parameters: Vec::new(),
+        swap: false,
         unplug_rounds: 0,
         limit: 400,
         typical: 60,

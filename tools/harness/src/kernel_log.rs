@@ -100,6 +100,9 @@ const END_OF_PANIC: &str = "---[ end Kernel panic - not syncing: sysrq triggered
 /// Alarms that belong to this panic.
 const PANIC_ALARMS: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
 
+/// The last line of a kernel that halts.
+const HALTED: &str = "reboot: System halted";
+
 /// Number of lines quoted after the first alarm.
 const QUOTED_LINES: usize = 30;
 
@@ -121,6 +124,11 @@ pub fn alarm(log: &str) -> Option<String> {
 /// Returns true if the kernel ended with the panic that a test triggers on purpose.
 pub fn has_panicked(log: &str) -> bool {
     log.contains(END_OF_PANIC)
+}
+
+/// Returns true if the kernel has halted.
+pub fn has_halted(log: &str) -> bool {
+    log.contains(HALTED)
 }
 
 /// Like [`alarm`], for a kernel that a test makes panic: that panic does not count as an alarm.

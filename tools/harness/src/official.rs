@@ -129,6 +129,7 @@ fn one_driver(
         ],
         tests: &settings.tests,
         programs: &[],
+        swap: false,
         devices: run::display(DISPLAY),
         dir: directory(settings, driver),
         console: Console::Logged,

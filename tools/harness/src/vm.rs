@@ -7,7 +7,8 @@
 //! `end`, and these requests, which the harness answers by one line each: `oracle TEST BYTES
 //! PCI-ADDRESS MIN-PIECES`, `screen TEST SECONDS ID WORDS` (for the words see [`screen::look`]),
 //! `unplug ID`, `plug ID BUS`. The last line of a guest that makes its kernel panic is `panic TEST
-//! SECONDS ID WORDS`.
+//! SECONDS ID WORDS`, that of a guest that halts is `halt TEST PCI-ADDRESS`. A guest sends
+//! `hibernate` before it hibernates, so that the harness starts it again, and `awake` afterwards.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -29,6 +30,9 @@ use crate::{command, kernel_log, Result};
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// Time limit for reading the control line; then the deadline is checked.
 const POLL: Duration = Duration::from_millis(200);
+/// The BAR with a display's registers, and the offset of the ENABLE register in it, in bytes.
+const REGISTER_BAR: u64 = 2;
+const ENABLE_REGISTER: usize = 0x508;
 /// Number of console lines that a message about a lost guest quotes.
 const QUOTED_LINES: usize = 25;
 
@@ -75,6 +79,8 @@ pub fn run(
         found: Vec::new(),
         shots: Vec::new(),
         panic: Panic::No,
+        halt: None,
+        hibernates: false,
         ended: false,
         was_asleep: false,
     };
@@ -144,6 +150,10 @@ struct Session<'a> {
     found: Vec<Found>,
     shots: Vec<Shot>,
     panic: Panic,
+    /// Arguments of the `halt` line of a guest that is about to halt.
+    halt: Option<String>,
+    /// The guest hibernates: start it again after it powers off.
+    hibernates: bool,
     ended: bool,
     /// The guest was suspended at the last check.
     was_asleep: bool,
@@ -160,10 +170,18 @@ impl Session<'_> {
         loop {
             match line.read(&mut buffer) {
                 Ok(0) => {
-                    return match self.child.wait() {
-                        Ok(status) if !status.success() => Err(format!("QEMU ended: {status}")),
-                        _ => Ok(()),
-                    };
+                    match self.child.wait() {
+                        Ok(status) if !status.success() => {
+                            return Err(format!("QEMU ended: {status}"))
+                        }
+                        _ if self.hibernates => (),
+                        _ => return Ok(()),
+                    }
+                    self.hibernates = false;
+                    self.running = String::from("booting to resume from hibernation");
+                    self.child = self.machine.start_again(self.settings)?;
+                    line = self.connect(start + limit)?;
+                    pending.clear();
                 }
                 Ok(count) => pending.extend_from_slice(&buffer[..count]),
                 // Stopping and continuing the harness interrupts a read with a timeout.
@@ -182,7 +200,7 @@ impl Session<'_> {
                     told = Instant::now();
                 }
             }
-            if self.check_panic_screen() {
+            if self.check_panic_screen() || self.check_halted_display() {
                 return Ok(());
             }
             if start.elapsed() > limit {
@@ -259,6 +277,9 @@ impl Session<'_> {
                 })
             }
             "panic" => self.panic = Panic::Announced(rest.into()),
+            "halt" => self.halt = Some(rest.into()),
+            "hibernate" => self.hibernates = true,
+            "awake" => self.hibernates = false,
             "unplug" | "plug" => {
                 return Some(match self.hot_plug(verb, rest) {
                     Ok(()) => "done".into(),
@@ -363,6 +384,39 @@ impl Session<'_> {
         self.entries.push(entry);
         self.panic = Panic::Seen;
         true
+    }
+
+    /// If the guest has announced a halt and has halted, checks that its display is disabled.
+    /// Returns true in that case.
+    fn check_halted_display(&mut self) -> bool {
+        let Some(arguments) = &self.halt else {
+            return false;
+        };
+        if !kernel_log::has_halted(&command::read_lossy(&self.machine.console_log())) {
+            return false;
+        }
+        let (test, slot) = arguments.split_once(' ').unwrap_or((arguments, ""));
+        let entry = match self.enable_register(slot) {
+            Ok(0) => Entry::passed(test),
+            Ok(value) => Entry::failed(test, format!("the ENABLE register is {value:#x}")),
+            Err(why) => Entry::failed(test, why),
+        };
+        self.entries.push(entry);
+        self.ended = true;
+        true
+    }
+
+    /// Returns the ENABLE register of the display at PCI address `slot`.
+    fn enable_register(&self, slot: &str) -> Result<u16> {
+        let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
+        let registers = qmp.bar(slot, REGISTER_BAR)?;
+        let dump = self.machine.dir.join("registers.dump");
+        qmp.save_memory(registers, &dump)?;
+        let bytes = std::fs::read(&dump).map_err(|e| format!("{}: {e}", dump.display()))?;
+        match bytes.get(ENABLE_REGISTER..ENABLE_REGISTER + 2) {
+            Some(&[low, high]) => Ok(u16::from_le_bytes([low, high])),
+            _ => Err("the register BAR is too short".into()),
+        }
     }
 
     /// Unplugs a device, or plugs the same kind of device into another port. It cannot return to

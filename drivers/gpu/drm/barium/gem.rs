@@ -5,9 +5,10 @@
 //! How it is mapped is [`crate::mmap`]'s business.
 
 use crate::{
-    device::BariumRegistrationData,
-    driver::BariumDevice,
-    file::File,
+    device::{
+        BariumDevice,
+        BariumRegistrationData, //
+    },
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
     units::PageIndex,
     upstream::{
@@ -23,11 +24,7 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::{
-    drm::{
-        self,
-        gem::BaseObject,
-        Registered, //
-    },
+    drm::Registered,
     page,
     prelude::*,
     sync::{
@@ -134,11 +131,6 @@ pub(crate) fn create(
             needed: NeededSoon::new(),
         },
     )
-}
-
-/// Finds the object that `handle` is for `file`. Errors: `ENOENT`.
-pub(crate) fn lookup(file: &drm::File<File>, handle: u32) -> Result<ARef<BariumObject>> {
-    BariumObject::lookup_handle(file, handle)
 }
 
 /// The pixels that a line of a dumb buffer is a multiple of: `VGA` and `secondary-vga` round the

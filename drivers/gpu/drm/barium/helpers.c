@@ -4,7 +4,11 @@
  * table entries, which consist of them. Nothing else belongs here. The files in upstream/ declare
  * the functions that they use.
  */
+#include <drm/drm_atomic.h>
+#include <drm/drm_atomic_helper.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
+#include <drm/drm_modeset_lock.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
 #include <linux/mm.h>
@@ -164,7 +168,60 @@ bool barium_gem_object_get_unless_zero(struct drm_gem_object *obj)
 	return kref_get_unless_zero(&obj->refcount);
 }
 
+/* drm_atomic_helper_shutdown() that returns why it failed. */
+int barium_atomic_shutdown(struct drm_device *dev)
+{
+	struct drm_modeset_acquire_ctx ctx;
+	int ret;
+
+	DRM_MODESET_LOCK_ALL_BEGIN(dev, ctx, 0, ret);
+	ret = drm_atomic_helper_disable_all(dev, &ctx);
+	DRM_MODESET_LOCK_ALL_END(dev, ctx, ret);
+	return ret;
+}
+
+void barium_atomic_commit_put(struct drm_atomic_commit *commit)
+{
+	drm_atomic_commit_put(commit);
+}
+
 int barium_remove_firmware_fb(struct pci_dev *pdev, const char *name)
 {
 	return aperture_remove_conflicting_pci_devices(pdev, name);
+}
+
+int barium_mmap_read_lock_killable(struct mm_struct *mm)
+{
+	return mmap_read_lock_killable(mm);
+}
+
+bool barium_mmap_lock_is_contended(struct mm_struct *mm)
+{
+	return mmap_lock_is_contended(mm);
+}
+
+/*
+ * Counts the pages that are mapped without a gap from the address in @found on, up to @max, all of
+ * which have their entries in one page table. @found is the result of follow_pfnmap_start(), which
+ * holds the lock of that table.
+ */
+unsigned long barium_count_mapped(const struct follow_pfnmap_args *found, unsigned long max)
+{
+	unsigned long pages = 1;
+
+	if (!found->ptep)
+		return max;
+	while (pages < max && pte_present(ptep_get(found->ptep + pages)))
+		pages++;
+	return pages;
+}
+
+void barium_device_lock(struct device *dev)
+{
+	device_lock(dev);
+}
+
+void barium_device_unlock(struct device *dev)
+{
+	device_unlock(dev);
 }

@@ -18,10 +18,11 @@
 
 use crate::{
     device::{
+        BariumDevice,
+        BariumDriver,
         BariumRegistrationData,
         Config, //
     },
-    driver::BariumDevice,
     fault_around::{
         self,
         FaultContext, //
@@ -70,7 +71,7 @@ use kernel::{
 static OPS: Ops<VramObject> = Ops::new();
 
 impl ObjectData for VramObject {
-    type Driver = crate::driver::BariumDriver;
+    type Driver = BariumDriver;
 }
 
 impl MappedObject for VramObject {

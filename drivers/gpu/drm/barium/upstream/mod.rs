@@ -2,9 +2,9 @@
 
 //! What the kernel crate lacks, in the form it could take there.
 //!
-//! This is the only room with `unsafe` code. Each file says what upstream offers today (7.3), the
-//! shape it should have, why what stands here is sound on 7.3, and when to delete it. Nothing here
-//! knows a room above: the driver's policy comes in through traits and closures.
+//! This is the only room with `unsafe` code. The head of each file states what upstream offers today
+//! (7.3), the shape it should have, why the code is sound on 7.3, and when to delete it. No file uses
+//! a room above: the driver's policy comes in through traits and closures.
 
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;
@@ -17,7 +17,7 @@ pub(crate) mod pci;
 pub(crate) mod pm;
 mod raw;
 pub(crate) mod registration;
-mod table;
 pub(crate) mod vma;
+mod vtable;
 pub(crate) mod wc_bar;
 mod zero_io;

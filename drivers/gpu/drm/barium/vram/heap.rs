@@ -132,6 +132,44 @@ impl Heap {
     }
 }
 
+impl Heap {
+    /// Returns the parts of VRAM that are allocated, in ascending order, each with its length in
+    /// bytes. More than that, if the kernel has no memory to find out.
+    ///
+    /// The buddy allocator does not tell what is allocated. So this allocates all that is free and
+    /// returns what is in between. Allocations wait meanwhile; what is freed meanwhile is returned.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory for the list.
+    pub(super) fn allocated(&self) -> Result<KVec<(VramOffset, usize)>> {
+        // An allocation that finds no space takes this lock before it gives up.
+        let mut spare = self.0.spare.lock();
+        spare.0.clear();
+        let free = match usize::try_from(self.0.buddy.avail())? {
+            0 => None,
+            size => self.0.take(size, Placement::Anywhere).ok(),
+        };
+        let mut free_extents = KVec::new();
+        for extent in free.iter().flat_map(|piece| piece.extents.iter()) {
+            free_extents.push((extent.offset, extent.end()), GFP_KERNEL)?;
+        }
+        let end = VramOffset(self.0.size.bytes());
+        free_extents.push((end, end), GFP_KERNEL)?;
+        free_extents.sort_unstable();
+
+        let mut allocated = KVec::new();
+        let mut start = VramOffset(0);
+        for &(free_start, free_end) in &free_extents {
+            if free_start > start {
+                allocated.push((start, free_start.0 - start.0), GFP_KERNEL)?;
+            }
+            start = free_end;
+        }
+        Ok(allocated)
+    }
+}
+
 impl Inner {
     fn take(&self, size: usize, placement: Placement) -> Result<Piece> {
         let flags = match placement {
@@ -460,6 +498,34 @@ mod tests {
             drop(heap.alloc(PAGE_SIZE, placement)?);
             assert!(heap.alloc(16 << PAGE_SHIFT, placement).is_ok());
         }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_allocated_is_told() -> Result {
+        let heap = Heap::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        let pages = |pages: usize| pages << PAGE_SHIFT;
+        assert!(heap.allocated()?.is_empty());
+
+        let mut singles = KVec::new();
+        for _ in 0..16 {
+            singles.push(heap.alloc(PAGE_SIZE, Placement::Anywhere)?, GFP_KERNEL)?;
+        }
+        assert_eq!(
+            heap.allocated()?.as_slice(),
+            [(VramOffset(0), pages(16))].as_slice()
+        );
+        singles.retain(|single| place(single, 0).is_ok_and(|page| matches!(page, 3..7 | 15)));
+        let available = heap.available();
+        assert_eq!(
+            heap.allocated()?.as_slice(),
+            [
+                (VramOffset(pages(3)), pages(4)),
+                (VramOffset(pages(15)), pages(1))
+            ]
+            .as_slice()
+        );
+        assert_eq!(heap.available(), available);
         Ok(())
     }
 

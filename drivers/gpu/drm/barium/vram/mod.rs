@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VRAM: how it is reached ([`aperture`]), and who has which part of it ([`heap`]).
+//! VRAM: how it is reached ([`aperture`]), who has which part of it ([`heap`]), and where its content
+//! is while the machine hibernates ([`hibernation`]).
 //!
 //! Offsets are bytes from the start of VRAM. This room knows nothing of GEM objects.
 
 mod aperture;
 mod heap;
+mod hibernation;
 
 pub(crate) use aperture::Aperture;
 pub(crate) use heap::{
@@ -14,6 +16,7 @@ pub(crate) use heap::{
     Placement,
     Run, //
 };
+pub(crate) use hibernation::VramBackup;
 
 pub(crate) use crate::units::VramOffset;
 

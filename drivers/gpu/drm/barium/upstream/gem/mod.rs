@@ -55,12 +55,12 @@ use self::{
     vmap::IoSysMap, //
 };
 use super::{
-    table::Table,
     vma::{
         VmaNew,
         VmaPfnMap,
         HUGE_SIZE, //
     },
+    vtable::Vtable,
     wc_bar::VMap, //
 };
 use crate::units::PageIndex;
@@ -173,8 +173,8 @@ pub(crate) fn create<T: MappedObject>(
 
 /// The callbacks of the objects with data `T`, made when the first object is.
 pub(crate) struct Ops<T> {
-    funcs: Table<bindings::drm_gem_object_funcs>,
-    vm_ops: Table<bindings::vm_operations_struct>,
+    funcs: Vtable<bindings::drm_gem_object_funcs>,
+    vm_ops: Vtable<bindings::vm_operations_struct>,
     _type: PhantomData<fn() -> T>,
 }
 
@@ -182,8 +182,8 @@ impl<T: MappedObject> Ops<T> {
     /// Makes callbacks that no object has yet.
     pub(crate) const fn new() -> Self {
         Self {
-            funcs: Table::new(),
-            vm_ops: Table::new(),
+            funcs: Vtable::new(),
+            vm_ops: Vtable::new(),
             _type: PhantomData,
         }
     }
@@ -199,7 +199,7 @@ impl<T: MappedObject> Ops<T> {
         &'static self,
         upstream: &bindings::drm_gem_object_funcs,
     ) -> *const bindings::drm_gem_object_funcs {
-        let vm_ops = self.vm_ops.get_or_make(|| bindings::vm_operations_struct {
+        let vm_ops = self.vm_ops.get_or_init(|| bindings::vm_operations_struct {
             open: Some(open_callback::<T>),
             close: Some(bindings::drm_gem_vm_close),
             fault: Some(fault_callback::<T>),
@@ -208,7 +208,7 @@ impl<T: MappedObject> Ops<T> {
             access: Some(access_callback::<T>),
             ..pin_init::zeroed()
         });
-        self.funcs.get_or_make(|| bindings::drm_gem_object_funcs {
+        self.funcs.get_or_init(|| bindings::drm_gem_object_funcs {
             export: Some(prime::export_callback),
             mmap: Some(mmap_callback::<T>),
             vmap: Some(vmap_callback::<T>),
