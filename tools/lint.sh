@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# `make lint`, in the toolbox: formatting, clippy, checkpatch, ShellCheck, and no unsafe outside
-# upstream/. Runs all steps, and fails if one of them fails.
+# `make lint`, in the toolbox: formatting, clippy, checkpatch, ShellCheck, rustdoc, and rules of this
+# driver. Runs all steps, and fails if one of them fails. LINT=<text> runs only the steps with this
+# in their name.
 set -uo pipefail
 
 source=/barium/src
@@ -16,6 +17,7 @@ mkdir -p "$log"
 lint() {
 	local name=$1 start=$SECONDS
 	shift
+	[[ $name == *"${LINT-}"* ]] || return 0
 	if ("$@") >"$log/lint-$name.log" 2>&1; then
 		echo "[lint] $name: fine, $((SECONDS - start)) s"
 	else
@@ -26,7 +28,7 @@ lint() {
 }
 
 driver_format() {
-	mapfile -t files < <(find drivers -name '*.rs')
+	mapfile -t files < <(find drivers tools/lint -name '*.rs')
 	[[ ${#files[@]} -gt 0 ]] || return
 	rustfmt --check --edition 2021 --config-path .rustfmt.toml "${files[@]}"
 }
@@ -42,10 +44,55 @@ driver_clippy() {
 # unsafe is only allowed in upstream/. Comments are not searched.
 no_unsafe() {
 	local found
-	found=$(find drivers -name '*.rs' -not -path '*/upstream/*' -exec awk '
+	found=$(find drivers tools/lint -name '*.rs' -not -path '*/upstream/*' -exec awk '
 		{ sub(/\/\/.*/, "") }
 		/(^|[^A-Za-z0-9_])unsafe([^A-Za-z0-9_]|$)/ { print FILENAME ":" FNR ":" $0 }' {} +)
 	[[ -z $found ]] || { echo "$found" && return 1; }
+}
+
+# The crate's documentation, private items too: nobody outside of the crate reads it. By the command
+# that the kernel build has recorded for the driver.
+driver_rustdoc() {
+	local crate=drivers/gpu/drm/barium doc=/barium/out/doc command
+	cd /barium/out/lint || return
+	command=$(sed -n 's/^savedcmd_[^ ]* := \([^;]*\).*/\1/p' "$crate/.barium_main.o.cmd" | sed -E '
+		s/[^ ]*clippy-driver/rustdoc/
+		s/--emit=[^ ]*//g
+		s/--out-dir [^ ]*//') || return
+	[[ $command == *rustdoc* ]] || { echo "$crate/.barium_main.o.cmd: no command in it" && return 1; }
+	rm -rf "$doc.tmp"
+	RUSTC_BOOTSTRAP=1 BARIUM_UAPI_RS=$PWD/$crate/barium_uapi_generated.rs \
+		BARIUM_KMS_RS=$PWD/$crate/barium_kms_generated.rs \
+		bash -c "$command --crate-name barium --output $doc.tmp --document-private-items \
+			-Dwarnings -Drustdoc::broken_intra_doc_links -Arustdoc::private_intra_doc_links" ||
+		return
+	rm -rf "$doc"
+	mv "$doc.tmp" "$doc"
+}
+
+# The headers for the tests declare only what libigt exports, and compile on their own.
+igt_header() {
+	local library header declared exported missing
+	library=$(gcc -print-file-name=libigt.so.0)
+	[[ -e $library ]] || { echo "$library is missing" && return 1; }
+	mapfile -t flags < <(pkg-config --cflags libdrm | xargs -n1)
+	exported=$(nm -D --defined-only "$library" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u)
+	for header in igt-tests/include/*.h; do
+		gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror "${flags[@]}" -x c -fsyntax-only \
+			-aux-info /tmp/declared "$header" || return
+		declared=$(sed -n "s|^/\* $header:[0-9]*:NC \*/ extern .*[ *]\([A-Za-z0-9_]*\) (.*|\1|p" \
+			/tmp/declared | sort -u)
+		[[ -n $declared ]] || { echo "$header declares no functions" && return 1; }
+		# Variables, except a weak one that the tests define.
+		declared+=$(sed -n '/__weak/!s/^extern .*[ *]\([A-Za-z0-9_]*\);$/\n\1/p' "$header")
+		missing=$(comm -23 <(sort -u <<<"$declared" | grep .) <(echo "$exported"))
+		[[ -z $missing ]] || { echo "not in $library: $missing" && return 1; }
+	done
+}
+
+# own STEP: a check of the harness's.
+own() {
+	/barium/out/bin/barium lint "$1"
 }
 
 harness_format() {
@@ -148,7 +195,15 @@ lint bench-tests bench_tests
 lint fuzz-format fuzz_format
 lint fuzz-clippy fuzz_clippy
 lint fuzz-tests fuzz_tests
+lint igt-header igt_header
+lint rooms own rooms
+lint safety own safety
 lint driver-clippy driver_clippy
+# These need what driver-clippy has built.
+lint rustdoc driver_rustdoc
+lint cfi-list own cfi
+lint snippets own snippets
+lint examples own examples
 
 if [[ ${#failed[@]} -gt 0 ]]; then
 	echo "[lint] failed: ${failed[*]}"

@@ -98,6 +98,12 @@ const RESUME: &[&str] = &["resume=/dev/vde", "hibernate=nocompress"];
 /// The tests of `make kcsan`.
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
 
+/// The tests of `make cfi`: binding, each kind of mapping and of fault, the display, sleep, dma-buf,
+/// unbinding.
+pub const CFI_TESTS: &str = "^load$|^oracle@|^rebind@|^suspend@|\
+     ^igt@barium_(access|cache_mode|create|debugger|dumb|fault|huge|hotunplug|kms|lifetime|mmap|prime|\
+     prime_share|vblank)@|^igt@(kms_addfb_basic|kms_flip|kms_setmode|drm_read|core_)";
+
 /// The tests of `make faultinject`.
 pub const FAULT_TESTS: &str = "^igt@barium_(faultinject|bind_fails)|^kmemleak$|^vram@";
 
@@ -253,6 +259,15 @@ pub fn kcsan() -> Guest {
         typical: 900,
         test_limit: 600,
         ..display(Flavour::Kcsan, "bochs-display")
+    }
+}
+
+/// The guest of `make cfi`.
+pub fn cfi() -> Guest {
+    Guest {
+        name: "cfi/bochs-display".into(),
+        typical: 90,
+        ..display(Flavour::Cfi, "bochs-display")
     }
 }
 

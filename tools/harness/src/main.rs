@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! The part of `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make
-//! faultinject`, `make kcsan`, `make fuzz`, `make soak` and `make mutants` that runs inside the
+//! faultinject`, `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` that runs inside the
 //! toolbox. Builds the module and the test programs, boots guests, examines their output and their
 //! devices, and reports the results.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | fuzz | soak | mutants | igt | bench`.
+//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`,
+//! and `barium lint STEP`.
 //! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ mod igt;
 mod kernel_log;
 mod ktap;
 mod lines;
+mod lint;
 mod mutant;
 mod mutants;
 mod object;
@@ -58,14 +60,16 @@ fn main() -> ExitCode {
         ["unplug"] => suite::unplug(&settings),
         ["faultinject"] => suite::faultinject(&settings),
         ["kcsan"] => suite::kcsan(&settings),
+        ["cfi"] => suite::cfi(&settings),
         ["fuzz"] => fuzz::fuzz(&settings),
         ["soak"] => fuzz::soak(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
+        ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
-            "usage: barium run | shell | test | unplug | faultinject | kcsan | fuzz | soak | \
-                   mutants | igt | bench"
+            "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
+                   soak | mutants | igt | bench | lint STEP"
                 .into(),
         ),
     };

@@ -32,7 +32,7 @@ const SHOWN_TESTS: usize = 4;
 fn limits(flavour: Flavour) -> (u32, u32) {
     match flavour {
         Flavour::Opt => (120, 30),
-        Flavour::Debug | Flavour::Kcsan => (400, 100),
+        Flavour::Debug | Flavour::Kcsan | Flavour::Cfi => (400, 100),
     }
 }
 

@@ -17,6 +17,8 @@ pub enum Flavour {
     Debug,
     /// With KCSAN, the data race detector.
     Kcsan,
+    /// With control flow integrity: each indirect call checks the type of the function.
+    Cfi,
 }
 
 impl Flavour {
@@ -26,6 +28,7 @@ impl Flavour {
             Flavour::Opt => "opt",
             Flavour::Debug => "debug",
             Flavour::Kcsan => "kcsan",
+            Flavour::Cfi => "cfi",
         }
     }
 
@@ -38,6 +41,7 @@ impl Flavour {
     pub fn make_arguments(self) -> &'static [&'static str] {
         match self {
             Flavour::Opt | Flavour::Kcsan => &[],
+            Flavour::Cfi => &["LLVM=1"],
             // Coverage needs the module's debugging information.
             Flavour::Debug => &["LLVM=1", "KRUSTFLAGS=-Cdebuginfo=2", "KCFLAGS=-g"],
         }
@@ -96,6 +100,7 @@ impl Settings {
             "opt" => Some(Flavour::Opt),
             "debug" => Some(Flavour::Debug),
             "kcsan" => Some(Flavour::Kcsan),
+            "cfi" => Some(Flavour::Cfi),
             other => return Err(format!("KERNEL={other}: must be opt or debug")),
         };
         let number = |name: &str, default: &str| {

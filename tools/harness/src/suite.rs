@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! `make test`: runs all guests in parallel, the harness's own tests, and the set-up checks. Also
-//! `make unplug` and `make faultinject`.
+//! `make unplug`, `make faultinject`, `make kcsan` and `make cfi`.
 
 use std::collections::VecDeque;
 use std::process::Command;
@@ -71,6 +71,13 @@ pub fn kcsan(settings: &Settings) -> Result<bool> {
     run(settings, guests, guests::RACE_TESTS, &[], Report::default())
 }
 
+/// `make cfi`: runs the tests that have the kernel call the driver's callbacks, on a kernel that
+/// checks the type of each callback. Returns true if no test failed.
+pub fn cfi(settings: &Settings) -> Result<bool> {
+    let guests = vec![guests::cfi()];
+    run(settings, guests, guests::CFI_TESTS, &[], Report::default())
+}
+
 /// Runs `tests` in `guests`, adds the results to `report` and prints them. Prints the notes too if
 /// there is only one guest.
 fn run(
@@ -95,6 +102,7 @@ fn run(
     let opt = payload(Flavour::Opt)?;
     let debug = payload(Flavour::Debug)?;
     let kcsan = payload(Flavour::Kcsan)?;
+    let cfi = payload(Flavour::Cfi)?;
     println!("[build] done in {} s", start.elapsed().as_secs());
     guests::write_memories(settings)?;
     let alone = guests.len() == 1;
@@ -111,6 +119,7 @@ fn run(
                     Flavour::Opt => &opt,
                     Flavour::Debug => &debug,
                     Flavour::Kcsan => &kcsan,
+                    Flavour::Cfi => &cfi,
                 };
                 let entries = match payload {
                     Some(payload) => {

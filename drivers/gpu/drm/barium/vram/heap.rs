@@ -134,21 +134,24 @@ impl Heap {
 
 impl Heap {
     /// Returns the parts of VRAM that are allocated, in ascending order, each with its length in
-    /// bytes. More than that, if the kernel has no memory to find out.
+    /// bytes; or all of VRAM, if the buddy allocator does not allocate the rest.
     ///
     /// The buddy allocator does not tell what is allocated. So this allocates all that is free and
     /// returns what is in between. Allocations wait meanwhile; what is freed meanwhile is returned.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if there is no memory for the list.
+    /// `ENOMEM`.
     pub(super) fn allocated(&self) -> Result<KVec<(VramOffset, usize)>> {
         // An allocation that finds no space takes this lock before it gives up.
         let mut spare = self.0.spare.lock();
         spare.0.clear();
         let free = match usize::try_from(self.0.buddy.avail())? {
             0 => None,
-            size => self.0.take(size, Placement::Anywhere).ok(),
+            size => match self.0.take(size, Placement::Anywhere) {
+                Err(ENOMEM) => return Err(ENOMEM),
+                free => free.ok(),
+            },
         };
         let mut free_extents = KVec::new();
         for extent in free.iter().flat_map(|piece| piece.extents.iter()) {
