@@ -11,7 +11,10 @@ use crate::{
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
     upstream::{
         self,
-        dumb::DumbBuffers,
+        dumb::{
+            DumbBuffer,
+            DumbBuffers, //
+        },
         fault::PageIndex, //
     },
     vram::{
@@ -109,7 +112,8 @@ impl NeededSoon {
 
 /// Makes an object that reads as zero, of `size` bytes rounded up to whole pages.
 ///
-/// It is cleared before anybody can see it.
+/// The pitch of a contiguous object that will be shown is not known here: the object starts as low
+/// in VRAM as possible, and wherever there is room.
 ///
 /// Errors: `EINVAL` for size 0, a size that overflows when it is rounded, and unknown flags;
 /// `ENOSPC` if VRAM has no place for it; `ENOMEM`.
@@ -122,6 +126,19 @@ pub(crate) fn create(
     let placement = placement(flags)?;
     let size = object_size(size)?;
     let allocation = dev.heap().alloc(size, placement)?;
+    create_with(dev, reg, size, allocation, placement)
+}
+
+/// Makes an object of `size` bytes that has `allocation`.
+///
+/// It is cleared before anybody can see it.
+fn create_with(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    size: usize,
+    allocation: Allocation,
+    placement: Placement,
+) -> Result<ARef<BariumObject>> {
     for (offset, len) in allocation.runs() {
         reg.aperture().clear(offset, len)?;
     }
@@ -143,7 +160,7 @@ pub(crate) fn lookup(file: &drm::File<File>, handle: u32) -> Result<ARef<BariumO
 
 /// The pixels that a line of a dumb buffer is a multiple of: `VGA` and `secondary-vga` round the
 /// length of a line down to as many.
-const DUMB_PITCH_PIXELS: u32 = 8;
+pub(crate) const DUMB_PITCH_PIXELS: u32 = 8;
 
 impl DumbBuffers for VramObject {
     /// Every display of this kind can show such lines.
@@ -160,13 +177,22 @@ impl DumbBuffers for VramObject {
         }
     }
 
-    /// It is in one piece, because the display shows nothing else.
+    /// The buffer is contiguous, and low enough for the display to start with any of its lines.
+    ///
+    /// Errors: `ENOSPC` if VRAM has no such place; `ENOMEM`.
     fn create_dumb(
         dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,
-        size: u64,
+        buffer: &DumbBuffer,
     ) -> Result<ARef<BariumObject>> {
-        create(dev, reg, size, BARIUM_GEM_CREATE_CONTIGUOUS)
+        let size = object_size(buffer.size)?;
+        let last_start = dev
+            .limits()
+            .last_start(buffer.height, buffer.pitch, buffer.bpp)
+            .and_then(|offset| usize::try_from(offset).ok())
+            .map_or(VramOffset::MAX, VramOffset);
+        let allocation = dev.heap().alloc_low(size, last_start)?;
+        create_with(dev, reg, size, allocation, Placement::Contiguous)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
         Kind,
         Properties, //
     },
+    gem::DUMB_PITCH_PIXELS,
     upstream::kms::{
         mode::{
             Fourcc,
@@ -167,10 +168,13 @@ impl Limits {
         }
     }
 
-    /// Whether there can be a mode of this size and with so many pictures in a second, in the
-    /// format that takes most memory.
+    /// Whether there can be a mode of this size and with so many pictures in a second.
+    ///
+    /// VRAM has to hold a dumb buffer for it, in the format that takes most memory. If all of VRAM
+    /// is free, that buffer starts at offset 0, which each device can show.
     pub(super) fn mode(&self, width: u16, height: u16, refresh: u32) -> ModeStatus {
-        let size = u64::from(width) * u64::from(height) * 4;
+        let line = u64::from(width).next_multiple_of(u64::from(DUMB_PITCH_PIXELS));
+        let size = line * u64::from(height) * 4;
         match () {
             () if width < self.min_width || width > self.max_width => ModeStatus::BadWidth,
             () if width % self.width_align != 0 => ModeStatus::BadWidth,
@@ -194,6 +198,31 @@ impl Limits {
             .ok_or(EINVAL)
     }
 
+    /// The highest offset in VRAM that the device can start with: as many lines of `pitch` bytes,
+    /// and pixels in front of the first one, as its registers can hold.
+    fn reach(&self, pitch: u64, bytes_per_pixel: NonZeroU16) -> u64 {
+        u64::from(self.max_height) * pitch
+            + u64::from(self.max_width) * u64::from(bytes_per_pixel.get())
+    }
+
+    /// The highest offset in VRAM at which a buffer of `height` lines may start so that the device
+    /// can start with each of them. `None` if the device cannot show such a buffer as a whole, wherever
+    /// it is.
+    ///
+    /// `pitch` is the length of a line in bytes.
+    pub(crate) fn last_start(&self, height: u32, pitch: u32, bits_per_pixel: u32) -> Option<u64> {
+        let format = match bits_per_pixel {
+            16 => Fourcc::RGB565,
+            32 => Fourcc::XRGB8888,
+            _ => return None,
+        };
+        self.line(format, pitch).ok()?;
+        let pitch = u64::from(pitch);
+        let last_line = u64::from(height).checked_sub(1)? * pitch;
+        self.reach(pitch, bytes_per_pixel(format))
+            .checked_sub(last_line)
+    }
+
     /// What the device has to be told to show `picture`, which starts `start` bytes into VRAM.
     ///
     /// Errors: `EINVAL` if it can't show that.
@@ -206,13 +235,13 @@ impl Limits {
         if end > self.vram || start % u64::from(align.get()) != 0 {
             return Err(EINVAL);
         }
+        if start > self.reach(pitch, bytes_per_pixel) {
+            return Err(EINVAL);
+        }
         let row = start.checked_div(pitch).unwrap_or(0);
         let row = u16::try_from(row).map_or(self.max_height, |row| row.min(self.max_height));
         let column = (start - u64::from(row) * pitch) / u64::from(bytes_per_pixel.get());
-        let column = u16::try_from(column)
-            .ok()
-            .filter(|column| *column <= self.max_width)
-            .ok_or(EINVAL)?;
+        let column = u16::try_from(column)?;
         Ok(Scanout {
             width: picture.width,
             height: picture.height,
@@ -326,6 +355,55 @@ mod tests {
         assert_eq!(large.scanout(&picture(2560), too_far).err(), Some(EINVAL));
     }
 
+    /// Whether a 640x480 picture can be shown that starts with line `line` of a buffer at `start`.
+    fn shows(limits: &Limits, pitch: u32, start: u64, line: u64) -> bool {
+        let picture = Picture {
+            height: 1,
+            ..picture(pitch)
+        };
+        limits
+            .scanout(&picture, start + line * u64::from(pitch))
+            .is_ok()
+    }
+
+    #[test]
+    fn each_line_of_a_buffer_within_reach_can_be_the_first() -> Result {
+        for limits in [bochs(), vga()] {
+            let large = Limits {
+                vram: 1 << 32,
+                ..limits
+            };
+            for pitch in [32, 2560, 5120, 7680, 16000 * 4] {
+                for height in [1, 480, 1080, 12000] {
+                    let start = large.last_start(height, pitch, 32).ok_or(EINVAL)?;
+                    let last = u64::from(height - 1);
+                    for line in [0, last / 2, last] {
+                        assert!(shows(&large, pitch, start, line));
+                        assert!(shows(&large, pitch, 0, line));
+                    }
+                    assert!(!shows(&large, pitch, start + 4, last));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_no_device_shows_may_be_anywhere() {
+        for (height, pitch, bits_per_pixel) in [
+            (480, 640 * 3, 24),
+            (480, 640, 8),
+            (0, 2560, 32),
+            (480, 2564, 32),
+            (480, 16008 * 4, 32),
+            (12000 + 20000, 32, 32),
+        ] {
+            assert_eq!(vga().last_start(height, pitch, bits_per_pixel), None);
+        }
+        assert_eq!(vga().last_start(12001, 2560, 32), Some(16000 * 4));
+        assert_eq!(vga().last_start(12001, 1280, 16), Some(16000 * 2));
+    }
+
     #[test]
     fn lines_have_lengths_that_the_device_has() {
         for (limits, pitch, line) in [
@@ -353,6 +431,8 @@ mod tests {
             (bochs(), 1366, 768, ModeStatus::Ok),
             (bochs(), 2048, 2048, ModeStatus::Ok),
             (bochs(), 2048, 2049, ModeStatus::Memory),
+            (bochs(), 2041, 2048, ModeStatus::Ok),
+            (bochs(), 2049, 2044, ModeStatus::Memory),
             (vga(), 8, 1, ModeStatus::Ok),
             (vga(), 0, 1, ModeStatus::BadWidth),
             (vga(), 8, 0, ModeStatus::BadHeight),

@@ -41,6 +41,18 @@ extern "C" {
     ) -> c_int;
 }
 
+/// A dumb buffer that a client asks for, with what DRM has computed.
+pub(crate) struct DumbBuffer {
+    /// The number of lines.
+    pub(crate) height: u32,
+    /// The bits of a pixel.
+    pub(crate) bpp: u32,
+    /// The bytes from the start of a line to that of the next.
+    pub(crate) pitch: u32,
+    /// The size in bytes: a whole number of pages and not 0.
+    pub(crate) size: u64,
+}
+
 /// Driver data of objects that may be dumb buffers.
 pub(crate) trait DumbBuffers: MappedObject {
     /// What the length of a line, in bytes, has to be a multiple of, if a pixel takes `bpp` bits.
@@ -49,11 +61,11 @@ pub(crate) trait DumbBuffers: MappedObject {
     /// An error refuses the buffer.
     fn pitch_align(bpp: u32) -> Result<usize>;
 
-    /// Makes a buffer of `size` bytes, a whole number of pages and not 0, that reads as zero.
+    /// Makes a buffer that reads as zero.
     fn create_dumb(
         dev: &drm::Device<Self::Driver, Registered>,
         reg: &<Self::Driver as drm::Driver>::RegistrationData<'_>,
-        size: u64,
+        buffer: &DumbBuffer,
     ) -> Result<ARef<Object<Self>>>;
 }
 
@@ -101,7 +113,13 @@ where
     let raw = super::raw::drm_device(dev);
     // SAFETY: A device and arguments that are valid; 0 asks for whole pages.
     to_result(unsafe { drm_mode_size_dumb(raw, args, pitch_align, 0) })?;
-    let obj = guard.registration_data_with(|reg| T::create_dumb(&guard, reg, args.size))?;
+    let buffer = DumbBuffer {
+        height: args.height,
+        bpp: args.bpp,
+        pitch: args.pitch,
+        size: args.size,
+    };
+    let obj = guard.registration_data_with(|reg| T::create_dumb(&guard, reg, &buffer))?;
     args.handle = obj.create_handle(file)?;
     Ok(())
 }

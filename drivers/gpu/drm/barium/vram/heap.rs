@@ -7,21 +7,29 @@
 //!
 //! # Where an allocation is placed
 //!
-//! The buddy allocator aligns a block to its own size, and serves a size that is no power of two with
-//! blocks of falling size. So whatever has 2 MiB or more starts with blocks that huge entries fit on,
-//! for which nothing is left unused, and small allocations do not break up large free blocks as long
-//! as smaller ones are free. That is all the preference there is: an allocation never fails, or
-//! takes more than its size, for the sake of huge entries.
+//! A display can show a picture only if it starts low enough in VRAM. So contiguous allocations,
+//! which are what can be shown, are placed as low as possible, and all others as high as the buddy
+//! allocator finds blocks of the sizes that it wants.
+//!
+//! Huge entries fit on as much of each allocation as its size allows: the buddy allocator aligns a
+//! block to its own size and serves a size that is no power of two with blocks of falling size, and
+//! a contiguous allocation starts where it contains the most multiples of a huge entry's size. An
+//! allocation never fails, or takes more than its size, for the sake of huge entries.
 
 use super::{
+    page_map::{
+        PageMap,
+        RangeRequest, //
+    },
     VramOffset,
     VramSize, //
 };
+use crate::upstream::fault::PAGES_PER_TABLE;
+use core::ops::Range;
 use kernel::{
     gpu::buddy::{
         AllocatedBlocks,
         GpuBuddy,
-        GpuBuddyAllocFlag,
         GpuBuddyAllocFlags,
         GpuBuddyAllocMode,
         GpuBuddyParams, //
@@ -47,7 +55,17 @@ struct Inner {
     buddy: GpuBuddy,
     size: VramSize,
     #[pin]
-    spare: Mutex<Spare>,
+    state: Mutex<State>,
+}
+
+/// What changes with each allocation.
+///
+/// Blocks are allocated from the buddy allocator and freed to it with the mutex held, so that the
+/// map and the buddy allocator agree whenever the mutex is free.
+struct State {
+    /// The pages that are in use as far as the buddy allocator knows: those of the cache as well.
+    map: PageMap,
+    spare: Spare,
 }
 
 /// Small allocations that were given back, kept for the next ones of the same size.
@@ -82,12 +100,15 @@ impl Heap {
             size: u64::try_from(size.bytes())?,
             chunk_size: Alignment::new::<PAGE_SIZE>(),
         })?;
-        let spare = Spare(KVec::with_capacity(Spare::MAX, GFP_KERNEL)?);
+        let state = State {
+            map: PageMap::new(size.bytes() >> PAGE_SHIFT)?,
+            spare: Spare(KVec::with_capacity(Spare::MAX, GFP_KERNEL)?),
+        };
         Arc::pin_init(
             pin_init!(Inner {
                 buddy,
                 size,
-                spare <- new_mutex!(spare),
+                state <- new_mutex!(state),
             }),
             GFP_KERNEL,
         )
@@ -101,30 +122,46 @@ impl Heap {
 
     /// The bytes that are not taken now.
     pub(crate) fn available(&self) -> u64 {
-        let spare = self.0.spare.lock();
-        let kept: usize = spare.0.iter().map(|piece| piece.pages << PAGE_SHIFT).sum();
-        self.0.buddy.avail() + u64::try_from(kept).unwrap_or(0)
+        let state = self.0.state.lock();
+        let kept: usize = state.spare.0.iter().map(|piece| piece.pages).sum();
+        u64::try_from((state.map.free() + kept) << PAGE_SHIFT).unwrap_or(0)
     }
 
     /// Takes `size` bytes, a whole number of pages and not 0. What they contain is not cleared.
     ///
+    /// A contiguous allocation starts as low as possible.
+    ///
     /// Errors: `ENOSPC` if there is not that much, or not in one piece; `ENOMEM` if the kernel
     /// has no memory for the books; `EINVAL` for a wrong size.
     pub(crate) fn alloc(&self, size: usize, placement: Placement) -> Result<Allocation> {
-        if size > self.0.size.bytes() {
-            return Err(ENOSPC);
-        }
-        let piece = match self.0.take_spare(size >> PAGE_SHIFT) {
+        self.alloc_wanted(&Wanted {
+            pages: Wanted::pages(size)?,
+            placement,
+            last_start: usize::MAX,
+        })
+    }
+
+    /// Takes `size` bytes in one piece, which starts as low as possible, and not above `last_start`.
+    ///
+    /// Errors: as for [`Self::alloc`]; `ENOSPC` also if there is room only above.
+    pub(crate) fn alloc_low(&self, size: usize, last_start: VramOffset) -> Result<Allocation> {
+        self.alloc_wanted(&Wanted {
+            pages: Wanted::pages(size)?,
+            placement: Placement::Contiguous,
+            last_start: last_start.0 >> PAGE_SHIFT,
+        })
+    }
+
+    fn alloc_wanted(&self, wanted: &Wanted) -> Result<Allocation> {
+        let mut state = self.0.state.lock();
+        let piece = match state.take_spare(wanted) {
             Some(piece) => piece,
-            None => match self.0.take(size, placement) {
-                // Also if nothing was kept: somebody else may have given it back just now.
-                Err(ENOSPC) => {
-                    self.0.give_back_spare();
-                    self.0.take(size, placement)?
-                }
+            None => match self.0.take(&mut state, wanted) {
+                Err(ENOSPC) if state.give_back_spare() => self.0.take(&mut state, wanted)?,
                 taken => taken?,
             },
         };
+        drop(state);
         Ok(Allocation {
             piece,
             heap: self.0.clone(),
@@ -132,18 +169,45 @@ impl Heap {
     }
 }
 
+/// What is asked of an allocation, in pages.
+struct Wanted {
+    pages: usize,
+    placement: Placement,
+    /// The page that a contiguous one may start at, at most.
+    last_start: usize,
+}
+
+impl Wanted {
+    /// The pages of `size` bytes. Errors: `EINVAL` if that is 0, or not a whole number.
+    fn pages(size: usize) -> Result<usize> {
+        match size {
+            0 => Err(EINVAL),
+            size if size % PAGE_SIZE != 0 => Err(EINVAL),
+            size => Ok(size >> PAGE_SHIFT),
+        }
+    }
+}
+
 impl Inner {
-    fn take(&self, size: usize, placement: Placement) -> Result<Piece> {
-        let flags = match placement {
-            Placement::Anywhere => GpuBuddyAllocFlags::default(),
-            Placement::Contiguous => GpuBuddyAllocFlag::Contiguous.into(),
+    /// Takes blocks of the buddy allocator.
+    fn take(&self, state: &mut State, wanted: &Wanted) -> Result<Piece> {
+        if wanted.pages > state.map.free() {
+            return Err(ENOSPC);
+        }
+        let mode = match wanted.placement {
+            Placement::Anywhere => GpuBuddyAllocMode::TopDown,
+            Placement::Contiguous => {
+                let start = state.lowest(wanted).ok_or(ENOSPC)?;
+                let bytes = |page: usize| u64::try_from(page << PAGE_SHIFT);
+                GpuBuddyAllocMode::Range(bytes(start)?..bytes(start + wanted.pages)?)
+            }
         };
         let blocks = KBox::pin_init(
             self.buddy.alloc_blocks(
-                GpuBuddyAllocMode::Simple,
-                u64::try_from(size)?,
+                mode,
+                u64::try_from(wanted.pages << PAGE_SHIFT)?,
                 Alignment::new::<PAGE_SIZE>(),
-                flags,
+                GpuBuddyAllocFlags::default(),
             ),
             GFP_KERNEL,
         )?;
@@ -157,44 +221,73 @@ impl Inner {
             )?;
         }
         // The blocks of one that is contiguous come in the order in which they lie.
-        if placement == Placement::Contiguous && extents.len() != 1 {
+        if wanted.placement == Placement::Contiguous && extents.len() != 1 {
             return Err(ENOSPC);
+        }
+        for extent in &extents {
+            state.map.mark_used(extent.vram_pages());
         }
         Ok(Piece {
             extents,
-            pages: size >> PAGE_SHIFT,
+            pages: wanted.pages,
+            placement: wanted.placement,
             blocks: Some(blocks),
         })
     }
 
-    /// Takes what is kept, if there is something of `pages` pages. It is in one piece.
-    fn take_spare(&self, pages: usize) -> Option<Piece> {
-        if pages > Spare::MAX_PAGES {
-            return None;
-        }
-        let mut spare = self.spare.lock();
-        let last = spare.0.iter().rposition(|piece| piece.pages == pages)?;
-        let end = spare.0.len() - 1;
-        spare.0.swap(last, end);
-        spare.0.pop()
-    }
-
     /// Keeps `piece`, or gives it back to the buddy allocator.
     fn put(&self, piece: Piece) {
-        if piece.extents.len() == 1 && piece.pages <= Spare::MAX_PAGES {
-            let mut spare = self.spare.lock();
-            if spare.0.len() < Spare::MAX {
-                // There is room, so this allocates nothing and cannot fail.
-                let _ = spare.0.push_within_capacity(piece);
-            }
+        let mut state = self.state.lock();
+        if piece.extents.len() == 1
+            && piece.pages <= Spare::MAX_PAGES
+            && state.spare.0.len() < Spare::MAX
+        {
+            // There is room, so this allocates nothing and cannot fail.
+            let _ = state.spare.0.push_within_capacity(piece);
+        } else {
+            state.give_back(piece);
         }
     }
+}
 
-    /// Gives all that is kept back to the buddy allocator. When it returns, that has it, whoever it
-    /// was that gave it back.
-    fn give_back_spare(&self) {
-        // With the lock held, so that who finds nothing here finds it there.
-        self.spare.lock().0.clear();
+impl State {
+    /// The page that a contiguous allocation is to start at: the lowest that leaves nothing to be
+    /// desired for huge entries, or else the lowest there is.
+    fn lowest(&self, wanted: &Wanted) -> Option<usize> {
+        let anywhere = RangeRequest {
+            pages: wanted.pages,
+            last_start: wanted.last_start,
+            chunk: PAGES_PER_TABLE,
+            slack: PAGES_PER_TABLE - 1,
+        };
+        self.map
+            .lowest_free_range(&anywhere.with_most_chunks())
+            .or_else(|| self.map.lowest_free_range(&anywhere))
+    }
+
+    /// Takes what is kept, if there is something like that.
+    fn take_spare(&mut self, wanted: &Wanted) -> Option<Piece> {
+        let spare = &mut self.spare.0;
+        let last = spare.iter().rposition(|piece| piece.is(wanted))?;
+        let end = spare.len() - 1;
+        spare.swap(last, end);
+        spare.pop()
+    }
+
+    /// Gives all that is kept back to the buddy allocator. Returns whether there was anything.
+    fn give_back_spare(&mut self) -> bool {
+        let had_some = !self.spare.0.is_empty();
+        while let Some(piece) = self.spare.0.pop() {
+            self.give_back(piece);
+        }
+        had_some
+    }
+
+    /// Gives `piece` back to the buddy allocator.
+    fn give_back(&mut self, piece: Piece) {
+        for extent in &piece.extents {
+            self.map.mark_free(extent.vram_pages());
+        }
     }
 }
 
@@ -212,6 +305,12 @@ impl Extent {
     /// The place right behind it.
     fn end(&self) -> VramOffset {
         VramOffset(self.offset.0 + (self.pages << PAGE_SHIFT))
+    }
+
+    /// The pages of VRAM that it is.
+    fn vram_pages(&self) -> Range<usize> {
+        let start = self.offset.0 >> PAGE_SHIFT;
+        start..start + self.pages
     }
 }
 
@@ -242,16 +341,31 @@ impl Run {
 struct Piece {
     extents: KVec<Extent>,
     pages: usize,
+    placement: Placement,
     /// `None` only in what is left of an allocation that is being dropped.
     blocks: Option<Pin<KBox<AllocatedBlocks>>>,
 }
 
 impl Piece {
+    /// Whether it can be had instead of what is wanted.
+    ///
+    /// One that may lie anywhere is not had for a contiguous one, which is to lie low.
+    fn is(&self, wanted: &Wanted) -> bool {
+        self.pages == wanted.pages
+            && self.placement == wanted.placement
+            && (self.placement == Placement::Anywhere
+                || self
+                    .extents
+                    .iter()
+                    .all(|extent| extent.vram_pages().start <= wanted.last_start))
+    }
+
     /// All that it has; it has nothing then.
     fn take(&mut self) -> Self {
         Self {
             extents: core::mem::replace(&mut self.extents, KVec::new()),
             pages: core::mem::replace(&mut self.pages, 0),
+            placement: self.placement,
             blocks: self.blocks.take(),
         }
     }
@@ -452,7 +566,7 @@ mod tests {
         let page = place(&first, 0)?;
         drop(first);
         assert_eq!(heap.available(), all);
-        let second = heap.alloc(PAGE_SIZE, Placement::Contiguous)?;
+        let second = heap.alloc(PAGE_SIZE, Placement::Anywhere)?;
         assert_eq!(place(&second, 0)?, page);
         assert_eq!(heap.available(), all - u64::try_from(PAGE_SIZE)?);
         drop(second);
@@ -470,6 +584,80 @@ mod tests {
             assert_eq!(heap.alloc(17 << PAGE_SHIFT, placement).err(), Some(ENOSPC));
             assert!(heap.alloc(16 << PAGE_SHIFT, placement).is_ok());
         }
+        Ok(())
+    }
+    /// A heap of `pages` pages.
+    fn heap(pages: usize) -> Result<Heap> {
+        Heap::new(VramSize::new(pages << PAGE_SHIFT).ok_or(EINVAL)?)
+    }
+
+    #[test]
+    fn contiguous_is_at_the_start_and_the_rest_at_the_end() -> Result {
+        let heap = heap(256)?;
+        let mut expected = 0;
+        let mut all = KVec::new();
+        for pages in [5, 1, 16, 40] {
+            let low = heap.alloc(pages << PAGE_SHIFT, Placement::Contiguous)?;
+            assert_eq!(place(&low, 0)?, expected);
+            expected += pages;
+            all.push(low, GFP_KERNEL)?;
+            let high = heap.alloc(pages << PAGE_SHIFT, Placement::Anywhere)?;
+            for page in 0..pages {
+                assert!(place(&high, page)? >= 128);
+            }
+            all.push(high, GFP_KERNEL)?;
+        }
+        // Also if there is something in the cache that lies high.
+        all.clear();
+        drop(heap.alloc(PAGE_SIZE, Placement::Anywhere)?);
+        assert_eq!(place(&heap.alloc(PAGE_SIZE, Placement::Contiguous)?, 0)?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_must_lie_low_is_refused_elsewhere() -> Result {
+        let heap = heap(64)?;
+        let low = |pages: usize, page: usize| {
+            heap.alloc_low(pages << PAGE_SHIFT, VramOffset(page << PAGE_SHIFT))
+        };
+        let first = low(20, 0)?;
+        assert_eq!(low(4, 19).err(), Some(ENOSPC));
+        let second = low(4, 20)?;
+        assert_eq!(place(&second, 0)?, 20);
+        // Whatever is in the cache. What does not have to lie low can still be had.
+        drop(heap.alloc(4 << PAGE_SHIFT, Placement::Contiguous)?);
+        assert_eq!(low(4, 23).err(), Some(ENOSPC));
+        assert!(heap.alloc(40 << PAGE_SHIFT, Placement::Contiguous).is_ok());
+        drop(second);
+        drop(first);
+        assert_eq!(place(&low(64, 0)?, 0)?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn large_contiguous_ones_have_room_for_huge_entries() -> Result {
+        const HUGE: usize = PAGES_PER_TABLE;
+        let heap = heap(8 * HUGE)?;
+        let odd = heap.alloc(PAGE_SIZE, Placement::Contiguous)?;
+        let huge = heap.alloc((2 * HUGE) << PAGE_SHIFT, Placement::Contiguous)?;
+        assert_eq!(place(&huge, 0)?, HUGE);
+        let more = heap.alloc((HUGE + HUGE / 2) << PAGE_SHIFT, Placement::Contiguous)?;
+        assert_eq!(place(&more, 0)?, 3 * HUGE);
+        let next = heap.alloc((HUGE + HUGE / 2) << PAGE_SHIFT, Placement::Contiguous)?;
+        assert_eq!(place(&next, 0)?, 4 * HUGE + HUGE / 2);
+        drop(odd);
+        drop(huge);
+        let rest = heap.alloc((3 * HUGE - 1) << PAGE_SHIFT, Placement::Contiguous)?;
+        assert_eq!(place(&rest, 0)?, 1);
+        Ok(())
+    }
+    #[test]
+    fn a_place_without_huge_entries_is_better_than_none() -> Result {
+        let heap = heap(2 * PAGES_PER_TABLE)?;
+        let _first = heap.alloc(PAGE_SIZE, Placement::Contiguous)?;
+        let _last = heap.alloc(PAGE_SIZE, Placement::Anywhere)?;
+        let middle = heap.alloc(PAGES_PER_TABLE << PAGE_SHIFT, Placement::Contiguous)?;
+        assert_eq!(place(&middle, 0)?, 1);
         Ok(())
     }
 }

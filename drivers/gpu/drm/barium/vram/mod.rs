@@ -6,6 +6,7 @@
 
 mod aperture;
 mod heap;
+mod page_map;
 
 pub(crate) use aperture::Aperture;
 pub(crate) use heap::{
@@ -47,6 +48,11 @@ impl VramSize {
 /// A place in VRAM, in bytes from its start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct VramOffset(pub(crate) usize);
+
+impl VramOffset {
+    /// An offset that nothing in VRAM is above.
+    pub(crate) const MAX: Self = Self(usize::MAX);
+}
 
 impl fmt::Debug for VramOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
