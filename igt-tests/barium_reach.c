@@ -92,8 +92,10 @@ static void find_device(int fd)
 	device.max_x = reg(BARIUM_REG_XRES);
 	device.max_y = reg(BARIUM_REG_YRES);
 	set_reg(BARIUM_REG_ENABLE, enable);
-	if (device.max_x == width && device.max_y == height)
-		device.max_x = device.max_y = 0xffff;
+	if (device.max_x == width && device.max_y == height) {
+		device.max_x = 0xffff;
+		device.max_y = 0xffff;
+	}
 	barium_find_pipe(fd, &device.pipe);
 }
 
@@ -239,7 +241,9 @@ static void choose_extreme_mode(bool longest)
 
 	device.pipe.mode = device.pipe.modes[0];
 	for (i = 1; i < device.pipe.count; i++) {
-		if ((device.pipe.modes[i].hdisplay > device.pipe.mode.hdisplay) == longest)
+		bool longer = device.pipe.modes[i].hdisplay > device.pipe.mode.hdisplay;
+
+		if (longer == longest)
 			device.pipe.mode = device.pipe.modes[i];
 	}
 }

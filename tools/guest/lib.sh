@@ -213,6 +213,15 @@ told() {
 	return "$(cat /tmp/status)"
 }
 
+# written TEST COLUMN ROW TEXT: clears the console, writes TEXT there and has the host check that the
+# screen shows it and nothing else. The terminal counts from 1.
+written() {
+	printf '\033[2J\033[?25l\033[%d;%dH%s' "$(($3 + 1))" "$(($2 + 1))" "$4" >/dev/tty0
+	# shellcheck disable=SC2046 # width and height
+	on_screen "$1" 10 console \
+		$(tr , ' ' </sys/class/graphics/fb0/virtual_size) "$2" "$3" "$4"
+}
+
 # start_show ARG...: barium-show, which shows its first picture then; its output is in $show_output,
 # its pictures, of $show_width x $show_height pixels, are in /tmp/pictures.
 start_show() {
@@ -245,11 +254,11 @@ end_show() {
 }
 
 # on_screen TEST SECONDS WORDS...: has the host look until the screen shows what WORDS say, for so long
-# at most.
+# at most. The screen is that of the display whose QEMU id is in $display_id, or of display0.
 on_screen() {
 	on_screen_test=$1 on_screen_seconds=$2
 	shift 2
-	ask screen "$on_screen_test" "$on_screen_seconds" display0 "$@"
+	ask screen "$on_screen_test" "$on_screen_seconds" "${display_id:-display0}" "$@"
 	echo "$on_screen_test: $answer"
 	matches
 }
