@@ -210,7 +210,13 @@ impl Inner {
                 GpuBuddyAllocFlags::default(),
             ),
             GFP_KERNEL,
-        )?;
+        )
+        .map_err(|err| match err {
+            // There are as many free pages, and any of them will do, or the range is free. But
+            // `gpu_buddy_alloc_blocks()` returns `ENOSPC` also if it has no memory to split a block.
+            ENOSPC => ENOMEM,
+            other => other,
+        })?;
 
         let mut extents = KVec::new();
         for block in blocks.iter() {
@@ -220,13 +226,15 @@ impl Inner {
                 usize::try_from(block.size())? >> PAGE_SHIFT,
             )?;
         }
-        // The blocks of one that is contiguous come in the order in which they lie.
-        if wanted.placement == Placement::Contiguous && extents.len() != 1 {
-            return Err(ENOSPC);
+        // `gpu_buddy_alloc_blocks()` ignores that it has no memory to trim a block, and returns more
+        // than was requested. Nothing that is requested here needs trimming; see that it stays so.
+        if !is_complete(&extents, wanted) {
+            return Err(ENOMEM);
         }
         for extent in &extents {
             state.map.mark_used(extent.vram_pages());
         }
+        // INVARIANT: `append()` numbers the pages without a gap, and they are as many as requested.
         Ok(Piece {
             extents,
             pages: wanted.pages,
@@ -420,6 +428,12 @@ fn append(extents: &mut KVec<Extent>, offset: VramOffset, pages: usize) -> Resul
         },
         GFP_KERNEL,
     )?)
+}
+
+/// Whether `extents` are what is wanted: exactly so many pages, in one extent if contiguous.
+fn is_complete(extents: &[Extent], wanted: &Wanted) -> bool {
+    let pages: usize = extents.iter().map(|extent| extent.pages).sum();
+    pages == wanted.pages && (wanted.placement == Placement::Anywhere || extents.len() == 1)
 }
 
 /// The run that page `page` is in, by binary search in numbered extents.
@@ -658,6 +672,25 @@ mod tests {
         let _last = heap.alloc(PAGE_SIZE, Placement::Anywhere)?;
         let middle = heap.alloc(PAGES_PER_TABLE << PAGE_SHIFT, Placement::Contiguous)?;
         assert_eq!(place(&middle, 0)?, 1);
+        Ok(())
+    }
+    #[test]
+    fn more_or_less_than_requested_is_not_complete() -> Result {
+        let wanted = |pages, placement| Wanted {
+            pages,
+            placement,
+            last_start: usize::MAX,
+        };
+        // What is left if a block of 8 pages cannot be trimmed to 5.
+        let untrimmed = extents(&[(8, 8)])?;
+        for placement in [Placement::Anywhere, Placement::Contiguous] {
+            assert!(is_complete(&untrimmed, &wanted(8, placement)));
+            assert!(!is_complete(&untrimmed, &wanted(5, placement)));
+            assert!(!is_complete(&untrimmed, &wanted(9, placement)));
+        }
+        let apart = extents(&[(8, 4), (2, 1)])?;
+        assert!(is_complete(&apart, &wanted(5, Placement::Anywhere)));
+        assert!(!is_complete(&apart, &wanted(5, Placement::Contiguous)));
         Ok(())
     }
 }
