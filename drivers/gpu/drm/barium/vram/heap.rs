@@ -73,7 +73,8 @@ struct State {
 /// The buddy allocator splits a block down from the largest for a single page, and merges it up
 /// again when the page is given back. A program that makes and drops small objects pays for that
 /// each time, unless some are kept. They count as available, and go back to the buddy allocator
-/// before anything is refused for want of space.
+/// before anything is refused for want of space. Their kernel memory stays charged to the cgroup of
+/// the program that made them first.
 struct Spare(KVec<Piece>);
 
 impl Spare {
@@ -209,7 +210,7 @@ impl Inner {
                 Alignment::new::<PAGE_SIZE>(),
                 GpuBuddyAllocFlags::default(),
             ),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )
         .map_err(|err| match err {
             // There are as many free pages, and any of them will do, or the range is free. But
@@ -426,7 +427,7 @@ fn append(extents: &mut KVec<Extent>, offset: VramOffset, pages: usize) -> Resul
             pages,
             first_page,
         },
-        GFP_KERNEL,
+        GFP_KERNEL_ACCOUNT,
     )?)
 }
 
