@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Draws a picture into VRAM: open the render node, create an object, map it, write pixels.
+ * Draws an image into VRAM: opens the render node, creates an object, maps it and writes pixels.
  *
- * What it did is printed as lines of "key: value". With --reference the picture is also drawn in
- * ordinary memory and written to a file, for comparison with what the device holds.
+ * The program reports each step as a line "key: value". With --reference, it also draws the image
+ * in system memory and writes it to a file, for comparison with the contents of VRAM.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ struct options {
 	int wait;
 };
 
-/* Opens the render node of the first device that barium drives. */
+/* Opens the render node of the first device bound to barium. */
 static int open_barium(void)
 {
 	drmDevicePtr devices[16];
@@ -60,7 +60,7 @@ static int open_barium(void)
 	if (count > 0)
 		drmFreeDevices(devices, count);
 	if (fd < 0)
-		errx(1, "no device that barium drives");
+		errx(1, "no device is bound to barium");
 	return fd;
 }
 
@@ -73,7 +73,7 @@ static __u64 get_param(int fd, __u32 param)
 	return arg.value;
 }
 
-/* Returns the handle; *size becomes what the object really has. */
+/* Creates an object of *size bytes and returns its handle. Sets *size to its actual size. */
 static __u32 create(int fd, __u64 *size)
 {
 	struct drm_barium_gem_create arg = { .size = *size };
@@ -93,7 +93,10 @@ static __u64 mmap_offset(int fd, __u32 handle)
 	return arg.offset;
 }
 
-/* Leaves just @bytes of VRAM available, in single pages none of which has a neighbour. */
+/*
+ * Fragments VRAM: leaves only @bytes available, rounded up to whole pages, as single pages of which
+ * no two are adjacent.
+ */
 static void scatter(int fd, __u64 bytes)
 {
 	__u64 page = get_param(fd, BARIUM_PARAM_PAGE_SIZE), pages = (bytes + page - 1) / page;
@@ -101,7 +104,7 @@ static void scatter(int fd, __u64 bytes)
 	__u32 *singles = calloc(2 * pages, sizeof(*singles));
 
 	if (!singles || available < 2 * pages * page)
-		errx(1, "not enough VRAM to keep %llu pages apart", pages);
+		errx(1, "not enough VRAM for %llu pages that are not adjacent", pages);
 
 	rest = available - 2 * pages * page;
 	if (rest)
@@ -122,10 +125,11 @@ static long minor_faults(void)
 }
 
 /*
- * Draws the picture in ordinary memory, and writes it to a file if one is named. Faults that
- * drawing takes for its own sake, such as for the mathematics library, are over with that.
+ * Draws the image in system memory, and writes it to the file options->reference if that is set.
+ * This also takes the page faults on the code and data that drawing needs, such as those of the
+ * math library, so that main() counts only page faults on the mapping.
  */
-static void draw_reference(const struct options *options, size_t size)
+static __u32 *draw_reference(const struct options *options, size_t size)
 {
 	__u32 *pixels = malloc(size);
 	FILE *file;
@@ -139,7 +143,7 @@ static void draw_reference(const struct options *options, size_t size)
 		if (!file || fwrite(pixels, size, 1, file) != 1 || fclose(file))
 			err(1, "%s", options->reference);
 	}
-	free(pixels);
+	return pixels;
 }
 
 static struct options parse(int argc, char **argv)
@@ -188,12 +192,12 @@ int main(int argc, char **argv)
 	size_t bytes = (size_t)options.width * options.height * sizeof(__u32);
 	__u64 size = bytes, offset;
 	char flags[128];
-	__u32 handle;
+	__u32 handle, *reference;
 	long faults;
 	void *map;
 	int fd;
 
-	draw_reference(&options, bytes);
+	reference = draw_reference(&options, bytes);
 
 	fd = open_barium();
 	printf("vram_size: %llu\n", get_param(fd, BARIUM_PARAM_VRAM_SIZE));
@@ -217,10 +221,13 @@ int main(int argc, char **argv)
 	printf("minor_faults: %ld\nvmflags: %s\ncache_mode: %s\nready\n", faults, flags,
 	       mapping_cache_mode(map));
 	fflush(stdout);
-	if (options.wait)
+	if (options.wait) {
 		getchar();
+		printf("kept: %s\n", memcmp(map, reference, bytes) ? "no" : "yes");
+	}
 
-	/* Mapping and handle would go with the process; a program that goes on does this. */
+	/* Exiting releases the mapping and the handle as well. A longer-lived program does this. */
+	free(reference);
 	munmap(map, size);
 	drmCloseBufferHandle(fd, handle);
 	close(fd);

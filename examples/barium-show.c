@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Shows a picture on the screen: create two dumb buffers, draw, set a mode, flip between them.
+ * Displays an image: creates two dumb buffers, draws into them, sets a mode and flips between them.
  *
- * Nothing in here is about barium: it works with each driver that has dumb buffers. The second
- * buffer has the first one's picture in inverted colours. Each line of the input flips to the other
- * buffer; the end of the input ends the program.
+ * The program uses no barium ioctl: it works with any KMS driver that supports dumb buffers. The
+ * second buffer holds the image of the first one with inverted colors. Each line of standard input
+ * flips to the other buffer; the program exits at end of file.
  *
- * What it did is printed as lines of "key: value". With --reference both pictures are written to a
- * file as well, one after the other, for comparison with what is shown.
+ * The program reports each step as a line "key: value". With --reference, it also writes both
+ * images to a file, one after the other, for comparison with the contents of the display.
  */
 #include <err.h>
 #include <errno.h>
@@ -34,15 +34,15 @@ struct options {
 	const char *reference;
 };
 
-/* What shows pictures. */
-struct screen {
+/* The output pipeline: the connector, the CRTC that drives it, and the mode to set. */
+struct pipe {
 	int fd;
 	__u32 connector;
 	__u32 crtc;
 	drmModeModeInfo mode;
 };
 
-/* A picture in memory that can be shown. */
+/* A dumb buffer and its framebuffer. */
 struct buffer {
 	__u32 handle;
 	__u32 fb;
@@ -50,8 +50,11 @@ struct buffer {
 	__u64 size;
 };
 
-/* Finds the mode by its name; the preferred one is the first. */
-static int choose_mode(const drmModeConnector *connector, const char *name, drmModeModeInfo *mode)
+/*
+ * Copies the mode called @name to @mode, or the first mode, which is the preferred one, if @name is
+ * NULL. Returns 0 if the connector has no such mode.
+ */
+static int find_mode(const drmModeConnector *connector, const char *name, drmModeModeInfo *mode)
 {
 	int i;
 
@@ -64,50 +67,50 @@ static int choose_mode(const drmModeConnector *connector, const char *name, drmM
 	return 0;
 }
 
-/* The first connector with something connected, and the first CRTC: there may be more elsewhere. */
-static struct screen find_screen(int fd, const char *mode)
+/* Chooses the first CRTC and the first connected connector that has the mode. */
+static struct pipe find_pipe(int fd, const char *mode)
 {
-	struct screen screen = { .fd = fd };
+	struct pipe pipe = { .fd = fd };
 	drmModeRes *resources = drmModeGetResources(fd);
 	int i;
 
 	if (!resources || !resources->count_crtcs)
-		err(1, "mode setting resources");
-	screen.crtc = resources->crtcs[0];
+		err(1, "KMS resources");
+	pipe.crtc = resources->crtcs[0];
 
-	for (i = 0; i < resources->count_connectors && !screen.connector; i++) {
+	for (i = 0; i < resources->count_connectors && !pipe.connector; i++) {
 		drmModeConnector *connector = drmModeGetConnector(fd, resources->connectors[i]);
 
 		if (connector && connector->connection == DRM_MODE_CONNECTED &&
-		    choose_mode(connector, mode, &screen.mode))
-			screen.connector = connector->connector_id;
+		    find_mode(connector, mode, &pipe.mode))
+			pipe.connector = connector->connector_id;
 		drmModeFreeConnector(connector);
 	}
-	if (!screen.connector)
-		errx(1, "no screen has the mode %s", mode ? mode : "that is wanted");
+	if (!pipe.connector)
+		errx(1, "no connected connector has mode %s", mode ? mode : "(any)");
 
 	drmModeFreeResources(resources);
-	return screen;
+	return pipe;
 }
 
-/* Draws in ordinary memory, where reading back is cheap as well. */
+/* Draws both images in system memory, since reading write-combined memory is slow. */
 static __u32 *draw(const drmModeModeInfo *mode, size_t pixels)
 {
-	__u32 *pictures = calloc(BUFFERS * pixels, sizeof(*pictures));
+	__u32 *images = calloc(BUFFERS * pixels, sizeof(*images));
 	size_t i;
 
-	if (!pictures)
-		err(1, "memory for pictures");
-	picture_draw(pictures, mode->hdisplay, mode->vdisplay);
+	if (!images)
+		err(1, "memory for images");
+	picture_draw(images, mode->hdisplay, mode->vdisplay);
 	for (i = 0; i < pixels; i++)
-		pictures[pixels + i] = pictures[i] ^ 0xffffff;
-	return pictures;
+		images[pixels + i] = images[i] ^ 0xffffff;
+	return images;
 }
 
-/* Makes a buffer and copies a picture to it, line by line: the buffer's lines may be longer. */
-static struct buffer make_buffer(const struct screen *screen, const __u32 *picture)
+/* Creates a dumb buffer and copies an image into it line by line, since the pitches may differ. */
+static struct buffer create_buffer(const struct pipe *pipe, const __u32 *image)
 {
-	__u32 width = screen->mode.hdisplay, height = screen->mode.vdisplay, y;
+	__u32 width = pipe->mode.hdisplay, height = pipe->mode.vdisplay, y;
 	struct drm_mode_create_dumb create = {
 		.width = width, .height = height, .bpp = BITS_PER_PIXEL,
 	};
@@ -115,27 +118,27 @@ static struct buffer make_buffer(const struct screen *screen, const __u32 *pictu
 	struct buffer buffer = {};
 	__u8 *map;
 
-	if (drmIoctl(screen->fd, DRM_IOCTL_MODE_CREATE_DUMB, &create))
-		err(1, "a buffer of %u x %u pixels", width, height);
+	if (drmIoctl(pipe->fd, DRM_IOCTL_MODE_CREATE_DUMB, &create))
+		err(1, "CREATE_DUMB of %u x %u pixels", width, height);
 	buffer.handle = create.handle;
 	buffer.pitch = create.pitch;
 	buffer.size = create.size;
 	offset.handle = create.handle;
-	if (drmIoctl(screen->fd, DRM_IOCTL_MODE_MAP_DUMB, &offset))
-		err(1, "the offset to map a buffer at");
+	if (drmIoctl(pipe->fd, DRM_IOCTL_MODE_MAP_DUMB, &offset))
+		err(1, "MAP_DUMB");
 
-	map = mmap(NULL, buffer.size, PROT_READ | PROT_WRITE, MAP_SHARED, screen->fd,
+	map = mmap(NULL, buffer.size, PROT_READ | PROT_WRITE, MAP_SHARED, pipe->fd,
 		   offset.offset);
 	if (map == MAP_FAILED)
 		err(1, "mmap");
 	for (y = 0; y < height; y++)
-		memcpy(map + (size_t)y * buffer.pitch, picture + (size_t)y * width,
-		       width * sizeof(*picture));
+		memcpy(map + (size_t)y * buffer.pitch, image + (size_t)y * width,
+		       width * sizeof(*image));
 	munmap(map, buffer.size);
 
-	if (drmModeAddFB(screen->fd, width, height, DEPTH, BITS_PER_PIXEL, buffer.pitch,
+	if (drmModeAddFB(pipe->fd, width, height, DEPTH, BITS_PER_PIXEL, buffer.pitch,
 			 buffer.handle, &buffer.fb))
-		err(1, "a framebuffer of %u x %u pixels", width, height);
+		err(1, "ADDFB of %u x %u pixels", width, height);
 	return buffer;
 }
 
@@ -147,8 +150,8 @@ static void flip_done(int fd, unsigned int sequence, unsigned int seconds,
 	printf("flipped: vblank %u at %u.%06u s\n", sequence, seconds, microseconds);
 }
 
-/* Flips, and returns when the screen shows the buffer. */
-static void flip_to(const struct screen *screen, const struct buffer *buffer)
+/* Flips to @buffer and waits for the completion event. */
+static void flip_to(const struct pipe *pipe, const struct buffer *buffer)
 {
 	drmEventContext context = {
 		.version = 2,
@@ -156,11 +159,11 @@ static void flip_to(const struct screen *screen, const struct buffer *buffer)
 	};
 	int pending = 1;
 
-	if (drmModePageFlip(screen->fd, screen->crtc, buffer->fb, DRM_MODE_PAGE_FLIP_EVENT,
+	if (drmModePageFlip(pipe->fd, pipe->crtc, buffer->fb, DRM_MODE_PAGE_FLIP_EVENT,
 			    &pending))
 		err(1, "page flip");
 	while (pending) {
-		if (drmHandleEvent(screen->fd, &context))
+		if (drmHandleEvent(pipe->fd, &context))
 			err(1, "event");
 	}
 }
@@ -194,11 +197,11 @@ static struct options parse(int argc, char **argv)
 	return options;
 }
 
-static void write_reference(const char *path, const __u32 *pictures, size_t pixels)
+static void write_reference(const char *path, const __u32 *images, size_t pixels)
 {
 	FILE *file = fopen(path, "w");
 
-	if (!file || fwrite(pictures, pixels * sizeof(*pictures), BUFFERS, file) != BUFFERS ||
+	if (!file || fwrite(images, pixels * sizeof(*images), BUFFERS, file) != BUFFERS ||
 	    fclose(file))
 		err(1, "%s", path);
 }
@@ -207,40 +210,39 @@ int main(int argc, char **argv)
 {
 	struct options options = parse(argc, argv);
 	struct buffer buffers[BUFFERS];
-	unsigned int shown = 0, i;
-	struct screen screen;
+	unsigned int front = 0, i;
+	struct pipe pipe;
 	size_t pixels;
-	__u32 *pictures;
+	__u32 *images;
 	int fd, key;
 
 	fd = drmOpen(options.driver, NULL);
 	if (fd < 0)
-		errx(1, "no device that %s drives", options.driver);
-	screen = find_screen(fd, options.mode);
-	pixels = (size_t)screen.mode.hdisplay * screen.mode.vdisplay;
-	pictures = draw(&screen.mode, pixels);
+		errx(1, "no device is bound to %s", options.driver);
+	pipe = find_pipe(fd, options.mode);
+	pixels = (size_t)pipe.mode.hdisplay * pipe.mode.vdisplay;
+	images = draw(&pipe.mode, pixels);
 	if (options.reference)
-		write_reference(options.reference, pictures, pixels);
+		write_reference(options.reference, images, pixels);
 	for (i = 0; i < BUFFERS; i++)
-		buffers[i] = make_buffer(&screen, pictures + i * pixels);
-	free(pictures);
+		buffers[i] = create_buffer(&pipe, images + i * pixels);
+	free(images);
 
-	if (drmModeSetCrtc(fd, screen.crtc, buffers[0].fb, 0, 0, &screen.connector, 1,
-			   &screen.mode))
-		err(1, "mode %s", screen.mode.name);
-	printf("mode: %s, %u Hz\nbuffers: %d of %llu bytes\nready\n", screen.mode.name,
-	       screen.mode.vrefresh, BUFFERS, buffers[0].size);
+	if (drmModeSetCrtc(fd, pipe.crtc, buffers[0].fb, 0, 0, &pipe.connector, 1, &pipe.mode))
+		err(1, "mode %s", pipe.mode.name);
+	printf("mode: %s, %u Hz\nbuffers: %d of %llu bytes\nready\n", pipe.mode.name,
+	       pipe.mode.vrefresh, BUFFERS, buffers[0].size);
 	fflush(stdout);
 
 	while ((key = getchar()) != EOF) {
 		if (key != '\n')
 			continue;
-		shown = (shown + 1) % BUFFERS;
-		flip_to(&screen, &buffers[shown]);
+		front = (front + 1) % BUFFERS;
+		flip_to(&pipe, &buffers[front]);
 		fflush(stdout);
 	}
 
-	/* All of that would go with the process; a program that goes on does this. */
+	/* Exiting releases all of this as well. A longer-lived program does this. */
 	for (i = 0; i < BUFFERS; i++) {
 		drmModeRmFB(fd, buffers[i].fb);
 		drmCloseBufferHandle(fd, buffers[i].handle);

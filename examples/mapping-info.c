@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the kernel tells about a mapping of this process.
+ * Queries the VMA flags and the page table entries of a mapping of this process.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ void mapping_flags(const void *addr, char *flags, size_t length)
 
 const char *mapping_cache_mode(const void *addr)
 {
-	/* Despite its name this one lists the user's half as well. */
+	/* Despite its name, this file includes the user half of the address space. */
 	FILE *tables = fopen("/sys/kernel/debug/page_tables/current_kernel", "r");
 	const char *mode = "unknown";
 	unsigned long start, end;
@@ -40,7 +40,7 @@ const char *mapping_cache_mode(const void *addr)
 		    (uintptr_t)addr >= end || !strstr(line, " USR "))
 			continue;
 
-		/* Linux programs the PAT so that PWT alone is write-combining. */
+		/* Linux programs the PAT such that PWT without PCD selects write-combining. */
 		if (strstr(line, " PCD "))
 			mode = "uncached";
 		else if (strstr(line, " PWT "))

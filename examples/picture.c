@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: MIT
 /*
- * The picture that the examples draw: discs and the word BARIUM over a gradient and a grid.
+ * The image that the examples draw: discs and the word BARIUM over a gradient and a grid.
  *
- * The gradient goes on under everything else, so no two stretches of the picture are the same. That
- * is how a page of it can be found in a dump of VRAM.
+ * All other elements are blended over the gradient, so that no two lines of the image are equal.
+ * Thus a page of the image can be located in a dump of VRAM.
  */
 #include <math.h>
 
 #include "picture.h"
 
-struct colour {
+struct color {
 	double red;
 	double green;
 	double blue;
 };
 
 struct disc {
-	/* In heights of the picture, from its middle. */
+	/* Position from the center of the image and radius, in units of the image height. */
 	double x;
 	double y;
 	double radius;
-	struct colour colour;
+	struct color color;
 };
 
 #define DISCS 3
@@ -31,7 +31,7 @@ static const struct disc discs[DISCS] = {
 	{ 0.37, -0.06, 0.29, { 0.30, 0.78, 0.90 } },
 };
 
-/* A letter is 5 x 7 dots; the highest of 5 bits is the leftmost dot. */
+/* Glyphs of 5 x 7 dots. Bit 4 of each byte is the leftmost dot. */
 #define LETTERS 6
 #define LETTER_WIDTH 5
 #define LETTER_HEIGHT 7
@@ -46,9 +46,9 @@ static const unsigned char letters[LETTERS][LETTER_HEIGHT] = {
 	{ 0x11, 0x1b, 0x15, 0x15, 0x11, 0x11, 0x11 },
 };
 
-static struct colour mix(struct colour under, struct colour over, double cover)
+static struct color mix(struct color under, struct color over, double cover)
 {
-	return (struct colour){
+	return (struct color){
 		under.red + (over.red - under.red) * cover,
 		under.green + (over.green - under.green) * cover,
 		under.blue + (over.blue - under.blue) * cover,
@@ -60,12 +60,12 @@ static double clamp(double value)
 	return value < 0 ? 0 : value > 1 ? 1 : value;
 }
 
-/* The distance to a point outside the picture grows from each line to the next. */
-static struct colour background(double x, double y)
+/* The color depends on the distance to a point outside the image, which differs in each line. */
+static struct color background(double x, double y)
 {
 	double far = hypot(x + 1.5, y + 1.0) / 3.2;
 
-	return (struct colour){
+	return (struct color){
 		0.05 + 0.22 * far,
 		0.08 + 0.10 * far + 0.25 * far * far,
 		0.20 + 0.45 * far,
@@ -79,7 +79,10 @@ static int on_grid(unsigned int x, unsigned int y, unsigned int height)
 	return x % cell == 0 || y % cell == 0;
 }
 
-/* Whether a dot of the word is at (@x, @y), in heights of the picture from its middle. */
+/*
+ * Returns true if a dot of the word covers (@x, @y), in units of the image height, relative to the
+ * center of the image.
+ */
 static int in_word(double x, double y)
 {
 	const double dot = 0.026;
@@ -93,30 +96,30 @@ static int in_word(double x, double y)
 	       (LETTER_WIDTH - 1 - column % LETTER_PITCH) & 1;
 }
 
-static struct colour colour_at(unsigned int px, unsigned int py, unsigned int width,
-			       unsigned int height)
+static struct color color_at(unsigned int px, unsigned int py, unsigned int width,
+			     unsigned int height)
 {
-	static const struct colour white = { 1, 1, 1 }, black = { 0, 0, 0 };
+	static const struct color white = { 1, 1, 1 }, black = { 0, 0, 0 };
 	double x = (px + 0.5 - width / 2.0) / height, y = (py + 0.5 - height / 2.0) / height;
-	struct colour colour = background(x, y);
+	struct color color = background(x, y);
 	unsigned int i;
 
 	if (on_grid(px, py, height))
-		colour = mix(colour, white, 0.12);
+		color = mix(color, white, 0.12);
 
 	for (i = 0; i < DISCS; i++) {
 		double inside = discs[i].radius - hypot(x - discs[i].x, y - discs[i].y);
 
-		/* The rim is one pixel wide, so that it looks smooth. */
-		colour = mix(colour, discs[i].colour, 0.62 * clamp(inside * height + 0.5));
+		/* The edge is blended over one pixel to avoid aliasing. */
+		color = mix(color, discs[i].color, 0.62 * clamp(inside * height + 0.5));
 	}
 
 	if (in_word(x, y))
-		colour = mix(colour, white, 0.88);
+		color = mix(color, white, 0.88);
 	else if (in_word(x - 0.008, y - 0.010))
-		colour = mix(colour, black, 0.55);
+		color = mix(color, black, 0.55);
 
-	return colour;
+	return color;
 }
 
 static __u32 level(double value)
@@ -130,10 +133,10 @@ void picture_draw(__u32 *pixels, unsigned int width, unsigned int height)
 
 	for (y = 0; y < height; y++) {
 		for (x = 0; x < width; x++) {
-			struct colour colour = colour_at(x, y, width, height);
+			struct color color = color_at(x, y, width, height);
 
-			*pixels++ = level(colour.red) << 16 | level(colour.green) << 8 |
-				    level(colour.blue);
+			*pixels++ = level(color.red) << 16 | level(color.green) << 8 |
+				    level(color.blue);
 		}
 	}
 }

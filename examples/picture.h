@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The picture that the examples draw.
+ * The image that the examples draw.
  */
 #ifndef PICTURE_H
 #define PICTURE_H
@@ -8,8 +8,9 @@
 #include <linux/types.h>
 
 /*
- * Draws @width x @height pixels, XRGB8888, without gaps between lines. Writes each pixel once, from
- * left to right and top to bottom, and reads none: write-combined memory is good at just that.
+ * Draws @width x @height pixels, XRGB8888, with a pitch of @width pixels. Writes each pixel once,
+ * in ascending order of addresses, and reads none: the access pattern that write-combined memory
+ * handles well.
  */
 void picture_draw(__u32 *pixels, unsigned int width, unsigned int height);
 

@@ -1,8 +1,93 @@
 // SPDX-License-Identifier: MIT
-/*
- * GEM_CREATE, GEM_INFO and GEM_MMAP_OFFSET: what may be asked for, what is refused with which
- * error, and what a new object holds. Mapping policy is in barium_mmap, lifetimes are in
- * barium_lifetime.
+/**
+ * TEST: barium create
+ * Description: Ioctls that create objects in VRAM (GEM_CREATE) and that take a handle (GEM_INFO,
+ *   GEM_MMAP_OFFSET): valid and invalid arguments, the errors, accounting of VRAM, and the initial
+ *   content. Rules for mappings are in barium_mmap, lifetimes in barium_lifetime.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: GEM objects
+ *
+ * SUBTEST: size-zero
+ * Description: GEM_CREATE refuses a size of 0 with EINVAL.
+ *
+ * SUBTEST: size-overflow
+ * Description: GEM_CREATE refuses a size that wraps around when it is rounded up.
+ *
+ * SUBTEST: size-huge
+ * Description: GEM_CREATE fails with ENOSPC for sizes far beyond the size of VRAM.
+ *
+ * SUBTEST: size-rounded
+ * Description: GEM_CREATE rounds the size up to whole pages and returns it.
+ *
+ * SUBTEST: unknown-flags
+ * Description: GEM_CREATE refuses each undefined flag.
+ *
+ * SUBTEST: handle-ignored
+ * Description: GEM_CREATE ignores the input value of the handle field.
+ *
+ * SUBTEST: handles-distinct
+ * Description: Handles are distinct and never 0.
+ *
+ * SUBTEST: many-objects
+ * Description: Hundreds of objects exist at once, and closing them frees their VRAM.
+ *
+ * SUBTEST: info-flags
+ * Description: GEM_INFO returns the flags and the size of the object.
+ *
+ * SUBTEST: unknown-handle
+ * Description: Ioctls fail with ENOENT for a handle that names no object.
+ *
+ * SUBTEST: closed-handle
+ * Description: Ioctls fail with ENOENT for a closed handle.
+ *
+ * SUBTEST: foreign-handle
+ * Description: Ioctls fail with ENOENT for a handle of another client.
+ *
+ * SUBTEST: offset-stable
+ * Description: The fake offset of an object is constant and overlaps no other.
+ *
+ * SUBTEST: offset-pad-set
+ * Description: GEM_MMAP_OFFSET refuses each bit of its padding.
+ *
+ * SUBTEST: primary-node
+ * Description: Objects work on the primary node as on the render node.
+ *
+ * SUBTEST: larger-than-vram
+ * Description: GEM_CREATE fails with ENOSPC for a size larger than VRAM.
+ *
+ * SUBTEST: whole-vram
+ * Description: One object can take all available VRAM.
+ *
+ * SUBTEST: whole-vram-contiguous
+ * Description: One contiguous object can take the largest free range of VRAM.
+ *
+ * SUBTEST: full
+ * Description: GEM_CREATE fails when VRAM is full, and reuses VRAM that is freed.
+ *
+ * SUBTEST: no-oom-kill
+ * Description: Requests for too much VRAM do not invoke the OOM killer.
+ *
+ * SUBTEST: contiguous-fragmented
+ * Description: A contiguous object is created only if a free range is large enough.
+ *
+ * SUBTEST: scattered
+ * Description: An object in many extents reads and writes as one range.
+ *
+ * SUBTEST: scattered-pages
+ * Description: An object without adjacent pages maps each page at its own offset.
+ *
+ * SUBTEST: zeroed
+ * Description: A new object contains no data of a killed client.
+ *
+ * SUBTEST: zeroed-small
+ * Description: Objects of many sizes are zero, in unused and in reused VRAM.
+ *
+ * SUBTEST: zeroed-contiguous
+ * Description: Contiguous objects are zero.
+ *
+ * SUBTEST: answer-unwritable
+ * Description: Closing the file frees an object whose handle could not be returned.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,12 +98,12 @@
 #include "igt.h"
 #include "barium_lib.h"
 
-IGT_TEST_DESCRIPTION("Creation of objects in VRAM, and the ioctls that take a handle.");
+IGT_TEST_DESCRIPTION("Checks the creation of objects in VRAM and the ioctls that take a handle.");
 
-/* How many objects tests that fill VRAM cut it into. */
+/* The number of objects that tests divide VRAM into when they fill it. */
 #define CHUNKS 64
 
-/* Asserts that a creation is refused with @error and costs nothing. */
+/* Asserts that GEM_CREATE fails with @error and allocates no VRAM. */
 static void create_refused(int fd, __u64 size, __u32 flags, int error)
 {
 	__u64 before = barium_vram_available(fd);
@@ -29,37 +114,7 @@ static void create_refused(int fd, __u64 size, __u32 flags, int error)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void size_zero(int fd)
-{
-	create_refused(fd, 0, 0, EINVAL);
-	create_refused(fd, 0, BARIUM_GEM_CREATE_CONTIGUOUS, EINVAL);
-}
-
-static void size_overflow(int fd)
-{
-	__u64 highest = ~0ull - barium_page_size() + 1;
-
-	create_refused(fd, ~0ull, 0, EINVAL);
-	create_refused(fd, highest + 1, 0, EINVAL);
-	create_refused(fd, highest + 1, BARIUM_GEM_CREATE_CONTIGUOUS, EINVAL);
-}
-
-static void size_huge(int fd)
-{
-	__u64 highest = ~0ull - barium_page_size() + 1;
-	int bit;
-
-	create_refused(fd, highest, 0, ENOSPC);
-	create_refused(fd, highest, BARIUM_GEM_CREATE_CONTIGUOUS, ENOSPC);
-
-	for (bit = 33; bit < 64; bit++) {
-		create_refused(fd, 1ull << bit, 0, ENOSPC);
-		create_refused(fd, 1ull << bit, BARIUM_GEM_CREATE_CONTIGUOUS, ENOSPC);
-		create_refused(fd, (1ull << bit) + 1, 0, ENOSPC);
-	}
-}
-
-static void size_rounded(int fd)
+static void test_size_rounded(int fd)
 {
 	size_t page = barium_page_size();
 	const struct {
@@ -89,7 +144,7 @@ static void size_rounded(int fd)
 	}
 }
 
-static void unknown_flags(int fd)
+static void test_unknown_flags(int fd)
 {
 	int bit;
 
@@ -101,51 +156,7 @@ static void unknown_flags(int fd)
 	create_refused(fd, barium_page_size(), ~0u, EINVAL);
 }
 
-/* The handle is an output: what a caller left there does not choose it. */
-static void handle_ignored(int fd)
-{
-	struct drm_barium_gem_create arg = { .size = barium_page_size(), .handle = ~0u };
-	struct drm_barium_gem_info info;
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_GEM_CREATE, &arg), 0);
-	igt_assert_neq_u32(arg.handle, ~0u);
-	barium_gem_info(fd, arg.handle, &info);
-	gem_close(fd, arg.handle);
-}
-
-static void handles_distinct(int fd)
-{
-	__u32 handles[32];
-	size_t i, j;
-
-	for (i = 0; i < ARRAY_SIZE(handles); i++) {
-		handles[i] = barium_gem_create(fd, barium_page_size());
-		igt_assert_neq_u32(handles[i], 0);
-		for (j = 0; j < i; j++)
-			igt_assert_neq_u32(handles[i], handles[j]);
-	}
-
-	for (i = 0; i < ARRAY_SIZE(handles); i++)
-		gem_close(fd, handles[i]);
-}
-
-static void many_objects(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	__u32 handles[512];
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(handles); i++)
-		handles[i] = barium_gem_create(fd, barium_page_size());
-	igt_assert_eq_u64(barium_vram_available(fd),
-			  before - ARRAY_SIZE(handles) * barium_page_size());
-
-	for (i = 0; i < ARRAY_SIZE(handles); i++)
-		gem_close(fd, handles[i]);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
-static void info_flags(int fd)
+static void test_info_flags(int fd)
 {
 	static const __u32 flags[] = { 0, BARIUM_GEM_CREATE_CONTIGUOUS };
 	struct drm_barium_gem_info info;
@@ -165,7 +176,7 @@ static void info_flags(int fd)
 	}
 }
 
-/* Asserts that no ioctl takes @handle for an object. */
+/* Asserts that @handle names no object of @fd. */
 static void handle_refused(int fd, __u32 handle)
 {
 	struct drm_barium_gem_info info;
@@ -175,39 +186,7 @@ static void handle_refused(int fd, __u32 handle)
 	igt_assert_eq(__barium_gem_mmap_offset(fd, handle, &offset), -ENOENT);
 }
 
-static void unknown_handle(int fd)
-{
-	__u32 handle = barium_gem_create(fd, barium_page_size());
-
-	handle_refused(fd, 0);
-	handle_refused(fd, handle + 1);
-	handle_refused(fd, handle | 1u << 31);
-	handle_refused(fd, ~0u);
-	gem_close(fd, handle);
-}
-
-static void closed_handle(int fd)
-{
-	__u32 handle = barium_gem_create(fd, barium_page_size());
-
-	gem_close(fd, handle);
-	handle_refused(fd, handle);
-	igt_assert_eq(__barium_gem_close(fd, handle), -EINVAL);
-}
-
-static void foreign_handle(int fd)
-{
-	__u32 handle = barium_gem_create(fd, barium_page_size());
-	int other = barium_reopen(fd, O_RDWR);
-
-	handle_refused(other, handle);
-	igt_assert_eq(__barium_gem_close(other, handle), -EINVAL);
-
-	close(other);
-	gem_close(fd, handle);
-}
-
-static void offset_stable(int fd)
+static void test_offset_stable(int fd)
 {
 	__u32 one = barium_gem_create(fd, 2 * barium_page_size());
 	__u32 two = barium_gem_create(fd, 2 * barium_page_size());
@@ -223,7 +202,7 @@ static void offset_stable(int fd)
 	gem_close(fd, two);
 }
 
-static void offset_pad_set(int fd)
+static void test_offset_pad_set(int fd)
 {
 	__u32 handle = barium_gem_create(fd, barium_page_size());
 	int bit;
@@ -231,13 +210,13 @@ static void offset_pad_set(int fd)
 	for (bit = 0; bit < 32; bit++) {
 		struct drm_barium_gem_mmap_offset arg = { .handle = handle, .pad = 1u << bit };
 
-		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET, &arg), -EINVAL);
+		do_ioctl_err(fd, DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET, &arg, EINVAL);
 	}
 
 	gem_close(fd, handle);
 }
 
-static void primary_node(int fd)
+static void test_primary_node(int fd)
 {
 	int primary = barium_open_primary();
 	struct barium_bo bo = barium_bo_create(primary, 4);
@@ -256,31 +235,8 @@ static void primary_node(int fd)
 	close(primary);
 }
 
-static void larger_than_vram(int fd)
-{
-	__u64 vram = barium_vram_size(fd);
-
-	create_refused(fd, vram + 1, 0, ENOSPC);
-	create_refused(fd, vram + barium_page_size(), 0, ENOSPC);
-	create_refused(fd, vram + 1, BARIUM_GEM_CREATE_CONTIGUOUS, ENOSPC);
-	create_refused(fd, 2 * vram, 0, ENOSPC);
-}
-
-/* All that the console leaves: an object may be in pieces. */
-static void whole_vram(int fd)
-{
-	__u64 size = barium_vram_available(fd);
-	__u32 handle = barium_gem_create(fd, size);
-
-	igt_assert_eq_u64(barium_vram_available(fd), 0);
-	create_refused(fd, 1, 0, ENOSPC);
-
-	gem_close(fd, handle);
-	igt_assert_eq_u64(barium_vram_available(fd), size);
-}
-
-/* Without a console in it, all of VRAM is one piece. */
-static void whole_vram_contiguous(int fd)
+/* If the console holds no VRAM, all of VRAM is one free range. */
+static void test_whole_vram_contiguous(int fd)
 {
 	__u64 before = barium_vram_available(fd), size = barium_vram_largest_piece(fd);
 	__u32 handle;
@@ -295,29 +251,29 @@ static void whole_vram_contiguous(int fd)
 }
 
 /*
- * Leaves room for CHUNKS objects of *pages pages each, and for nothing else: an object takes the
- * rest, if there is any. The console's picture may be in VRAM, so that this is not always even.
+ * Makes the available VRAM a multiple of CHUNKS objects of *pages pages each. The console may hold
+ * a part of VRAM, so there may be a remainder: this allocates it. Returns its handle, or 0.
  */
-static __u32 leave_even_room(int fd, size_t *pages)
+static __u32 reserve_remainder(int fd, size_t *pages)
 {
-	size_t room = barium_vram_available(fd) / barium_page_size();
-	size_t rest = room % CHUNKS;
+	size_t available = barium_vram_available(fd) / barium_page_size();
+	size_t rest = available % CHUNKS;
 
-	*pages = room / CHUNKS;
+	*pages = available / CHUNKS;
 	return rest ? barium_gem_create(fd, rest * barium_page_size()) : 0;
 }
 
-static void give_up_room(int fd, __u32 handle)
+static void free_remainder(int fd, __u32 handle)
 {
 	if (handle)
 		gem_close(fd, handle);
 }
 
-static void full(int fd)
+static void test_full(int fd)
 {
 	__u64 before = barium_vram_available(fd), chunk;
 	size_t pages, count, i;
-	__u32 rest = leave_even_room(fd, &pages), *handles;
+	__u32 rest = reserve_remainder(fd, &pages), *handles;
 
 	chunk = pages * barium_page_size();
 	count = barium_fill(fd, chunk, &handles);
@@ -332,7 +288,7 @@ static void full(int fd)
 	for (i = 0; i < count; i++)
 		gem_close(fd, handles[i]);
 	free(handles);
-	give_up_room(fd, rest);
+	free_remainder(fd, rest);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
@@ -349,7 +305,7 @@ static unsigned long oom_kills(void)
 	return kills;
 }
 
-static void no_oom_kill(int fd)
+static void test_no_oom_kill(int fd)
 {
 	unsigned long before = oom_kills();
 	__u64 vram = barium_vram_size(fd);
@@ -370,10 +326,10 @@ static void no_oom_kill(int fd)
 }
 
 /*
- * Leaves VRAM in holes of one chunk: every other object of a full VRAM is closed. The chunks that
- * remain are stamped with their number and stay mapped.
+ * Fragments VRAM: fills it with chunks and closes every other one. The remaining chunks stay mapped
+ * and are stamped with their number.
  */
-static void make_holes(int fd, struct barium_bo chunks[static CHUNKS], size_t pages)
+static void fragment_vram(int fd, struct barium_bo chunks[static CHUNKS], size_t pages)
 {
 	size_t i;
 
@@ -387,7 +343,7 @@ static void make_holes(int fd, struct barium_bo chunks[static CHUNKS], size_t pa
 		barium_bo_fini(fd, &chunks[i]);
 }
 
-/* The chunks that make_holes() left are as they were. */
+/* Asserts that the chunks of fragment_vram() keep their stamps, and frees them. */
 static void check_and_free_chunks(int fd, struct barium_bo chunks[static CHUNKS], size_t pages)
 {
 	size_t i;
@@ -398,14 +354,14 @@ static void check_and_free_chunks(int fd, struct barium_bo chunks[static CHUNKS]
 		barium_bo_fini(fd, &chunks[i]);
 }
 
-static void contiguous_fragmented(int fd)
+static void test_contiguous_fragmented(int fd)
 {
 	struct barium_bo chunks[CHUNKS];
 	size_t pages;
-	__u32 rest = leave_even_room(fd, &pages), handle;
+	__u32 rest = reserve_remainder(fd, &pages), handle;
 	__u64 size = (pages + 1) * barium_page_size();
 
-	make_holes(fd, chunks, pages);
+	fragment_vram(fd, chunks, pages);
 	create_refused(fd, size, BARIUM_GEM_CREATE_CONTIGUOUS, ENOSPC);
 	igt_assert_eq(__barium_gem_create(fd, &size, 0, &handle), 0);
 	gem_close(fd, handle);
@@ -414,19 +370,19 @@ static void contiguous_fragmented(int fd)
 	igt_assert_eq(__barium_gem_create(fd, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
 	gem_close(fd, handle);
 	check_and_free_chunks(fd, chunks, pages);
-	give_up_room(fd, rest);
+	free_remainder(fd, rest);
 }
 
-/* Takes all that is left between the chunks, and looks at it through a second mapping. */
-static void scattered(int fd)
+/* Allocates all VRAM between the chunks, and checks it through a second mapping. */
+static void test_scattered(int fd)
 {
 	struct barium_bo chunks[CHUNKS], bo;
 	size_t pages;
-	__u32 rest = leave_even_room(fd, &pages);
+	__u32 rest = reserve_remainder(fd, &pages);
 	size_t total = pages * CHUNKS / 2;
 	void *again;
 
-	make_holes(fd, chunks, pages);
+	fragment_vram(fd, chunks, pages);
 	bo = barium_bo_create(fd, total);
 	igt_assert_eq_u64(barium_vram_available(fd), 0);
 	barium_check_zero(bo.map, bo.size);
@@ -438,11 +394,11 @@ static void scattered(int fd)
 	barium_munmap(again, bo.size);
 	check_and_free_chunks(fd, chunks, pages);
 	barium_bo_fini(fd, &bo);
-	give_up_room(fd, rest);
+	free_remainder(fd, rest);
 }
 
-/* Holes of one page each: no two pages of the object are neighbours in VRAM. */
-static void scattered_pages(int fd)
+/* Free ranges have one page each, so no two pages of the object are adjacent in VRAM. */
+static void test_scattered_pages(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo singles[CHUNKS], bo;
@@ -472,7 +428,7 @@ static void scattered_pages(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Fills all of VRAM that is to be had with ones; nothing but the exit of the process cleans up. */
+/* Fills all available VRAM with ones and kills the process, so that only its exit cleans up. */
 static void dirty_vram_and_die(void *data)
 {
 	int fd = barium_reopen(*(int *)data, O_RDWR);
@@ -491,19 +447,8 @@ static void dirty_vram(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void zeroed(int fd)
-{
-	size_t pages = barium_vram_available(fd) / barium_page_size();
-	struct barium_bo bo;
-
-	dirty_vram(fd);
-	bo = barium_bo_create(fd, pages);
-	barium_check_zero(bo.map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Small objects of all sizes, so that none relies on the clearing of its neighbours. */
-static void zeroed_small(int fd)
+/* Objects of different sizes: none depends on VRAM that was cleared for an adjacent object. */
+static void test_zeroed_small(int fd)
 {
 	struct barium_bo bos[24];
 	size_t i;
@@ -521,7 +466,7 @@ static void zeroed_small(int fd)
 		barium_bo_fini(fd, &bos[i]);
 }
 
-static void zeroed_contiguous(int fd)
+static void test_zeroed_contiguous(int fd)
 {
 	__u64 size = barium_vram_largest_piece(fd);
 	__u32 handle;
@@ -535,8 +480,8 @@ static void zeroed_contiguous(int fd)
 	gem_close(fd, handle);
 }
 
-/* The answer cannot be written, so nobody knows the handle: the file's end has to free it. */
-static void answer_unwritable(int fd)
+/* The kernel cannot copy the handle to the read-only argument, so userspace cannot close it. */
+static void test_answer_unwritable(int fd)
 {
 	struct drm_barium_gem_create *arg = mmap(NULL, barium_page_size(), PROT_READ | PROT_WRITE,
 						 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -546,52 +491,224 @@ static void answer_unwritable(int fd)
 	igt_assert(arg != MAP_FAILED);
 	arg->size = barium_page_size();
 	igt_assert_eq(mprotect(arg, barium_page_size(), PROT_READ), 0);
-	igt_assert_eq(barium_ioctl(other, DRM_IOCTL_BARIUM_GEM_CREATE, arg), -EFAULT);
+	do_ioctl_err(other, DRM_IOCTL_BARIUM_GEM_CREATE, arg, EFAULT);
 
 	close(other);
 	barium_munmap(arg, barium_page_size());
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "size-zero", "An object of no size is refused.", size_zero },
-	{ "size-overflow", "A size that wraps around when rounded up is refused.", size_overflow },
-	{ "size-huge", "Absurd sizes do not fit.", size_huge },
-	{ "size-rounded", "Sizes are rounded up to pages, and the caller is told.", size_rounded },
-	{ "unknown-flags", "Each flag that has no meaning yet is refused.", unknown_flags },
-	{ "handle-ignored", "What stands in the handle field beforehand is ignored.",
-	  handle_ignored },
-	{ "handles-distinct", "Handles are never 0 and never the same.", handles_distinct },
-	{ "many-objects", "Hundreds of objects exist at once, and all come back.", many_objects },
-	{ "info-flags", "An object tells how it was created.", info_flags },
-	{ "unknown-handle", "A handle that names nothing is not found.", unknown_handle },
-	{ "closed-handle", "A closed handle is not found.", closed_handle },
-	{ "foreign-handle", "A handle of another client is not found.", foreign_handle },
-	{ "offset-stable", "An object keeps its offset, and shares it with no other.",
-	  offset_stable },
-	{ "offset-pad-set", "Padding is kept free for later use: each set bit is refused.",
-	  offset_pad_set },
-	{ "primary-node", "Objects work on the primary node as on the render node.", primary_node },
-	{ "larger-than-vram", "What is larger than VRAM does not fit.", larger_than_vram },
-	{ "whole-vram", "One object can have all of VRAM.", whole_vram },
-	{ "whole-vram-contiguous", "One object in one piece can have all of VRAM.",
-	  whole_vram_contiguous },
-	{ "full", "When VRAM is full nothing fits, and what is closed can be had again.", full },
-	{ "no-oom-kill", "Asking for too much VRAM kills nobody.", no_oom_kill },
-	{ "contiguous-fragmented", "An object in one piece needs a hole that is large enough.",
-	  contiguous_fragmented },
-	{ "scattered", "An object in many pieces is as good as one in a single piece.", scattered },
-	{ "scattered-pages", "An object whose pages lie apart shows each of them in its place.",
-	  scattered_pages },
-	{ "zeroed", "No byte of what a killed client left in VRAM is seen by the next.", zeroed },
-	{ "zeroed-small", "Objects of all sizes are zero, on new VRAM and on used.", zeroed_small },
-	{ "zeroed-contiguous", "Objects in one piece are zero as well.", zeroed_contiguous },
-	{ "answer-unwritable", "An object that could not be reported is not lost.",
-	  answer_unwritable },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("GEM_CREATE refuses a size of 0 with EINVAL.");
+	igt_subtest("size-zero") {
+		int fd = barium_new_client();
+
+		create_refused(fd, 0, 0, EINVAL);
+		create_refused(fd, 0, BARIUM_GEM_CREATE_CONTIGUOUS, EINVAL);
+	}
+
+	igt_describe("GEM_CREATE refuses a size that wraps around when it is rounded up.");
+	igt_subtest("size-overflow") {
+		int fd = barium_new_client();
+		__u64 highest = ~0ull - barium_page_size() + 1;
+
+		create_refused(fd, ~0ull, 0, EINVAL);
+		create_refused(fd, highest + 1, 0, EINVAL);
+		create_refused(fd, highest + 1, BARIUM_GEM_CREATE_CONTIGUOUS, EINVAL);
+	}
+
+	igt_describe("GEM_CREATE fails with ENOSPC for sizes far beyond the size of VRAM.");
+	igt_subtest("size-huge") {
+		int fd = barium_new_client();
+		__u64 highest = ~0ull - barium_page_size() + 1;
+		int bit;
+
+		create_refused(fd, highest, 0, ENOSPC);
+		create_refused(fd, highest, BARIUM_GEM_CREATE_CONTIGUOUS, ENOSPC);
+
+		for (bit = 33; bit < 64; bit++) {
+			create_refused(fd, 1ull << bit, 0, ENOSPC);
+			create_refused(fd, 1ull << bit, BARIUM_GEM_CREATE_CONTIGUOUS, ENOSPC);
+			create_refused(fd, (1ull << bit) + 1, 0, ENOSPC);
+		}
+	}
+
+	igt_describe("GEM_CREATE rounds the size up to whole pages and returns it.");
+	igt_subtest("size-rounded")
+		test_size_rounded(barium_new_client());
+
+	igt_describe("GEM_CREATE refuses each undefined flag.");
+	igt_subtest("unknown-flags")
+		test_unknown_flags(barium_new_client());
+
+	igt_describe("GEM_CREATE ignores the input value of the handle field.");
+	igt_subtest("handle-ignored") {
+		int fd = barium_new_client();
+		struct drm_barium_gem_create arg = { .size = barium_page_size(), .handle = ~0u };
+		struct drm_barium_gem_info info;
+
+		do_ioctl(fd, DRM_IOCTL_BARIUM_GEM_CREATE, &arg);
+		igt_assert_neq_u32(arg.handle, ~0u);
+		barium_gem_info(fd, arg.handle, &info);
+		gem_close(fd, arg.handle);
+	}
+
+	igt_describe("Handles are distinct and never 0.");
+	igt_subtest("handles-distinct") {
+		int fd = barium_new_client();
+		__u32 handles[32];
+		size_t i, j;
+
+		for (i = 0; i < ARRAY_SIZE(handles); i++) {
+			handles[i] = barium_gem_create(fd, barium_page_size());
+			igt_assert_neq_u32(handles[i], 0);
+			for (j = 0; j < i; j++)
+				igt_assert_neq_u32(handles[i], handles[j]);
+		}
+
+		for (i = 0; i < ARRAY_SIZE(handles); i++)
+			gem_close(fd, handles[i]);
+	}
+
+	igt_describe("Hundreds of objects exist at once, and closing them frees their VRAM.");
+	igt_subtest("many-objects") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		__u32 handles[512];
+		size_t i;
+
+		for (i = 0; i < ARRAY_SIZE(handles); i++)
+			handles[i] = barium_gem_create(fd, barium_page_size());
+		igt_assert_eq_u64(barium_vram_available(fd),
+				  before - ARRAY_SIZE(handles) * barium_page_size());
+
+		for (i = 0; i < ARRAY_SIZE(handles); i++)
+			gem_close(fd, handles[i]);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	igt_describe("GEM_INFO returns the flags and the size of the object.");
+	igt_subtest("info-flags")
+		test_info_flags(barium_new_client());
+
+	igt_describe("Ioctls fail with ENOENT for a handle that names no object.");
+	igt_subtest("unknown-handle") {
+		int fd = barium_new_client();
+		__u32 handle = barium_gem_create(fd, barium_page_size());
+
+		handle_refused(fd, 0);
+		handle_refused(fd, handle + 1);
+		handle_refused(fd, handle | 1u << 31);
+		handle_refused(fd, ~0u);
+		gem_close(fd, handle);
+	}
+
+	igt_describe("Ioctls fail with ENOENT for a closed handle.");
+	igt_subtest("closed-handle") {
+		int fd = barium_new_client();
+		__u32 handle = barium_gem_create(fd, barium_page_size());
+
+		gem_close(fd, handle);
+		handle_refused(fd, handle);
+		igt_assert_eq(__barium_gem_close(fd, handle), -EINVAL);
+	}
+
+	igt_describe("Ioctls fail with ENOENT for a handle of another client.");
+	igt_subtest("foreign-handle") {
+		int fd = barium_new_client();
+		__u32 handle = barium_gem_create(fd, barium_page_size());
+		int other = barium_reopen(fd, O_RDWR);
+
+		handle_refused(other, handle);
+		igt_assert_eq(__barium_gem_close(other, handle), -EINVAL);
+
+		close(other);
+		gem_close(fd, handle);
+	}
+
+	igt_describe("The fake offset of an object is constant and overlaps no other.");
+	igt_subtest("offset-stable")
+		test_offset_stable(barium_new_client());
+
+	igt_describe("GEM_MMAP_OFFSET refuses each bit of its padding.");
+	igt_subtest("offset-pad-set")
+		test_offset_pad_set(barium_new_client());
+
+	igt_describe("Objects work on the primary node as on the render node.");
+	igt_subtest("primary-node")
+		test_primary_node(barium_new_client());
+
+	igt_describe("GEM_CREATE fails with ENOSPC for a size larger than VRAM.");
+	igt_subtest("larger-than-vram") {
+		int fd = barium_new_client();
+		__u64 vram = barium_vram_size(fd);
+
+		create_refused(fd, vram + 1, 0, ENOSPC);
+		create_refused(fd, vram + barium_page_size(), 0, ENOSPC);
+		create_refused(fd, vram + 1, BARIUM_GEM_CREATE_CONTIGUOUS, ENOSPC);
+		create_refused(fd, 2 * vram, 0, ENOSPC);
+	}
+
+	/* The console may hold a part of VRAM, so the object may have several extents. */
+	igt_describe("One object can take all available VRAM.");
+	igt_subtest("whole-vram") {
+		int fd = barium_new_client();
+		__u64 size = barium_vram_available(fd);
+		__u32 handle = barium_gem_create(fd, size);
+
+		igt_assert_eq_u64(barium_vram_available(fd), 0);
+		create_refused(fd, 1, 0, ENOSPC);
+
+		gem_close(fd, handle);
+		igt_assert_eq_u64(barium_vram_available(fd), size);
+	}
+
+	igt_describe("One contiguous object can take the largest free range of VRAM.");
+	igt_subtest("whole-vram-contiguous")
+		test_whole_vram_contiguous(barium_new_client());
+
+	igt_describe("GEM_CREATE fails when VRAM is full, and reuses VRAM that is freed.");
+	igt_subtest("full")
+		test_full(barium_new_client());
+
+	igt_describe("Requests for too much VRAM do not invoke the OOM killer.");
+	igt_subtest("no-oom-kill")
+		test_no_oom_kill(barium_new_client());
+
+	igt_describe("A contiguous object is created only if a free range is large enough.");
+	igt_subtest("contiguous-fragmented")
+		test_contiguous_fragmented(barium_new_client());
+
+	igt_describe("An object in many extents reads and writes as one range.");
+	igt_subtest("scattered")
+		test_scattered(barium_new_client());
+
+	igt_describe("An object without adjacent pages maps each page at its own offset.");
+	igt_subtest("scattered-pages")
+		test_scattered_pages(barium_new_client());
+
+	igt_describe("A new object contains no data of a killed client.");
+	igt_subtest("zeroed") {
+		int fd = barium_new_client();
+		size_t pages = barium_vram_available(fd) / barium_page_size();
+		struct barium_bo bo;
+
+		dirty_vram(fd);
+		bo = barium_bo_create(fd, pages);
+		barium_check_zero(bo.map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("Objects of many sizes are zero, in unused and in reused VRAM.");
+	igt_subtest("zeroed-small")
+		test_zeroed_small(barium_new_client());
+
+	igt_describe("Contiguous objects are zero.");
+	igt_subtest("zeroed-contiguous")
+		test_zeroed_contiguous(barium_new_client());
+
+	igt_describe("Closing the file frees an object whose handle could not be returned.");
+	igt_subtest("answer-unwritable")
+		test_answer_unwritable(barium_new_client());
 }

@@ -1,7 +1,51 @@
 // SPDX-License-Identifier: MIT
-/*
- * Dumb buffers: the geometry that they get, what is refused with which error, and that they are
- * objects in VRAM like all others, in one piece. Showing them is not tested here.
+/**
+ * TEST: barium dumb
+ * Description: Tests of dumb buffers: their pitch and size, invalid arguments with their errors,
+ *   and that a dumb buffer is a contiguous object in VRAM. Scanning them out is tested in
+ *   barium_kms.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Dumb buffers
+ *
+ * SUBTEST: geometry
+ * Description: The pitch is a multiple of 8 pixels, the size one of the page size.
+ *
+ * SUBTEST: small-pixels
+ * Description: A pixel may have less than 8 bits.
+ *
+ * SUBTEST: size-zero
+ * Description: A buffer without pixels fails with EINVAL.
+ *
+ * SUBTEST: size-overflow
+ * Description: A pitch or size that overflows 32 bits fails with EINVAL.
+ *
+ * SUBTEST: pixels-unknown
+ * Description: An unknown number of bits per pixel fails with EINVAL.
+ *
+ * SUBTEST: no-space
+ * Description: A buffer larger than the available VRAM fails with ENOSPC.
+ *
+ * SUBTEST: no-piece
+ * Description: A buffer without a contiguous range in VRAM fails with ENOSPC.
+ *
+ * SUBTEST: is-object
+ * Description: A dumb buffer is a contiguous object.
+ *
+ * SUBTEST: map-shared
+ * Description: MAP_DUMB and GEM_MMAP_OFFSET map the same pages.
+ *
+ * SUBTEST: map-unknown
+ * Description: MAP_DUMB and DESTROY_DUMB of an unknown handle fail.
+ *
+ * SUBTEST: reads-zero
+ * Description: A new buffer reads as zero.
+ *
+ * SUBTEST: outlives-handle
+ * Description: A mapping holds the buffer after its handle is destroyed.
+ *
+ * SUBTEST: render-refused
+ * Description: The dumb buffer ioctls fail with EACCES on the render node.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +58,12 @@ IGT_TEST_DESCRIPTION("Dumb buffers in VRAM.");
 
 #define RW	(PROT_READ | PROT_WRITE)
 
-/* The pixels that the length of a line is a multiple of: VGA's lines have to be. */
+/* The pitch is a multiple of this many pixels, as VGA requires. */
 #define PITCH_PIXELS	8
 
 static int __create(int fd, __u32 width, __u32 height, __u32 bpp, struct drm_mode_create_dumb *dumb)
 {
-	/* What is returned may not depend on what was there. */
+	/* The returned values must not depend on the input values. */
 	*dumb = (struct drm_mode_create_dumb) {
 		.width = width,
 		.height = height,
@@ -36,7 +80,7 @@ static struct drm_mode_create_dumb create(int fd, __u32 width, __u32 height, __u
 {
 	struct drm_mode_create_dumb dumb;
 
-	igt_assert_f(__create(fd, width, height, bpp, &dumb) == 0, "%ux%u pixels of %u bits\n",
+	igt_assert_f(__create(fd, width, height, bpp, &dumb) == 0, "%ux%u pixels, %u bpp\n",
 		     width, height, bpp);
 	return dumb;
 }
@@ -67,23 +111,26 @@ static void *map(int fd, const struct drm_mode_create_dumb *dumb)
 	return map;
 }
 
-/* Asserts that a buffer is refused with @error, says nothing of one, and costs nothing. */
-static void refused(int fd, __u32 width, __u32 height, __u32 bpp, int error)
+/*
+ * Asserts that CREATE_DUMB fails with @error, a positive errno, returns zeroed values and allocates
+ * no VRAM.
+ */
+static void create_refused(int fd, __u32 width, __u32 height, __u32 bpp, int error)
 {
 	__u64 before = barium_vram_available(fd);
 	struct drm_mode_create_dumb dumb;
 
 	igt_assert_f(__create(fd, width, height, bpp, &dumb) == -error,
-		     "%#x x %#x pixels of %u bits do not fail with errno %d\n", width, height, bpp,
-		     error);
+		     "%#x x %#x pixels, %u bpp: CREATE_DUMB does not fail with errno %d\n", width,
+		     height, bpp, error);
 	igt_assert_eq_u32(dumb.handle, 0);
 	igt_assert_eq_u32(dumb.pitch, 0);
 	igt_assert_eq_u64(dumb.size, 0);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* A line is as long as its pixels are, rounded up to whole groups of them, and no longer. */
-static void geometry(int fd)
+/* The pitch is the width rounded up to a multiple of PITCH_PIXELS, and no larger. */
+static void test_geometry(int fd)
 {
 	const __u32 bpps[] = { 8, 10, 12, 15, 16, 24, 30, 32, 64 };
 	const __u32 widths[] = { 1, 7, 8, 9, 64, 633, 640, 1366 };
@@ -106,93 +153,18 @@ static void geometry(int fd)
 	}
 }
 
-/* Of pixels smaller than a byte, each byte of a line has several. */
-static void small_pixels(int fd)
-{
-	struct drm_mode_create_dumb dumb;
-	__u32 bpp;
-
-	for (bpp = 1; bpp <= 4; bpp *= 2) {
-		dumb = create(fd, 640, 480, bpp);
-		igt_assert_eq_u32(dumb.pitch, 640 * bpp / 8);
-		igt_assert_eq(__destroy(fd, dumb.handle), 0);
-	}
-}
-
-static void size_zero(int fd)
-{
-	refused(fd, 0, 480, 32, EINVAL);
-	refused(fd, 640, 0, 32, EINVAL);
-	refused(fd, 640, 480, 0, EINVAL);
-}
-
-static void size_overflow(int fd)
-{
-	refused(fd, ~0u, 1, 32, EINVAL);
-	refused(fd, 1, ~0u, 32, EINVAL);
-	refused(fd, ~0u, ~0u, 32, EINVAL);
-	refused(fd, 0x10000, 0x10000, 8, EINVAL);
-	refused(fd, 0x8000, 0x8000, 32, EINVAL);
-	refused(fd, 640, 480, ~0u, EINVAL);
-	/* These overflow when they are rounded only: the length of a line, and the size. */
-	refused(fd, 0x3fffffff, 1, 32, EINVAL);
-	refused(fd, 0x3ffffff8, 1, 32, EINVAL);
-}
-
-static void pixels_unknown(int fd)
+static void test_pixels_unknown(int fd)
 {
 	const __u32 bpps[] = { 3, 5, 7, 9, 11, 13, 17, 20, 23, 31, 33, 40, 48, 63, 65, 96, 128,
 			       255 };
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(bpps); i++)
-		refused(fd, 64, 64, bpps[i], EINVAL);
+		create_refused(fd, 64, 64, bpps[i], EINVAL);
 }
 
-/* What fits gets its place, and what does not is refused, however much that is. */
-static void no_space(int fd)
-{
-	__u64 before = barium_vram_available(fd), half = before / 2 + barium_page_size();
-	struct drm_mode_create_dumb dumb;
-
-	refused(fd, 8192, barium_vram_size(fd) / 8192 + 1, 8, ENOSPC);
-	refused(fd, 0xfff8, 0xffff, 8, ENOSPC);
-
-	dumb = create(fd, 1024, half / 1024, 8);
-	igt_assert_eq_u64(barium_vram_available(fd), before - dumb.size);
-	refused(fd, 1024, half / 1024, 8, ENOSPC);
-	igt_assert_eq(__destroy(fd, dumb.handle), 0);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
-/* The display shows what is in one piece: scraps do not add up to a buffer. */
-static void no_piece(int fd)
-{
-	struct barium_bo scattered;
-	int holder = barium_bo_create_scattered(fd, 8, &scattered);
-	size_t page = barium_page_size();
-
-	barium_bo_fini(fd, &scattered);
-	igt_assert_lte_u64(8 * page, barium_vram_available(fd));
-	refused(fd, page, 2, 8, ENOSPC);
-	gem_close(fd, create(fd, page, 1, 8).handle);
-	close(holder);
-}
-
-static void is_object(int fd)
-{
-	struct drm_mode_create_dumb dumb = create(fd, 640, 480, 32);
-	struct drm_barium_gem_info info;
-
-	barium_gem_info(fd, dumb.handle, &info);
-	igt_assert_eq_u64(info.size, dumb.size);
-	igt_assert_eq_u32(info.flags, BARIUM_GEM_CREATE_CONTIGUOUS);
-	igt_assert_eq(__destroy(fd, dumb.handle), 0);
-	igt_assert_eq(__barium_gem_info(fd, dumb.handle, &info), -ENOENT);
-}
-
-/* Both ways to an offset lead to the same pages, for objects of both kinds. */
-static void map_shared(int fd)
+/* MAP_DUMB and GEM_MMAP_OFFSET map the same pages, for dumb buffers and for other objects. */
+static void test_map_shared(int fd)
 {
 	struct drm_mode_create_dumb dumb = create(fd, 1000, 100, 32);
 	size_t page = barium_page_size(), pages = dumb.size / page;
@@ -211,20 +183,8 @@ static void map_shared(int fd)
 	igt_assert_eq(__destroy(fd, dumb.handle), 0);
 }
 
-static void map_unknown(int fd)
-{
-	struct drm_mode_create_dumb dumb = create(fd, 64, 64, 32);
-	__u64 offset;
-
-	igt_assert_eq(__map_offset(fd, dumb.handle + 1, &offset), -ENOENT);
-	igt_assert_eq_u64(offset, 0);
-	igt_assert_eq(__destroy(fd, dumb.handle), 0);
-	igt_assert_eq(__map_offset(fd, dumb.handle, &offset), -ENOENT);
-	igt_assert_eq(__destroy(fd, dumb.handle), -EINVAL);
-}
-
-/* What others left in VRAM is not seen. */
-static void reads_zero(int fd)
+/* The buffer does not contain what a freed buffer contained. */
+static void test_reads_zero(int fd)
 {
 	__u64 quarter = barium_vram_available(fd) / 4;
 	struct drm_mode_create_dumb dumb;
@@ -241,54 +201,148 @@ static void reads_zero(int fd)
 	}
 }
 
-/* A picture outlives its handle, as long as it is mapped. */
-static void outlives_handle(int fd)
+int igt_main()
 {
-	__u64 before = barium_vram_available(fd);
-	struct drm_mode_create_dumb dumb = create(fd, 640, 480, 32);
-	size_t pages = dumb.size / barium_page_size();
-	void *at = map(fd, &dumb);
+	igt_describe("The pitch is a multiple of 8 pixels, the size one of the page size.");
+	igt_subtest("geometry")
+		test_geometry(barium_new_primary_client());
 
-	barium_stamp(at, 0, pages, 1);
-	igt_assert_eq(__destroy(fd, dumb.handle), 0);
-	igt_assert_eq_u64(barium_vram_available(fd), before - dumb.size);
-	barium_check_stamp(at, 0, pages, 1);
-	barium_munmap(at, dumb.size);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
+	/* With 1, 2 and 4 bpp, a byte holds several pixels. */
+	igt_describe("A pixel may have less than 8 bits.");
+	igt_subtest("small-pixels") {
+		int fd = barium_new_primary_client();
+		struct drm_mode_create_dumb dumb;
+		__u32 bpp;
 
-/* Dumb buffers are for whoever may show them. */
-static void render_refused(int fd)
-{
-	int render = barium_open_render();
-	struct drm_mode_create_dumb dumb, good = create(fd, 64, 64, 32);
-	__u64 offset;
+		for (bpp = 1; bpp <= 4; bpp *= 2) {
+			dumb = create(fd, 640, 480, bpp);
+			igt_assert_eq_u32(dumb.pitch, 640 * bpp / 8);
+			igt_assert_eq(__destroy(fd, dumb.handle), 0);
+		}
+	}
 
-	igt_assert_eq(__create(render, 64, 64, 32, &dumb), -EACCES);
-	igt_assert_eq(__map_offset(render, good.handle, &offset), -EACCES);
-	igt_assert_eq(__destroy(render, good.handle), -EACCES);
-	igt_assert_eq(__destroy(fd, good.handle), 0);
-	close(render);
-}
+	igt_describe("A buffer without pixels fails with EINVAL.");
+	igt_subtest("size-zero") {
+		int fd = barium_new_primary_client();
 
-static const struct barium_subtest tests[] = {
-	{ "geometry", "Lines are whole groups of 8 pixels, sizes are whole pages.", geometry },
-	{ "small-pixels", "Pixels may be smaller than a byte.", small_pixels },
-	{ "size-zero", "A buffer without pixels is refused.", size_zero },
-	{ "size-overflow", "What does not fit in 32 bits is refused.", size_overflow },
-	{ "pixels-unknown", "Pixels of a size that nobody uses are refused.", pixels_unknown },
-	{ "no-space", "What does not fit in VRAM is refused.", no_space },
-	{ "no-piece", "What fits in VRAM in pieces only is refused.", no_piece },
-	{ "is-object", "A buffer is a contiguous object.", is_object },
-	{ "map-shared", "A buffer can be mapped like any object.", map_shared },
-	{ "map-unknown", "A handle that names nothing is refused.", map_unknown },
-	{ "reads-zero", "A new buffer reads as zero.", reads_zero },
-	{ "outlives-handle", "A mapped buffer outlives its handle.", outlives_handle },
-	{ "render-refused", "Clients of the render node get no buffers.", render_refused },
-	{}
-};
+		create_refused(fd, 0, 480, 32, EINVAL);
+		create_refused(fd, 640, 0, 32, EINVAL);
+		create_refused(fd, 640, 480, 0, EINVAL);
+	}
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_primary_subtests(tests);
+	igt_describe("A pitch or size that overflows 32 bits fails with EINVAL.");
+	igt_subtest("size-overflow") {
+		int fd = barium_new_primary_client();
+
+		create_refused(fd, ~0u, 1, 32, EINVAL);
+		create_refused(fd, 1, ~0u, 32, EINVAL);
+		create_refused(fd, ~0u, ~0u, 32, EINVAL);
+		create_refused(fd, 0x10000, 0x10000, 8, EINVAL);
+		create_refused(fd, 0x8000, 0x8000, 32, EINVAL);
+		create_refused(fd, 640, 480, ~0u, EINVAL);
+		/* Only rounding overflows: that of the pitch, then that of the size. */
+		create_refused(fd, 0x3fffffff, 1, 32, EINVAL);
+		create_refused(fd, 0x3ffffff8, 1, 32, EINVAL);
+	}
+
+	igt_describe("An unknown number of bits per pixel fails with EINVAL.");
+	igt_subtest("pixels-unknown")
+		test_pixels_unknown(barium_new_primary_client());
+
+	/* A buffer that fits is allocated; a larger one fails, whatever its size. */
+	igt_describe("A buffer larger than the available VRAM fails with ENOSPC.");
+	igt_subtest("no-space") {
+		int fd = barium_new_primary_client();
+		__u64 before = barium_vram_available(fd), half = before / 2 + barium_page_size();
+		struct drm_mode_create_dumb dumb;
+
+		create_refused(fd, 8192, barium_vram_size(fd) / 8192 + 1, 8, ENOSPC);
+		create_refused(fd, 0xfff8, 0xffff, 8, ENOSPC);
+
+		dumb = create(fd, 1024, half / 1024, 8);
+		igt_assert_eq_u64(barium_vram_available(fd), before - dumb.size);
+		create_refused(fd, 1024, half / 1024, 8, ENOSPC);
+		igt_assert_eq(__destroy(fd, dumb.handle), 0);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	/* The display requires a contiguous buffer: single free pages are not sufficient. */
+	igt_describe("A buffer without a contiguous range in VRAM fails with ENOSPC.");
+	igt_subtest("no-piece") {
+		int fd = barium_new_primary_client();
+		struct barium_bo scattered;
+		int holder = barium_bo_create_scattered(fd, 8, &scattered);
+		size_t page = barium_page_size();
+
+		barium_bo_fini(fd, &scattered);
+		igt_assert_lte_u64(8 * page, barium_vram_available(fd));
+		create_refused(fd, page, 2, 8, ENOSPC);
+		gem_close(fd, create(fd, page, 1, 8).handle);
+		close(holder);
+	}
+
+	igt_describe("A dumb buffer is a contiguous object.");
+	igt_subtest("is-object") {
+		int fd = barium_new_primary_client();
+		struct drm_mode_create_dumb dumb = create(fd, 640, 480, 32);
+		struct drm_barium_gem_info info;
+
+		barium_gem_info(fd, dumb.handle, &info);
+		igt_assert_eq_u64(info.size, dumb.size);
+		igt_assert_eq_u32(info.flags, BARIUM_GEM_CREATE_CONTIGUOUS);
+		igt_assert_eq(__destroy(fd, dumb.handle), 0);
+		igt_assert_eq(__barium_gem_info(fd, dumb.handle, &info), -ENOENT);
+	}
+
+	igt_describe("MAP_DUMB and GEM_MMAP_OFFSET map the same pages.");
+	igt_subtest("map-shared")
+		test_map_shared(barium_new_primary_client());
+
+	igt_describe("MAP_DUMB and DESTROY_DUMB of an unknown handle fail.");
+	igt_subtest("map-unknown") {
+		int fd = barium_new_primary_client();
+		struct drm_mode_create_dumb dumb = create(fd, 64, 64, 32);
+		__u64 offset;
+
+		igt_assert_eq(__map_offset(fd, dumb.handle + 1, &offset), -ENOENT);
+		igt_assert_eq_u64(offset, 0);
+		igt_assert_eq(__destroy(fd, dumb.handle), 0);
+		igt_assert_eq(__map_offset(fd, dumb.handle, &offset), -ENOENT);
+		igt_assert_eq(__destroy(fd, dumb.handle), -EINVAL);
+	}
+
+	igt_describe("A new buffer reads as zero.");
+	igt_subtest("reads-zero")
+		test_reads_zero(barium_new_primary_client());
+
+	igt_describe("A mapping holds the buffer after its handle is destroyed.");
+	igt_subtest("outlives-handle") {
+		int fd = barium_new_primary_client();
+		__u64 before = barium_vram_available(fd);
+		struct drm_mode_create_dumb dumb = create(fd, 640, 480, 32);
+		size_t pages = dumb.size / barium_page_size();
+		void *at = map(fd, &dumb);
+
+		barium_stamp(at, 0, pages, 1);
+		igt_assert_eq(__destroy(fd, dumb.handle), 0);
+		igt_assert_eq_u64(barium_vram_available(fd), before - dumb.size);
+		barium_check_stamp(at, 0, pages, 1);
+		barium_munmap(at, dumb.size);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	/* Dumb buffers are for scanout, so their ioctls are not available on the render node. */
+	igt_describe("The dumb buffer ioctls fail with EACCES on the render node.");
+	igt_subtest("render-refused") {
+		int fd = barium_new_primary_client();
+		int render = barium_open_render();
+		struct drm_mode_create_dumb dumb, good = create(fd, 64, 64, 32);
+		__u64 offset;
+
+		igt_assert_eq(__create(render, 64, 64, 32, &dumb), -EACCES);
+		igt_assert_eq(__map_offset(render, good.handle, &offset), -EACCES);
+		igt_assert_eq(__destroy(render, good.handle), -EACCES);
+		igt_assert_eq(__destroy(fd, good.handle), 0);
+		close(render);
+	}
 }

@@ -1,8 +1,88 @@
 // SPDX-License-Identifier: MIT
-/*
- * Failing allocations: each ioctl, opening, closing and binding, with each of its allocations
- * failing, one at a time. It has to fail with an error that says so or to succeed all the same, to
- * lose nothing, and to work the next time. Mappings are in barium_faultinject_map.
+/**
+ * TEST: barium faultinject
+ * Description: Fault injection into each ioctl, open, close, bind and unbind: one allocation, or
+ *   one copy from or to userspace, fails at a time. The operation must fail with a matching error
+ *   or succeed completely, must not leak, and must succeed when repeated. barium_faultinject_map
+ *   covers mappings.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Fault injection
+ *
+ * SUBTEST: get-param
+ * Description: Fault injection into GET_PARAM.
+ *
+ * SUBTEST: create
+ * Description: Fault injection into GEM_CREATE of one page.
+ *
+ * SUBTEST: create-handle
+ * Description: Fault injection into small allocations of GEM_CREATE.
+ *
+ * SUBTEST: create-blocks
+ * Description: Fault injection into GEM_CREATE of several buddy blocks.
+ *
+ * SUBTEST: create-holes
+ * Description: Fault injection into GEM_CREATE in fragmented VRAM.
+ *
+ * SUBTEST: create-contiguous
+ * Description: Fault injection into GEM_CREATE of a contiguous object.
+ *
+ * SUBTEST: create-spare
+ * Description: Fault injection into GEM_CREATE that uses cached blocks.
+ *
+ * SUBTEST: mmap-offset
+ * Description: Fault injection into GEM_MMAP_OFFSET.
+ *
+ * SUBTEST: info
+ * Description: Fault injection into GEM_INFO.
+ *
+ * SUBTEST: close
+ * Description: Fault injection into GEM_CLOSE.
+ *
+ * SUBTEST: export
+ * Description: Fault injection into PRIME_HANDLE_TO_FD.
+ *
+ * SUBTEST: import
+ * Description: Fault injection into PRIME_FD_TO_HANDLE.
+ *
+ * SUBTEST: flink
+ * Description: Fault injection into GEM_FLINK.
+ *
+ * SUBTEST: open-name
+ * Description: Fault injection into GEM_OPEN.
+ *
+ * SUBTEST: dumb-create
+ * Description: Fault injection into MODE_CREATE_DUMB.
+ *
+ * SUBTEST: dumb-map
+ * Description: Fault injection into MODE_MAP_DUMB.
+ *
+ * SUBTEST: open
+ * Description: Fault injection into open() of the device.
+ *
+ * SUBTEST: close-file
+ * Description: Fault injection into close() of a file with an object.
+ *
+ * SUBTEST: probe
+ * Description: Fault injection into bind.
+ *
+ * SUBTEST: probe-map
+ * Description: Fault injection into the mapping of the BARs during bind.
+ *
+ * SUBTEST: probe-crtc
+ * Description: Fault injection into the allocation of the CRTC during bind.
+ *
+ * SUBTEST: probe-states
+ * Description: Fault injection into drm_mode_config_reset() during bind.
+ *
+ * SUBTEST: probe-register
+ * Description: Fault injection into drm_dev_register() during bind.
+ *
+ * SUBTEST: probe-display
+ * Description: Fault injection into drm_modeset_register_all() during bind.
+ *
+ * SUBTEST: unbind
+ * Description: Fault injection into unbind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,12 +94,12 @@
 #include "barium_lib_nth.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Each allocation of each ioctl and of probing failing, one at a time.");
+IGT_TEST_DESCRIPTION("Allocation failures in ioctls, open, close, bind and unbind.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 4
 
-/* The PCI address of the device, and its render node. */
+/* PCI address of the device, and path of its render node. */
 static char slot[BARIUM_SLOT_LEN];
 static char node[64];
 
@@ -36,7 +116,7 @@ static void make_bo(struct barium_scene *scene)
 	scene->bo.offset = barium_gem_mmap_offset(scene->fd, scene->bo.handle);
 }
 
-/* Asserts that scene->handle is a new object of scene->size bytes, and that it can be used. */
+/* Asserts that scene->handle is a zeroed object of scene->size bytes that can be mapped. */
 static void check_object(struct barium_scene *scene)
 {
 	void *map = barium_mmap(scene->fd, scene->handle, scene->size);
@@ -84,15 +164,17 @@ static void want_page(struct barium_scene *scene)
 	scene->size = barium_page_size();
 }
 
-/* No power of two: in several blocks of the allocator. */
+/*
+ * The number of pages is not a power of two, so that the object consists of several buddy blocks.
+ */
 static void want_blocks(struct barium_scene *scene)
 {
 	scene->size = 39 * barium_page_size();
 }
 
 /*
- * Leaves holes of one page only, so there is an extent for each page. There is room for two such
- * objects: one that was made, but not reported, stays until its client goes.
+ * Fragments VRAM into single pages, so that the object has an extent for each page. Two objects
+ * fit: if copying the handle to userspace fails, the first one remains until the file is closed.
  */
 static void want_holes(struct barium_scene *scene)
 {
@@ -103,8 +185,8 @@ static void want_holes(struct barium_scene *scene)
 	scene->size = 24 * barium_page_size();
 }
 
-/* Leaves no VRAM but what the driver has kept of small objects that were closed. Room for two. */
-static void want_spare(struct barium_scene *scene)
+/* Leaves only the blocks available that the driver caches for small objects. Two objects fit. */
+static void want_cached(struct barium_scene *scene)
 {
 	__u64 page = barium_page_size();
 	__u32 singles[32];
@@ -161,7 +243,10 @@ static void check_closed(struct barium_scene *scene)
 	igt_assert_eq(__barium_gem_info(scene->fd, scene->bo.handle, &info), -ENOENT);
 }
 
-/* The descriptor is installed before the answer is copied: a lost one is closed by number. */
+/*
+ * DRM installs the descriptor before it copies the number to userspace. If the copy fails, the test
+ * closes the descriptor by the number that it predicts here.
+ */
 static void make_exported(struct barium_scene *scene)
 {
 	make_bo(scene);
@@ -347,7 +432,7 @@ static int probe(struct barium_scene *scene)
 	return bus_write("bind");
 }
 
-/* The display has all that it needs: the kernel does not check that when it sets a mode. */
+/* Asserts that the display works. DRM does not check for missing states before it uses them. */
 static void check_display(void)
 {
 	int fd = __barium_open_primary();
@@ -361,8 +446,8 @@ static void check_display(void)
 }
 
 /*
- * The kernel does not mind that it has no memory for a node in /dev. It tries again when the device
- * is bound anew.
+ * A failure to create a node in /dev does not make bind fail. The kernel creates the node when the
+ * device is bound again.
  */
 static void check_bound(struct barium_scene *scene)
 {
@@ -393,75 +478,14 @@ static void check_unbound(struct barium_scene *scene)
 	barium_check_vram();
 }
 
-static const struct barium_nth_call calls[] = {
-	{ "get-param", "asking for a parameter",
-	  .call = get_param, .check = check_param },
-	{ "create", "creating a page",
-	  .prepare = want_page, .call = create, .check = check_object },
-	{ "create-handle", "creating a page, its handle's small parts",
-	  .prepare = want_page, .call = create, .check = check_object, .cache = "kmalloc-64" },
-	{ "create-blocks", "creating in several blocks",
-	  .prepare = want_blocks, .call = create, .check = check_object },
-	{ "create-holes", "creating in many pieces",
-	  .prepare = want_holes, .call = create, .check = check_object },
-	{ "create-contiguous", "creating in one piece",
-	  .prepare = want_blocks, .call = create_contiguous, .check = check_object },
-	{ "create-spare", "creating in what is kept for small objects",
-	  .prepare = want_spare, .call = create, .check = check_object },
-	{ "mmap-offset", "asking for an offset",
-	  .prepare = make_bo, .call = mmap_offset, .check = check_offset },
-	{ "info", "asking what an object is",
-	  .prepare = make_bo, .call = info, .check = check_size },
-	{ "close", "closing a handle",
-	  .prepare = make_bo, .call = close_handle, .check = check_closed, .also = EINVAL },
-	{ "export", "exporting a dma-buf",
-	  .prepare = make_exported, .call = export, .check = check_buffer,
-	  .finish = close_buffers },
-	{ "import", "importing a dma-buf",
-	  .prepare = make_buffer, .call = import, .check = check_imported },
-	{ "flink", "giving an object a name",
-	  .prepare = make_primary, .call = name, .check = check_name },
-	{ "open-name", "opening an object by its name",
-	  .prepare = make_named, .call = open_name, .check = check_opened },
-	{ "dumb-create", "creating a dumb buffer",
-	  .prepare = want_dumb, .call = create_dumb, .check = check_object },
-	{ "dumb-map", "asking for a dumb buffer's offset",
-	  .prepare = make_dumb, .call = map_dumb, .check = check_dumb_offset },
-	{ "open", "opening the device",
-	  .call = open_node, .check = check_opened_node },
-	{ "close-file", "closing a file with an object",
-	  .prepare = make_bo, .call = close_file },
-	{ "probe", "binding the device",
-	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true, .stride = 11 },
-	{ "probe-map", "binding the device, mapping its BARs",
-	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true, .within = "__ioremap_caller" },
-	{ "probe-crtc", "binding the device, making the CRTC",
-	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true, .within = "__drmm_crtc_alloc_with_planes" },
-	{ "probe-states", "binding the device, its first states",
-	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true, .within = "drm_mode_config_reset" },
-	{ "probe-register", "binding the device, registering",
-	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true, .within = "drm_dev_register",
-	  .stride = 7 },
-	{ "probe-display", "binding the device, registering the display",
-	  .prepare = make_unbound, .call = probe, .check = check_bound, .any_error = true,
-	  .no_client = true, .within = "drm_modeset_register_all",
-	  .stride = 5 },
-	{ "unbind", "unbinding the device",
-	  .call = unbind, .check = check_unbound, .no_client = true },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
 	igt_fixture() {
-		int fd = barium_open_render(), len;
 		char link[32];
+		int fd, len;
 
+		barium_prepare_unplug();
+		fd = barium_open_render();
 		barium_slot(fd, slot);
 		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 		len = readlink(link, node, sizeof(node) - 1);
@@ -470,5 +494,141 @@ int igt_main_args(NULL, NULL, NULL, NULL, NULL)
 		close(fd);
 	}
 
-	barium_nth_subtests(calls);
+	igt_describe("Fault injection into GET_PARAM.");
+	igt_subtest("get-param")
+		barium_nth(.what = "GET_PARAM",
+			   .call = get_param, .check = check_param);
+
+	igt_describe("Fault injection into GEM_CREATE of one page.");
+	igt_subtest("create")
+		barium_nth(.what = "GEM_CREATE, one page",
+			   .prepare = want_page, .call = create, .check = check_object);
+
+	igt_describe("Fault injection into small allocations of GEM_CREATE.");
+	igt_subtest("create-handle")
+		barium_nth(.what = "GEM_CREATE, one page, kmalloc-64 only",
+			   .prepare = want_page, .call = create, .check = check_object,
+			   .cache = "kmalloc-64");
+
+	igt_describe("Fault injection into GEM_CREATE of several buddy blocks.");
+	igt_subtest("create-blocks")
+		barium_nth(.what = "GEM_CREATE, several blocks",
+			   .prepare = want_blocks, .call = create, .check = check_object);
+
+	igt_describe("Fault injection into GEM_CREATE in fragmented VRAM.");
+	igt_subtest("create-holes")
+		barium_nth(.what = "GEM_CREATE, fragmented VRAM",
+			   .prepare = want_holes, .call = create, .check = check_object);
+
+	igt_describe("Fault injection into GEM_CREATE of a contiguous object.");
+	igt_subtest("create-contiguous")
+		barium_nth(.what = "GEM_CREATE, contiguous",
+			   .prepare = want_blocks, .call = create_contiguous,
+			   .check = check_object);
+
+	igt_describe("Fault injection into GEM_CREATE that uses cached blocks.");
+	igt_subtest("create-spare")
+		barium_nth(.what = "GEM_CREATE, cached blocks",
+			   .prepare = want_cached, .call = create, .check = check_object);
+
+	igt_describe("Fault injection into GEM_MMAP_OFFSET.");
+	igt_subtest("mmap-offset")
+		barium_nth(.what = "GEM_MMAP_OFFSET",
+			   .prepare = make_bo, .call = mmap_offset, .check = check_offset);
+
+	igt_describe("Fault injection into GEM_INFO.");
+	igt_subtest("info")
+		barium_nth(.what = "GEM_INFO",
+			   .prepare = make_bo, .call = info, .check = check_size);
+
+	igt_describe("Fault injection into GEM_CLOSE.");
+	igt_subtest("close")
+		barium_nth(.what = "GEM_CLOSE",
+			   .prepare = make_bo, .call = close_handle, .check = check_closed,
+			   .also = EINVAL);
+
+	igt_describe("Fault injection into PRIME_HANDLE_TO_FD.");
+	igt_subtest("export")
+		barium_nth(.what = "PRIME_HANDLE_TO_FD",
+			   .prepare = make_exported, .call = export, .check = check_buffer,
+			   .finish = close_buffers);
+
+	igt_describe("Fault injection into PRIME_FD_TO_HANDLE.");
+	igt_subtest("import")
+		barium_nth(.what = "PRIME_FD_TO_HANDLE",
+			   .prepare = make_buffer, .call = import, .check = check_imported);
+
+	igt_describe("Fault injection into GEM_FLINK.");
+	igt_subtest("flink")
+		barium_nth(.what = "GEM_FLINK",
+			   .prepare = make_primary, .call = name, .check = check_name);
+
+	igt_describe("Fault injection into GEM_OPEN.");
+	igt_subtest("open-name")
+		barium_nth(.what = "GEM_OPEN",
+			   .prepare = make_named, .call = open_name, .check = check_opened);
+
+	igt_describe("Fault injection into MODE_CREATE_DUMB.");
+	igt_subtest("dumb-create")
+		barium_nth(.what = "MODE_CREATE_DUMB",
+			   .prepare = want_dumb, .call = create_dumb, .check = check_object);
+
+	igt_describe("Fault injection into MODE_MAP_DUMB.");
+	igt_subtest("dumb-map")
+		barium_nth(.what = "MODE_MAP_DUMB",
+			   .prepare = make_dumb, .call = map_dumb, .check = check_dumb_offset);
+
+	igt_describe("Fault injection into open() of the device.");
+	igt_subtest("open")
+		barium_nth(.what = "open()",
+			   .call = open_node, .check = check_opened_node);
+
+	igt_describe("Fault injection into close() of a file with an object.");
+	igt_subtest("close-file")
+		barium_nth(.what = "close(), with an object",
+			   .prepare = make_bo, .call = close_file);
+
+	igt_describe("Fault injection into bind.");
+	igt_subtest("probe")
+		barium_nth(.what = "bind",
+			   .prepare = make_unbound, .call = probe, .check = check_bound,
+			   .any_error = true, .no_client = true, .stride = 11);
+
+	igt_describe("Fault injection into the mapping of the BARs during bind.");
+	igt_subtest("probe-map")
+		barium_nth(.what = "bind, mapping of the BARs",
+			   .prepare = make_unbound, .call = probe, .check = check_bound,
+			   .any_error = true, .no_client = true, .within = "__ioremap_caller");
+
+	igt_describe("Fault injection into the allocation of the CRTC during bind.");
+	igt_subtest("probe-crtc")
+		barium_nth(.what = "bind, CRTC",
+			   .prepare = make_unbound, .call = probe, .check = check_bound,
+			   .any_error = true, .no_client = true,
+			   .within = "__drmm_crtc_alloc_with_planes");
+
+	igt_describe("Fault injection into drm_mode_config_reset() during bind.");
+	igt_subtest("probe-states")
+		barium_nth(.what = "bind, initial states",
+			   .prepare = make_unbound, .call = probe, .check = check_bound,
+			   .any_error = true, .no_client = true, .within = "drm_mode_config_reset");
+
+	igt_describe("Fault injection into drm_dev_register() during bind.");
+	igt_subtest("probe-register")
+		barium_nth(.what = "bind, drm_dev_register()",
+			   .prepare = make_unbound, .call = probe, .check = check_bound,
+			   .any_error = true, .no_client = true, .within = "drm_dev_register",
+			   .stride = 7);
+
+	igt_describe("Fault injection into drm_modeset_register_all() during bind.");
+	igt_subtest("probe-display")
+		barium_nth(.what = "bind, drm_modeset_register_all()",
+			   .prepare = make_unbound, .call = probe, .check = check_bound,
+			   .any_error = true, .no_client = true,
+			   .within = "drm_modeset_register_all", .stride = 5);
+
+	igt_describe("Fault injection into unbind.");
+	igt_subtest("unbind")
+		barium_nth(.what = "unbind",
+			   .call = unbind, .check = check_unbound, .no_client = true);
 }

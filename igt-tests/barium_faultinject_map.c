@@ -1,9 +1,68 @@
 // SPDX-License-Identifier: MIT
-/*
- * Failing allocations: each way to make, change, fill and read a mapping, with each of its
- * allocations failing, one at a time. It has to fail with an error that says so or to succeed all
- * the same, to lose nothing, and to work the next time. A program's own access can do no more than
- * wait for memory.
+/**
+ * TEST: barium faultinject map
+ * Description: Fault injection into each operation that creates, changes, populates or accesses a
+ *   mapping: one allocation, or one copy from or to userspace, fails at a time. The operation must
+ *   fail with a matching error or succeed completely, must not leak, and must succeed when
+ *   repeated. An access by the program itself cannot fail: the fault is retried until memory is
+ *   available.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Fault injection
+ *
+ * SUBTEST: map-ahead
+ * Description: Fault injection into MAP_AHEAD.
+ *
+ * SUBTEST: map-ahead-large
+ * Description: Fault injection into MAP_AHEAD with huge entries.
+ *
+ * SUBTEST: mmap
+ * Description: Fault injection into mmap().
+ *
+ * SUBTEST: munmap-split
+ * Description: Fault injection into munmap() that splits a mapping.
+ *
+ * SUBTEST: mprotect-split
+ * Description: Fault injection into mprotect() that splits a mapping.
+ *
+ * SUBTEST: mremap
+ * Description: Fault injection into mremap().
+ *
+ * SUBTEST: will-need
+ * Description: Fault injection into MADV_WILLNEED.
+ *
+ * SUBTEST: fork
+ * Description: Fault injection into fork() with a mapping.
+ *
+ * SUBTEST: touch
+ * Description: Fault injection into a fault that a system call takes.
+ *
+ * SUBTEST: touch-large
+ * Description: As touch, with huge entries.
+ *
+ * SUBTEST: touch-by-itself
+ * Description: Fault injection into a fault that userspace takes.
+ *
+ * SUBTEST: mem-write
+ * Description: Fault injection into a write to /proc/self/mem.
+ *
+ * SUBTEST: mem-read
+ * Description: Fault injection into a read of /proc/self/mem.
+ *
+ * SUBTEST: touch-unplugged
+ * Description: As touch, after unbind.
+ *
+ * SUBTEST: mem-read-unplugged
+ * Description: As mem-read, after unbind.
+ *
+ * SUBTEST: starved
+ * Description: The first access of a program waits until memory is available.
+ *
+ * SUBTEST: starved-killed
+ * Description: A program whose first access waits for memory can be killed.
+ *
+ * SUBTEST: starved-unplugged
+ * Description: After unbind, a system call that finds no memory fails with EFAULT.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,15 +77,15 @@
 #include "barium_lib_nth.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Each allocation of mappings and faults failing, one at a time.");
+IGT_TEST_DESCRIPTION("Allocation failures in mappings and page faults.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 4
 /* Large enough for a huge entry. */
 #define LARGE_PAGES 1024
-/* Objects for the calls that are made on a device that is gone. */
+/* Number of objects for the operations after unbind. */
 #define ORPHANS 64
-/* Far from all else in the address space, so there are no page tables for it yet. */
+/* An address far from all other mappings, so that no page tables exist for it. */
 #define FAR ((void *)0x200000000000)
 
 static void make_bo(struct barium_scene *scene)
@@ -36,7 +95,7 @@ static void make_bo(struct barium_scene *scene)
 	scene->bo.offset = barium_gem_mmap_offset(scene->fd, scene->bo.handle);
 }
 
-/* Maps the object at FAR, untouched. */
+/* Maps the object at FAR, without an access. */
 static void map_far(struct barium_scene *scene)
 {
 	scene->bo.map = mmap(FAR, scene->bo.size, RW, MAP_SHARED | MAP_FIXED_NOREPLACE, scene->fd,
@@ -150,7 +209,7 @@ static int will_need(struct barium_scene *scene)
 	return madvise(scene->bo.map, scene->bo.size, MADV_WILLNEED) ? -errno : 0;
 }
 
-/* A child that does nothing, without what the C library does around it. */
+/* Forks a child that exits at once, without the fork handlers of the C library. */
 static int make_child(struct barium_scene *scene)
 {
 	scene->child = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
@@ -169,16 +228,16 @@ static void check_child(struct barium_scene *scene)
 }
 
 /*
- * The kernel writes to the mapping for us: a fault in which memory runs out makes that fail, while
- * the program's own access would be tried again.
+ * Has a system call write to the mapping. If its fault runs out of memory, the call fails with
+ * EFAULT, while an access of the program itself would be retried.
  */
-static int touch(struct barium_scene *scene)
+static int access_by_kernel(struct barium_scene *scene)
 {
 	return syscall(SYS_clock_gettime, CLOCK_MONOTONIC, scene->bo.map) ? -errno : 0;
 }
 
-/* The program's own access. It does not fail, and does not go on for ever. */
-static int touch_by_itself(struct barium_scene *scene)
+/* Accesses the mapping. The access cannot fail, and must not be retried forever. */
+static int access_by_program(struct barium_scene *scene)
 {
 	WRITE_ONCE(scene->bo.map[0], 1);
 	return 0;
@@ -226,7 +285,7 @@ static void check_read_zero(struct barium_scene *scene)
 	igt_assert_eq_u64(scene->value, 0);
 }
 
-/* Objects of a device that is gone, a new one for each turn, each where no page tables are. */
+/* Objects of an unbound device: one for each turn, at an address without page tables. */
 static struct barium_bo orphans[ORPHANS];
 static size_t orphans_used;
 
@@ -266,18 +325,18 @@ static void next_orphan(struct barium_scene *scene)
 
 static void check_replaced(struct barium_scene *scene)
 {
-	/* All pages show the same one, and its first bytes have been written to. */
+	/* All pages map the same zero page, whose first bytes have been written. */
 	barium_check_zero(scene->bo.map + 64, barium_page_size() - 64);
 	igt_assert_eq(barium_try_write(scene->bo.map + scene->bo.size - 1), 0);
 }
 
-/* What a child does while no page can be had, and what its parent sees of it. */
+/* Shared state of a child that runs while page allocations fail, and its parent. */
 struct board {
 	bool go;
 	bool done;
 };
 
-static void touch_when_told(struct board *board, __u8 *map)
+static void child_access(struct board *board, __u8 *map)
 {
 	int file = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
 
@@ -290,7 +349,7 @@ static void touch_when_told(struct board *board, __u8 *map)
 	_exit(0);
 }
 
-/* Starts a child whose first touch cannot get a page table, and sees that it does not get on. */
+/* Starts a child whose first access cannot allocate a page table. Asserts that it blocks. */
 static pid_t start_starved(struct board *board, __u8 *map)
 {
 	pid_t child = fork();
@@ -298,7 +357,7 @@ static pid_t start_starved(struct board *board, __u8 *map)
 
 	igt_assert_lte(0, child);
 	if (!child)
-		touch_when_told(board, map);
+		child_access(board, map);
 
 	barium_fail_pages(true);
 	WRITE_ONCE(board->go, true);
@@ -307,7 +366,7 @@ static pid_t start_starved(struct board *board, __u8 *map)
 		barium_fail_pages(false);
 		kill(child, SIGKILL);
 		waitpid(child, &status, 0);
-		igt_assert_f(false, "the child got on without memory, or was killed\n");
+		igt_assert_f(false, "the child made progress without memory, or was killed\n");
 	}
 	return child;
 }
@@ -321,8 +380,8 @@ static struct board *new_board(void)
 	return board;
 }
 
-/* The program's own access waits for memory: it is neither killed nor served with a wrong page. */
-static void starved(int fd)
+/* The program is neither killed nor does the fault map a wrong page. */
+static void test_starved(int fd)
 {
 	struct barium_scene scene = { .fd = fd };
 	struct board *board = new_board();
@@ -340,8 +399,7 @@ static void starved(int fd)
 	munmap(board, sizeof(*board));
 }
 
-/* While it waits it can be killed. */
-static void starved_killed(int fd)
+static void test_starved_killed(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_scene scene = { .fd = fd };
@@ -358,7 +416,7 @@ static void starved_killed(int fd)
 	barium_fail_pages(false);
 	if (!ended)
 		waitpid(child, &status, 0);
-	igt_assert_f(ended == child, "a fault without memory cannot be killed\n");
+	igt_assert_f(ended == child, "a fault that waits for memory cannot be killed\n");
 	igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	igt_assert_eq_u32(READ_ONCE(scene.bo.map[0]), 0);
 	barium_bo_fini(fd, &scene.bo);
@@ -366,8 +424,8 @@ static void starved_killed(int fd)
 	munmap(board, sizeof(*board));
 }
 
-/* Tells whether the kernel could write to the mapping for it. */
-static void have_it_touched(struct board *board, struct barium_scene *scene)
+/* Has a system call write to the mapping. Exits with 0 if it fails with EFAULT. */
+static void child_access_by_kernel(struct board *board, struct barium_scene *scene)
 {
 	int file = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
 	int err;
@@ -376,16 +434,16 @@ static void have_it_touched(struct board *board, struct barium_scene *scene)
 		_exit(1);
 	while (!READ_ONCE(board->go))
 		;
-	err = touch(scene);
+	err = access_by_kernel(scene);
 	WRITE_ONCE(board->done, true);
 	_exit(err == -EFAULT ? 0 : err ? 2 : 3);
 }
 
 /*
- * There is a page table, but no page for what has replaced VRAM. Who has the kernel write there is
- * told; it would not do to try again for ever.
+ * The page table exists, but the zero page of the object cannot be allocated. A system call that
+ * writes to the mapping must fail instead of retrying forever.
  */
-static void starved_unplugged(int fd)
+static void test_starved_unplugged(int fd)
 {
 	struct barium_scene scene = { .fd = fd };
 	struct board *board = new_board();
@@ -399,7 +457,7 @@ static void starved_unplugged(int fd)
 	child = fork();
 	igt_assert_lte(0, child);
 	if (!child)
-		have_it_touched(board, &scene);
+		child_access_by_kernel(board, &scene);
 
 	barium_fail_pages(true);
 	WRITE_ONCE(board->go, true);
@@ -408,67 +466,121 @@ static void starved_unplugged(int fd)
 	done = READ_ONCE(board->done);
 	barium_fail_pages(false);
 	igt_assert_eq(waitpid(child, &status, 0), child);
-	igt_assert_f(done, "the kernel goes on trying\n");
+	igt_assert_f(done, "the system call does not return\n");
 	igt_assert_eq(WEXITSTATUS(status), 0);
 
-	igt_assert_eq(touch(&scene), 0);
+	igt_assert_eq(access_by_kernel(&scene), 0);
 	check_replaced(&scene);
 	barium_bo_unmap(&scene.bo);
 	barium_bind();
 	munmap(board, sizeof(*board));
 }
 
-static const struct barium_nth_call calls[] = {
-	{ "map-ahead", "mapping ahead",
-	  .prepare = make_mapped, .call = map_ahead, .check = check_mapped, .finish = unmap },
-	{ "map-ahead-large", "mapping ahead what is large",
-	  .prepare = make_large, .call = map_ahead, .check = check_mapped, .finish = unmap },
-	{ "mmap", "mapping",
-	  .prepare = make_bo, .call = map, .check = check_mapped, .finish = unmap },
-	{ "munmap-split", "taking a page out of a mapping",
-	  .prepare = make_touched, .call = unmap_middle, .check = check_hole, .finish = unmap },
-	{ "mprotect-split", "changing the protection of a page",
-	  .prepare = make_touched, .call = protect_middle, .check = check_protected,
-	  .finish = unmap },
-	{ "mremap", "moving a mapping",
-	  .prepare = make_touched, .call = move, .check = check_content, .finish = unmap },
-	{ "will-need", "advising",
-	  .prepare = make_mapped, .call = will_need, .check = check_mapped, .finish = unmap },
-	{ "fork", "forking with a mapping",
-	  .prepare = make_touched, .call = make_child, .check = check_child, .finish = unmap,
-	  .stride = 41, .full_stride = 11 },
-	{ "touch", "first touch on the program's behalf",
-	  .prepare = make_mapped, .call = touch, .check = check_mapped, .finish = unmap },
-	{ "touch-large", "first touch of what is large",
-	  .prepare = make_large, .call = touch, .check = check_mapped, .finish = unmap },
-	{ "touch-by-itself", "first touch by the program",
-	  .prepare = make_mapped, .call = touch_by_itself, .check = check_mapped,
-	  .finish = unmap },
-	{ "mem-write", "a debugger's write",
-	  .prepare = make_mem, .call = mem_write, .check = check_written, .finish = unmap,
-	  .also = EIO },
-	{ "mem-read", "a debugger's read",
-	  .prepare = make_mem, .call = mem_read, .check = check_read_zero, .finish = unmap,
-	  .also = EIO },
-	{ "touch-unplugged", "first touch after unplug",
-	  .prepare = next_orphan, .call = touch, .check = check_replaced, .no_client = true,
-	  .before = make_orphans, .after = unmap_orphans },
-	{ "mem-read-unplugged", "a debugger's read after unplug",
-	  .prepare = next_orphan, .call = mem_read, .check = check_read_zero, .also = EIO,
-	  .no_client = true, .before = make_orphans, .after = unmap_orphans },
-	{}
-};
-
-static const struct barium_subtest tests[] = {
-	{ "starved", "A first touch waits for memory.", starved },
-	{ "starved-killed", "A first touch that waits for memory can be killed.", starved_killed },
-	{ "starved-unplugged", "After unplug, a system call that finds no memory says so.",
-	  starved_unplugged },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_nth_subtests(calls);
-	barium_unplug_subtests(tests);
+	igt_fixture()
+		barium_prepare_unplug();
+
+	igt_describe("Fault injection into MAP_AHEAD.");
+	igt_subtest("map-ahead")
+		barium_nth(.what = "MAP_AHEAD",
+			   .prepare = make_mapped, .call = map_ahead, .check = check_mapped,
+			   .finish = unmap);
+
+	igt_describe("Fault injection into MAP_AHEAD with huge entries.");
+	igt_subtest("map-ahead-large")
+		barium_nth(.what = "MAP_AHEAD, huge entries",
+			   .prepare = make_large, .call = map_ahead, .check = check_mapped,
+			   .finish = unmap);
+
+	igt_describe("Fault injection into mmap().");
+	igt_subtest("mmap")
+		barium_nth(.what = "mmap()",
+			   .prepare = make_bo, .call = map, .check = check_mapped, .finish = unmap);
+
+	igt_describe("Fault injection into munmap() that splits a mapping.");
+	igt_subtest("munmap-split")
+		barium_nth(.what = "munmap(), split",
+			   .prepare = make_touched, .call = unmap_middle, .check = check_hole,
+			   .finish = unmap);
+
+	igt_describe("Fault injection into mprotect() that splits a mapping.");
+	igt_subtest("mprotect-split")
+		barium_nth(.what = "mprotect(), split",
+			   .prepare = make_touched, .call = protect_middle,
+			   .check = check_protected, .finish = unmap);
+
+	igt_describe("Fault injection into mremap().");
+	igt_subtest("mremap")
+		barium_nth(.what = "mremap()",
+			   .prepare = make_touched, .call = move, .check = check_content,
+			   .finish = unmap);
+
+	igt_describe("Fault injection into MADV_WILLNEED.");
+	igt_subtest("will-need")
+		barium_nth(.what = "MADV_WILLNEED",
+			   .prepare = make_mapped, .call = will_need, .check = check_mapped,
+			   .finish = unmap);
+
+	igt_describe("Fault injection into fork() with a mapping.");
+	igt_subtest("fork")
+		barium_nth(.what = "fork()",
+			   .prepare = make_touched, .call = make_child, .check = check_child,
+			   .finish = unmap, .stride = 41, .full_stride = 11);
+
+	igt_describe("Fault injection into a fault that a system call takes.");
+	igt_subtest("touch")
+		barium_nth(.what = "fault in a system call",
+			   .prepare = make_mapped, .call = access_by_kernel, .check = check_mapped,
+			   .finish = unmap);
+
+	igt_describe("As touch, with huge entries.");
+	igt_subtest("touch-large")
+		barium_nth(.what = "fault in a system call, huge entries",
+			   .prepare = make_large, .call = access_by_kernel, .check = check_mapped,
+			   .finish = unmap);
+
+	igt_describe("Fault injection into a fault that userspace takes.");
+	igt_subtest("touch-by-itself")
+		barium_nth(.what = "fault in userspace",
+			   .prepare = make_mapped, .call = access_by_program, .check = check_mapped,
+			   .finish = unmap);
+
+	igt_describe("Fault injection into a write to /proc/self/mem.");
+	igt_subtest("mem-write")
+		barium_nth(.what = "/proc/self/mem, write",
+			   .prepare = make_mem, .call = mem_write, .check = check_written,
+			   .finish = unmap, .also = EIO);
+
+	igt_describe("Fault injection into a read of /proc/self/mem.");
+	igt_subtest("mem-read")
+		barium_nth(.what = "/proc/self/mem, read",
+			   .prepare = make_mem, .call = mem_read, .check = check_read_zero,
+			   .finish = unmap, .also = EIO);
+
+	igt_describe("As touch, after unbind.");
+	igt_subtest("touch-unplugged")
+		barium_nth(.what = "fault in a system call, after unbind",
+			   .prepare = next_orphan, .call = access_by_kernel,
+			   .check = check_replaced, .no_client = true, .before = make_orphans,
+			   .after = unmap_orphans);
+
+	igt_describe("As mem-read, after unbind.");
+	igt_subtest("mem-read-unplugged")
+		barium_nth(.what = "/proc/self/mem, read, after unbind",
+			   .prepare = next_orphan, .call = mem_read, .check = check_read_zero,
+			   .also = EIO, .no_client = true, .before = make_orphans,
+			   .after = unmap_orphans);
+
+	igt_describe("The first access of a program waits until memory is available.");
+	igt_subtest("starved")
+		test_starved(barium_new_bound_client());
+
+	igt_describe("A program whose first access waits for memory can be killed.");
+	igt_subtest("starved-killed")
+		test_starved_killed(barium_new_bound_client());
+
+	igt_describe("After unbind, a system call that finds no memory fails with EFAULT.");
+	igt_subtest("starved-unplugged")
+		test_starved_unplugged(barium_new_bound_client());
 }

@@ -1,7 +1,26 @@
 // SPDX-License-Identifier: MIT
-/*
- * The device goes away at the very moment at which processes use it, again and again. None of them
- * may be killed or hang, and what is left behind is given back.
+/**
+ * TEST: barium hotunplug race
+ * Description: Tests that unbind the device repeatedly while processes use it. No process may be
+ *   killed or hang, and all VRAM must be available when the device is bound again.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Unbind
+ *
+ * SUBTEST: writers
+ * Description: Processes that write during unbind continue to run.
+ *
+ * SUBTEST: faults
+ * Description: Processes that take faults during unbind continue to run.
+ *
+ * SUBTEST: creations
+ * Description: Objects can be created and closed during unbind.
+ *
+ * SUBTEST: console
+ * Description: Drawing into the fbdev console during unbind does not block.
+ *
+ * SUBTEST: opens
+ * Description: The device can be opened during unbind and bind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,25 +30,25 @@
 #include "igt.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Use of the device while it goes away.");
+IGT_TEST_DESCRIPTION("Accesses to the device during unbind.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 16
 #define CHILDREN 2
 /*
- * The part of the console's framebuffer that is drawn on through a mapping, a page: the less there
- * is to bring to the screen, the more of the time the kernel waits for a vblank.
+ * Size of the mapping of the console's framebuffer, one page. The less damage fbdev has to flush,
+ * the larger is the share of time in which its worker waits for a vblank.
  */
 #define MAPPED_BYTES 4096
 
-/* Memory that the children of a test share with it. */
+/* Memory shared between a test and its child processes. */
 struct board {
 	bool stop;
-	/* How often each child has done what it does. */
+	/* Number of passes each child has completed. */
 	__u32 passes[CHILDREN];
 };
 
-/* What there is before the device goes. */
+/* State of one round: a client, its objects and the child processes. */
 struct round {
 	int client;
 	struct barium_bo shared;
@@ -37,7 +56,7 @@ struct round {
 	struct board *board;
 };
 
-/* A test run has this many rounds; a long run asks for more. */
+/* Returns the number of rounds: $BARIUM_UNPLUG_ROUNDS, or 8. */
 static int rounds(void)
 {
 	const char *wanted = getenv("BARIUM_UNPLUG_ROUNDS");
@@ -54,8 +73,8 @@ static struct board *new_board(void)
 }
 
 /*
- * Waits until each child has made two more passes, so at least one from its start. A child that was
- * killed makes none.
+ * Waits until each child has completed two more passes, of which the second began after the call.
+ * Fails after 30 s, for example if a child was killed.
  */
 static void wait_for_passes(struct board *board)
 {
@@ -65,7 +84,7 @@ static void wait_for_passes(struct board *board)
 	for (i = 0; i < CHILDREN; i++) {
 		then = READ_ONCE(board->passes[i]);
 		while (READ_ONCE(board->passes[i]) - then < 2) {
-			igt_assert_f(waited++ < 30000, "child %d does not go on\n", i);
+			igt_assert_f(waited++ < 30000, "child %d makes no progress\n", i);
 			usleep(1000);
 		}
 	}
@@ -100,7 +119,7 @@ static void end(struct round *round)
 	close(round->client);
 }
 
-/* Children make passes, one after the other, from before the device goes to after that. */
+/* Unbinds the device in each round while child processes call @pass in a loop. */
 static void race(void (*pass)(const struct round *round, int child, __u32 number))
 {
 	struct round round;
@@ -124,20 +143,14 @@ static void race(void (*pass)(const struct round *round, int child, __u32 number
 	}
 }
 
-/* Writes to an object that all share, and to one of the child's own. */
+/* Writes to the object that all children share, and to one of the child's own. */
 static void write_both(const struct round *round, int child, __u32 number)
 {
 	barium_stamp(round->shared.map, 0, PAGES, child);
 	barium_stamp(round->own[child].map, 0, PAGES, number);
 }
 
-static void writers(int fd)
-{
-	(void)fd;
-	race(write_both);
-}
-
-/* Makes a mapping and touches it first. */
+/* Creates a mapping and accesses it. */
 static void map_and_touch(const struct round *round, int child, __u32 number)
 {
 	const struct barium_bo *bo = &round->shared;
@@ -153,13 +166,7 @@ static void map_and_touch(const struct round *round, int child, __u32 number)
 	barium_munmap(map, bo->size);
 }
 
-static void faults(int fd)
-{
-	(void)fd;
-	race(map_and_touch);
-}
-
-/* Creates, maps and closes an object, as far as it gets. */
+/* Creates, maps and closes an object. Each step may fail with ENODEV. */
 static void create_and_close(const struct round *round, int child, __u32 number)
 {
 	__u64 size = 3 * barium_page_size(), offset;
@@ -181,19 +188,12 @@ static void create_and_close(const struct round *round, int child, __u32 number)
 	igt_assert(!err || err == -ENODEV);
 }
 
-static void creations(int fd)
-{
-	(void)fd;
-	race(create_and_close);
-}
-
-/* Children that open and close the device, also while it comes back. */
-static void opens(int fd)
+/* Children open and close the device during unbind and bind. */
+static void test_opens(void)
 {
 	struct board *board = new_board();
 	int i;
 
-	(void)fd;
 	igt_fork(child, CHILDREN) {
 		while (!READ_ONCE(board->stop)) {
 			int client = __barium_open_bound();
@@ -218,9 +218,9 @@ static void opens(int fd)
 }
 
 /*
- * Draws on the console's framebuffer, one child through a mapping, the other by writing, which is
- * refused once the framebuffer is gone. What is mapped is synchronised: this makes the kernel bring
- * it to the screen at once, so that it waits for the next vblank nearly all of the time.
+ * Draws into the console's framebuffer: child 0 through a mapping, child 1 with pwrite(), which
+ * fails with ENODEV once the framebuffer is unregistered. msync() makes the kernel flush the damage
+ * at once, so that the worker of fbdev waits for a vblank most of the time.
  */
 static void draw(struct board *board, int child, int fb, __u8 *map)
 {
@@ -240,7 +240,7 @@ static void draw(struct board *board, int child, int fb, __u8 *map)
 	}
 }
 
-/* Draws on the console until after the device has gone. */
+/* Draws into the console before, during and after unbind. */
 static void unbind_console(void)
 {
 	int client = barium_open_bound(), fb;
@@ -248,10 +248,10 @@ static void unbind_console(void)
 	struct board *board;
 	__u8 *map;
 
-	igt_require_f(barium_console(client, name), "no console on this device\n");
+	igt_require_f(barium_console(client, name), "the device has no fbdev console\n");
 	snprintf(path, sizeof(path), "/dev/%s", name);
 	fb = open(path, O_RDWR | O_CLOEXEC);
-	igt_require_f(fb >= 0, "no node for the console's framebuffer\n");
+	igt_require_f(fb >= 0, "the console has no device node\n");
 	map = mmap(NULL, MAPPED_BYTES, RW, MAP_SHARED, fb, 0);
 	igt_assert(map != MAP_FAILED);
 	board = new_board();
@@ -262,42 +262,58 @@ static void unbind_console(void)
 	wait_for_passes(board);
 	barium_unbind();
 	wait_for_passes(board);
-	/* The kernel looks for changes 20 times a second. */
+	/* fbdev deferred I/O runs 20 times a second. */
 	usleep(200000);
 	end_children(board);
 
 	munmap(map, MAPPED_BYTES);
-	/* Waits for what the kernel still does with it. */
+	/* Waits for the deferred I/O worker. */
 	close(fb);
 	close(client);
 }
 
-/*
- * The kernel brings to the screen what is drawn, while the device goes, and has nowhere to bring it
- * to afterwards. A vblank that it waits for then does not come.
- */
-static void draw_console(int fd)
+int igt_main()
 {
-	int i;
+	igt_fixture()
+		barium_prepare_unplug();
 
-	(void)fd;
-	for (i = 0; i < rounds(); i++) {
-		unbind_console();
-		barium_bind();
+	igt_describe("Processes that write during unbind continue to run.");
+	igt_subtest("writers") {
+		barium_new_bound_client();
+		race(write_both);
 	}
-	barium_check_vram();
-}
 
-static const struct barium_subtest tests[] = {
-	{ "writers", "Processes that write while the device goes do not notice.", writers },
-	{ "faults", "Processes that fault while the device goes are not killed.", faults },
-	{ "creations", "Objects can be made and closed while the device goes.", creations },
-	{ "console", "The console may be drawn on while the device goes.", draw_console },
-	{ "opens", "The device can be opened while it comes and goes.", opens },
-	{}
-};
+	igt_describe("Processes that take faults during unbind continue to run.");
+	igt_subtest("faults") {
+		barium_new_bound_client();
+		race(map_and_touch);
+	}
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_unplug_subtests(tests);
+	igt_describe("Objects can be created and closed during unbind.");
+	igt_subtest("creations") {
+		barium_new_bound_client();
+		race(create_and_close);
+	}
+
+	/*
+	 * fbdev flushes damage during unbind, and may wait for a vblank that does not occur any
+	 * more. Unbind has to end that wait.
+	 */
+	igt_describe("Drawing into the fbdev console during unbind does not block.");
+	igt_subtest("console") {
+		int i;
+
+		barium_new_bound_client();
+		for (i = 0; i < rounds(); i++) {
+			unbind_console();
+			barium_bind();
+		}
+		barium_check_vram();
+	}
+
+	igt_describe("The device can be opened during unbind and bind.");
+	igt_subtest("opens") {
+		barium_new_bound_client();
+		test_opens();
+	}
 }

@@ -1,7 +1,62 @@
 // SPDX-License-Identifier: MIT
-/*
- * The display. What the device shows is read from its registers and from its VRAM, through the
- * files of its BARs in sysfs, and not asked of the driver.
+/**
+ * TEST: barium kms
+ * Description: Tests of the display. They read the state of the device from its registers and from
+ *   VRAM, through the sysfs files of its BARs, and do not rely on what the driver reports.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Kernel mode setting
+ *
+ * SUBTEST: mode-refused
+ * Description: A mode that the device does not support fails with EINVAL.
+ *
+ * SUBTEST: mode-not-plain
+ * Description: A mode that is interlaced or repeats scanlines fails with EINVAL.
+ *
+ * SUBTEST: flip-event
+ * Description: A page flip changes the scanout and sends its event.
+ *
+ * SUBTEST: odd-starts
+ * Description: A framebuffer can start at any pixel of its object.
+ *
+ * SUBTEST: panning
+ * Description: A CRTC can scan out any part of a larger framebuffer.
+ *
+ * SUBTEST: flip-to-other-pitch
+ * Description: Framebuffers of different pitch are scanned out correctly.
+ *
+ * SUBTEST: pitch-limits
+ * Description: ADDFB2 with a pitch that the device does not support fails.
+ *
+ * SUBTEST: object-end
+ * Description: ADDFB2 of a framebuffer that exceeds its object fails.
+ *
+ * SUBTEST: vram-end
+ * Description: Scanout whose last line exceeds VRAM fails with EINVAL.
+ *
+ * SUBTEST: contents-stay
+ * Description: Setting a mode preserves all objects in VRAM.
+ *
+ * SUBTEST: closed-handle
+ * Description: A framebuffer holds its object after the handle is closed.
+ *
+ * SUBTEST: pieces-refused
+ * Description: ADDFB2 of an object that is not contiguous fails.
+ *
+ * SUBTEST: damage
+ * Description: A drawing is visible with and without DIRTYFB.
+ *
+ * SUBTEST: off-and-on
+ * Description: The CRTC can be disabled and enabled again.
+ *
+ * SUBTEST: unbind-while-shown
+ * Description: A device with an active CRTC can be unbound and bound again.
+ *
+ * SUBTEST: unbind-with-flip
+ * Description: A pending page flip event arrives after unbind.
+ *
+ * SUBTEST: each-mode
+ * Description: Each mode of the connector can be set and displays the image.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,33 +65,36 @@
 #include "barium_lib_kms.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Modes, framebuffers and flips, without a pixel being copied.");
+IGT_TEST_DESCRIPTION("Modes, framebuffers and page flips that scan out objects in place.");
 
-/* Bytes of a pixel. */
+/* Bytes per pixel of XRGB8888. */
 #define CPP 4
 
-/* The device as it is. */
+/* The device under test. */
 struct device {
 	__u8 *registers;
 	const __u8 *vram;
 	size_t vram_size;
-	/* It rounds widths, as VGA and secondary-vga do. */
+	/* VGA and secondary-vga round widths down to a multiple of 8 pixels. */
 	bool is_vga;
+	/* In bytes. */
 	__u32 max_pitch;
 };
 
-/* A picture in an object of its own. */
-struct picture {
+/* A framebuffer of an object of its own, and a mapping of the object. */
+struct image {
 	__u32 handle;
 	__u32 fb;
+	/* In bytes. */
 	__u32 pitch;
+	/* Bytes from the start of the object to the first pixel. */
 	__u32 offset;
 	__u64 size;
 	__u32 *map;
 };
 
 static struct device device;
-static struct barium_pipe screen;
+static struct barium_pipe pipeline;
 
 static __u16 reg(size_t offset)
 {
@@ -48,7 +106,10 @@ static void set_reg(size_t offset, __u16 value)
 	WRITE_ONCE(*(__u16 *)(device.registers + offset), value);
 }
 
-/* Asked for its capabilities, a VGA says how wide a mode can be; bochs-display says what is set. */
+/*
+ * Fills in the global device. With BARIUM_CAPABILITIES set, XRES of a VGA device reads as the
+ * largest supported width; bochs-display ignores the bit.
+ */
 static void find_device(int fd)
 {
 	__u16 enable, width;
@@ -64,14 +125,14 @@ static void find_device(int fd)
 	set_reg(BARIUM_REG_ENABLE, enable);
 }
 
-/* The mode that most tests set: small, so that there is room for more than one picture. */
+/* Selects 640x480 for most tests, so that several framebuffers fit into VRAM. */
 static void choose_mode(void)
 {
 	__u32 i;
 
-	for (i = 0; i < screen.count; i++) {
-		screen.mode = screen.modes[i];
-		if (screen.mode.hdisplay == 640 && screen.mode.vdisplay == 480)
+	for (i = 0; i < pipeline.count; i++) {
+		pipeline.mode = pipeline.modes[i];
+		if (pipeline.mode.hdisplay == 640 && pipeline.mode.vdisplay == 480)
 			return;
 	}
 	igt_skip("no mode of 640x480\n");
@@ -82,11 +143,12 @@ static void fb_refused(int fd, __u32 handle, __u32 width, __u32 height, __u32 pi
 	__u32 fb;
 
 	igt_assert_f(__barium_add_fb(fd, handle, width, height, pitch, offset, &fb) == -EINVAL,
-		     "%ux%u, pitch %u, at %u is not refused\n", width, height, pitch, offset);
+		     "ADDFB2 of %ux%u, pitch %u, offset %u does not fail with EINVAL\n", width,
+		     height, pitch, offset);
 }
 
-/* An object in one piece. */
-static __u32 create(int fd, __u64 size)
+/* Creates a contiguous object. */
+static __u32 create_contiguous(int fd, __u64 size)
 {
 	__u32 handle;
 
@@ -94,268 +156,182 @@ static __u32 create(int fd, __u64 size)
 	return handle;
 }
 
-/* What pixel (x, y) of the picture with this seed is. */
+/* Returns the value of pixel (@x, @y) in the image made from @seed. */
 static __u32 color(__u32 seed, __u32 x, __u32 y)
 {
 	return (seed << 24 | y << 12 | x) * 0x9e3779b1u;
 }
 
-static void draw(const struct picture *picture, __u32 seed, __u32 width, __u32 height)
+static void draw(const struct image *image, __u32 seed, __u32 width, __u32 height)
 {
-	__u32 *line = picture->map + picture->offset / CPP, x, y;
+	__u32 *line = image->map + image->offset / CPP, x, y;
 
-	for (y = 0; y < height; y++, line += picture->pitch / CPP) {
+	for (y = 0; y < height; y++, line += image->pitch / CPP) {
 		for (x = 0; x < width; x++)
 			line[x] = color(seed, x, y);
 	}
 }
 
-/* A picture that is larger than the mode by this much, @offset bytes into its object. */
-static struct picture make_picture(int fd, __u32 seed, __u32 more, __u32 offset)
+/*
+ * Creates a framebuffer @offset bytes into its object, @margin pixels wider and higher than the
+ * mode, and draws the image made from @seed.
+ */
+static struct image create_image(int fd, __u32 seed, __u32 margin, __u32 offset)
 {
-	__u32 width = screen.mode.hdisplay + more, height = screen.mode.vdisplay + more;
-	struct picture picture = { .pitch = width * CPP, .offset = offset };
+	__u32 width = pipeline.mode.hdisplay + margin, height = pipeline.mode.vdisplay + margin;
+	struct image image = { .pitch = width * CPP, .offset = offset };
 	size_t page = barium_page_size();
 
-	picture.size = ((__u64)picture.pitch * height + offset + page - 1) / page * page;
-	picture.handle = create(fd, picture.size);
-	picture.map = barium_mmap(fd, picture.handle, picture.size);
-	draw(&picture, seed, width, height);
-	picture.fb = barium_add_fb(fd, picture.handle, width, height, picture.pitch, offset);
-	return picture;
+	image.size = ((__u64)image.pitch * height + offset + page - 1) / page * page;
+	image.handle = create_contiguous(fd, image.size);
+	image.map = barium_mmap(fd, image.handle, image.size);
+	draw(&image, seed, width, height);
+	image.fb = barium_add_fb(fd, image.handle, width, height, image.pitch, offset);
+	return image;
 }
 
-static void end_picture(int fd, struct picture *picture)
+static void destroy_image(int fd, struct image *image)
 {
-	barium_munmap(picture->map, picture->size);
-	barium_remove_fb(fd, picture->fb);
-	gem_close(fd, picture->handle);
+	barium_munmap(image->map, image->size);
+	barium_remove_fb(fd, image->fb);
+	gem_close(fd, image->handle);
 }
 
-/* The pixel that the device shows there. */
-static __u32 shown_pixel(__u32 x, __u32 y)
+/* Returns the pixel that the device scans out at (@x, @y). */
+static __u32 scanout_pixel(__u32 x, __u32 y)
 {
-	size_t line = reg(BARIUM_REG_VIRT_WIDTH);
-	size_t at = ((reg(BARIUM_REG_Y_OFFSET) + y) * line + reg(BARIUM_REG_X_OFFSET) + x) * CPP;
+	size_t virt_width = reg(BARIUM_REG_VIRT_WIDTH);
+	size_t x_offset = reg(BARIUM_REG_X_OFFSET), y_offset = reg(BARIUM_REG_Y_OFFSET);
+	size_t at = ((y_offset + y) * virt_width + x_offset + x) * CPP;
 
 	igt_assert_lt_u64(at, device.vram_size);
 	return READ_ONCE(*(const __u32 *)(device.vram + at));
 }
 
-/* Asserts that the picture with this seed is shown from column @x and line @y on. */
-static void check_shown(__u32 seed, __u32 x, __u32 y)
+/* Asserts that the device scans out the image made from @seed, starting at its pixel (@x, @y). */
+static void check_scanout(__u32 seed, __u32 x, __u32 y)
 {
-	__u32 width = screen.mode.hdisplay, height = screen.mode.vdisplay, i;
+	__u32 width = pipeline.mode.hdisplay, height = pipeline.mode.vdisplay, i;
 
 	igt_assert_eq_u32(reg(BARIUM_REG_ENABLE) & BARIUM_ENABLED, BARIUM_ENABLED);
 	igt_assert_eq_u32(reg(BARIUM_REG_XRES), width);
 	igt_assert_eq_u32(reg(BARIUM_REG_YRES), height);
 	igt_assert_eq_u32(reg(BARIUM_REG_BPP), CPP * 8);
 	for (i = 0; i < width; i++) {
-		igt_assert_eq_u32(shown_pixel(i, 0), color(seed, x + i, y));
-		igt_assert_eq_u32(shown_pixel(i, height - 1), color(seed, x + i, y + height - 1));
+		igt_assert_eq_u32(scanout_pixel(i, 0), color(seed, x + i, y));
+		igt_assert_eq_u32(scanout_pixel(i, height - 1), color(seed, x + i, y + height - 1));
 	}
 	for (i = 0; i < height; i++)
-		igt_assert_eq_u32(shown_pixel(i % 64, i), color(seed, x + i % 64, y + i));
-}
-
-static void each_mode(int fd)
-{
-	struct picture picture;
-	__u32 i;
-
-	for (i = 0; i < screen.count; i++) {
-		screen.mode = screen.modes[i];
-		picture = make_picture(fd, i, 0, 0);
-		barium_set_crtc(fd, &screen, picture.fb, 0, 0);
-		check_shown(i, 0, 0);
-		end_picture(fd, &picture);
-	}
-}
-
-/* Modes that the device does not have are refused, whoever thought of them. */
-static void mode_refused(int fd)
-{
-	struct drm_mode_modeinfo mode = screen.mode;
-	struct picture picture = make_picture(fd, 1, 0, 0);
-
-	mode.hdisplay = device.is_vga ? 636 : 63;
-	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
-	mode.hdisplay = device.is_vga ? 632 : 64;
-	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), 0);
-
-	mode.vdisplay = device.is_vga ? 0 : 63;
-	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
-	end_picture(fd, &picture);
+		igt_assert_eq_u32(scanout_pixel(i % 64, i), color(seed, x + i % 64, y + i));
 }
 
 /*
- * Modes whose lines are not just sent one after the other. Nothing shows them, and DRM computes the
- * time of a picture from lines that it has multiplied in too few bits: the last two would have
- * pictures that take no time, or any.
+ * Modes that scan lines out more than once, or in two fields. The device has none of them. DRM
+ * computes the frame duration from products that overflow (drm_mode_set_crtcinfo(),
+ * drm_calc_timestamping_constants()): the last two modes have a duration of 0 or an arbitrary one.
  */
-static void mode_not_plain(int fd)
+static void test_mode_not_plain(int fd)
 {
-	struct drm_mode_modeinfo mode = screen.mode;
-	/* Large enough for two pictures, one above the other, as some modes have them. */
-	struct picture picture = make_picture(fd, 1, 600, 0);
+	struct drm_mode_modeinfo mode = pipeline.mode;
+	/* Large enough for the two images of frame packing. */
+	struct image image = create_image(fd, 1, 600, 0);
 	static const __u32 flags[] = {
 		DRM_MODE_FLAG_INTERLACE, DRM_MODE_FLAG_DBLSCAN, DRM_MODE_FLAG_3D_FRAME_PACKING,
 	};
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		mode.flags = screen.mode.flags | flags[i];
-		igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
+		mode.flags = pipeline.mode.flags | flags[i];
+		igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
 	}
-	mode = screen.mode;
+	mode = pipeline.mode;
 	mode.vscan = 2;
-	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
 
-	/* 60 Hz each. */
-	mode = screen.mode;
+	/* The refresh rate of this mode and of the next is 60 Hz. */
+	mode = pipeline.mode;
 	mode.htotal = 1100;
 	mode.vtotal = 32768;
 	mode.clock = 4325376;
 	mode.flags |= DRM_MODE_FLAG_DBLSCAN;
-	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
 
-	mode = screen.mode;
+	mode = pipeline.mode;
 	mode.htotal = 65535;
 	mode.vtotal = 65535;
 	mode.clock = 257690173;
-	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 0, &mode), -EINVAL);
-	end_picture(fd, &picture);
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
+	destroy_image(fd, &image);
 }
 
-static void flip_event(int fd)
-{
-	struct picture front = make_picture(fd, 1, 0, 0), back = make_picture(fd, 2, 0, 0);
-	__u32 i;
-
-	barium_set_crtc(fd, &screen, front.fb, 0, 0);
-	check_shown(1, 0, 0);
-	for (i = 0; i < 8; i++) {
-		barium_flip(fd, &screen, i % 2 ? front.fb : back.fb, 1000 + i);
-		barium_flipped(fd, &screen, 1000 + i);
-		check_shown(i % 2 ? 1 : 2, 0, 0);
-	}
-	end_picture(fd, &front);
-	end_picture(fd, &back);
-}
-
-/* A picture may start at any pixel of an object, wherever that is. */
-static void odd_starts(int fd)
+/* A framebuffer may start at any pixel of an object, at any offset of the object in VRAM. */
+static void test_odd_starts(int fd)
 {
 	const __u32 offsets[] = { 4, 60, 4092, 4100, 123456, 640 * CPP - 4 };
 	__u32 spacer = barium_gem_create(fd, barium_page_size()), i;
-	struct picture first = make_picture(fd, 1, 0, 0), picture;
+	struct image first = create_image(fd, 1, 0, 0), image;
 
-	barium_set_crtc(fd, &screen, first.fb, 0, 0);
+	barium_set_crtc(fd, &pipeline, first.fb, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
-		picture = make_picture(fd, 2 + i, 0, offsets[i]);
-		barium_flip(fd, &screen, picture.fb, i);
-		barium_flipped(fd, &screen, i);
-		check_shown(2 + i, 0, 0);
-		barium_flip(fd, &screen, first.fb, i);
-		barium_flipped(fd, &screen, i);
-		end_picture(fd, &picture);
+		image = create_image(fd, 2 + i, 0, offsets[i]);
+		barium_flip(fd, &pipeline, image.fb, i);
+		barium_flipped(fd, &pipeline, i);
+		check_scanout(2 + i, 0, 0);
+		barium_flip(fd, &pipeline, first.fb, i);
+		barium_flipped(fd, &pipeline, i);
+		destroy_image(fd, &image);
 	}
-	end_picture(fd, &first);
+	destroy_image(fd, &first);
 	gem_close(fd, spacer);
 }
 
-/* Lines that are longer than what is shown, and a picture that moves under the screen. */
-static void panning(int fd)
+/* The framebuffer is larger than the mode, and the CRTC scans out each part of it. */
+static void test_panning(int fd)
 {
-	struct picture picture = make_picture(fd, 1, 64, 0);
+	struct image image = create_image(fd, 1, 64, 0);
 	__u32 x, y;
 
 	for (y = 0; y <= 64; y += 16) {
 		for (x = 0; x <= 64; x += 13) {
-			barium_set_crtc(fd, &screen, picture.fb, x, y);
-			check_shown(1, x, y);
+			barium_set_crtc(fd, &pipeline, image.fb, x, y);
+			check_scanout(1, x, y);
 		}
 	}
-	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 65, 0, &screen.mode), -ENOSPC);
-	igt_assert_eq(__barium_set_crtc(fd, &screen, picture.fb, 0, 65, &screen.mode), -ENOSPC);
-	end_picture(fd, &picture);
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 65, 0, &pipeline.mode), -ENOSPC);
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 65, &pipeline.mode), -ENOSPC);
+	destroy_image(fd, &image);
 }
 
-static void flip_to_other_pitch(int fd)
+/*
+ * The last line counts with its whole pitch: the device scans out nothing if the pitch of that line
+ * exceeds VRAM.
+ */
+static void test_vram_end(int fd)
 {
-	struct picture narrow = make_picture(fd, 1, 0, 0), wide = make_picture(fd, 2, 64, 0);
-	__u32 i;
-
-	barium_set_crtc(fd, &screen, narrow.fb, 0, 0);
-	for (i = 0; i < 4; i++) {
-		barium_set_crtc(fd, &screen, i % 2 ? narrow.fb : wide.fb, 0, 0);
-		check_shown(i % 2 ? 1 : 2, 0, 0);
-	}
-	end_picture(fd, &narrow);
-	end_picture(fd, &wide);
-}
-
-static void pitch_limits(int fd)
-{
-	__u32 max = device.max_pitch, step = device.is_vga ? 32 : 4;
-	__u32 handle = create(fd, 1 << 20);
-
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP, 0));
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP + step, 0));
-	fb_refused(fd, handle, 64, 4, 64 * CPP - step, 0);
-	fb_refused(fd, handle, 64, 4, 64 * CPP + step / 2, 0);
-	fb_refused(fd, handle, 64, 4, 64 * CPP + 1, 0);
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, max, 0));
-	fb_refused(fd, handle, 64, 4, max + step, 0);
-	fb_refused(fd, handle, 64, 4, 0, 0);
-	gem_close(fd, handle);
-}
-
-/* A framebuffer ends where its object does, whatever 32 bits make of the sum. */
-static void object_end(int fd)
-{
-	__u32 page = barium_page_size(), pitch = 64 * CPP, lines = page / pitch;
-	__u32 handle = create(fd, page), fb;
-
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines, pitch, 0));
-	fb_refused(fd, handle, 64, lines + 1, pitch, 0);
-	fb_refused(fd, handle, 64, lines, pitch, 4);
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines - 1, pitch, pitch));
-	igt_assert_eq(__barium_add_fb(fd, handle, 64, lines, pitch, 0u - 4, &fb), -ERANGE);
-	/* 240 bytes more than 4 GiB. */
-	igt_assert_eq(__barium_add_fb(fd, handle, 64, 32767, 131080, 0, &fb),
-		      device.is_vga ? -EINVAL : -ERANGE);
-	gem_close(fd, handle);
-}
-
-/* The last line counts with its whole pitch: a device shows nothing if that ends behind VRAM. */
-static void vram_end(int fd)
-{
-	__u32 width = screen.mode.hdisplay, height = screen.mode.vdisplay;
+	__u32 width = pipeline.mode.hdisplay, height = pipeline.mode.vdisplay;
 	__u32 pitch = 2 * width * CPP, offset, fb, handle;
 	__u64 size = device.vram_size;
 
-	igt_require_f(size <= UINT32_MAX, "VRAM is too large for an offset\n");
-	handle = create(fd, size);
+	igt_require_f(size <= UINT32_MAX, "an offset in VRAM exceeds 32 bits\n");
+	handle = create_contiguous(fd, size);
 	offset = size - height * pitch;
 	fb = barium_add_fb(fd, handle, width, height, pitch, offset);
-	igt_assert_eq(__barium_set_crtc(fd, &screen, fb, 0, 0, &screen.mode), 0);
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, fb, 0, 0, &pipeline.mode), 0);
 	igt_assert_eq_u32((reg(BARIUM_REG_Y_OFFSET) * reg(BARIUM_REG_VIRT_WIDTH) +
 			   reg(BARIUM_REG_X_OFFSET)) * CPP, offset);
-	barium_switch_off(fd, &screen);
+	barium_switch_off(fd, &pipeline);
 	barium_remove_fb(fd, fb);
 
 	fb = barium_add_fb(fd, handle, width, height, pitch, offset + 4);
-	igt_assert_eq(__barium_set_crtc(fd, &screen, fb, 0, 0, &screen.mode), -EINVAL);
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, fb, 0, 0, &pipeline.mode), -EINVAL);
 	barium_remove_fb(fd, fb);
 	gem_close(fd, handle);
 }
 
-/* What a client has in VRAM is not wiped when the display is switched on. */
-static void contents_stay(int fd)
+/* Enabling the display does not clear the objects in VRAM. */
+static void test_contents_stay(int fd)
 {
-	struct picture picture = make_picture(fd, 1, 0, 0);
+	struct image image = create_image(fd, 1, 0, 0);
 	size_t page = barium_page_size(), count, i;
 	__u32 *handles;
 	void *map;
@@ -366,12 +342,12 @@ static void contents_stay(int fd)
 		barium_stamp(map, 0, 64, i);
 		barium_munmap(map, 64 * page);
 	}
-	barium_switch_off(fd, &screen);
-	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
-	check_shown(1, 0, 0);
-	barium_switch_off(fd, &screen);
-	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
-	check_shown(1, 0, 0);
+	barium_switch_off(fd, &pipeline);
+	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+	check_scanout(1, 0, 0);
+	barium_switch_off(fd, &pipeline);
+	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+	check_scanout(1, 0, 0);
 	for (i = 0; i < count; i++) {
 		map = barium_mmap(fd, handles[i], 64 * page);
 		barium_check_stamp(map, 0, 64, i);
@@ -379,42 +355,29 @@ static void contents_stay(int fd)
 		gem_close(fd, handles[i]);
 	}
 	free(handles);
-	end_picture(fd, &picture);
+	destroy_image(fd, &image);
 }
 
-/* A picture that is shown keeps its memory: nobody else gets it. */
-static void closed_handle(int fd)
+/* A framebuffer that is being scanned out holds its object: the VRAM is not reused. */
+static void test_closed_handle(int fd)
 {
-	struct picture picture = make_picture(fd, 1, 0, 0);
+	struct image image = create_image(fd, 1, 0, 0);
 	__u64 before = barium_vram_available(fd);
 	size_t page = barium_page_size(), count, i;
 	__u32 *handles;
 
-	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
-	barium_munmap(picture.map, picture.size);
-	gem_close(fd, picture.handle);
+	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+	barium_munmap(image.map, image.size);
+	gem_close(fd, image.handle);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 	count = barium_fill(fd, page, &handles);
-	check_shown(1, 0, 0);
+	check_scanout(1, 0, 0);
 	for (i = 0; i < count; i++)
 		gem_close(fd, handles[i]);
 	free(handles);
 
-	barium_remove_fb(fd, picture.fb);
-	igt_assert_eq_u64(barium_vram_available(fd), before + picture.size);
-}
-
-static void pieces_refused(int fd)
-{
-	__u32 handle = create(fd, 64 * barium_page_size());
-	struct barium_bo bo;
-	int keeper = barium_bo_create_scattered(fd, 64, &bo);
-
-	barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 64, 64 * CPP, 0));
-	fb_refused(fd, bo.handle, 64, 64, 64 * CPP, 0);
-	gem_close(fd, handle);
-	barium_bo_fini(fd, &bo);
-	close(keeper);
+	barium_remove_fb(fd, image.fb);
+	igt_assert_eq_u64(barium_vram_available(fd), before + image.size);
 }
 
 static int dirty(int fd, __u32 fb, struct drm_clip_rect *clips, __u32 count)
@@ -428,117 +391,235 @@ static int dirty(int fd, __u32 fb, struct drm_clip_rect *clips, __u32 count)
 	return barium_ioctl(fd, DRM_IOCTL_MODE_DIRTYFB, &arg);
 }
 
-/* Who says what has changed, is heard: it is shown already. */
-static void damage(int fd)
+/* Binds the device again, and asserts that it displays an image. */
+static void bind_and_display(void)
 {
-	struct drm_clip_rect clip = { .x1 = 1, .y1 = 1, .x2 = 2, .y2 = 2 };
-	struct picture picture = make_picture(fd, 1, 0, 0);
-
-	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
-	draw(&picture, 2, screen.mode.hdisplay, screen.mode.vdisplay);
-	check_shown(2, 0, 0);
-	igt_assert_eq(dirty(fd, picture.fb, &clip, 1), 0);
-	igt_assert_eq(dirty(fd, picture.fb, NULL, 0), 0);
-	check_shown(2, 0, 0);
-	end_picture(fd, &picture);
-	igt_assert_eq(dirty(fd, picture.fb, NULL, 0), -ENOENT);
-}
-
-static void off_and_on(int fd)
-{
-	struct picture picture = make_picture(fd, 1, 0, 0);
-	__u32 i;
-
-	for (i = 0; i < 3; i++) {
-		barium_set_crtc(fd, &screen, picture.fb, 0, 0);
-		check_shown(1, 0, 0);
-		barium_switch_off(fd, &screen);
-	}
-	end_picture(fd, &picture);
-}
-
-/* The device is bound again, all of its VRAM is there, and it shows something again. */
-static void bind_and_show(void)
-{
-	struct picture picture;
+	struct image image;
 	int fd;
 
 	barium_bind();
 	fd = barium_open_primary();
-	barium_find_pipe(fd, &screen);
+	barium_find_pipe(fd, &pipeline);
 	choose_mode();
-	picture = make_picture(fd, 9, 0, 0);
-	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
-	check_shown(9, 0, 0);
-	end_picture(fd, &picture);
+	image = create_image(fd, 9, 0, 0);
+	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+	check_scanout(9, 0, 0);
+	destroy_image(fd, &image);
 	close(fd);
 }
 
-static void unbind_while_shown(int fd)
+static void test_unbind_while_shown(int fd)
 {
-	struct picture picture = make_picture(fd, 1, 0, 0), other = make_picture(fd, 2, 0, 0);
+	struct image image = create_image(fd, 1, 0, 0), other = create_image(fd, 2, 0, 0);
 	size_t i;
 
-	barium_set_crtc(fd, &screen, picture.fb, 0, 0);
+	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
 	barium_unbind();
-	igt_assert_eq(__barium_set_crtc(fd, &screen, other.fb, 0, 0, &screen.mode), -ENODEV);
-	for (i = 0; i < picture.size / CPP; i++)
-		igt_assert_eq_u32(picture.map[i], 0);
-	bind_and_show();
-	igt_assert_eq(__barium_set_crtc(fd, &screen, other.fb, 0, 0, &screen.mode), -ENODEV);
-	barium_munmap(picture.map, picture.size);
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, other.fb, 0, 0, &pipeline.mode), -ENODEV);
+	for (i = 0; i < image.size / CPP; i++)
+		igt_assert_eq_u32(image.map[i], 0);
+	bind_and_display();
+	igt_assert_eq(__barium_set_crtc(fd, &pipeline, other.fb, 0, 0, &pipeline.mode), -ENODEV);
+	barium_munmap(image.map, image.size);
 	barium_munmap(other.map, other.size);
 }
 
-static void unbind_with_flip(int fd)
-{
-	struct picture front = make_picture(fd, 1, 0, 0), back = make_picture(fd, 2, 0, 0);
-
-	barium_set_crtc(fd, &screen, front.fb, 0, 0);
-	barium_flip(fd, &screen, back.fb, 7);
-	barium_unbind();
-	barium_flipped(fd, &screen, 7);
-	barium_munmap(front.map, front.size);
-	barium_munmap(back.map, back.size);
-	bind_and_show();
-}
-
-static const struct barium_subtest tests[] = {
-	{ "mode-refused", "A mode that the device does not have is refused.", mode_refused },
-	{ "mode-not-plain", "A mode whose lines are sent twice, or by turns, is refused.",
-	  mode_not_plain },
-	{ "flip-event", "Flips change the picture and send events.", flip_event },
-	{ "odd-starts", "A picture can start at any pixel.", odd_starts },
-	{ "panning", "A picture can be larger than the screen.", panning },
-	{ "flip-to-other-pitch", "Lines of different length are shown right.",
-	  flip_to_other_pitch },
-	{ "pitch-limits", "Lines that the device does not have are refused.", pitch_limits },
-	{ "object-end", "A framebuffer that ends behind its object is refused.", object_end },
-	{ "vram-end", "A picture whose last line ends behind VRAM is refused.", vram_end },
-	{ "contents-stay", "Setting a mode leaves the rest of VRAM alone.", contents_stay },
-	{ "closed-handle", "A picture keeps its memory when its handle is closed.",
-	  closed_handle },
-	{ "pieces-refused", "An object in several pieces is no framebuffer.", pieces_refused },
-	{ "damage", "What is drawn is shown, whether the driver is told or not.", damage },
-	{ "off-and-on", "The screen can be switched off and on.", off_and_on },
-	{ "unbind-while-shown", "A device that shows something can go, and come back.",
-	  unbind_while_shown },
-	{ "unbind-with-flip", "The event of a flip comes though the device has gone.",
-	  unbind_with_flip },
-	{ "each-mode", "Each mode of the connector can be set, and shows the picture.", each_mode },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
 	igt_fixture() {
-		int fd = barium_open_primary();
+		int fd;
 
+		barium_prepare_unplug();
+		fd = barium_open_primary();
 		find_device(fd);
-		barium_find_pipe(fd, &screen);
+		barium_find_pipe(fd, &pipeline);
 		choose_mode();
 		close(fd);
 	}
 
-	barium_unplug_primary_subtests(tests);
+	/* Modes that the device does not support fail, also if the connector does not list them. */
+	igt_describe("A mode that the device does not support fails with EINVAL.");
+	igt_subtest("mode-refused") {
+		int fd = barium_new_bound_primary_client();
+		struct drm_mode_modeinfo mode = pipeline.mode;
+		struct image image = create_image(fd, 1, 0, 0);
+
+		mode.hdisplay = device.is_vga ? 636 : 63;
+		igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
+		mode.hdisplay = device.is_vga ? 632 : 64;
+		igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), 0);
+
+		mode.vdisplay = device.is_vga ? 0 : 63;
+		igt_assert_eq(__barium_set_crtc(fd, &pipeline, image.fb, 0, 0, &mode), -EINVAL);
+		destroy_image(fd, &image);
+	}
+
+	igt_describe("A mode that is interlaced or repeats scanlines fails with EINVAL.");
+	igt_subtest("mode-not-plain")
+		test_mode_not_plain(barium_new_bound_primary_client());
+
+	igt_describe("A page flip changes the scanout and sends its event.");
+	igt_subtest("flip-event") {
+		int fd = barium_new_bound_primary_client();
+		struct image front = create_image(fd, 1, 0, 0), back = create_image(fd, 2, 0, 0);
+		__u32 i;
+
+		barium_set_crtc(fd, &pipeline, front.fb, 0, 0);
+		check_scanout(1, 0, 0);
+		for (i = 0; i < 8; i++) {
+			barium_flip(fd, &pipeline, i % 2 ? front.fb : back.fb, 1000 + i);
+			barium_flipped(fd, &pipeline, 1000 + i);
+			check_scanout(i % 2 ? 1 : 2, 0, 0);
+		}
+		destroy_image(fd, &front);
+		destroy_image(fd, &back);
+	}
+
+	igt_describe("A framebuffer can start at any pixel of its object.");
+	igt_subtest("odd-starts")
+		test_odd_starts(barium_new_bound_primary_client());
+
+	igt_describe("A CRTC can scan out any part of a larger framebuffer.");
+	igt_subtest("panning")
+		test_panning(barium_new_bound_primary_client());
+
+	igt_describe("Framebuffers of different pitch are scanned out correctly.");
+	igt_subtest("flip-to-other-pitch") {
+		int fd = barium_new_bound_primary_client();
+		struct image narrow = create_image(fd, 1, 0, 0), wide = create_image(fd, 2, 64, 0);
+		__u32 i;
+
+		barium_set_crtc(fd, &pipeline, narrow.fb, 0, 0);
+		for (i = 0; i < 4; i++) {
+			barium_set_crtc(fd, &pipeline, i % 2 ? narrow.fb : wide.fb, 0, 0);
+			check_scanout(i % 2 ? 1 : 2, 0, 0);
+		}
+		destroy_image(fd, &narrow);
+		destroy_image(fd, &wide);
+	}
+
+	igt_describe("ADDFB2 with a pitch that the device does not support fails.");
+	igt_subtest("pitch-limits") {
+		int fd = barium_new_bound_primary_client();
+		__u32 max = device.max_pitch, step = device.is_vga ? 32 : 4;
+		__u32 handle = create_contiguous(fd, 1 << 20);
+
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP, 0));
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, 64 * CPP + step, 0));
+		fb_refused(fd, handle, 64, 4, 64 * CPP - step, 0);
+		fb_refused(fd, handle, 64, 4, 64 * CPP + step / 2, 0);
+		fb_refused(fd, handle, 64, 4, 64 * CPP + 1, 0);
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 4, max, 0));
+		fb_refused(fd, handle, 64, 4, max + step, 0);
+		fb_refused(fd, handle, 64, 4, 0, 0);
+		gem_close(fd, handle);
+	}
+
+	/* A framebuffer must not exceed its object, also if its end overflows 32 bits. */
+	igt_describe("ADDFB2 of a framebuffer that exceeds its object fails.");
+	igt_subtest("object-end") {
+		int fd = barium_new_bound_primary_client();
+		__u32 page = barium_page_size(), pitch = 64 * CPP, lines = page / pitch;
+		__u32 handle = create_contiguous(fd, page), fb;
+
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines, pitch, 0));
+		fb_refused(fd, handle, 64, lines + 1, pitch, 0);
+		fb_refused(fd, handle, 64, lines, pitch, 4);
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, lines - 1, pitch, pitch));
+		igt_assert_eq(__barium_add_fb(fd, handle, 64, lines, pitch, 0u - 4, &fb), -ERANGE);
+		/* The size is 4 GiB and 240 bytes. */
+		igt_assert_eq(__barium_add_fb(fd, handle, 64, 32767, 131080, 0, &fb),
+			      device.is_vga ? -EINVAL : -ERANGE);
+		gem_close(fd, handle);
+	}
+
+	igt_describe("Scanout whose last line exceeds VRAM fails with EINVAL.");
+	igt_subtest("vram-end")
+		test_vram_end(barium_new_bound_primary_client());
+
+	igt_describe("Setting a mode preserves all objects in VRAM.");
+	igt_subtest("contents-stay")
+		test_contents_stay(barium_new_bound_primary_client());
+
+	igt_describe("A framebuffer holds its object after the handle is closed.");
+	igt_subtest("closed-handle")
+		test_closed_handle(barium_new_bound_primary_client());
+
+	igt_describe("ADDFB2 of an object that is not contiguous fails.");
+	igt_subtest("pieces-refused") {
+		int fd = barium_new_bound_primary_client();
+		__u32 handle = create_contiguous(fd, 64 * barium_page_size());
+		struct barium_bo bo;
+		int keeper = barium_bo_create_scattered(fd, 64, &bo);
+
+		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 64, 64 * CPP, 0));
+		fb_refused(fd, bo.handle, 64, 64, 64 * CPP, 0);
+		gem_close(fd, handle);
+		barium_bo_fini(fd, &bo);
+		close(keeper);
+	}
+
+	/* DIRTYFB succeeds, and is not required: the device scans out the object itself. */
+	igt_describe("A drawing is visible with and without DIRTYFB.");
+	igt_subtest("damage") {
+		int fd = barium_new_bound_primary_client();
+		struct drm_clip_rect clip = { .x1 = 1, .y1 = 1, .x2 = 2, .y2 = 2 };
+		struct image image = create_image(fd, 1, 0, 0);
+
+		barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+		draw(&image, 2, pipeline.mode.hdisplay, pipeline.mode.vdisplay);
+		check_scanout(2, 0, 0);
+		igt_assert_eq(dirty(fd, image.fb, &clip, 1), 0);
+		igt_assert_eq(dirty(fd, image.fb, NULL, 0), 0);
+		check_scanout(2, 0, 0);
+		destroy_image(fd, &image);
+		igt_assert_eq(dirty(fd, image.fb, NULL, 0), -ENOENT);
+	}
+
+	igt_describe("The CRTC can be disabled and enabled again.");
+	igt_subtest("off-and-on") {
+		int fd = barium_new_bound_primary_client();
+		struct image image = create_image(fd, 1, 0, 0);
+		__u32 i;
+
+		for (i = 0; i < 3; i++) {
+			barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+			check_scanout(1, 0, 0);
+			barium_switch_off(fd, &pipeline);
+		}
+		destroy_image(fd, &image);
+	}
+
+	igt_describe("A device with an active CRTC can be unbound and bound again.");
+	igt_subtest("unbind-while-shown")
+		test_unbind_while_shown(barium_new_bound_primary_client());
+
+	igt_describe("A pending page flip event arrives after unbind.");
+	igt_subtest("unbind-with-flip") {
+		int fd = barium_new_bound_primary_client();
+		struct image front = create_image(fd, 1, 0, 0), back = create_image(fd, 2, 0, 0);
+
+		barium_set_crtc(fd, &pipeline, front.fb, 0, 0);
+		barium_flip(fd, &pipeline, back.fb, 7);
+		barium_unbind();
+		barium_flipped(fd, &pipeline, 7);
+		barium_munmap(front.map, front.size);
+		barium_munmap(back.map, back.size);
+		bind_and_display();
+	}
+
+	igt_describe("Each mode of the connector can be set and displays the image.");
+	igt_subtest("each-mode") {
+		int fd = barium_new_bound_primary_client();
+		struct image image;
+		__u32 i;
+
+		for (i = 0; i < pipeline.count; i++) {
+			pipeline.mode = pipeline.modes[i];
+			image = create_image(fd, i, 0, 0);
+			barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+			check_scanout(i, 0, 0);
+			destroy_image(fd, &image);
+		}
+	}
 }

@@ -228,7 +228,7 @@ static bool turn(int fd, const struct barium_nth_call *call, unsigned int nth,
 	return fired;
 }
 
-static void fail_each(int fd, const struct barium_nth_call *call)
+void barium_nth_run(int fd, const struct barium_nth_call *call)
 {
 	__u64 before = call->no_client ? 0 : barium_vram_available(fd);
 	unsigned int nth, stride = stride_of(call);
@@ -265,7 +265,7 @@ static const struct barium_nth_call *current;
 
 static void run_current(int fd)
 {
-	fail_each(fd, current);
+	barium_nth_run(fd, current);
 }
 
 void barium_nth_subtests(const struct barium_nth_call *calls)

@@ -6,7 +6,7 @@
 #ifndef BARIUM_LIB_NTH_H
 #define BARIUM_LIB_NTH_H
 
-#include "barium_lib.h"
+#include "barium_lib_unplug.h"
 
 /* What the calls work with. Each takes of it what it needs. */
 struct barium_scene {
@@ -57,6 +57,19 @@ struct barium_nth_call {
 void barium_nth_init(void);
 
 /*
+ * Repeats a call: first its first allocation or copy fails, then its second, and so on, until the
+ * call finishes before it reaches the one that would fail. Each time, asserts that the call fails
+ * cleanly or succeeds completely, that a retry succeeds, and that all VRAM is free again. @fd comes
+ * from barium_new_bound_client(). Logs the number of failures.
+ */
+void barium_nth_run(int fd, const struct barium_nth_call *call);
+/* The same for a subtest whose call is made from these designated initializers. */
+#define barium_nth(...) \
+	barium_nth_run(barium_new_bound_client(), &(const struct barium_nth_call){ __VA_ARGS__ })
+
+/*
+ * For tests that still list their subtests in a table.
+ *
  * Runs a subtest for each call, up to the first one without a name: makes it with its first
  * allocation failing, its second, and so on. Asserts after each that it failed with an error that
  * says so or did all that it should, that it works when it is made once more, and that all VRAM is

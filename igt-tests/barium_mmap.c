@@ -1,7 +1,123 @@
 // SPDX-License-Identifier: MIT
-/*
- * What may be mapped, and what may be done to a mapping afterwards: mmap(), mprotect(), mremap(),
- * munmap(), fork(). What a fault puts in is in barium_fault, access by others in barium_access.
+/**
+ * TEST: barium mmap
+ * Description: System calls on mappings: which mappings mmap() accepts, and what mprotect(),
+ *   mremap() and munmap() may do to them. The page fault handler is tested in barium_fault, access
+ *   by other processes in barium_access.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: mmap
+ *
+ * SUBTEST: cow-refused
+ * Description: mmap() refuses a private writable mapping.
+ *
+ * SUBTEST: cow-refused-write
+ * Description: mmap() refuses a private write-only mapping.
+ *
+ * SUBTEST: cow-refused-read
+ * Description: mmap() refuses a private mapping that mprotect() could make writable.
+ *
+ * SUBTEST: cow-refused-none
+ * Description: mmap() refuses a private mapping with PROT_NONE.
+ *
+ * SUBTEST: cow-refused-read-only-file
+ * Description: mmap() of a file opened with O_RDONLY refuses private mappings.
+ *
+ * SUBTEST: read-only-file
+ * Description: A shared mapping of a file opened with O_RDONLY stays read-only.
+ *
+ * SUBTEST: read-only-file-write
+ * Description: mmap() of a file opened with O_RDONLY refuses writable mappings.
+ *
+ * SUBTEST: read-only
+ * Description: A write to a read-only mapping raises SIGSEGV and changes no data.
+ *
+ * SUBTEST: read-only-then-writable
+ * Description: mprotect() can make a read-only mapping writable.
+ *
+ * SUBTEST: none
+ * Description: Accesses to a mapping with PROT_NONE raise SIGSEGV.
+ *
+ * SUBTEST: none-then-writable
+ * Description: mprotect() can make a mapping with PROT_NONE writable.
+ *
+ * SUBTEST: writable-then-read-only
+ * Description: mprotect() can make a writable mapping read-only.
+ *
+ * SUBTEST: executable
+ * Description: mmap() of an executable mapping succeeds or fails cleanly.
+ *
+ * SUBTEST: shared-validate
+ * Description: MAP_SHARED_VALIDATE maps like MAP_SHARED and refuses MAP_SYNC.
+ *
+ * SUBTEST: shorter
+ * Description: A mapping can be shorter than its object.
+ *
+ * SUBTEST: length-unaligned
+ * Description: mmap() rounds the length up to whole pages.
+ *
+ * SUBTEST: length-zero
+ * Description: mmap() refuses a length of 0.
+ *
+ * SUBTEST: length-past-end
+ * Description: mmap() refuses a mapping that is longer than its object.
+ *
+ * SUBTEST: offset-inside
+ * Description: mmap() refuses an offset inside an object.
+ *
+ * SUBTEST: offset-unknown
+ * Description: mmap() refuses an offset that belongs to no object.
+ *
+ * SUBTEST: offset-wrap
+ * Description: mmap() refuses an offset whose range wraps around.
+ *
+ * SUBTEST: offset-unaligned
+ * Description: mmap() refuses an unaligned offset.
+ *
+ * SUBTEST: offset-foreign
+ * Description: mmap() refuses the offset of another client's object.
+ *
+ * SUBTEST: offset-other-node
+ * Description: mmap() of the primary node refuses an offset of a render client.
+ *
+ * SUBTEST: offset-closed
+ * Description: mmap() refuses the offset of a closed object.
+ *
+ * SUBTEST: whole-vram
+ * Description: A mapping as large as VRAM maps each page of its object.
+ *
+ * SUBTEST: populate
+ * Description: A mapping with MAP_POPULATE works.
+ *
+ * SUBTEST: locked
+ * Description: A mapping with MAP_LOCKED works.
+ *
+ * SUBTEST: fixed-odd
+ * Description: MAP_FIXED maps an object at any page-aligned address.
+ *
+ * SUBTEST: fixed-unaligned
+ * Description: MAP_FIXED refuses an unaligned address.
+ *
+ * SUBTEST: fixed-over
+ * Description: MAP_FIXED can replace a part of another object's mapping.
+ *
+ * SUBTEST: many-mappings
+ * Description: Many mappings of an object share its content and allocate no VRAM.
+ *
+ * SUBTEST: vm-flags
+ * Description: The VMA is shared, VM_PFNMAP, VM_DONTEXPAND and VM_DONTDUMP.
+ *
+ * SUBTEST: remap-move
+ * Description: mremap() moves a mapping with its content.
+ *
+ * SUBTEST: remap-shrink
+ * Description: mremap() can shrink a mapping.
+ *
+ * SUBTEST: remap-grow
+ * Description: mremap() cannot expand a mapping, not even to its object's size.
+ *
+ * SUBTEST: remap-duplicate
+ * Description: mremap() cannot duplicate a mapping.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +128,11 @@
 #include "igt.h"
 #include "barium_lib_mapping.h"
 
-IGT_TEST_DESCRIPTION("Rules of mapping objects, and system calls on the mappings.");
+IGT_TEST_DESCRIPTION("Checks mmap() of objects, and the system calls that change mappings.");
 
 #define RW (PROT_READ | PROT_WRITE)
 
-/* Asserts that a refused mmap() left no reference: the object's VRAM comes back with its handle. */
+/* Asserts that mmap() fails and keeps no reference: closing the handle frees the VRAM. */
 static void private_refused(int fd, int prot)
 {
 	__u64 before = barium_vram_available(fd);
@@ -30,28 +146,7 @@ static void private_refused(int fd, int prot)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void cow_refused(int fd)
-{
-	private_refused(fd, RW);
-}
-
-static void cow_refused_write(int fd)
-{
-	private_refused(fd, PROT_WRITE);
-}
-
-/* Readable only, but mprotect() could make it writable. */
-static void cow_refused_read(int fd)
-{
-	private_refused(fd, PROT_READ);
-}
-
-static void cow_refused_none(int fd)
-{
-	private_refused(fd, PROT_NONE);
-}
-
-static void cow_refused_read_only_file(int fd)
+static void test_cow_refused_read_only_file(int fd)
 {
 	int file = barium_reopen(fd, O_RDONLY);
 	__u32 handle = barium_gem_create(file, barium_page_size());
@@ -63,7 +158,7 @@ static void cow_refused_read_only_file(int fd)
 	close(file);
 }
 
-static void read_only_file(int fd)
+static void test_read_only_file(int fd)
 {
 	int file = barium_reopen(fd, O_RDONLY);
 	__u32 handle = barium_gem_create(file, barium_page_size());
@@ -81,7 +176,7 @@ static void read_only_file(int fd)
 	close(file);
 }
 
-static void read_only_file_write(int fd)
+static void test_read_only_file_write(int fd)
 {
 	int file = barium_reopen(fd, O_RDONLY);
 	__u32 handle = barium_gem_create(file, barium_page_size());
@@ -92,7 +187,7 @@ static void read_only_file_write(int fd)
 	close(file);
 }
 
-static void read_only(int fd)
+static void test_read_only(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2);
 	__u8 *map;
@@ -109,7 +204,7 @@ static void read_only(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Maps with @first, lets mprotect() make it writable, with page 0 touched before if possible. */
+/* Maps with @first, reads page 0 if that is allowed, then makes the mapping writable. */
 static void protect_later(int fd, int first)
 {
 	struct barium_bo bo = barium_bo_create(fd, 3);
@@ -126,17 +221,7 @@ static void protect_later(int fd, int first)
 	barium_bo_fini(fd, &bo);
 }
 
-static void read_only_then_writable(int fd)
-{
-	protect_later(fd, PROT_READ);
-}
-
-static void none_then_writable(int fd)
-{
-	protect_later(fd, PROT_NONE);
-}
-
-static void none(int fd)
+static void test_none(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 1);
 	void *map;
@@ -148,20 +233,7 @@ static void none(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void writable_then_read_only(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 3);
-
-	barium_stamp(bo.map, 0, 2, 1);
-	igt_assert_eq(mprotect(bo.map, bo.size, PROT_READ), 0);
-	igt_assert_eq(barium_try_write(bo.map), SIGSEGV);
-	igt_assert_eq(barium_try_write(bo.map + 2 * barium_page_size()), SIGSEGV);
-	barium_check_stamp(bo.map, 0, 2, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Code in VRAM is nobody's need, but asking for it must do no harm. */
-static void executable(int fd)
+static void test_executable(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 1);
 	void *map;
@@ -177,7 +249,7 @@ static void executable(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void shared_validate(int fd)
+static void test_shared_validate(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 1);
 	void *map;
@@ -190,8 +262,7 @@ static void shared_validate(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* The first pages of an object without the last ones. */
-static void shorter(int fd)
+static void test_shorter(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 5);
 	void *map;
@@ -204,30 +275,7 @@ static void shorter(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* A length that is no whole number of pages is rounded up by the kernel. */
-static void length_unaligned(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	void *map;
-
-	igt_assert_eq(__barium_mmap(fd, bo.size - 1, RW, MAP_SHARED, bo.offset, &map), 0);
-	barium_stamp(map, 0, 2, 1);
-	barium_check_stamp(bo.map, 0, 2, 1);
-	barium_munmap(map, bo.size);
-
-	barium_mmap_refused(fd, bo.size + 1, RW, MAP_SHARED, bo.offset, EINVAL);
-	barium_bo_fini(fd, &bo);
-}
-
-static void length_zero(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 1);
-
-	barium_mmap_refused(fd, 0, RW, MAP_SHARED, bo.offset, EINVAL);
-	barium_bo_fini(fd, &bo);
-}
-
-static void length_past_end(int fd)
+static void test_length_past_end(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo bo = barium_bo_create(fd, 3);
@@ -242,31 +290,7 @@ static void length_past_end(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* An offset names an object, not a place in it. */
-static void offset_inside(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-	__u64 page = barium_page_size();
-
-	barium_mmap_refused(fd, page, RW, MAP_SHARED, bo.offset + page, EINVAL);
-	barium_mmap_refused(fd, 3 * page, RW, MAP_SHARED, bo.offset + page, EINVAL);
-	barium_mmap_refused(fd, page, RW, MAP_SHARED, bo.offset + 3 * page, EINVAL);
-	barium_bo_fini(fd, &bo);
-}
-
-static void offset_unknown(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-	__u64 page = barium_page_size();
-
-	barium_mmap_refused(fd, page, RW, MAP_SHARED, 0, EINVAL);
-	barium_mmap_refused(fd, page, RW, MAP_SHARED, bo.offset + bo.size, EINVAL);
-	barium_mmap_refused(fd, page, RW, MAP_SHARED, bo.offset - page, EINVAL);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Offset and length together leave the range of offsets. */
-static void offset_wrap(int fd)
+static void test_offset_wrap(int fd)
 {
 	__u64 page = barium_page_size(), top = -page;
 	void *map;
@@ -277,49 +301,7 @@ static void offset_wrap(int fd)
 	igt_assert_neq(__barium_mmap(fd, page, RW, MAP_SHARED, (1ull << 63) - page, &map), 0);
 }
 
-static void offset_unaligned(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-
-	barium_mmap_refused(fd, barium_page_size(), RW, MAP_SHARED, bo.offset + 1, EINVAL);
-	barium_bo_fini(fd, &bo);
-}
-
-static void offset_foreign(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	int other = barium_reopen(fd, O_RDWR);
-
-	barium_mmap_refused(other, bo.size, RW, MAP_SHARED, bo.offset, EACCES);
-	barium_mmap_refused(other, bo.size, PROT_READ, MAP_SHARED, bo.offset, EACCES);
-	close(other);
-	barium_bo_fini(fd, &bo);
-}
-
-static void offset_other_node(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	int primary = barium_open_primary();
-
-	barium_mmap_refused(primary, bo.size, RW, MAP_SHARED, bo.offset, EACCES);
-	close(primary);
-	barium_bo_fini(fd, &bo);
-}
-
-static void offset_closed(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	__u32 handle = bo.handle;
-
-	bo.handle = 0;
-	gem_close(fd, handle);
-	barium_mmap_refused(fd, bo.size, RW, MAP_SHARED, bo.offset, EACCES);
-
-	barium_munmap(bo.map, bo.size);
-	barium_mmap_refused(fd, bo.size, RW, MAP_SHARED, bo.offset, EINVAL);
-}
-
-static void whole_vram(int fd)
+static void test_whole_vram(int fd)
 {
 	size_t pages = barium_vram_available(fd) / barium_page_size();
 	struct barium_bo bo = barium_bo_create(fd, pages);
@@ -334,7 +316,7 @@ static void whole_vram(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void populate(int fd)
+static void test_populate(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 4);
 	void *map;
@@ -347,7 +329,7 @@ static void populate(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void locked(int fd)
+static void test_locked(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 4);
 	void *map;
@@ -359,7 +341,7 @@ static void locked(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Reserves address space: a mapping without access that others are put into. */
+/* Reserves address space that MAP_FIXED replaces with other mappings. */
 static __u8 *reserve(size_t length)
 {
 	__u8 *map = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -368,38 +350,25 @@ static __u8 *reserve(size_t length)
 	return map;
 }
 
-/* Addresses that suit neither the object's place in VRAM nor larger page table entries. */
-static void fixed_odd(int fd)
+/* Addresses that are congruent neither to the offset in VRAM nor to the size of a huge page. */
+static void test_fixed_odd(int fd)
 {
 	size_t page = barium_page_size(), pages = 520, shift;
 	struct barium_bo bo = barium_bo_create(fd, pages);
-	__u8 *room = reserve(bo.size + 8 * page);
+	__u8 *area = reserve(bo.size + 8 * page);
 
 	barium_stamp(bo.map, 0, pages, 1);
 	for (shift = 1; shift < 8; shift += 2) {
-		igt_assert(mmap(room + shift * page, bo.size, RW, MAP_SHARED | MAP_FIXED, fd,
-				bo.offset) == room + shift * page);
-		barium_check_stamp(room + shift * page, 0, pages, 1);
+		igt_assert(mmap(area + shift * page, bo.size, RW, MAP_SHARED | MAP_FIXED, fd,
+				bo.offset) == area + shift * page);
+		barium_check_stamp(area + shift * page, 0, pages, 1);
 	}
 
-	barium_munmap(room, bo.size + 8 * page);
+	barium_munmap(area, bo.size + 8 * page);
 	barium_bo_fini(fd, &bo);
 }
 
-static void fixed_unaligned(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	__u8 *room = reserve(4 * barium_page_size());
-
-	igt_assert(mmap(room + 8, bo.size, RW, MAP_SHARED | MAP_FIXED, fd, bo.offset) ==
-		   MAP_FAILED);
-	igt_assert_eq(errno, EINVAL);
-	barium_munmap(room, 4 * barium_page_size());
-	barium_bo_fini(fd, &bo);
-}
-
-/* One object's mapping takes the place of another's, partly. */
-static void fixed_over(int fd)
+static void test_fixed_over(int fd)
 {
 	struct barium_bo one = barium_bo_create(fd, 4), two = barium_bo_create(fd, 2);
 	size_t page = barium_page_size();
@@ -416,7 +385,7 @@ static void fixed_over(int fd)
 	barium_bo_fini(fd, &two);
 }
 
-static void many_mappings(int fd)
+static void test_many_mappings(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2);
 	__u64 before = barium_vram_available(fd);
@@ -436,23 +405,15 @@ static void many_mappings(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void vm_flags(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-
-	barium_check_vm_flags(bo.map);
-	barium_bo_fini(fd, &bo);
-}
-
-static void remap_move(int fd)
+static void test_remap_move(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 4);
-	__u8 *room = reserve(bo.size);
+	__u8 *area = reserve(bo.size);
 
 	barium_stamp(bo.map, 0, 2, 1);
-	igt_assert(mremap(bo.map, bo.size, bo.size, MREMAP_MAYMOVE | MREMAP_FIXED, room) == room);
+	igt_assert(mremap(bo.map, bo.size, bo.size, MREMAP_MAYMOVE | MREMAP_FIXED, area) == area);
 	igt_assert_eq(barium_try_read(bo.map), SIGSEGV);
-	bo.map = room;
+	bo.map = area;
 
 	barium_check_stamp(bo.map, 0, 2, 1);
 	barium_stamp(bo.map, 0, 4, 2);
@@ -460,39 +421,8 @@ static void remap_move(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void remap_shrink(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-	size_t page = barium_page_size();
-
-	barium_stamp(bo.map, 0, 4, 1);
-	igt_assert(mremap(bo.map, bo.size, 2 * page, 0) == bo.map);
-	barium_check_stamp(bo.map, 0, 2, 1);
-	igt_assert_eq(barium_try_read(bo.map + 2 * page), SIGSEGV);
-
-	bo.size = 2 * page;
-	barium_bo_fini(fd, &bo);
-}
-
-/* A mapping cannot grow, not even back to the object's size. */
-static void remap_grow(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-	size_t page = barium_page_size();
-
-	igt_assert(mremap(bo.map, bo.size, bo.size + page, MREMAP_MAYMOVE) == MAP_FAILED);
-	igt_assert_eq(errno, EFAULT);
-	barium_munmap(bo.map + 2 * page, 2 * page);
-	igt_assert(mremap(bo.map, 2 * page, 4 * page, MREMAP_MAYMOVE) == MAP_FAILED);
-	igt_assert_eq(errno, EFAULT);
-	igt_assert(mremap(bo.map, 2 * page, 3 * page, 0) == MAP_FAILED);
-
-	barium_stamp(bo.map, 0, 2, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-/* The two ways in which mremap() leaves the old mapping there. */
-static void remap_duplicate(int fd)
+/* mremap() keeps the old mapping with an old length of 0 and with MREMAP_DONTUNMAP. */
+static void test_remap_duplicate(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2);
 
@@ -504,65 +434,263 @@ static void remap_duplicate(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "cow-refused", "A private writable mapping is refused.", cow_refused },
-	{ "cow-refused-write", "A private write-only mapping is refused.", cow_refused_write },
-	{ "cow-refused-read",
-	  "A private readable mapping is refused, as it could become writable.", cow_refused_read },
-	{ "cow-refused-none",
-	  "A private mapping without access is refused, as it could become writable.",
-	  cow_refused_none },
-	{ "cow-refused-read-only-file",
-	  "Private mappings are refused through a file that is open for reading as well.",
-	  cow_refused_read_only_file },
-	{ "read-only-file",
-	  "A file that is open for reading gives a mapping that stays read-only.", read_only_file },
-	{ "read-only-file-write",
-	  "A file that is open for reading gives no writable mapping.", read_only_file_write },
-	{ "read-only", "Writing to a read-only mapping fails, and changes nothing.", read_only },
-	{ "read-only-then-writable", "A read-only mapping can become writable later.",
-	  read_only_then_writable },
-	{ "none", "A mapping without access can be made, and gives none.", none },
-	{ "none-then-writable", "A mapping without access can become writable later.",
-	  none_then_writable },
-	{ "writable-then-read-only", "A writable mapping can become read-only later.",
-	  writable_then_read_only },
-	{ "executable", "An executable mapping works or is refused, without harm.", executable },
-	{ "shared-validate", "MAP_SHARED_VALIDATE is MAP_SHARED, and MAP_SYNC is unsupported.",
-	  shared_validate },
-	{ "shorter", "The first pages of an object can be mapped alone.", shorter },
-	{ "length-unaligned", "The length of a mapping counts in whole pages.", length_unaligned },
-	{ "length-zero", "A mapping of nothing is refused.", length_zero },
-	{ "length-past-end", "A mapping that is longer than its object is refused.",
-	  length_past_end },
-	{ "offset-inside", "A mapping that starts within an object is refused.", offset_inside },
-	{ "offset-unknown", "An offset at which no object is, is refused.", offset_unknown },
-	{ "offset-wrap", "An offset whose end would wrap around is refused.", offset_wrap },
-	{ "offset-unaligned", "An offset between pages is refused.", offset_unaligned },
-	{ "offset-foreign", "The offset of another client's object is refused.", offset_foreign },
-	{ "offset-other-node", "An offset from the render node is refused on the primary node.",
-	  offset_other_node },
-	{ "offset-closed", "The offset of a closed object is refused.", offset_closed },
-	{ "whole-vram", "An object as large as VRAM shows each of its pages.", whole_vram },
-	{ "populate", "MAP_POPULATE does no harm.", populate },
-	{ "locked", "MAP_LOCKED does no harm.", locked },
-	{ "fixed-odd", "Any page is good enough as the address of a mapping.", fixed_odd },
-	{ "fixed-unaligned", "An address between pages is refused.", fixed_unaligned },
-	{ "fixed-over", "A mapping can take the place of a part of another.", fixed_over },
-	{ "many-mappings", "Many mappings of an object show the same and cost no VRAM.",
-	  many_mappings },
-	{ "vm-flags",
-	  "The kernel knows mappings as shared, without struct page, and not to be dumped.",
-	  vm_flags },
-	{ "remap-move", "A mapping that moves takes its content along.", remap_move },
-	{ "remap-shrink", "A mapping can be cut short.", remap_shrink },
-	{ "remap-grow", "A mapping cannot grow.", remap_grow },
-	{ "remap-duplicate", "A mapping cannot be doubled behind the driver's back.",
-	  remap_duplicate },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("mmap() refuses a private writable mapping.");
+	igt_subtest("cow-refused")
+		private_refused(barium_new_client(), RW);
+
+	igt_describe("mmap() refuses a private write-only mapping.");
+	igt_subtest("cow-refused-write")
+		private_refused(barium_new_client(), PROT_WRITE);
+
+	igt_describe("mmap() refuses a private mapping that mprotect() could make writable.");
+	igt_subtest("cow-refused-read")
+		private_refused(barium_new_client(), PROT_READ);
+
+	igt_describe("mmap() refuses a private mapping with PROT_NONE.");
+	igt_subtest("cow-refused-none")
+		private_refused(barium_new_client(), PROT_NONE);
+
+	igt_describe("mmap() of a file opened with O_RDONLY refuses private mappings.");
+	igt_subtest("cow-refused-read-only-file")
+		test_cow_refused_read_only_file(barium_new_client());
+
+	igt_describe("A shared mapping of a file opened with O_RDONLY stays read-only.");
+	igt_subtest("read-only-file")
+		test_read_only_file(barium_new_client());
+
+	igt_describe("mmap() of a file opened with O_RDONLY refuses writable mappings.");
+	igt_subtest("read-only-file-write")
+		test_read_only_file_write(barium_new_client());
+
+	igt_describe("A write to a read-only mapping raises SIGSEGV and changes no data.");
+	igt_subtest("read-only")
+		test_read_only(barium_new_client());
+
+	igt_describe("mprotect() can make a read-only mapping writable.");
+	igt_subtest("read-only-then-writable")
+		protect_later(barium_new_client(), PROT_READ);
+
+	igt_describe("Accesses to a mapping with PROT_NONE raise SIGSEGV.");
+	igt_subtest("none")
+		test_none(barium_new_client());
+
+	igt_describe("mprotect() can make a mapping with PROT_NONE writable.");
+	igt_subtest("none-then-writable")
+		protect_later(barium_new_client(), PROT_NONE);
+
+	igt_describe("mprotect() can make a writable mapping read-only.");
+	igt_subtest("writable-then-read-only") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 3);
+
+		barium_stamp(bo.map, 0, 2, 1);
+		igt_assert_eq(mprotect(bo.map, bo.size, PROT_READ), 0);
+		igt_assert_eq(barium_try_write(bo.map), SIGSEGV);
+		igt_assert_eq(barium_try_write(bo.map + 2 * barium_page_size()), SIGSEGV);
+		barium_check_stamp(bo.map, 0, 2, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mmap() of an executable mapping succeeds or fails cleanly.");
+	igt_subtest("executable")
+		test_executable(barium_new_client());
+
+	igt_describe("MAP_SHARED_VALIDATE maps like MAP_SHARED and refuses MAP_SYNC.");
+	igt_subtest("shared-validate")
+		test_shared_validate(barium_new_client());
+
+	igt_describe("A mapping can be shorter than its object.");
+	igt_subtest("shorter")
+		test_shorter(barium_new_client());
+
+	igt_describe("mmap() rounds the length up to whole pages.");
+	igt_subtest("length-unaligned") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+		void *map;
+
+		igt_assert_eq(__barium_mmap(fd, bo.size - 1, RW, MAP_SHARED, bo.offset, &map), 0);
+		barium_stamp(map, 0, 2, 1);
+		barium_check_stamp(bo.map, 0, 2, 1);
+		barium_munmap(map, bo.size);
+
+		barium_mmap_refused(fd, bo.size + 1, RW, MAP_SHARED, bo.offset, EINVAL);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mmap() refuses a length of 0.");
+	igt_subtest("length-zero") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 1);
+
+		barium_mmap_refused(fd, 0, RW, MAP_SHARED, bo.offset, EINVAL);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mmap() refuses a mapping that is longer than its object.");
+	igt_subtest("length-past-end")
+		test_length_past_end(barium_new_client());
+
+	/* A fake offset identifies an object; it is not a position in it. */
+	igt_describe("mmap() refuses an offset inside an object.");
+	igt_subtest("offset-inside") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 4);
+		__u64 page = barium_page_size();
+
+		barium_mmap_refused(fd, page, RW, MAP_SHARED, bo.offset + page, EINVAL);
+		barium_mmap_refused(fd, 3 * page, RW, MAP_SHARED, bo.offset + page, EINVAL);
+		barium_mmap_refused(fd, page, RW, MAP_SHARED, bo.offset + 3 * page, EINVAL);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mmap() refuses an offset that belongs to no object.");
+	igt_subtest("offset-unknown") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 4);
+		__u64 page = barium_page_size();
+
+		barium_mmap_refused(fd, page, RW, MAP_SHARED, 0, EINVAL);
+		barium_mmap_refused(fd, page, RW, MAP_SHARED, bo.offset + bo.size, EINVAL);
+		barium_mmap_refused(fd, page, RW, MAP_SHARED, bo.offset - page, EINVAL);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mmap() refuses an offset whose range wraps around.");
+	igt_subtest("offset-wrap")
+		test_offset_wrap(barium_new_client());
+
+	igt_describe("mmap() refuses an unaligned offset.");
+	igt_subtest("offset-unaligned") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 4);
+
+		barium_mmap_refused(fd, barium_page_size(), RW, MAP_SHARED, bo.offset + 1, EINVAL);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mmap() refuses the offset of another client's object.");
+	igt_subtest("offset-foreign") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+		int other = barium_reopen(fd, O_RDWR);
+
+		barium_mmap_refused(other, bo.size, RW, MAP_SHARED, bo.offset, EACCES);
+		barium_mmap_refused(other, bo.size, PROT_READ, MAP_SHARED, bo.offset, EACCES);
+		close(other);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mmap() of the primary node refuses an offset of a render client.");
+	igt_subtest("offset-other-node") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+		int primary = barium_open_primary();
+
+		barium_mmap_refused(primary, bo.size, RW, MAP_SHARED, bo.offset, EACCES);
+		close(primary);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mmap() refuses the offset of a closed object.");
+	igt_subtest("offset-closed") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+		__u32 handle = bo.handle;
+
+		bo.handle = 0;
+		gem_close(fd, handle);
+		barium_mmap_refused(fd, bo.size, RW, MAP_SHARED, bo.offset, EACCES);
+
+		barium_munmap(bo.map, bo.size);
+		barium_mmap_refused(fd, bo.size, RW, MAP_SHARED, bo.offset, EINVAL);
+	}
+
+	igt_describe("A mapping as large as VRAM maps each page of its object.");
+	igt_subtest("whole-vram")
+		test_whole_vram(barium_new_client());
+
+	igt_describe("A mapping with MAP_POPULATE works.");
+	igt_subtest("populate")
+		test_populate(barium_new_client());
+
+	igt_describe("A mapping with MAP_LOCKED works.");
+	igt_subtest("locked")
+		test_locked(barium_new_client());
+
+	igt_describe("MAP_FIXED maps an object at any page-aligned address.");
+	igt_subtest("fixed-odd")
+		test_fixed_odd(barium_new_client());
+
+	igt_describe("MAP_FIXED refuses an unaligned address.");
+	igt_subtest("fixed-unaligned") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+		__u8 *area = reserve(4 * barium_page_size());
+
+		igt_assert(mmap(area + 8, bo.size, RW, MAP_SHARED | MAP_FIXED, fd, bo.offset) ==
+			   MAP_FAILED);
+		igt_assert_eq(errno, EINVAL);
+		barium_munmap(area, 4 * barium_page_size());
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_FIXED can replace a part of another object's mapping.");
+	igt_subtest("fixed-over")
+		test_fixed_over(barium_new_client());
+
+	igt_describe("Many mappings of an object share its content and allocate no VRAM.");
+	igt_subtest("many-mappings")
+		test_many_mappings(barium_new_client());
+
+	igt_describe("The VMA is shared, VM_PFNMAP, VM_DONTEXPAND and VM_DONTDUMP.");
+	igt_subtest("vm-flags") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+
+		barium_check_vm_flags(bo.map);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mremap() moves a mapping with its content.");
+	igt_subtest("remap-move")
+		test_remap_move(barium_new_client());
+
+	igt_describe("mremap() can shrink a mapping.");
+	igt_subtest("remap-shrink") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 4);
+		size_t page = barium_page_size();
+
+		barium_stamp(bo.map, 0, 4, 1);
+		igt_assert(mremap(bo.map, bo.size, 2 * page, 0) == bo.map);
+		barium_check_stamp(bo.map, 0, 2, 1);
+		igt_assert_eq(barium_try_read(bo.map + 2 * page), SIGSEGV);
+
+		bo.size = 2 * page;
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mremap() cannot expand a mapping, not even to its object's size.");
+	igt_subtest("remap-grow") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 4);
+		size_t page = barium_page_size();
+
+		igt_assert(mremap(bo.map, bo.size, bo.size + page, MREMAP_MAYMOVE) == MAP_FAILED);
+		igt_assert_eq(errno, EFAULT);
+		barium_munmap(bo.map + 2 * page, 2 * page);
+		igt_assert(mremap(bo.map, 2 * page, 4 * page, MREMAP_MAYMOVE) == MAP_FAILED);
+		igt_assert_eq(errno, EFAULT);
+		igt_assert(mremap(bo.map, 2 * page, 3 * page, 0) == MAP_FAILED);
+
+		barium_stamp(bo.map, 0, 2, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mremap() cannot duplicate a mapping.");
+	igt_subtest("remap-duplicate")
+		test_remap_duplicate(barium_new_client());
 }

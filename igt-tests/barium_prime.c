@@ -1,7 +1,56 @@
 // SPDX-License-Identifier: MIT
-/*
- * Objects as dma-bufs. The rules of mapping are the same on this way. Who else may have a dma-buf
- * is in barium_prime_share.
+/**
+ * TEST: barium prime
+ * Description: Tests of exported dma-bufs. A mapping of a dma-buf follows the rules of a mapping of
+ *   the device file. Sharing with other clients and devices is tested in barium_prime_share.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: PRIME dma-bufs
+ *
+ * SUBTEST: map
+ * Description: A mapping of a dma-buf shows the object.
+ *
+ * SUBTEST: map-before-offset
+ * Description: A mapping older than the fake offset of the object stays valid.
+ *
+ * SUBTEST: map-at-offset
+ * Description: A dma-buf can be mapped from any page.
+ *
+ * SUBTEST: map-at-offset-split
+ * Description: A partial mapping shows the right pages after a split.
+ *
+ * SUBTEST: map-past-end
+ * Description: A mapping that exceeds the dma-buf fails with EINVAL.
+ *
+ * SUBTEST: cow-refused
+ * Description: A private mapping of a dma-buf fails with EINVAL.
+ *
+ * SUBTEST: cow-refused-read-only
+ * Description: A private mapping of a read-only dma-buf fails with EINVAL.
+ *
+ * SUBTEST: read-only
+ * Description: A mapping of a read-only dma-buf cannot become writable.
+ *
+ * SUBTEST: vm-flags
+ * Description: The VMA flags equal those of a mapping of the device file.
+ *
+ * SUBTEST: cache-mode
+ * Description: The page table entries of the mapping are write-combining.
+ *
+ * SUBTEST: debugger
+ * Description: /proc/self/mem reads the right pages of a dma-buf.
+ *
+ * SUBTEST: outlives-file
+ * Description: A dma-buf and its mapping hold the object after the file is closed.
+ *
+ * SUBTEST: sync-accesses
+ * Description: DMA_BUF_IOCTL_SYNC succeeds.
+ *
+ * SUBTEST: export-unknown
+ * Description: Exporting an unknown handle fails with ENOENT.
+ *
+ * SUBTEST: export-size
+ * Description: A dma-buf has the size of its object.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,27 +63,13 @@
 #include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
 
-IGT_TEST_DESCRIPTION("Dma-bufs of objects, and their mappings.");
+IGT_TEST_DESCRIPTION("Exported dma-bufs and their mappings.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 8
 
-static void map_shared(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	int buf = barium_export(fd, bo.handle);
-	void *map = barium_map_buf(buf, 0, PAGES);
-
-	barium_check_zero(map, bo.size);
-	barium_stamp(map, 0, PAGES, 1);
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-	barium_munmap(map, bo.size);
-	close(buf);
-	barium_bo_fini(fd, &bo);
-}
-
-/* The dma-buf is mapped before anyone asks for the object's offset. */
-static void map_before_offset(int fd)
+/* The dma-buf is mapped before a client queries the fake offset of the object. */
+static void test_map_before_offset(int fd)
 {
 	size_t page = barium_page_size();
 	__u32 other = barium_gem_create(fd, PAGES * page), handle;
@@ -59,7 +94,7 @@ static void map_before_offset(int fd)
 	gem_close(fd, other);
 }
 
-static void map_at_offset(int fd)
+static void test_map_at_offset(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	size_t page = barium_page_size(), first;
@@ -80,23 +115,7 @@ static void map_at_offset(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void map_at_offset_split(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	size_t page = barium_page_size();
-	int buf = barium_export(fd, bo.handle);
-	__u8 *map = barium_map_buf(buf, 1, PAGES - 1);
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	barium_munmap(map + 2 * page, page);
-	barium_check_stamp(map, 1, 2, 1);
-	barium_check_stamp(map + 3 * page, 4, PAGES - 4, 1);
-	barium_munmap(map, (PAGES - 1) * page);
-	close(buf);
-	barium_bo_fini(fd, &bo);
-}
-
-static void map_past_end(int fd)
+static void test_map_past_end(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	struct barium_bo next = barium_bo_create(fd, PAGES);
@@ -132,17 +151,7 @@ static void cow_refused_with(int fd, __u32 flags)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void cow_refused(int fd)
-{
-	cow_refused_with(fd, DRM_RDWR);
-}
-
-static void cow_refused_read_only(int fd)
-{
-	cow_refused_with(fd, 0);
-}
-
-static void read_only(int fd)
+static void test_read_only(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	int buf = barium_export_with(fd, bo.handle, 0);
@@ -161,32 +170,7 @@ static void read_only(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void vm_flags(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	int buf = barium_export(fd, bo.handle);
-	void *map = barium_map_buf(buf, 0, PAGES);
-
-	barium_check_vm_flags(map);
-	barium_munmap(map, bo.size);
-	close(buf);
-	barium_bo_fini(fd, &bo);
-}
-
-static void cache_mode(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	int buf = barium_export(fd, bo.handle);
-	__u8 *map = barium_map_buf(buf, 0, PAGES);
-
-	WRITE_ONCE(map[0], 1);
-	barium_check_write_combining(map);
-	barium_munmap(map, bo.size);
-	close(buf);
-	barium_bo_fini(fd, &bo);
-}
-
-static void debugger(int fd)
+static void test_debugger(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	size_t page = barium_page_size();
@@ -204,8 +188,8 @@ static void debugger(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Handle and file are gone, the dma-buf is not. */
-static void outlives_file(int fd)
+/* The dma-buf holds the object after its handle and file are closed. */
+static void test_outlives_file(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	int other = barium_reopen(fd, O_RDWR);
@@ -226,18 +210,18 @@ static void outlives_file(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* What a client does around its accesses has nothing to wait for, and is no error. */
-static void sync_accesses(int fd)
+/* DMA_BUF_IOCTL_SYNC around an access succeeds, and has no fence to wait for. */
+static void test_sync_accesses(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	int buf = barium_export(fd, bo.handle);
 	void *map = barium_map_buf(buf, 0, PAGES);
 	struct dma_buf_sync sync = { .flags = DMA_BUF_SYNC_RW | DMA_BUF_SYNC_START };
 
-	igt_assert_eq(barium_ioctl(buf, DMA_BUF_IOCTL_SYNC, &sync), 0);
+	do_ioctl(buf, DMA_BUF_IOCTL_SYNC, &sync);
 	barium_stamp(map, 0, PAGES, 1);
 	sync.flags = DMA_BUF_SYNC_RW | DMA_BUF_SYNC_END;
-	igt_assert_eq(barium_ioctl(buf, DMA_BUF_IOCTL_SYNC, &sync), 0);
+	do_ioctl(buf, DMA_BUF_IOCTL_SYNC, &sync);
 	barium_check_stamp(bo.map, 0, PAGES, 1);
 
 	barium_munmap(map, bo.size);
@@ -245,50 +229,123 @@ static void sync_accesses(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void export_unknown(int fd)
+int igt_main()
 {
-	__u32 handle = barium_gem_create(fd, barium_page_size());
+	igt_describe("A mapping of a dma-buf shows the object.");
+	igt_subtest("map") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		int buf = barium_export(fd, bo.handle);
+		void *map = barium_map_buf(buf, 0, PAGES);
 
-	close(barium_export(fd, handle));
-	igt_assert_eq(__barium_gem_export(fd, handle + 1, DRM_RDWR), -ENOENT);
-	igt_assert_eq(__barium_gem_export(fd, handle, 1u << 30), -EINVAL);
-	gem_close(fd, handle);
-	igt_assert_eq(__barium_gem_export(fd, handle, DRM_RDWR), -ENOENT);
-}
+		barium_check_zero(map, bo.size);
+		barium_stamp(map, 0, PAGES, 1);
+		barium_check_stamp(bo.map, 0, PAGES, 1);
+		barium_munmap(map, bo.size);
+		close(buf);
+		barium_bo_fini(fd, &bo);
+	}
 
-static void export_size(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 5);
-	int buf = barium_export(fd, bo.handle);
+	igt_describe("A mapping older than the fake offset of the object stays valid.");
+	igt_subtest("map-before-offset")
+		test_map_before_offset(barium_new_client());
 
-	igt_assert_eq_u64(lseek(buf, 0, SEEK_END), bo.size);
-	close(buf);
-	barium_bo_fini(fd, &bo);
-}
+	igt_describe("A dma-buf can be mapped from any page.");
+	igt_subtest("map-at-offset")
+		test_map_at_offset(barium_new_client());
 
-static const struct barium_subtest tests[] = {
-	{ "map", "A mapping of a dma-buf shows the object.", map_shared },
-	{ "map-before-offset", "A mapping that is older than the object's offset stays right.",
-	  map_before_offset },
-	{ "map-at-offset", "A dma-buf can be mapped from any page on.", map_at_offset },
-	{ "map-at-offset-split", "A part of a dma-buf shows the right pages after a split.",
-	  map_at_offset_split },
-	{ "map-past-end", "A mapping that leaves the dma-buf is refused.", map_past_end },
-	{ "cow-refused", "Private mappings of a dma-buf are refused.", cow_refused },
-	{ "cow-refused-read-only", "Private mappings of a read-only dma-buf are refused.",
-	  cow_refused_read_only },
-	{ "read-only", "A read-only dma-buf gives a mapping that stays read-only.", read_only },
-	{ "vm-flags", "The kernel knows a dma-buf's mapping as it knows the file's.", vm_flags },
-	{ "cache-mode", "Pages of a dma-buf's mapping are write-combining.", cache_mode },
-	{ "debugger", "A debugger sees the right pages of a dma-buf.", debugger },
-	{ "outlives-file", "A dma-buf and its mapping outlive handle and file.", outlives_file },
-	{ "sync-accesses", "Accesses to a dma-buf may be announced.", sync_accesses },
-	{ "export-unknown", "A handle that names nothing is not exported.", export_unknown },
-	{ "export-size", "A dma-buf is as large as its object.", export_size },
-	{}
-};
+	igt_describe("A partial mapping shows the right pages after a split.");
+	igt_subtest("map-at-offset-split") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		size_t page = barium_page_size();
+		int buf = barium_export(fd, bo.handle);
+		__u8 *map = barium_map_buf(buf, 1, PAGES - 1);
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_subtests(tests);
+		barium_stamp(bo.map, 0, PAGES, 1);
+		barium_munmap(map + 2 * page, page);
+		barium_check_stamp(map, 1, 2, 1);
+		barium_check_stamp(map + 3 * page, 4, PAGES - 4, 1);
+		barium_munmap(map, (PAGES - 1) * page);
+		close(buf);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("A mapping that exceeds the dma-buf fails with EINVAL.");
+	igt_subtest("map-past-end")
+		test_map_past_end(barium_new_client());
+
+	igt_describe("A private mapping of a dma-buf fails with EINVAL.");
+	igt_subtest("cow-refused")
+		cow_refused_with(barium_new_client(), DRM_RDWR);
+
+	igt_describe("A private mapping of a read-only dma-buf fails with EINVAL.");
+	igt_subtest("cow-refused-read-only")
+		cow_refused_with(barium_new_client(), 0);
+
+	igt_describe("A mapping of a read-only dma-buf cannot become writable.");
+	igt_subtest("read-only")
+		test_read_only(barium_new_client());
+
+	igt_describe("The VMA flags equal those of a mapping of the device file.");
+	igt_subtest("vm-flags") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		int buf = barium_export(fd, bo.handle);
+		void *map = barium_map_buf(buf, 0, PAGES);
+
+		barium_check_vm_flags(map);
+		barium_munmap(map, bo.size);
+		close(buf);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("The page table entries of the mapping are write-combining.");
+	igt_subtest("cache-mode") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		int buf = barium_export(fd, bo.handle);
+		__u8 *map = barium_map_buf(buf, 0, PAGES);
+
+		WRITE_ONCE(map[0], 1);
+		barium_check_write_combining(map);
+		barium_munmap(map, bo.size);
+		close(buf);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("/proc/self/mem reads the right pages of a dma-buf.");
+	igt_subtest("debugger")
+		test_debugger(barium_new_client());
+
+	igt_describe("A dma-buf and its mapping hold the object after the file is closed.");
+	igt_subtest("outlives-file")
+		test_outlives_file(barium_new_client());
+
+	igt_describe("DMA_BUF_IOCTL_SYNC succeeds.");
+	igt_subtest("sync-accesses")
+		test_sync_accesses(barium_new_client());
+
+	igt_describe("Exporting an unknown handle fails with ENOENT.");
+	igt_subtest("export-unknown") {
+		int fd = barium_new_client();
+		__u32 handle = barium_gem_create(fd, barium_page_size());
+
+		close(barium_export(fd, handle));
+		igt_assert_eq(__barium_gem_export(fd, handle + 1, DRM_RDWR), -ENOENT);
+		igt_assert_eq(__barium_gem_export(fd, handle, 1u << 30), -EINVAL);
+		gem_close(fd, handle);
+		igt_assert_eq(__barium_gem_export(fd, handle, DRM_RDWR), -ENOENT);
+	}
+
+	igt_describe("A dma-buf has the size of its object.");
+	igt_subtest("export-size") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 5);
+		int buf = barium_export(fd, bo.handle);
+
+		igt_assert_eq_u64(lseek(buf, 0, SEEK_END), bo.size);
+		close(buf);
+		barium_bo_fini(fd, &bo);
+	}
 }

@@ -1,7 +1,44 @@
 // SPDX-License-Identifier: MIT
-/*
- * Objects that leave their file: to other clients, processes and devices, as dma-bufs, by name, and
- * with the file itself.
+/**
+ * TEST: barium prime share
+ * Description: Tests of sharing objects with other clients, processes and devices: as dma-bufs, by
+ *   flink name, and by passing the device file.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: PRIME dma-bufs
+ *
+ * SUBTEST: import-other-client
+ * Description: Another client can map an object only after importing it.
+ *
+ * SUBTEST: import-same-client
+ * Description: Importing into the exporting client returns the same handle.
+ *
+ * SUBTEST: import-outlives-exporter
+ * Description: An imported object outlives the exporting client.
+ *
+ * SUBTEST: import-no-buffer
+ * Description: Importing a file that is not a dma-buf fails.
+ *
+ * SUBTEST: import-foreign-refused
+ * Description: Importing a dma-buf of system memory fails with EINVAL.
+ *
+ * SUBTEST: import-vgem-refused
+ * Description: Importing a dma-buf of another DRM device fails with EINVAL.
+ *
+ * SUBTEST: attach-refused
+ * Description: Importing VRAM into another device fails with ENOSYS.
+ *
+ * SUBTEST: kernel-map-refused
+ * Description: A driver that maps dma-bufs without attaching cannot map VRAM.
+ *
+ * SUBTEST: pass-buffer
+ * Description: A process can map a dma-buf that it received from another one.
+ *
+ * SUBTEST: pass-file
+ * Description: A process can use fake offsets of a file that it received.
+ *
+ * SUBTEST: by-name
+ * Description: A primary client can open an object by its flink name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +52,12 @@
 #include "igt.h"
 #include "barium_lib_prime.h"
 
-IGT_TEST_DESCRIPTION("Sharing of objects with clients, processes and devices.");
+IGT_TEST_DESCRIPTION("Sharing objects with clients, processes and devices.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 8
 
-static void import_other_client(int fd)
+static void test_import_other_client(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	struct drm_barium_gem_info info;
@@ -46,17 +83,7 @@ static void import_other_client(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void import_same_client(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	int buf = barium_export(fd, bo.handle);
-
-	igt_assert_eq_u32(barium_import(fd, buf), bo.handle);
-	close(buf);
-	barium_bo_fini(fd, &bo);
-}
-
-static void import_outlives_exporter(int fd)
+static void test_import_outlives_exporter(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	int other = barium_reopen(fd, O_RDWR), buf;
@@ -78,25 +105,13 @@ static void import_outlives_exporter(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void import_no_buffer(int fd)
-{
-	int ends[2];
-	__u32 handle;
-
-	igt_assert_eq(pipe(ends), 0);
-	igt_assert_eq(__barium_import(fd, ends[0], &handle), -EINVAL);
-	igt_assert_eq(__barium_import(fd, -1, &handle), -EBADF);
-	close(ends[0]);
-	close(ends[1]);
-}
-
-/* A dma-buf of @pages pages of system memory. */
+/* Creates a dma-buf of @pages pages of system memory. */
 static int make_udmabuf(size_t pages)
 {
 	struct udmabuf_create create = { .size = pages * barium_page_size() };
 	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), buf;
 
-	igt_require_f(dev >= 0, "this kernel has no udmabuf\n");
+	igt_require_f(dev >= 0, "the kernel has no udmabuf\n");
 	create.memfd = memfd_create("barium_prime", MFD_ALLOW_SEALING);
 	igt_assert_lte(0, create.memfd);
 	igt_assert_eq(ftruncate(create.memfd, create.size), 0);
@@ -109,37 +124,8 @@ static int make_udmabuf(size_t pages)
 	return buf;
 }
 
-/* Memory that is not VRAM is no object of this driver, neither to map nor to show. */
-static void import_foreign_refused(int fd)
-{
-	int primary = barium_open_primary(), buf = make_udmabuf(PAGES);
-	__u64 before = barium_vram_available(fd);
-	__u32 handle;
-
-	igt_assert_eq(__barium_import(fd, buf, &handle), -EINVAL);
-	igt_assert_eq_u32(handle, 0);
-	igt_assert_eq(__barium_import(primary, buf, &handle), -EINVAL);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-	close(buf);
-	close(primary);
-}
-
-static void import_vgem_refused(int fd)
-{
-	struct drm_mode_create_dumb dumb = { .width = 64, .height = 64, .bpp = 32 };
-	int vgem = barium_load_and_open("vgem"), buf;
-	__u32 handle;
-
-	igt_assert_eq(barium_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb), 0);
-	buf = __barium_gem_export(vgem, dumb.handle, DRM_RDWR | DRM_CLOEXEC);
-	igt_assert_lte(0, buf);
-	igt_assert_eq(__barium_import(fd, buf, &handle), -EINVAL);
-	close(buf);
-	close(vgem);
-}
-
-/* There is no way for another device to reach VRAM, and it is told so. */
-static void attach_refused(int fd)
+/* Attaching another device to the dma-buf fails, since DMA to VRAM is not supported. */
+static void test_attach_refused(int fd)
 {
 	int vgem = barium_load_and_open("vgem"), buf;
 	__u64 before = barium_vram_available(fd);
@@ -157,8 +143,8 @@ static void attach_refused(int fd)
 	close(vgem);
 }
 
-/* What a queue of a video device holds, of pictures to be read, of 64 x 32 pixels of 16 bits. */
-static int video_queue(int video, int buf)
+/* Queues @buf as an output buffer of a V4L2 device, 64 x 32 pixels of 16 bits: 0 or -errno. */
+static int queue_output(int video, int buf)
 {
 	struct v4l2_format format = { .type = V4L2_BUF_TYPE_VIDEO_OUTPUT };
 	struct v4l2_requestbuffers request = {
@@ -178,17 +164,17 @@ static int video_queue(int video, int buf)
 	format.fmt.pix.height = 32;
 	format.fmt.pix.pixelformat = V4L2_PIX_FMT_RGB565;
 	format.fmt.pix.field = V4L2_FIELD_NONE;
-	igt_assert_eq(barium_ioctl(video, VIDIOC_S_FMT, &format), 0);
+	do_ioctl(video, VIDIOC_S_FMT, &format);
 	igt_assert_eq_u64(format.fmt.pix.sizeimage, barium_page_size());
-	igt_assert_eq(barium_ioctl(video, VIDIOC_REQBUFS, &request), 0);
+	do_ioctl(video, VIDIOC_REQBUFS, &request);
 	return barium_ioctl(video, VIDIOC_QBUF, &buffer);
 }
 
 /*
- * vim2m has the kernel map buffers without attaching to them, and keeps the mapping for as long as
- * a program likes. It would hold up unbinding.
+ * vim2m maps dma-bufs in the kernel without attaching to them, and userspace controls how long it
+ * keeps the mapping. Such a mapping of VRAM would block unbind.
  */
-static void kernel_map_refused(int fd)
+static void test_kernel_map_refused(int fd)
 {
 	int memory = make_udmabuf(1), buf, video;
 	__u64 before = barium_vram_available(fd);
@@ -200,12 +186,12 @@ static void kernel_map_refused(int fd)
 
 	video = open("/dev/video0", O_RDWR | O_CLOEXEC);
 	igt_assert_lte(0, video);
-	/* It is what it is thought to be: memory it takes. */
-	igt_assert_eq(video_queue(video, memory), 0);
+	/* The V4L2 device accepts a dma-buf of system memory. */
+	igt_assert_eq(queue_output(video, memory), 0);
 	close(video);
 	video = open("/dev/video0", O_RDWR | O_CLOEXEC);
 	igt_assert_lte(0, video);
-	igt_assert_eq(video_queue(video, buf), -EFAULT);
+	igt_assert_eq(queue_output(video, buf), -EFAULT);
 	close(video);
 	barium_check_stamp(bo.map, 0, 1, 1);
 
@@ -215,7 +201,7 @@ static void kernel_map_refused(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Sends @fd through @socket, or takes one from there if @fd is -1. */
+/* Sends @fd through @socket, or receives a descriptor if @fd is -1. Returns the descriptor. */
 static int pass_fd(int socket, int fd)
 {
 	union {
@@ -248,7 +234,7 @@ static int pass_fd(int socket, int fd)
 	return fd;
 }
 
-static void pass_buffer(int fd)
+static void test_pass_buffer(int fd)
 {
 	int sockets[2], buf;
 	__u64 before = barium_vram_available(fd);
@@ -277,8 +263,8 @@ static void pass_buffer(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* A process that gets the file itself is the same client: its offsets are good there. */
-static void pass_file(int fd)
+/* A process that receives the device file is the same client, so fake offsets stay valid. */
+static void test_pass_file(int fd)
 {
 	int sockets[2], other;
 	struct barium_bo bo;
@@ -307,7 +293,7 @@ static void pass_file(int fd)
 	close(other);
 }
 
-static void by_name(int fd)
+static void test_by_name(int fd)
 {
 	int primary = barium_open_primary(), other = barium_reopen(primary, O_RDWR), err;
 	struct barium_bo bo = barium_bo_create(primary, PAGES);
@@ -317,10 +303,10 @@ static void by_name(int fd)
 	void *map;
 
 	err = barium_ioctl(primary, DRM_IOCTL_GEM_FLINK, &flink);
-	igt_require_f(err != -EOPNOTSUPP && err != -EACCES, "objects cannot be named\n");
+	igt_require_f(err != -EOPNOTSUPP && err != -EACCES, "no support for flink names\n");
 	igt_assert_eq(err, 0);
 	by.name = flink.name;
-	igt_assert_eq(barium_ioctl(other, DRM_IOCTL_GEM_OPEN, &by), 0);
+	do_ioctl(other, DRM_IOCTL_GEM_OPEN, &by);
 	igt_assert_eq_u64(by.size, bo.size);
 
 	before = barium_vram_available(fd);
@@ -336,28 +322,88 @@ static void by_name(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before + by.size);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "import-other-client", "Another client may map what was given to it, and only then.",
-	  import_other_client },
-	{ "import-same-client", "What comes back to its client has its old handle.",
-	  import_same_client },
-	{ "import-outlives-exporter", "An imported object outlives the client that made it.",
-	  import_outlives_exporter },
-	{ "import-no-buffer", "What is no dma-buf is not imported.", import_no_buffer },
-	{ "import-foreign-refused", "A dma-buf of system memory is not imported.",
-	  import_foreign_refused },
-	{ "import-vgem-refused", "A dma-buf of another DRM device is not imported.",
-	  import_vgem_refused },
-	{ "attach-refused", "Another device cannot use a dma-buf of VRAM.", attach_refused },
-	{ "kernel-map-refused", "A driver that does not attach cannot use it either.",
-	  kernel_map_refused },
-	{ "pass-buffer", "A dma-buf works in a process that it was sent to.", pass_buffer },
-	{ "pass-file", "Offsets are good in a process that the file was sent to.", pass_file },
-	{ "by-name", "An object can be shared by name between primary clients.", by_name },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("Another client can map an object only after importing it.");
+	igt_subtest("import-other-client")
+		test_import_other_client(barium_new_client());
+
+	igt_describe("Importing into the exporting client returns the same handle.");
+	igt_subtest("import-same-client") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		int buf = barium_export(fd, bo.handle);
+
+		igt_assert_eq_u32(barium_import(fd, buf), bo.handle);
+		close(buf);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("An imported object outlives the exporting client.");
+	igt_subtest("import-outlives-exporter")
+		test_import_outlives_exporter(barium_new_client());
+
+	igt_describe("Importing a file that is not a dma-buf fails.");
+	igt_subtest("import-no-buffer") {
+		int fd = barium_new_client();
+		int ends[2];
+		__u32 handle;
+
+		igt_assert_eq(pipe(ends), 0);
+		igt_assert_eq(__barium_import(fd, ends[0], &handle), -EINVAL);
+		igt_assert_eq(__barium_import(fd, -1, &handle), -EBADF);
+		close(ends[0]);
+		close(ends[1]);
+	}
+
+	/* The driver imports only its own objects, on both nodes. */
+	igt_describe("Importing a dma-buf of system memory fails with EINVAL.");
+	igt_subtest("import-foreign-refused") {
+		int fd = barium_new_client();
+		int primary = barium_open_primary(), buf = make_udmabuf(PAGES);
+		__u64 before = barium_vram_available(fd);
+		__u32 handle;
+
+		igt_assert_eq(__barium_import(fd, buf, &handle), -EINVAL);
+		igt_assert_eq_u32(handle, 0);
+		igt_assert_eq(__barium_import(primary, buf, &handle), -EINVAL);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+		close(buf);
+		close(primary);
+	}
+
+	igt_describe("Importing a dma-buf of another DRM device fails with EINVAL.");
+	igt_subtest("import-vgem-refused") {
+		int fd = barium_new_client();
+		struct drm_mode_create_dumb dumb = { .width = 64, .height = 64, .bpp = 32 };
+		int vgem = barium_load_and_open("vgem"), buf;
+		__u32 handle;
+
+		do_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb);
+		buf = __barium_gem_export(vgem, dumb.handle, DRM_RDWR | DRM_CLOEXEC);
+		igt_assert_lte(0, buf);
+		igt_assert_eq(__barium_import(fd, buf, &handle), -EINVAL);
+		close(buf);
+		close(vgem);
+	}
+
+	igt_describe("Importing VRAM into another device fails with ENOSYS.");
+	igt_subtest("attach-refused")
+		test_attach_refused(barium_new_client());
+
+	igt_describe("A driver that maps dma-bufs without attaching cannot map VRAM.");
+	igt_subtest("kernel-map-refused")
+		test_kernel_map_refused(barium_new_client());
+
+	igt_describe("A process can map a dma-buf that it received from another one.");
+	igt_subtest("pass-buffer")
+		test_pass_buffer(barium_new_client());
+
+	igt_describe("A process can use fake offsets of a file that it received.");
+	igt_subtest("pass-file")
+		test_pass_file(barium_new_client());
+
+	igt_describe("A primary client can open an object by its flink name.");
+	igt_subtest("by-name")
+		test_by_name(barium_new_client());
 }

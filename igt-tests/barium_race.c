@@ -1,8 +1,60 @@
 // SPDX-License-Identifier: MIT
-/*
- * Threads and processes that do things to the same handles, mappings and objects at the same time,
- * each for 0.3 s; $BARIUM_RACE_SECONDS makes it longer. Whatever the order turns out to be,
- * a page shows what was written to that page or is not there, and in the end all VRAM is.
+/**
+ * TEST: barium race
+ * Description: Races of threads and processes on the same handles, mappings and objects. Each takes
+ *   0.3 s, or $BARIUM_RACE_SECONDS. In any order of events, a page reads what was written to it, or
+ *   is not mapped, and all VRAM is available at the end.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Concurrency
+ *
+ * SUBTEST: handles
+ * Description: Threads guess handles that others create and close.
+ *
+ * SUBTEST: fault-munmap
+ * Description: Threads access a range that is unmapped and mapped again.
+ *
+ * SUBTEST: fault-munmap-large
+ * Description: As fault-munmap, with huge entries.
+ *
+ * SUBTEST: fault-mprotect
+ * Description: Threads access a range whose protection changes.
+ *
+ * SUBTEST: fault-mprotect-large
+ * Description: As fault-mprotect, with huge entries.
+ *
+ * SUBTEST: fault-mremap
+ * Description: Threads access a range that is moved away and back.
+ *
+ * SUBTEST: fault-mremap-large
+ * Description: As fault-mremap, with huge entries.
+ *
+ * SUBTEST: fault-fork
+ * Description: Threads access a mapping while the process forks.
+ *
+ * SUBTEST: fault-thp-disabled
+ * Description: Threads fault while huge pages are disabled and enabled.
+ *
+ * SUBTEST: ahead-munmap
+ * Description: MAP_AHEAD races with munmap() and mmap().
+ *
+ * SUBTEST: last-reference
+ * Description: Threads access a mapping that holds the last reference.
+ *
+ * SUBTEST: last-reference-large
+ * Description: As last-reference, with huge entries.
+ *
+ * SUBTEST: two-processes
+ * Description: Two processes race for the first access to an object.
+ *
+ * SUBTEST: two-processes-large
+ * Description: As two-processes, with huge entries.
+ *
+ * SUBTEST: exhaustion
+ * Description: Two clients exhaust VRAM concurrently.
+ *
+ * SUBTEST: kept-objects
+ * Description: Cached blocks of freed small objects are available to large ones.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,30 +70,34 @@
 #include "igt.h"
 #include "barium_lib_race.h"
 
-IGT_TEST_DESCRIPTION("The same objects used from several sides at the same time.");
+IGT_TEST_DESCRIPTION("Concurrent use of objects, handles and mappings.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 32
-/* Enough for huge entries. */
+/* Large enough for huge entries. */
 #define LARGE_PAGES 1024
-/* Far from all else in the address space: its page tables come and go with what is mapped there. */
+/*
+ * An address far from all other mappings, whose page tables are allocated and freed with the
+ * mapping there.
+ */
 #define FAR ((void *)0x200000000000)
-static void put_again(struct barium_arena *arena)
+
+static void map_again(struct barium_arena *arena)
 {
 	if (mmap(arena->map, arena->bo.size, RW, MAP_SHARED | MAP_FIXED, arena->fd,
 		 arena->bo.offset) != arena->map)
-		barium_race_failed(arena, "it cannot be mapped again");
+		barium_race_failed(arena, "mmap() at the same address fails");
 }
 
-/* Two threads that touch a mapping to which @change happens. */
-static void touched_while(int fd, size_t pages, void (*change)(struct barium_arena *arena))
+/* Two threads access a mapping while the caller changes it with @change in a loop. */
+static void access_while(int fd, size_t pages, void (*change)(struct barium_arena *arena))
 {
 	static const barium_thread threads[] = { barium_toucher, barium_toucher };
 	__u64 before = barium_vram_available(fd);
 	struct barium_arena arena = barium_arena_make(fd, pages);
 
 	arena.map = FAR;
-	put_again(&arena);
+	map_again(&arena);
 	barium_race(&arena, threads, ARRAY_SIZE(threads), change);
 	munmap(arena.map, arena.bo.size);
 	barium_bo_fini(fd, &arena.bo);
@@ -54,17 +110,7 @@ static void unmap_and_map(struct barium_arena *arena)
 
 	munmap(arena->map + half, half);
 	munmap(arena->map, half);
-	put_again(arena);
-}
-
-static void fault_munmap(int fd)
-{
-	touched_while(fd, PAGES, unmap_and_map);
-}
-
-static void fault_munmap_large(int fd)
-{
-	touched_while(fd, LARGE_PAGES, unmap_and_map);
+	map_again(arena);
 }
 
 static void protect(struct barium_arena *arena)
@@ -74,20 +120,10 @@ static void protect(struct barium_arena *arena)
 	size_t third = arena->pages / 3 * barium_page_size();
 
 	if (mprotect(arena->map + third, third, prots[turn++ % ARRAY_SIZE(prots)]))
-		barium_race_failed(arena, "its protection cannot be changed");
+		barium_race_failed(arena, "mprotect() fails");
 }
 
-static void fault_mprotect(int fd)
-{
-	touched_while(fd, PAGES, protect);
-}
-
-static void fault_mprotect_large(int fd)
-{
-	touched_while(fd, LARGE_PAGES, protect);
-}
-
-/* Away and back. Where it is not, there is nothing. */
+/* Moves the mapping away and back. The vacated range is mapped with PROT_NONE. */
 static void move(struct barium_arena *arena)
 {
 	size_t size = arena->bo.size;
@@ -96,13 +132,13 @@ static void move(struct barium_arena *arena)
 	to = mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, from + 8 * size);
 	if (to == MAP_FAILED ||
 	    mremap(to, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, from) != from)
-		barium_race_failed(arena, "it cannot be moved");
+		barium_race_failed(arena, "mremap() fails");
 	if (mmap(to, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != to)
-		barium_race_failed(arena, "its place cannot be kept");
+		barium_race_failed(arena, "mmap() of the vacated range fails");
 }
 
-/* The room that it moves in is taken, so that nothing else gets in the way. */
-static void moved(int fd, size_t pages)
+/* Reserves the address range of all moves, so that no other mapping is placed there. */
+static void access_while_moving(int fd, size_t pages)
 {
 	static const barium_thread threads[] = { barium_toucher, barium_toucher };
 	struct barium_arena arena = barium_arena_make(fd, pages);
@@ -110,23 +146,13 @@ static void moved(int fd, size_t pages)
 
 	arena.map = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	igt_assert(arena.map != MAP_FAILED);
-	put_again(&arena);
+	map_again(&arena);
 	barium_race(&arena, threads, ARRAY_SIZE(threads), move);
 	munmap(arena.map, room);
 	barium_bo_fini(fd, &arena.bo);
 }
 
-static void fault_mremap(int fd)
-{
-	moved(fd, PAGES);
-}
-
-static void fault_mremap_large(int fd)
-{
-	moved(fd, LARGE_PAGES);
-}
-
-/* Children that are forked while the threads fault, and look at the same pages. */
+/* Forks a child, which reads a page of the mapping, while the threads fault on it. */
 static void fork_a_child(struct barium_arena *arena)
 {
 	int page = arena->turns % arena->pages;
@@ -137,20 +163,15 @@ static void fork_a_child(struct barium_arena *arena)
 		_exit(READ_ONCE(*(__u64 *)(arena->map + page * barium_page_size())) !=
 		      barium_word_of(page));
 	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
-		barium_race_failed(arena, "a child sees another page");
-	put_again(arena);
-}
-
-static void fault_fork(int fd)
-{
-	touched_while(fd, PAGES, fork_a_child);
+		barium_race_failed(arena, "a child reads a wrong page");
+	map_again(arena);
 }
 
 /*
- * Huge entries are not allowed for a moment, in which another thread begins a fault, and then they
- * are. The moment has another length each time.
+ * Disables huge pages for a time that differs in each call, in which another thread begins a fault,
+ * and enables them again.
  */
-static void allow_and_touch(struct barium_arena *arena)
+static void allow_huge_and_read(struct barium_arena *arena)
 {
 	static __u32 turn;
 	size_t page = turn++ % arena->pages;
@@ -159,52 +180,25 @@ static void allow_and_touch(struct barium_arena *arena)
 
 	munmap(arena->map, arena->bo.size);
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
-	put_again(arena);
+	map_again(arena);
 	end = barium_now() + (turn % 100) / 1e6;
 	while (barium_now() < end)
 		;
 	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 	if (!barium_peek(arena->map + page * barium_page_size(), &word) ||
 	    word != barium_word_of(page))
-		barium_race_failed(arena, "a page shows what is not its own");
-}
-
-/*
- * A fault that is to map a page meets the huge entry that another fault has just made. Then there
- * is nothing to do, and nobody is told of a lack of memory.
- */
-static void fault_thp_disabled(int fd)
-{
-	static const barium_thread threads[] = { barium_toucher };
-	struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
-
-	arena.map = FAR;
-	put_again(&arena);
-	barium_race(&arena, threads, ARRAY_SIZE(threads), allow_and_touch);
-	prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
-	munmap(arena.map, arena.bo.size);
-	barium_bo_fini(fd, &arena.bo);
+		barium_race_failed(arena, "a page reads a wrong value");
 }
 
 static const barium_thread ahead_threads[] = {
 	barium_ahead_mapper, barium_toucher, barium_ahead_mapper,
 };
 
-static void ahead_munmap(int fd)
-{
-	struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
-
-	arena.map = barium_mmap(fd, arena.bo.handle, arena.bo.size);
-	barium_race(&arena, ahead_threads, ARRAY_SIZE(ahead_threads), unmap_and_map);
-	munmap(arena.map, arena.bo.size);
-	barium_bo_fini(fd, &arena.bo);
-}
-
 static const barium_thread guessers[] = {
 	barium_guesser, barium_guesser, barium_guesser, barium_guesser,
 };
 
-/* Another client, whose bytes may never be seen by the guessers. */
+/* Another client fills an object and closes it. The guessers must not read its contents. */
 static void dirty_and_close(struct barium_arena *arena)
 {
 	struct barium_bo bo = barium_bo_create(arena->bo.handle, 4);
@@ -213,7 +207,7 @@ static void dirty_and_close(struct barium_arena *arena)
 	barium_bo_fini(arena->bo.handle, &bo);
 }
 
-static void handles(int fd)
+static void test_handles(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_arena arena = { .fd = barium_reopen(fd, O_RDWR) };
@@ -224,8 +218,8 @@ static void handles(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* The mapping is the last that holds the object: the threads touch it to the end, and beyond. */
-static void lose_the_last(struct barium_arena *arena)
+/* Replaces the mapping, which holds the last reference to its object, under the threads. */
+static void drop_last_reference(struct barium_arena *arena)
 {
 	struct barium_bo bo = barium_bo_create(arena->fd, arena->pages);
 
@@ -233,21 +227,11 @@ static void lose_the_last(struct barium_arena *arena)
 	gem_close(arena->fd, bo.handle);
 	if (mremap(bo.map, bo.size, bo.size, MREMAP_MAYMOVE | MREMAP_FIXED, arena->map) !=
 	    arena->map)
-		barium_race_failed(arena, "it cannot be moved");
+		barium_race_failed(arena, "mremap() fails");
 }
 
-static void last_reference(int fd)
-{
-	touched_while(fd, PAGES, lose_the_last);
-}
-
-static void last_reference_large(int fd)
-{
-	touched_while(fd, LARGE_PAGES, lose_the_last);
-}
-
-/* Every process writes to pages of its own in an object that all touch first at the same time. */
-static void first_touch(int fd, size_t pages, int processes)
+/* Processes take the first faults on an object at the same time. Each writes to its own pages. */
+static void first_access(int fd, size_t pages, int processes)
 {
 	double end = barium_now() + barium_race_seconds();
 	__u32 *ready, turns = 0;
@@ -273,18 +257,11 @@ static void first_touch(int fd, size_t pages, int processes)
 	munmap(ready, sizeof(*ready));
 }
 
-static void two_processes(int fd)
-{
-	first_touch(fd, PAGES, 2);
-}
-
-static void two_processes_large(int fd)
-{
-	first_touch(fd, LARGE_PAGES, 2);
-}
-
-/* Takes objects of any size until there is no room, and gives all back. Whether all were clean. */
-static bool take_all(int fd, __u32 *state)
+/*
+ * Creates objects of random sizes until VRAM is exhausted, and closes them. Returns true if all
+ * read as zero and no call failed otherwise.
+ */
+static bool exhaust(int fd, __u32 *state)
 {
 	__u32 taken[256];
 	size_t count = 0, page = barium_page_size();
@@ -309,7 +286,7 @@ static bool take_all(int fd, __u32 *state)
 	return good && (!err || err == -ENOSPC);
 }
 
-static void exhaustion(int fd)
+static void test_exhaustion(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	double end = barium_now() + barium_race_seconds();
@@ -319,7 +296,7 @@ static void exhaustion(int fd)
 		__u32 state = child;
 
 		while (barium_now() < end)
-			igt_assert(take_all(own, &state));
+			igt_assert(exhaust(own, &state));
 	}
 	igt_waitchildren();
 	igt_assert_eq_u64(barium_vram_available(fd), before);
@@ -327,10 +304,10 @@ static void exhaustion(int fd)
 }
 
 /*
- * Two threads, of which one never needs more than there is beside what the other has. Small objects
- * that the driver keeps when they are closed are to be had for large ones, whoever closed them.
+ * Creates and closes objects. The objects of two such threads always fit into VRAM, so that no call
+ * may fail: the driver has to release the freed blocks that it caches for small objects.
  */
-static void *taker(void *data)
+static void *allocator(void *data)
 {
 	struct barium_arena *arena = data;
 	size_t page = barium_page_size(), i;
@@ -340,11 +317,11 @@ static void *taker(void *data)
 		__u64 size = 17 * page;
 
 		if (__barium_gem_create(arena->fd, &size, 0, &handle))
-			barium_race_failed(arena, "there is no room for an object");
+			barium_race_failed(arena, "an object does not fit");
 		for (i = 0; i < ARRAY_SIZE(singles); i++) {
 			size = page;
 			if (__barium_gem_create(arena->fd, &size, 0, &singles[i]))
-				barium_race_failed(arena, "there is no room for a page");
+				barium_race_failed(arena, "a page does not fit");
 		}
 		for (i = 0; i < ARRAY_SIZE(singles); i++)
 			__barium_gem_close(arena->fd, singles[i]);
@@ -354,48 +331,105 @@ static void *taker(void *data)
 	return NULL;
 }
 
-static void rest(struct barium_arena *arena)
+static void wait_a_moment(struct barium_arena *arena)
 {
 	(void)arena;
 	usleep(1000);
 }
 
-static void kept_objects(int fd)
+int igt_main()
 {
-	static const barium_thread threads[] = { taker, taker };
-	__u64 before = barium_vram_available(fd);
-	struct barium_arena arena = { .fd = barium_reopen(fd, O_RDWR) };
+	igt_describe("Threads guess handles that others create and close.");
+	igt_subtest("handles")
+		test_handles(barium_new_client());
 
-	barium_gem_create(fd, before - 56 * barium_page_size());
-	barium_race(&arena, threads, ARRAY_SIZE(threads), rest);
-	close(arena.fd);
-	igt_assert_eq_u64(barium_vram_available(fd), 56 * barium_page_size());
-}
+	igt_describe("Threads access a range that is unmapped and mapped again.");
+	igt_subtest("fault-munmap")
+		access_while(barium_new_client(), PAGES, unmap_and_map);
 
-static const struct barium_subtest tests[] = {
-	{ "handles", "Threads guess handles that others make and close.", handles },
-	{ "fault-munmap", "Threads touch what is unmapped and mapped again.", fault_munmap },
-	{ "fault-munmap-large", "The same with huge entries.", fault_munmap_large },
-	{ "fault-mprotect", "Threads touch what changes its protection.", fault_mprotect },
-	{ "fault-mprotect-large", "The same with huge entries.", fault_mprotect_large },
-	{ "fault-mremap", "Threads touch what moves away and back.", fault_mremap },
-	{ "fault-mremap-large", "The same with huge entries.", fault_mremap_large },
-	{ "fault-fork", "Threads touch what is forked.", fault_fork },
-	{ "fault-thp-disabled", "Threads touch what may have huge entries now and not then.",
-	  fault_thp_disabled },
-	{ "ahead-munmap", "Threads map ahead what is unmapped and mapped again.", ahead_munmap },
-	{ "last-reference", "Threads touch a mapping that is the last to hold its object.",
-	  last_reference },
-	{ "last-reference-large", "The same with huge entries.", last_reference_large },
-	{ "two-processes", "Two processes are the first to touch an object.", two_processes },
-	{ "two-processes-large", "The same with huge entries.", two_processes_large },
-	{ "exhaustion", "Two clients exhaust VRAM against each other.", exhaustion },
-	{ "kept-objects", "Small objects that were closed make room for large ones.",
-	  kept_objects },
-	{}
-};
+	igt_describe("As fault-munmap, with huge entries.");
+	igt_subtest("fault-munmap-large")
+		access_while(barium_new_client(), LARGE_PAGES, unmap_and_map);
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_subtests(tests);
+	igt_describe("Threads access a range whose protection changes.");
+	igt_subtest("fault-mprotect")
+		access_while(barium_new_client(), PAGES, protect);
+
+	igt_describe("As fault-mprotect, with huge entries.");
+	igt_subtest("fault-mprotect-large")
+		access_while(barium_new_client(), LARGE_PAGES, protect);
+
+	igt_describe("Threads access a range that is moved away and back.");
+	igt_subtest("fault-mremap")
+		access_while_moving(barium_new_client(), PAGES);
+
+	igt_describe("As fault-mremap, with huge entries.");
+	igt_subtest("fault-mremap-large")
+		access_while_moving(barium_new_client(), LARGE_PAGES);
+
+	igt_describe("Threads access a mapping while the process forks.");
+	igt_subtest("fault-fork")
+		access_while(barium_new_client(), PAGES, fork_a_child);
+
+	/*
+	 * A fault that inserts a page table entry finds a huge entry that a concurrent fault has
+	 * installed. The handler must return VM_FAULT_NOPAGE, not VM_FAULT_OOM.
+	 */
+	igt_describe("Threads fault while huge pages are disabled and enabled.");
+	igt_subtest("fault-thp-disabled") {
+		int fd = barium_new_client();
+		static const barium_thread threads[] = { barium_toucher };
+		struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
+
+		arena.map = FAR;
+		map_again(&arena);
+		barium_race(&arena, threads, ARRAY_SIZE(threads), allow_huge_and_read);
+		prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
+		munmap(arena.map, arena.bo.size);
+		barium_bo_fini(fd, &arena.bo);
+	}
+
+	igt_describe("MAP_AHEAD races with munmap() and mmap().");
+	igt_subtest("ahead-munmap") {
+		int fd = barium_new_client();
+		struct barium_arena arena = barium_arena_make(fd, LARGE_PAGES);
+
+		arena.map = barium_mmap(fd, arena.bo.handle, arena.bo.size);
+		barium_race(&arena, ahead_threads, ARRAY_SIZE(ahead_threads), unmap_and_map);
+		munmap(arena.map, arena.bo.size);
+		barium_bo_fini(fd, &arena.bo);
+	}
+
+	igt_describe("Threads access a mapping that holds the last reference.");
+	igt_subtest("last-reference")
+		access_while(barium_new_client(), PAGES, drop_last_reference);
+
+	igt_describe("As last-reference, with huge entries.");
+	igt_subtest("last-reference-large")
+		access_while(barium_new_client(), LARGE_PAGES, drop_last_reference);
+
+	igt_describe("Two processes race for the first access to an object.");
+	igt_subtest("two-processes")
+		first_access(barium_new_client(), PAGES, 2);
+
+	igt_describe("As two-processes, with huge entries.");
+	igt_subtest("two-processes-large")
+		first_access(barium_new_client(), LARGE_PAGES, 2);
+
+	igt_describe("Two clients exhaust VRAM concurrently.");
+	igt_subtest("exhaustion")
+		test_exhaustion(barium_new_client());
+
+	igt_describe("Cached blocks of freed small objects are available to large ones.");
+	igt_subtest("kept-objects") {
+		int fd = barium_new_client();
+		static const barium_thread threads[] = { allocator, allocator };
+		__u64 before = barium_vram_available(fd);
+		struct barium_arena arena = { .fd = barium_reopen(fd, O_RDWR) };
+
+		barium_gem_create(fd, before - 56 * barium_page_size());
+		barium_race(&arena, threads, ARRAY_SIZE(threads), wait_a_moment);
+		close(arena.fd);
+		igt_assert_eq_u64(barium_vram_available(fd), 56 * barium_page_size());
+	}
 }

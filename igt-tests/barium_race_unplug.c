@@ -1,7 +1,24 @@
 // SPDX-License-Identifier: MIT
-/*
- * A device that goes away while threads do things to it that take longer than a fault. What
- * processes do that write, create and open meanwhile is in barium_hotunplug_race.
+/**
+ * TEST: barium race unplug
+ * Description: Races of threads against unbinding or removing the device, with operations that take
+ *   longer than a fault. barium_hotunplug_race does the same with processes that write, create
+ *   objects and open files.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Concurrency
+ *
+ * SUBTEST: unbind-ahead
+ * Description: Unbind races with MAP_AHEAD.
+ *
+ * SUBTEST: unbind-handles
+ * Description: Unbind races with threads that guess handles.
+ *
+ * SUBTEST: unbind-debugger
+ * Description: Unbind races with accesses through /proc/self/mem.
+ *
+ * SUBTEST: remove-faults
+ * Description: Removal of the device races with faults and MAP_AHEAD.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,14 +30,14 @@
 #include "barium_lib_race.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Threads against a device that goes away.");
+IGT_TEST_DESCRIPTION("Threads that race with unbind and removal of the device.");
 
 #define PAGES 32
-/* Enough for huge entries. */
+/* Large enough for huge entries. */
 #define LARGE_PAGES 1024
 
-/* Reads and writes the mapping as a debugger does. */
-static void *peeker(void *data)
+/* Reads and writes the mapping through /proc/self/mem, as a debugger does. */
+static void *debugger(void *data)
 {
 	struct barium_arena *arena = data;
 	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
@@ -32,22 +49,22 @@ static void *peeker(void *data)
 		page = barium_draw(&state) % arena->pages;
 		off_t at = (uintptr_t)arena->map + page * barium_page_size();
 
-		/* What is mapped all the time can be read all the time. */
+		/* The mapping exists all the time, so that no access may fail. */
 		if (pread(mem, &word, sizeof(word), at) != sizeof(word))
-			barium_race_failed(arena, "a debugger is refused");
+			barium_race_failed(arena, "a read of /proc/self/mem fails");
 		else if (word && word != barium_word_of(page))
-			barium_race_failed(arena, "a debugger sees another page");
+			barium_race_failed(arena, "a read of /proc/self/mem returns a wrong page");
 		if (pwrite(mem, "", 1, at + 64) != 1)
-			barium_race_failed(arena, "a debugger cannot write");
+			barium_race_failed(arena, "a write to /proc/self/mem fails");
 		barium_count(arena);
 	}
 	close(mem);
 	return NULL;
 }
 
-/* Rounds of taking the device away from these threads. */
-static void unplugged(const barium_thread *threads, size_t number, size_t pages,
-		      void (*take)(void), void (*give)(void))
+/* Unplugs the device with @unplug while @threads run, and plugs it in again with @replug. */
+static void race_unplug(const barium_thread *threads, size_t number, size_t pages,
+			void (*unplug)(void), void (*replug)(void))
 {
 	struct sigaction old;
 	double end = barium_now() + barium_race_seconds();
@@ -64,7 +81,7 @@ static void unplugged(const barium_thread *threads, size_t number, size_t pages,
 			igt_assert_eq(pthread_create(&ids[i], NULL, threads[i], &arena), 0);
 		while (READ_ONCE(arena.turns) < 20 && barium_goes_on(&arena))
 			usleep(200);
-		take();
+		unplug();
 		arena.turns = 0;
 		while (READ_ONCE(arena.turns) < 20 && barium_goes_on(&arena))
 			usleep(200);
@@ -76,7 +93,7 @@ static void unplugged(const barium_thread *threads, size_t number, size_t pages,
 		munmap(arena.map, arena.bo.size);
 		barium_bo_unmap(&arena.bo);
 		close(arena.fd);
-		give();
+		replug();
 		barium_check_vram();
 	} while (barium_now() < end);
 	sigaction(SIGSEGV, &old, NULL);
@@ -90,49 +107,45 @@ static const barium_thread guessers[] = {
 	barium_guesser, barium_guesser, barium_guesser, barium_guesser,
 };
 
-static void unbind_ahead(int fd)
-{
-	(void)fd;
-	unplugged(ahead_threads, ARRAY_SIZE(ahead_threads), LARGE_PAGES, barium_unbind,
-		  barium_bind);
-}
-
-static void unbind_handles(int fd)
-{
-	(void)fd;
-	unplugged(guessers, ARRAY_SIZE(guessers), PAGES, barium_unbind, barium_bind);
-}
-
-/* The first who ask for the page of zeros do so at the same time. */
-static void unbind_debugger(int fd)
-{
-	static const barium_thread threads[] = { peeker, barium_toucher, peeker };
-
-	(void)fd;
-	unplugged(threads, ARRAY_SIZE(threads), PAGES, barium_unbind, barium_bind);
-}
-
-static void remove_faults(int fd)
+static void test_remove_faults(void)
 {
 	static const barium_thread threads[] = {
 		barium_toucher, barium_ahead_mapper, barium_toucher,
 	};
 
-	(void)fd;
-	unplugged(threads, ARRAY_SIZE(threads), LARGE_PAGES, barium_remove, barium_rescan);
+	race_unplug(threads, ARRAY_SIZE(threads), LARGE_PAGES, barium_remove, barium_rescan);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "unbind-ahead", "The device goes while threads map ahead.", unbind_ahead },
-	{ "unbind-handles", "The device goes while threads guess handles.", unbind_handles },
-	{ "unbind-debugger", "The device goes while a debugger reads and writes.",
-	  unbind_debugger },
-	{ "remove-faults", "The device is removed while threads fault and map ahead.",
-	  remove_faults },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_unplug_subtests(tests);
+	igt_fixture()
+		barium_prepare_unplug();
+
+	igt_describe("Unbind races with MAP_AHEAD.");
+	igt_subtest("unbind-ahead") {
+		barium_new_bound_client();
+		race_unplug(ahead_threads, ARRAY_SIZE(ahead_threads), LARGE_PAGES, barium_unbind,
+			    barium_bind);
+	}
+
+	igt_describe("Unbind races with threads that guess handles.");
+	igt_subtest("unbind-handles") {
+		barium_new_bound_client();
+		race_unplug(guessers, ARRAY_SIZE(guessers), PAGES, barium_unbind, barium_bind);
+	}
+
+	/* Several threads race for the first access to the zero page of the object. */
+	igt_describe("Unbind races with accesses through /proc/self/mem.");
+	igt_subtest("unbind-debugger") {
+		static const barium_thread threads[] = { debugger, barium_toucher, debugger };
+
+		barium_new_bound_client();
+		race_unplug(threads, ARRAY_SIZE(threads), PAGES, barium_unbind, barium_bind);
+	}
+
+	igt_describe("Removal of the device races with faults and MAP_AHEAD.");
+	igt_subtest("remove-faults") {
+		barium_new_bound_client();
+		test_remove_faults();
+	}
 }

@@ -1,7 +1,35 @@
 // SPDX-License-Identifier: MIT
-/*
- * The device comes back, by binding or by a look at the bus, and is as good as new, whoever still
- * uses the one that was. And what does not go while it is in use: the module.
+/**
+ * TEST: barium rebind
+ * Description: Tests of binding the device again, or of finding it by a bus rescan, while files and
+ *   mappings of the previous binding are in use; and of the module reference that they hold.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Unbind
+ *
+ * SUBTEST: old-mapping-new-device
+ * Description: Old mappings and the new device do not share memory.
+ *
+ * SUBTEST: old-buffer-new-device
+ * Description: The new device does not import dma-bufs of the previous binding.
+ *
+ * SUBTEST: zero-after
+ * Description: New objects contain nothing of the previous binding.
+ *
+ * SUBTEST: rebind-loop
+ * Description: The device can be bound repeatedly.
+ *
+ * SUBTEST: rebind-in-use
+ * Description: The device can be bound while previous bindings are in use.
+ *
+ * SUBTEST: remove-rescan
+ * Description: The device can be removed from the bus and found by a rescan.
+ *
+ * SUBTEST: claims
+ * Description: Unbind releases the PCI region and the memory type of the BAR.
+ *
+ * SUBTEST: module-in-use
+ * Description: A file, a mapping or a dma-buf holds a module reference.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,13 +41,13 @@
 #include "barium_lib_prime.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Binding the device again, with the one before still in use.");
+IGT_TEST_DESCRIPTION("Rebinding the device while clients of the previous binding remain.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 16
 
-/* The device is new, the mapping is of the old one: neither sees the other. */
-static void old_mapping_new_device(int fd)
+/* A mapping from before unbind and the objects of the new device do not share memory. */
+static void test_old_mapping_new_device(int fd)
 {
 	struct barium_bo old = barium_bo_create(fd, PAGES), new;
 	size_t pages = barium_room() / barium_page_size();
@@ -43,8 +71,8 @@ static void old_mapping_new_device(int fd)
 	barium_check_vram();
 }
 
-/* A dma-buf of the old device can be mapped, but is no object of the new one. */
-static void old_buffer_new_device(int fd)
+/* A dma-buf from before unbind can be mapped, but the new device does not import it. */
+static void test_old_buffer_new_device(int fd)
 {
 	struct barium_bo old = barium_bo_create(fd, PAGES);
 	int buf = barium_export(fd, old.handle), fresh;
@@ -67,7 +95,7 @@ static void old_buffer_new_device(int fd)
 	barium_check_vram();
 }
 
-static void zero_after(int fd)
+static void test_zero_after(int fd)
 {
 	size_t pages = barium_room() / barium_page_size();
 	struct barium_bo bo = barium_bo_create(fd, pages);
@@ -85,26 +113,13 @@ static void zero_after(int fd)
 	close(fresh);
 }
 
-static void rebind_loop(int fd)
-{
-	int round;
-
-	(void)fd;
-	for (round = 0; round < 5; round++) {
-		barium_unbind();
-		barium_bind();
-		barium_check_vram();
-	}
-}
-
-/* Each round leaves a file and a mapping of a device that is gone. */
-static void rebind_in_use(int fd)
+/* Each round leaves a file and a mapping behind. */
+static void test_rebind_in_use(void)
 {
 	struct barium_bo bos[5];
 	int fds[ARRAY_SIZE(bos)];
 	size_t i;
 
-	(void)fd;
 	for (i = 0; i < ARRAY_SIZE(bos); i++) {
 		fds[i] = barium_open_bound();
 		bos[i] = barium_bo_create(fds[i], PAGES);
@@ -120,22 +135,8 @@ static void rebind_in_use(int fd)
 	barium_check_vram();
 }
 
-static void remove_rescan(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	barium_stamp(bo.map, 0, PAGES / 2, 1);
-	barium_remove();
-	barium_check_replaced(bo.map, bo.size);
-	barium_mmap_refused(fd, bo.size, RW, MAP_SHARED, bo.offset, ENODEV);
-
-	barium_rescan();
-	barium_bo_unmap(&bo);
-	barium_check_vram();
-}
-
-/* Counts the lines of @file that claim a part of the range and contain @owner. */
-static int count_claims(FILE *file, const char *format, const char *owner, __u64 start, __u64 end)
+/* Counts the lines of @file whose range overlaps [@start, @end] and that contain @owner. */
+static int count_overlaps(FILE *file, const char *format, const char *owner, __u64 start, __u64 end)
 {
 	unsigned long long first, last;
 	char line[256];
@@ -153,23 +154,23 @@ static int count_claims(FILE *file, const char *format, const char *owner, __u64
 
 static int memory_types(__u64 start, __u64 end)
 {
-	return count_claims(barium_debugfs("x86/pat_memtype_list"), "PAT: [mem %llx-%llx]", "",
+	return count_overlaps(barium_debugfs("x86/pat_memtype_list"), "PAT: [mem %llx-%llx]", "",
 			    start, end);
 }
 
 static int regions(__u64 start, __u64 end)
 {
-	return count_claims(fopen("/proc/iomem", "r"), "%llx-%llx", "barium", start, end);
+	return count_overlaps(fopen("/proc/iomem", "r"), "%llx-%llx", "barium", start, end);
 }
 
-/* What is asked for while the device is bound, and given back when it is not. */
-static void claims(int fd)
+/* The driver releases the PCI region and the memory type of the BAR on unbind. */
+static void test_claims(int fd)
 {
 	FILE *list = barium_debugfs("x86/pat_memtype_list"), *file;
 	unsigned long long start, end;
 	char slot[BARIUM_SLOT_LEN], path[128];
 
-	igt_require_f(list, "the kernel does not list memory types\n");
+	igt_require_f(list, "the kernel has no pat_memtype_list\n");
 	fclose(list);
 	barium_slot(fd, slot);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", slot);
@@ -193,7 +194,7 @@ static void unload_refused(void)
 	igt_assert(errno == EWOULDBLOCK || errno == EBUSY);
 }
 
-static void module_in_use(int fd)
+static void test_module_in_use(int fd)
 {
 	int other, buf;
 	struct barium_bo bo;
@@ -213,24 +214,61 @@ static void module_in_use(int fd)
 	barium_bo_unmap(&bo);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "old-mapping-new-device", "Old mappings and the new device do not see each other.",
-	  old_mapping_new_device },
-	{ "old-buffer-new-device", "Old dma-bufs are not imported by the new device.",
-	  old_buffer_new_device },
-	{ "zero-after", "No byte of before is seen in new objects.", zero_after },
-	{ "rebind-loop", "The device can be bound again and again.", rebind_loop },
-	{ "rebind-in-use", "The device can be bound again while the old one is in use.",
-	  rebind_in_use },
-	{ "remove-rescan", "The device can be removed from the bus and found again.",
-	  remove_rescan },
-	{ "claims", "An unbound device leaves no claim on its memory behind.", claims },
-	{ "module-in-use", "The driver stays loaded while a file, mapping or dma-buf is there.",
-	  module_in_use },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_unplug_subtests(tests);
+	igt_fixture()
+		barium_prepare_unplug();
+
+	igt_describe("Old mappings and the new device do not share memory.");
+	igt_subtest("old-mapping-new-device")
+		test_old_mapping_new_device(barium_new_bound_client());
+
+	igt_describe("The new device does not import dma-bufs of the previous binding.");
+	igt_subtest("old-buffer-new-device")
+		test_old_buffer_new_device(barium_new_bound_client());
+
+	igt_describe("New objects contain nothing of the previous binding.");
+	igt_subtest("zero-after")
+		test_zero_after(barium_new_bound_client());
+
+	igt_describe("The device can be bound repeatedly.");
+	igt_subtest("rebind-loop") {
+		int round;
+
+		barium_new_bound_client();
+		for (round = 0; round < 5; round++) {
+			barium_unbind();
+			barium_bind();
+			barium_check_vram();
+		}
+	}
+
+	igt_describe("The device can be bound while previous bindings are in use.");
+	igt_subtest("rebind-in-use") {
+		barium_new_bound_client();
+		test_rebind_in_use();
+	}
+
+	igt_describe("The device can be removed from the bus and found by a rescan.");
+	igt_subtest("remove-rescan") {
+		int fd = barium_new_bound_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		barium_stamp(bo.map, 0, PAGES / 2, 1);
+		barium_remove();
+		barium_check_replaced(bo.map, bo.size);
+		barium_mmap_refused(fd, bo.size, RW, MAP_SHARED, bo.offset, ENODEV);
+
+		barium_rescan();
+		barium_bo_unmap(&bo);
+		barium_check_vram();
+	}
+
+	igt_describe("Unbind releases the PCI region and the memory type of the BAR.");
+	igt_subtest("claims")
+		test_claims(barium_new_bound_client());
+
+	igt_describe("A file, a mapping or a dma-buf holds a module reference.");
+	igt_subtest("module-in-use")
+		test_module_in_use(barium_new_bound_client());
 }

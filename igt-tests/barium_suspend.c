@@ -1,7 +1,26 @@
 // SPDX-License-Identifier: MIT
-/*
- * System sleep (S3): what a program has in VRAM is there when the machine is awake again, and its
- * mappings go on. The real-time clock wakes it up.
+/**
+ * TEST: barium suspend
+ * Description: Tests of suspend to RAM (S3): the contents of VRAM are preserved, and mappings stay
+ *   valid. The real-time clock wakes the machine.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Suspend
+ *
+ * SUBTEST: content
+ * Description: Suspend preserves the contents of objects of all kinds.
+ *
+ * SUBTEST: fault-after
+ * Description: A fault after resume maps the right page, write-combining.
+ *
+ * SUBTEST: create-after
+ * Description: An object created after resume reads as zero.
+ *
+ * SUBTEST: display
+ * Description: The scanout registers are restored, and page flips work.
+ *
+ * SUBTEST: writer
+ * Description: A thread that writes during suspend loses no write.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,10 +32,10 @@
 IGT_TEST_DESCRIPTION("Objects and mappings across suspend to RAM.");
 
 #define PAGES 16
-/* Seconds of sleep. The alarm must not go off on the way down. */
+/* Duration of sleep in seconds. The alarm must not expire before the machine sleeps. */
 #define SLEEP 5
 
-static void sleep_once(void)
+static void suspend(void)
 {
 	igt_set_autoresume_delay(SUSPEND_STATE_MEM, SLEEP);
 	igt_system_suspend_autoresume(SUSPEND_STATE_MEM, SUSPEND_TEST_NONE);
@@ -27,57 +46,29 @@ static bool all_stamped(const struct barium_bo *bo, __u32 seed)
 	return barium_is_stamped(bo->map, 0, bo->size / barium_page_size(), seed);
 }
 
-/* An object large enough for huge entries, small ones, and one in pieces. */
-static void content(int fd)
+/* One object is large enough for huge entries, one has one page, one consists of many extents. */
+static void test_content(int fd)
 {
 	size_t pages = (4 << 20) / barium_page_size();
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo large = barium_bo_create(fd, pages);
 	struct barium_bo small = barium_bo_create(fd, 1);
 	struct barium_bo scattered;
-	int others = barium_bo_create_scattered(fd, PAGES, &scattered);
+	int holder = barium_bo_create_scattered(fd, PAGES, &scattered);
 
 	barium_stamp(large.map, 0, pages, 1);
 	barium_stamp(small.map, 0, 1, 2);
 	barium_stamp(scattered.map, 0, PAGES, 3);
-	sleep_once();
+	suspend();
 	igt_assert(all_stamped(&large, 1));
 	igt_assert(all_stamped(&small, 2));
 	igt_assert(all_stamped(&scattered, 3));
 
 	barium_bo_fini(fd, &scattered);
-	close(others);
+	close(holder);
 	barium_bo_fini(fd, &small);
 	barium_bo_fini(fd, &large);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
-/* The mapping is there before, no page of it is. */
-static void fault_after(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	__u8 *untouched = barium_mmap(fd, bo.handle, bo.size);
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	sleep_once();
-	barium_check_stamp(untouched, 0, PAGES, 1);
-	barium_check_write_combining(untouched);
-	barium_munmap(untouched, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static void create_after(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	barium_bo_fini(fd, &bo);
-	sleep_once();
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-	bo = barium_bo_create(fd, PAGES);
-	barium_check_zero(bo.map, bo.size);
-	barium_bo_fini(fd, &bo);
 }
 
 struct writer {
@@ -93,12 +84,12 @@ static void *write_on(void *data)
 	while (!READ_ONCE(writer->stop)) {
 		WRITE_ONCE(*writer->word, ++writer->written);
 		if (READ_ONCE(*writer->word) != writer->written)
-			return "a write was lost";
+			return "a read does not return the value written before";
 	}
 	return NULL;
 }
 
-static void writer(int fd)
+static void test_writer(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 1);
 	struct writer writer = { .word = (__u32 *)bo.map };
@@ -107,7 +98,7 @@ static void writer(int fd)
 	void *fault;
 
 	igt_assert_eq(pthread_create(&thread, NULL, write_on, &writer), 0);
-	sleep_once();
+	suspend();
 	asleep = READ_ONCE(*writer.word);
 	while (READ_ONCE(*writer.word) == asleep)
 		usleep(1000);
@@ -117,7 +108,7 @@ static void writer(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* The registers that say what the device shows. */
+/* The registers that define the scanout, XRES to Y_OFFSET. */
 #define REGISTERS	BARIUM_REG_XRES
 #define REGISTERS_END	(BARIUM_REG_Y_OFFSET + sizeof(__u16))
 #define COUNT		((REGISTERS_END - REGISTERS) / sizeof(__u16))
@@ -132,7 +123,7 @@ static void read_registers(int fd, __u16 to[static COUNT])
 	barium_munmap(bar, BARIUM_REGS_LEN);
 }
 
-static void display(int fd)
+static void test_display(int fd)
 {
 	int card = barium_open_primary();
 	struct drm_mode_create_dumb dumb;
@@ -151,9 +142,9 @@ static void display(int fd)
 
 	read_registers(fd, before);
 	igt_assert(before[(BARIUM_REG_ENABLE - REGISTERS) / sizeof(__u16)] & BARIUM_ENABLED);
-	sleep_once();
+	suspend();
 	read_registers(fd, after);
-	igt_assert_f(!memcmp(before, after, sizeof(before)), "the device shows something else\n");
+	igt_assert_f(!memcmp(before, after, sizeof(before)), "the scanout registers differ\n");
 	barium_check_stamp(map, 0, pages, 1);
 
 	barium_flip(card, &pipe, fb, 1);
@@ -165,17 +156,47 @@ static void display(int fd)
 	gem_close(fd, first);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "content", "What was written before is there after, in objects of all kinds.", content },
-	{ "fault-after", "The first touch after sleep shows the right page, write-combining.",
-	  fault_after },
-	{ "create-after", "Objects made after sleep read zero.", create_after },
-	{ "display", "The device shows what it showed, and flips.", display },
-	{ "writer", "A thread that writes all along loses nothing.", writer },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("Suspend preserves the contents of objects of all kinds.");
+	igt_subtest("content")
+		test_content(barium_new_client());
+
+	/* The mapping exists before suspend, but none of its pages has been accessed. */
+	igt_describe("A fault after resume maps the right page, write-combining.");
+	igt_subtest("fault-after") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		__u8 *untouched = barium_mmap(fd, bo.handle, bo.size);
+
+		barium_stamp(bo.map, 0, PAGES, 1);
+		suspend();
+		barium_check_stamp(untouched, 0, PAGES, 1);
+		barium_check_write_combining(untouched);
+		barium_munmap(untouched, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("An object created after resume reads as zero.");
+	igt_subtest("create-after") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		barium_stamp(bo.map, 0, PAGES, 1);
+		barium_bo_fini(fd, &bo);
+		suspend();
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+		bo = barium_bo_create(fd, PAGES);
+		barium_check_zero(bo.map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("The scanout registers are restored, and page flips work.");
+	igt_subtest("display")
+		test_display(barium_new_client());
+
+	igt_describe("A thread that writes during suspend loses no write.");
+	igt_subtest("writer")
+		test_writer(barium_new_client());
 }

@@ -1,6 +1,20 @@
 // SPDX-License-Identifier: MIT
-/*
- * When pictures begin: the numbers and times that events say. What is shown is tested elsewhere.
+/**
+ * TEST: barium vblank
+ * Description: Tests of vblank events: their sequence numbers and timestamps. The scanout is tested
+ *   in barium_kms.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Vblank events
+ *
+ * SUBTEST: flips
+ * Description: Timestamps and sequence numbers of page flip events agree.
+ *
+ * SUBTEST: switched-on
+ * Description: The event of enabling a CRTC is not older than the commit.
+ *
+ * SUBTEST: no-event-while-off
+ * Description: A request for an event fails while the CRTC is inactive.
  */
 #include <errno.h>
 #include <poll.h>
@@ -9,28 +23,28 @@
 #include "igt.h"
 #include "barium_lib_kms.h"
 
-IGT_TEST_DESCRIPTION("Numbers and times of vblanks, with the screen on and off.");
+IGT_TEST_DESCRIPTION("Sequence numbers and timestamps of vblank events.");
 
 #define NSEC_PER_USEC	1000ll
 #define NSEC_PER_SEC	1000000000ll
 
-/* How long the screen is off: many frames. */
+/* Time for which a test disables the CRTC: many frames. */
 #define OFF_USEC	1000000
 
-/* How far the time between two vblanks may be from a number of frames. */
+/* Tolerance for the time between two vblanks. */
 #define SLACK_NSEC	(100 * NSEC_PER_USEC)
 
-/* A client that has a picture on the screen. */
+/* A client that displays a framebuffer. */
 struct client {
 	int fd;
 	struct barium_pipe pipe;
-	/* The property of the CRTC that says whether it is on. */
+	/* Id of the ACTIVE property of the CRTC. */
 	__u32 active;
 	__u32 fb;
 	long long frame_nsec;
 };
 
-/* A vblank. */
+/* Sequence number and timestamp of a vblank. */
 struct vblank {
 	__u32 number;
 	long long nsec;
@@ -56,28 +70,28 @@ static __u32 find_active(int fd, __u32 crtc)
 		.obj_type = DRM_MODE_OBJECT_CRTC,
 	};
 
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get);
 	igt_assert_lte(get.count_props, ARRAY_SIZE(ids));
 	for (i = 0; i < get.count_props; i++) {
 		struct drm_mode_get_property property = { .prop_id = ids[i] };
 
-		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property), 0);
+		do_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property);
 		if (!strcmp(property.name, "ACTIVE"))
 			return ids[i];
 	}
-	igt_assert_f(false, "the CRTC cannot be switched off\n");
+	igt_assert_f(false, "the CRTC has no ACTIVE property\n");
 	return 0;
 }
 
-/* The end of the file takes the picture with it. */
-static struct client show(int fd)
+/* Displays a framebuffer, which is freed when the file is closed. */
+static struct client display(int fd)
 {
 	struct drm_set_client_cap cap = { .capability = DRM_CLIENT_CAP_ATOMIC, .value = 1 };
 	struct client client = { .fd = fd };
 	struct drm_mode_modeinfo *mode = &client.pipe.mode;
 	struct drm_mode_create_dumb dumb;
 
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap), 0);
+	do_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap);
 	barium_find_pipe(fd, &client.pipe);
 	client.active = find_active(fd, client.pipe.crtc);
 	client.frame_nsec = mode->htotal * mode->vtotal * 1000000ll / mode->clock;
@@ -86,7 +100,7 @@ static struct client show(int fd)
 	return client;
 }
 
-static int __switch_crtc(const struct client *client, __u64 active, __u32 flags)
+static int __set_active(const struct client *client, __u64 active, __u32 flags)
 {
 	__u32 count = 1;
 	struct drm_mode_atomic commit = {
@@ -101,7 +115,7 @@ static int __switch_crtc(const struct client *client, __u64 active, __u32 flags)
 	return barium_ioctl(client->fd, DRM_IOCTL_MODE_ATOMIC, &commit);
 }
 
-/* The event that comes: it is about a vblank that has been. */
+/* Reads a page flip event. Its timestamp must not be in the future. */
 static struct vblank read_vblank(const struct client *client)
 {
 	struct pollfd poll_fd = { .fd = client->fd, .events = POLLIN };
@@ -113,13 +127,13 @@ static struct vblank read_vblank(const struct client *client)
 	igt_assert_eq_u32(event.base.type, DRM_EVENT_FLIP_COMPLETE);
 	vblank.number = event.sequence;
 	vblank.nsec = event.tv_sec * NSEC_PER_SEC + event.tv_usec * NSEC_PER_USEC;
-	igt_assert_f(vblank.nsec <= now_nsec(), "a vblank that has not been yet\n");
+	igt_assert_f(vblank.nsec <= now_nsec(), "the timestamp is in the future\n");
 	return vblank;
 }
 
-static struct vblank switch_crtc(const struct client *client, bool active)
+static struct vblank set_active(const struct client *client, bool active)
 {
-	igt_assert_eq(__switch_crtc(client, active, DRM_MODE_PAGE_FLIP_EVENT), 0);
+	igt_assert_eq(__set_active(client, active, DRM_MODE_PAGE_FLIP_EVENT), 0);
 	return read_vblank(client);
 }
 
@@ -131,79 +145,75 @@ static struct vblank flip(const struct client *client)
 		.flags = DRM_MODE_PAGE_FLIP_EVENT,
 	};
 
-	igt_assert_eq(barium_ioctl(client->fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg), 0);
+	do_ioctl(client->fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg);
 	return read_vblank(client);
 }
 
-/* Asserts that @later is some frames after @earlier, as many as their numbers say. */
+/* Asserts that the timestamps differ by as many frames as the sequence numbers, at least one. */
 static void check_frames(const struct client *client, struct vblank earlier, struct vblank later)
 {
 	long long frames = later.number - earlier.number;
 	long long error = later.nsec - earlier.nsec - frames * client->frame_nsec;
 
 	igt_assert_f(frames >= 1 && frames < 600, "%lld frames\n", frames);
-	igt_assert_f(llabs(error) <= SLACK_NSEC, "%lld frames, and %lld ns\n", frames, error);
+	igt_assert_f(llabs(error) <= SLACK_NSEC, "%lld frames, off by %lld ns\n", frames, error);
 }
 
-static void flips(int fd)
+/* The event of enabling the CRTC has a timestamp after that commit, not that of disabling it. */
+static void test_switched_on(int fd)
 {
-	struct client client = show(fd);
-	struct vblank last = flip(&client), next;
-	int i;
-
-	for (i = 0; i < 10; i++) {
-		next = flip(&client);
-		check_frames(&client, last, next);
-		last = next;
-	}
-}
-
-/* The first picture begins when the screen is on, not when it was switched off. */
-static void switched_on(int fd)
-{
-	struct client client = show(fd);
+	struct client client = display(fd);
 	struct vblank before = flip(&client), off, on;
 	long long start;
 
-	off = switch_crtc(&client, false);
+	off = set_active(&client, false);
 	igt_assert_lte_u64(before.nsec, off.nsec);
 	igt_assert_lte_u64(before.number, off.number);
 
 	usleep(OFF_USEC);
 	start = now_nsec();
-	on = switch_crtc(&client, true);
-	igt_assert_f(on.nsec >= start, "a vblank %lld us before the screen was switched on\n",
+	on = set_active(&client, true);
+	igt_assert_f(on.nsec >= start, "the vblank is %lld us before the commit\n",
 		     (start - on.nsec) / NSEC_PER_USEC);
 	igt_assert_lt_u64(off.number, on.number);
 	check_frames(&client, on, flip(&client));
 }
 
-/* Nothing happens while the screen is off, and nobody is told that it does. */
-static void no_event_while_off(int fd)
+int igt_main()
 {
-	struct client client = show(fd);
-	struct drm_mode_crtc_page_flip arg = {
-		.crtc_id = client.pipe.crtc,
-		.fb_id = client.fb,
-		.flags = DRM_MODE_PAGE_FLIP_EVENT,
-	};
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	igt_describe("Timestamps and sequence numbers of page flip events agree.");
+	igt_subtest("flips") {
+		int fd = barium_new_primary_client();
+		struct client client = display(fd);
+		struct vblank last = flip(&client), next;
+		int i;
 
-	switch_crtc(&client, false);
-	igt_assert_eq(__switch_crtc(&client, false, DRM_MODE_PAGE_FLIP_EVENT), -EINVAL);
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg), -EINVAL);
-	igt_assert_eq(poll(&poll_fd, 1, 100), 0);
-}
+		for (i = 0; i < 10; i++) {
+			next = flip(&client);
+			check_frames(&client, last, next);
+			last = next;
+		}
+	}
 
-static const struct barium_subtest tests[] = {
-	{ "flips", "The times of flips are as many frames apart as their numbers say.", flips },
-	{ "switched-on", "Switching on says when the picture began.", switched_on },
-	{ "no-event-while-off", "Events are refused while the screen is off.",
-	  no_event_while_off },
-	{}
-};
+	igt_describe("The event of enabling a CRTC is not older than the commit.");
+	igt_subtest("switched-on")
+		test_switched_on(barium_new_primary_client());
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_primary_subtests(tests);
+	/* An inactive CRTC has no vblanks: a request for an event fails, and no event is sent. */
+	igt_describe("A request for an event fails while the CRTC is inactive.");
+	igt_subtest("no-event-while-off") {
+		int fd = barium_new_primary_client();
+		struct client client = display(fd);
+		struct drm_mode_crtc_page_flip arg = {
+			.crtc_id = client.pipe.crtc,
+			.fb_id = client.fb,
+			.flags = DRM_MODE_PAGE_FLIP_EVENT,
+		};
+		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+		set_active(&client, false);
+		igt_assert_eq(__set_active(&client, false, DRM_MODE_PAGE_FLIP_EVENT), -EINVAL);
+		do_ioctl_err(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg, EINVAL);
+		igt_assert_eq(poll(&poll_fd, 1, 100), 0);
+	}
 }

@@ -78,7 +78,7 @@ void igt_kmsg(const char *fmt, ...);
 bool __igt_fork(void);
 void igt_waitchildren(void);
 
-/* drmIoctl(), or what igt_while_interruptible puts in its place: returns 0, or -1 with errno set. */
+/* drmIoctl(), or its replacement by igt_while_interruptible: returns 0, or -1 and sets errno. */
 extern __thread igt_ioctl_fn_t igt_ioctl;
 
 void gem_close(int fd, __u32 handle);

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note OR MIT */
 /*
- * The userspace ABI of barium, the DRM driver for VRAM behind a PCI BAR.
+ * Userspace ABI of barium, the DRM driver for VRAM behind a PCI BAR.
  *
- * This header is the only source of the ABI: the driver's Rust side is generated from it when the
- * module is built. Every structure is the same on 32 and 64 bit, has no implicit padding, and
- * every ioctl may be used on the render node. Sizes and offsets are bytes.
+ * This header is the only source of the ABI: the build generates the driver's Rust types from it.
+ * Each structure has the same layout on 32-bit and 64-bit architectures, and no implicit padding.
+ * All ioctls are allowed on the render node. Sizes and offsets are in bytes.
+ *
+ * Besides the errors listed for each structure, every ioctl fails with
+ *
+ * - EFAULT if the kernel cannot read the argument, or cannot write it back. In the latter case the
+ *   operation has taken effect.
+ * - ENODEV once the device has been unplugged or unbound from the driver. A file that was opened
+ *   before remains unusable when the device is bound again.
  */
 #ifndef _UAPI_BARIUM_DRM_H_
 #define _UAPI_BARIUM_DRM_H_
@@ -21,107 +28,126 @@ extern "C" {
 #define DRM_BARIUM_GEM_INFO		0x03
 #define DRM_BARIUM_MAP_AHEAD		0x04
 
-/* Size in bytes of the VRAM that objects can be placed in. */
+/* Total size of the VRAM available for objects, in bytes. */
 #define BARIUM_PARAM_VRAM_SIZE		0x00
-/* Bytes of VRAM not taken by any object at the time of the call. */
+/* VRAM that no object of any client occupies at the time of the call, in bytes. */
 #define BARIUM_PARAM_VRAM_AVAILABLE	0x01
-/* Bytes of a page: the granularity of object sizes and of faults. */
+/* Page size in bytes: the granularity of object sizes and of page faults. */
 #define BARIUM_PARAM_PAGE_SIZE		0x02
-/* Bytes that one huge page table entry maps, 0 if the driver uses none. */
+/* Bytes that a huge page table entry (PMD) maps; 0 if the driver does not use huge entries. */
 #define BARIUM_PARAM_HUGE_SIZE		0x03
-/* Largest number of pages that one fault maps with entries of a page: 1 if only its own. */
+/*
+ * Fault-around: the largest number of pages that one page fault maps with page table entries. 1 if
+ * a page fault maps only the page at its address.
+ */
 #define BARIUM_PARAM_FAULT_AROUND	0x04
 
 /**
- * struct drm_barium_get_param - ask for a property of the device
+ * struct drm_barium_get_param - query a parameter of the device
  *
- * Errors: EINVAL for an unknown @param or a @pad that is not 0.
+ * Argument of DRM_IOCTL_BARIUM_GET_PARAM.
+ *
+ * Errors: EINVAL if @param is unknown or @pad is not 0.
  */
 struct drm_barium_get_param {
-	/** @param: Which property, one of BARIUM_PARAM_*. */
+	/** @param: The parameter to query, one of BARIUM_PARAM_*. */
 	__u32 param;
 
 	/** @pad: Must be 0. */
 	__u32 pad;
 
-	/** @value: Returned value, in the unit stated with the parameter. */
+	/** @value: Returned value of the parameter, in the unit documented at BARIUM_PARAM_*. */
 	__u64 value;
 };
 
-/* Place the object in one run of VRAM, without gaps between its pages. */
+/* Allocate the object from one contiguous range of VRAM. */
 #define BARIUM_GEM_CREATE_CONTIGUOUS	0x01
 
 /**
- * struct drm_barium_gem_create - create an object in VRAM
+ * struct drm_barium_gem_create - create a GEM object in VRAM
  *
- * The object reads as zero. It lives until its last handle, mapping and dma-buf are gone.
+ * Argument of DRM_IOCTL_BARIUM_GEM_CREATE. The object initially reads as zero. The kernel frees it
+ * when its last handle, mapping, framebuffer and dma-buf are gone.
  *
- * Errors: EINVAL for a @size of 0, a @size that overflows when it is rounded up, or unknown
- * @flags; ENOSPC if the object does not fit in the VRAM that is available; ENOMEM if the kernel is
- * out of memory.
+ * Errors: EINVAL if @size is 0 or overflows when it is rounded up, or if @flags contains an unknown
+ * flag; ENOSPC if the available VRAM is too small, or, with BARIUM_GEM_CREATE_CONTIGUOUS, has no
+ * contiguous range of this size; ENOMEM if the kernel is out of memory.
  */
 struct drm_barium_gem_create {
-	/** @size: Bytes wanted; on return the object's size, rounded up to whole pages. */
+	/**
+	 * @size: Requested size in bytes. On return, the size of the object in bytes: the requested
+	 * size rounded up to a multiple of the page size.
+	 */
 	__u64 size;
 
 	/** @flags: 0 or BARIUM_GEM_CREATE_CONTIGUOUS. */
 	__u32 flags;
 
-	/** @handle: Returned handle, never 0. */
+	/** @handle: Returned GEM handle of the object, never 0. */
 	__u32 handle;
 };
 
 /**
- * struct drm_barium_gem_mmap_offset - get the offset that maps an object
+ * struct drm_barium_gem_mmap_offset - query the fake offset for mapping an object
  *
- * Pass @offset to mmap() on the same open file, with MAP_SHARED. Access to the mapping is
- * write-combined.
+ * Argument of DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET. A client maps the object by passing @offset to
+ * mmap() on the same open file. The mapping is write-combined while the object is in VRAM. mmap()
+ * fails with EINVAL for a private (copy-on-write) mapping and for a mapping that exceeds the
+ * object. After the device is gone, the mapping remains accessible and shows memory that is
+ * initially zero.
  *
- * Errors: EINVAL for a @pad that is not 0; ENOENT for an unknown @handle.
+ * Errors: EINVAL if @pad is not 0; ENOENT if @handle is unknown.
  */
 struct drm_barium_gem_mmap_offset {
-	/** @handle: The object. */
+	/** @handle: GEM handle of the object. */
 	__u32 handle;
 
 	/** @pad: Must be 0. */
 	__u32 pad;
 
-	/** @offset: Returned offset for mmap(); not an address in VRAM. */
+	/** @offset: Returned fake offset for mmap(), in bytes. It is not an address in VRAM. */
 	__u64 offset;
 };
 
 /**
- * struct drm_barium_gem_info - ask what an object is
+ * struct drm_barium_gem_info - query the properties of an object
  *
- * Errors: ENOENT for an unknown @handle.
+ * Argument of DRM_IOCTL_BARIUM_GEM_INFO. The kernel ignores @flags and @size on input.
+ *
+ * Errors: ENOENT if @handle is unknown.
  */
 struct drm_barium_gem_info {
-	/** @handle: The object. */
+	/** @handle: GEM handle of the object. */
 	__u32 handle;
 
-	/** @flags: Returned flags that the object was created with. */
+	/**
+	 * @flags: Returned flags the object was created with, BARIUM_GEM_CREATE_*. A dumb buffer
+	 * has BARIUM_GEM_CREATE_CONTIGUOUS.
+	 */
 	__u32 flags;
 
-	/** @size: Returned size in bytes, a whole number of pages. */
+	/** @size: Returned size in bytes, a multiple of the page size. */
 	__u64 size;
 };
 
 /**
- * struct drm_barium_map_ahead - map pages before they are touched
+ * struct drm_barium_map_ahead - populate a range of a mapping in advance
  *
- * A program that is about to touch all of a range saves the faults. It is a hint in that nothing
- * but speed depends on it: pages that are not mapped when it returns are mapped when touched.
+ * Argument of DRM_IOCTL_BARIUM_MAP_AHEAD. A client that is about to access a whole range avoids the
+ * page faults. The ioctl is a hint: it affects performance only, and the kernel maps a page that is
+ * still unmapped on return when the client accesses it. The range may span several mappings.
  *
- * Errors: EINVAL for a range that is empty, not page aligned or wraps around, and for @flags or a
- * @pad that is not 0; EFAULT if not all of it is mapped to objects of this device, or some of it
- * with PROT_NONE, where what comes before the first such address has been mapped; EINTR on a
- * signal; ENOMEM; ENODEV if the device goes.
+ * Errors: EINVAL if @size is 0, @address or @size is not a multiple of the page size, the range
+ * wraps around, or @flags or @pad is not 0; EFAULT if part of the range is not a mapping of an
+ * object of this device, or is mapped with PROT_NONE; EINTR if a signal is pending; ENOMEM if the
+ * kernel is out of memory for page tables. When the ioctl fails part way, the pages before the
+ * address at which it failed stay mapped.
  */
 struct drm_barium_map_ahead {
-	/** @address: Where the range starts in the address space of the caller. */
+	/** @address: Start of the range in the address space of the caller, in bytes. */
 	__u64 address;
 
-	/** @size: Bytes in the range. */
+	/** @size: Length of the range in bytes. */
 	__u64 size;
 
 	/** @flags: Must be 0. */
@@ -131,7 +157,10 @@ struct drm_barium_map_ahead {
 	__u32 pad;
 };
 
-/* An enum, not macros, so that the generators of other languages' bindings see the numbers. */
+/*
+ * The ioctl numbers are an enum because bindgen and similar tools do not evaluate macros that use
+ * sizeof.
+ */
 enum {
 	DRM_IOCTL_BARIUM_GET_PARAM = DRM_IOWR(DRM_COMMAND_BASE + DRM_BARIUM_GET_PARAM,
 					      struct drm_barium_get_param),

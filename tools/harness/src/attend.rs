@@ -54,6 +54,7 @@ pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
         tests: order.tests,
         programs: order.programs,
         devices: guest.devices.clone(),
+        swap: guest.swap,
         dir: order.dir.clone(),
         console: Console::Logged,
     };

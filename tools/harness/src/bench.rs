@@ -153,6 +153,7 @@ fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
         parameters,
         tests: "",
         programs: &[],
+        swap: false,
         devices,
         dir,
         console: Console::Logged,

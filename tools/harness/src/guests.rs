@@ -54,6 +54,8 @@ pub struct Guest {
     pub mode_tests: &'static str,
     /// Further `name=value` pairs for its scripts.
     pub parameters: Vec<String>,
+    /// Whether it has an empty disk, /dev/vde, to swap to and to hibernate on.
+    pub swap: bool,
     /// How often the device goes in each test of that; if 0, as often as the test itself finds right.
     pub unplug_rounds: u32,
     /// Seconds it may take.
@@ -68,9 +70,10 @@ pub struct Guest {
 
 /// Tests that depend on the mode. On the debug kernel they are those that meet most of the code.
 const MODE_TESTS: &str =
-    "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access|prime(_share)?|lifetime|\
+    "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access|prime(_share)?|lifetime|\
      hotunplug|hotunplug_race|rebind|race|race_unplug)@";
-const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|huge|ahead|access)@|\
+const MODE_TESTS_DEBUG: &str =
+    "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
      @barium_faultinject_map@(touch|map-ahead)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
@@ -86,11 +89,15 @@ const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 /// The kernel writes on the screen, and stays there when it panics.
 const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
 
+/// The kernel looks for a hibernation image before it starts the first process. Compressing an image takes
+/// longer than writing it.
+const RESUME: &[&str] = &["resume=/dev/vde", "hibernate=nocompress"];
+
 /// The tests of `make kcsan`.
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
 
 /// The tests of `make faultinject`.
-pub const FAULT_TESTS: &str = "^igt@barium_faultinject|^kmemleak$|^vram@";
+pub const FAULT_TESTS: &str = "^igt@barium_(faultinject|bind_fails)|^kmemleak$|^vram@";
 
 /// All guests of `make test`, in the order in which they are started. The debug kernel's takes as
 /// long as all the others together, so it is among the first; the plain one beside it shows
@@ -140,6 +147,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 15,
             ..display(Flavour::Opt, "")
         },
+        hibernate("bochs-display", "shutdown"),
+        hibernate("VGA", "platform"),
         Guest {
             name: "opt/devices".into(),
             scenario: "devices",
@@ -211,6 +220,21 @@ fn reach(number: u32, displays: Displays, console: bool) -> Guest {
 
 /// The first address on the PCI bus that QEMU uses for nothing else.
 const FIRST_FREE_SLOT: u32 = 0x10;
+
+/// A guest with one display that hibernates. It is switched off by way of `how`, a word for
+/// /sys/power/disk.
+fn hibernate(device: &str, how: &str) -> Guest {
+    Guest {
+        name: format!("opt/hibernate-{device}"),
+        scenario: "hibernate",
+        boot: RESUME,
+        parameters: vec![format!("guest_hibernate={how}")],
+        swap: true,
+        limit: 150,
+        typical: 30,
+        ..display(Flavour::Opt, device)
+    }
+}
 
 /// How long `make test` fuzzes, and from which seed.
 const FUZZ_SECONDS: u32 = 120;
@@ -301,6 +325,7 @@ fn display(flavour: Flavour, device: &str) -> Guest {
         modes: vec![Mode::Default],
         mode_tests: MODE_TESTS,
         parameters: Vec::new(),
+        swap: false,
         unplug_rounds: 0,
         limit: 400,
         typical: 60,

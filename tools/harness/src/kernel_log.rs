@@ -101,6 +101,9 @@ const END_OF_PANIC: &str = "---[ end Kernel panic - not syncing: sysrq triggered
 /// What belongs to that panic.
 const OF_PANIC: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
 
+/// The last line of a kernel that halts.
+const HALTED: &str = "reboot: System halted";
+
 /// Lines quoted after the first alarm.
 const QUOTED_LINES: usize = 30;
 
@@ -122,6 +125,11 @@ pub fn alarm(log: &str) -> Option<String> {
 /// Whether the kernel has ended as it was told to, by a panic.
 pub fn has_panicked(log: &str) -> bool {
     log.contains(END_OF_PANIC)
+}
+
+/// Whether the kernel has halted as it was told to.
+pub fn has_halted(log: &str) -> bool {
+    log.contains(HALTED)
 }
 
 /// Like [`alarm`], for a kernel that was told to panic: that it did is no alarm, all else is.

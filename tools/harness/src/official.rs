@@ -128,6 +128,7 @@ fn one_driver(
         ],
         tests: &settings.tests,
         programs: &[],
+        swap: false,
         devices: run::display(DISPLAY),
         dir: directory(settings, driver),
         console: Console::Logged,

@@ -17,6 +17,9 @@ const RESULTS_SIZE: u64 = 512 << 20;
 /// which tests are wanted.
 const EXCHANGE_SIZE: u64 = 256 << 20;
 
+/// Bytes of the disk that a guest swaps to. Sparse.
+const SWAP_SIZE: u64 = 1 << 30;
+
 /// Where the fuzzer's journal is on that disk, in bytes, and how long it is: see fuzz/src/journal.rs.
 const JOURNAL_START: u64 = 1 << 20;
 const JOURNAL_LEN: usize = 64 * 4096;
@@ -78,6 +81,8 @@ pub struct Machine<'a> {
     pub programs: &'a [u8],
     /// Arguments of QEMU for display devices and whatever else.
     pub devices: Vec<String>,
+    /// Whether it has a disk to swap to.
+    pub swap: bool,
     /// Where sockets, disks and logs go.
     pub dir: PathBuf,
     /// Who talks to the console.
@@ -110,6 +115,23 @@ impl Machine<'_> {
         self.dir.join("exchange.img")
     }
 
+    /// The disk that the guest swaps to, and hibernates on.
+    fn swap_disk(&self) -> PathBuf {
+        self.dir.join("swap.img")
+    }
+
+    /// The disks that the guest can write to, and their sizes in bytes.
+    fn writable_disks(&self) -> Vec<(PathBuf, u64)> {
+        let mut disks = vec![
+            (self.results_disk(), RESULTS_SIZE),
+            (self.exchange_disk(), EXCHANGE_SIZE),
+        ];
+        if self.swap {
+            disks.push((self.swap_disk(), SWAP_SIZE));
+        }
+        disks
+    }
+
     /// The fuzzer's journal; empty if there is none.
     pub fn journal(&self) -> Vec<u8> {
         let mut journal = vec![0; JOURNAL_LEN];
@@ -121,12 +143,9 @@ impl Machine<'_> {
         }
     }
 
-    /// Starts QEMU.
+    /// Makes its disks, and starts QEMU.
     pub fn start(&self, settings: &Settings) -> Result<Child> {
-        for (disk, size) in [
-            (self.results_disk(), RESULTS_SIZE),
-            (self.exchange_disk(), EXCHANGE_SIZE),
-        ] {
+        for (disk, size) in self.writable_disks() {
             File::create(&disk)
                 .and_then(|file| file.set_len(size))
                 .map_err(|e| format!("{}: {e}", disk.display()))?;
@@ -139,8 +158,17 @@ impl Machine<'_> {
                 file.write_all_at(self.programs, JOURNAL_START)
             })
             .map_err(|e| format!("{}: {e}", self.exchange_disk().display()))?;
+        self.start_again(settings)
+    }
+
+    /// Starts QEMU with the disks that are there.
+    pub fn start_again(&self, settings: &Settings) -> Result<Child> {
         let mut command = self.command(settings);
-        let log = File::create(self.dir.join("qemu.log")).map_err(|e| format!("qemu.log: {e}"))?;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.dir.join("qemu.log"))
+            .map_err(|e| format!("qemu.log: {e}"))?;
         if self.console == Console::Logged {
             let log_too = log.try_clone().map_err(|e| format!("qemu.log: {e}"))?;
             command.stdin(Stdio::null()).stdout(log_too).stderr(log);
@@ -181,7 +209,7 @@ impl Machine<'_> {
 
         let log = self.console_log();
         let console = match self.console {
-            Console::Logged => format!("file,id=console,path={}", log.display()),
+            Console::Logged => format!("file,id=console,append=on,path={}", log.display()),
             Console::Interactive => format!(
                 "stdio,id=console,signal=off,mux=on,logfile={}",
                 log.display()
@@ -191,12 +219,15 @@ impl Machine<'_> {
         let control = socket_argument("socket,id=control,path=", &self.control_socket());
         command.args(["-chardev", &control, "-serial", "chardev:control"]);
 
-        let disks = [
+        let mut disks = vec![
             (settings.guest.join("root.squashfs"), true),
             (self.payload.squashfs.clone(), true),
-            (self.results_disk(), false),
-            (self.exchange_disk(), false),
         ];
+        disks.extend(
+            self.writable_disks()
+                .into_iter()
+                .map(|(disk, _)| (disk, false)),
+        );
         for (number, (disk, read_only)) in disks.iter().enumerate() {
             command.args(disk_arguments(number, disk, *read_only));
         }

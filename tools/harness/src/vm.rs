@@ -7,7 +7,8 @@
 //! these, which are answered by one line each: `oracle TEST BYTES PCI-ADDRESS MIN-PIECES`,
 //! `screen TEST SECONDS ID WORDS` (the words are those of [`screen::look`]), `unplug ID`,
 //! `plug ID BUS`. The last line of a guest that is about to let its kernel panic is
-//! `panic TEST SECONDS ID WORDS`.
+//! `panic TEST SECONDS ID WORDS`, of one that is about to halt `halt TEST PCI-ADDRESS`. A guest says
+//! `hibernate` before it hibernates, in order to be started again, and `awake` after that.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -29,6 +30,9 @@ use crate::{command, kernel_log, Result};
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long reading the control line may take before the clock is looked at.
 const POLL: Duration = Duration::from_millis(200);
+/// The BAR with a display's registers, and where in it ENABLE is, in bytes.
+const REGISTER_BAR: u64 = 2;
+const ENABLE_REGISTER: usize = 0x508;
 /// Lines of the console that a message about a lost guest quotes.
 const QUOTED_LINES: usize = 25;
 
@@ -74,6 +78,8 @@ pub fn run(
         found: Vec::new(),
         shots: Vec::new(),
         panic: Panic::No,
+        halt: None,
+        hibernates: false,
         ended: false,
         slept: false,
     };
@@ -143,6 +149,10 @@ struct Session<'a> {
     found: Vec<Found>,
     shots: Vec<Shot>,
     panic: Panic,
+    /// The rest of the line of a guest that is about to halt.
+    halt: Option<String>,
+    /// Whether it is to be started again when it has switched itself off.
+    hibernates: bool,
     ended: bool,
     /// Whether it was asleep the last time that it was looked at.
     slept: bool,
@@ -159,10 +169,18 @@ impl Session<'_> {
         loop {
             match line.read(&mut buffer) {
                 Ok(0) => {
-                    return match self.child.wait() {
-                        Ok(status) if !status.success() => Err(format!("QEMU ended: {status}")),
-                        _ => Ok(()),
-                    };
+                    match self.child.wait() {
+                        Ok(status) if !status.success() => {
+                            return Err(format!("QEMU ended: {status}"))
+                        }
+                        _ if self.hibernates => (),
+                        _ => return Ok(()),
+                    }
+                    self.hibernates = false;
+                    self.running = String::from("booting to resume from hibernation");
+                    self.child = self.machine.start_again(self.settings)?;
+                    line = self.connect(start + limit)?;
+                    pending.clear();
                 }
                 Ok(count) => pending.extend_from_slice(&buffer[..count]),
                 // A read with a time limit is interrupted when the harness was stopped and goes on.
@@ -181,7 +199,7 @@ impl Session<'_> {
                     told = Instant::now();
                 }
             }
-            if self.look_at_panic() {
+            if self.look_at_panic() || self.look_at_halt() {
                 return Ok(());
             }
             if start.elapsed() > limit {
@@ -258,6 +276,9 @@ impl Session<'_> {
                 })
             }
             "panic" => self.panic = Panic::Announced(rest.into()),
+            "halt" => self.halt = Some(rest.into()),
+            "hibernate" => self.hibernates = true,
+            "awake" => self.hibernates = false,
             "unplug" | "plug" => {
                 return Some(match self.hot_plug(verb, rest) {
                     Ok(()) => "done".into(),
@@ -362,6 +383,39 @@ impl Session<'_> {
         self.entries.push(entry);
         self.panic = Panic::Seen;
         true
+    }
+
+    /// Looks at the registers of a display if the guest was to halt and has; whether it has. Nothing is
+    /// to be enabled then.
+    fn look_at_halt(&mut self) -> bool {
+        let Some(arguments) = &self.halt else {
+            return false;
+        };
+        if !kernel_log::has_halted(&command::read_lossy(&self.machine.console_log())) {
+            return false;
+        }
+        let (test, slot) = arguments.split_once(' ').unwrap_or((arguments, ""));
+        let entry = match self.enable_register(slot) {
+            Ok(0) => Entry::passed(test),
+            Ok(value) => Entry::failed(test, format!("the ENABLE register holds {value:#x}")),
+            Err(why) => Entry::failed(test, why),
+        };
+        self.entries.push(entry);
+        self.ended = true;
+        true
+    }
+
+    /// The ENABLE register of the display at PCI address `slot`.
+    fn enable_register(&self, slot: &str) -> Result<u16> {
+        let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
+        let registers = qmp.bar(slot, REGISTER_BAR)?;
+        let dump = self.machine.dir.join("registers.dump");
+        qmp.save_memory(registers, &dump)?;
+        let bytes = std::fs::read(&dump).map_err(|e| format!("{}: {e}", dump.display()))?;
+        match bytes.get(ENABLE_REGISTER..ENABLE_REGISTER + 2) {
+            Some(&[low, high]) => Ok(u16::from_le_bytes([low, high])),
+            _ => Err("the register BAR is too short".into()),
+        }
     }
 
     /// Takes a device out of the running machine, or plugs one like it into another port. Not into

@@ -2,25 +2,43 @@
 
 //! Barium: a DRM driver for VRAM behind a PCI BAR.
 //!
-//! A GEM object lives in VRAM. Userspace maps it, and the mmap fault handler inserts the BAR's
-//! page frames, write-combined, one at a time. The hardware is QEMU's `bochs-display`, `VGA` and
-//! `secondary-vga`.
+//! A GEM object lives in VRAM. User space maps it, and the fault handler inserts page frames of the
+//! BAR, write-combined, on demand. The hardware is QEMU's `bochs-display`, `VGA` and `secondary-vga`.
 //!
-//! # The way of a fault
+//! # A fault
 //!
-//! [`mmap`] reads top to bottom: who is it, may it, what, insert. It asks [`gem`] for the place of
-//! a page in VRAM, and [`vram`] for the page frame of that place. [`upstream`] is between it and
-//! the memory manager.
+//! The handler in [`mmap`] checks the device, resolves the object page to a PFN and inserts it.
+//! [`gem`] knows the offset of a page in VRAM, and [`vram`] the PFN of an offset. [`upstream`] is
+//! between the handler and the memory manager.
 //!
-//! # The way of a picture
+//! # A picture
 //!
-//! An object that is in one piece is shown where it is: [`display`] tells the device where that
-//! is, through the registers of [`dispi`]. No pixel is copied.
+//! The device scans a contiguous object out from where it is in VRAM, without a copy: [`display`]
+//! takes DRM's mode settings, and [`scanout`] programs the registers of [`dispi`] accordingly.
 //!
 //! # Rooms
 //!
-//! `file -> gem -> vram`, `mmap -> gem`, `display -> gem`, all of them `-> upstream`; [`driver`]
-//! wires. Only [`upstream`] has `unsafe` code.
+//! A room is a module here. It may use the rooms below it only, so that no two rooms use each other:
+//!
+//! | room | is in charge of | uses |
+//! | --- | --- | --- |
+//! | `barium_main` | the module and its parameters | [`device`], [`driver`], [`upstream`] |
+//! | [`driver`] | wiring: PCI ids, probe, operations of the bus and of DRM, ioctls | all below |
+//! | [`file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`uapi`] |
+//! | [`mmap`] | what a fault maps | [`fault_around`], [`gem`], [`device`] |
+//! | [`display`] | the mode setting objects of DRM | [`gem`], [`device`], [`scanout`], [`vram`] |
+//! | [`gem`] | the object | [`device`], [`scanout`], [`vram`], [`uapi`] |
+//! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`] |
+//! | [`scanout`] | what the device can show, and programming it | [`dispi`] |
+//! | [`dispi`] | registers | [`vram`] |
+//! | [`vram`] | who has which part of VRAM, and the BAR | |
+//! | [`fault_around`] | which neighbours a fault maps: numbers only | |
+//! | [`upstream`] | what the kernel crate lacks | |
+//! | [`uapi`] | the ABI | |
+//! | [`units`] | numbers with a meaning | |
+//!
+//! All rooms may use [`units`], and all but [`uapi`], [`units`], [`dispi`] and [`fault_around`] use
+//! [`upstream`], the only room with `unsafe` code. [`upstream`] uses no room but [`units`].
 
 mod device;
 mod dispi;
@@ -30,7 +48,9 @@ mod fault_around;
 mod file;
 mod gem;
 mod mmap;
+mod scanout;
 mod uapi;
+mod units;
 mod upstream;
 mod vram;
 
@@ -59,11 +79,11 @@ module! {
     },
 }
 
-/// What the parameters of the module say.
+/// Returns the configuration that the parameters of the module choose.
 fn config() -> device::Config {
     device::Config {
         fault_around: module_parameters::fault_around.value(),
-        huge: upstream::fault::HUGE_SUPPORTED && module_parameters::huge.value(),
+        huge: upstream::vma::HUGE_SUPPORTED && module_parameters::huge.value(),
     }
 }
 
@@ -71,12 +91,13 @@ fn config() -> device::Config {
 #[pin_data]
 struct BariumModule {
     #[pin]
-    _registration: kernel::driver::Registration<upstream::pm::Adapter<driver::BariumDriver>>,
+    _registration: kernel::driver::Registration<upstream::pm::Adapter<device::BariumDriver>>,
 }
 
 impl InPlaceModule for BariumModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            _: { driver::set_config(config()) },
             _registration <- kernel::driver::Registration::new(
                 <Self as ModuleMetadata>::NAME,
                 module,

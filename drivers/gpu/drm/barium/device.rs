@@ -1,42 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What there is of a device: what lives as long as the DRM device does, and what only as long as
-//! the driver is bound.
+//! Per-device state: data that lives as long as the DRM device, and data that lives only while the
+//! driver is bound.
 //!
-//! The DRM device lives until the last file, mapping and dma-buf of it is gone, which may be long
-//! after the hardware is. What refers to hardware is in [`BariumRegistrationData`], and reachable
-//! only inside a `registration_guard()`.
+//! The DRM device lives until its last file, mapping and dma-buf is released, which may be long after
+//! the hardware is gone. Everything that refers to the hardware is in [`BariumRegistrationData`],
+//! which can be reached only inside a `registration_guard()`.
 //!
 //! # Lock order
 //!
-//! 1. `mmap_lock`, or the lock of one mapping (taken by the memory manager before a fault)
+//! 1. `mmap_lock`, or the lock of one VMA (the memory manager takes it before a fault)
 //! 2. `registration_guard()` (SRCU)
-//! 3. the heap's mutexes ([`Heap`]), or that of what the display has been told ([`Screen`])
+//! 3. the mutexes of [`Heap`], or the mutex of [`Pipe`]
 //!
-//! The fault path takes 1 and 2, and never 3. DRM's locks of mode setting come before 2.
+//! The fault path takes 1 and 2, and never 3. The locks of mode setting, which DRM takes, come before
+//! 2.
 
 use crate::{
-    display::{
+    scanout::{
         Limits,
-        Screen, //
+        Pipe, //
     },
+    upstream::registration::UnmapOnDrop,
     vram::{
         Aperture,
         Heap, //
     },
 };
+use kernel::drm;
 
-/// How mappings are filled. It is chosen when the module is loaded.
+/// The type that the PCI bus and DRM know the driver by. `driver.rs` implements their traits for it.
+pub(crate) struct BariumDriver;
+
+/// The DRM device of this driver.
+pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
+
+/// How mappings are filled. The parameters of the module choose it.
 #[derive(Clone, Copy)]
 pub(crate) struct Config {
-    /// Map neighbours of a page with it, where that is worth it.
+    /// A fault maps neighbours of its page, if it expects them to be used.
     pub(crate) fault_around: bool,
-    /// Map with huge entries, where that is possible.
+    /// A fault maps a huge entry, if VRAM and the VMA are aligned for one.
     pub(crate) huge: bool,
 }
 
-/// What lives as long as the DRM device: the bookkeeping of objects, that may outlive the
-/// hardware.
+/// Data that lives as long as the DRM device: objects, and with them their accounting, may outlive
+/// the hardware.
 pub(crate) struct BariumData {
     heap: Heap,
     limits: Limits,
@@ -44,6 +53,7 @@ pub(crate) struct BariumData {
 }
 
 impl BariumData {
+    /// Creates the data of a device.
     pub(crate) fn new(heap: Heap, limits: Limits, config: Config) -> Self {
         Self {
             heap,
@@ -52,40 +62,46 @@ impl BariumData {
         }
     }
 
-    /// What the display can show.
+    /// Returns the limits of the display.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// How mappings are filled.
+    /// Returns how mappings are filled.
     #[inline]
     pub(crate) fn config(&self) -> Config {
         self.config
     }
 
-    /// Who has which part of VRAM.
+    /// Returns the manager of VRAM.
     pub(crate) fn heap(&self) -> &Heap {
         &self.heap
     }
 }
 
-/// What lives as long as the driver is bound: the way to the hardware.
-pub(crate) struct BariumRegistrationData<'bound> {
-    screen: Screen<'bound>,
+/// Data that lives only while the driver is bound. It is dropped after all mappings are zapped.
+pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, BariumHardware<'bound>>;
+
+/// The resources of the PCI device that the driver accesses the hardware with.
+pub(crate) struct BariumHardware<'bound> {
+    pipe: Pipe<'bound>,
     aperture: Aperture<'bound>,
 }
 
-impl<'bound> BariumRegistrationData<'bound> {
-    pub(crate) fn new(screen: Screen<'bound>, aperture: Aperture<'bound>) -> Self {
-        Self { screen, aperture }
+impl<'bound> BariumHardware<'bound> {
+    /// Creates the data of a bound device.
+    pub(crate) fn new(pipe: Pipe<'bound>, aperture: Aperture<'bound>) -> Self {
+        Self { pipe, aperture }
     }
 
-    /// What is seen of VRAM.
-    pub(crate) fn screen(&self) -> &Screen<'bound> {
-        &self.screen
+    /// Returns the display hardware.
+    #[inline]
+    pub(crate) fn pipe(&self) -> &Pipe<'bound> {
+        &self.pipe
     }
 
-    /// The BAR that shows VRAM.
+    /// Returns the BAR that VRAM is behind.
+    #[inline]
     pub(crate) fn aperture(&self) -> &Aperture<'bound> {
         &self.aperture
     }

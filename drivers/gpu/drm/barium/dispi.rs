@@ -232,17 +232,17 @@ impl<'bound> Registers<'bound> {
     }
 
     /// Sets the length of a line, in pixels.
-    pub(crate) fn set_line(&self, pixels: u16) {
+    pub(crate) fn set_virt_width(&self, pixels: u16) {
         (&self.0).write_reg(VIRT_WIDTH::from(pixels));
     }
 
     /// Sets the column that the picture starts with.
-    pub(crate) fn set_column(&self, pixels: u16) {
+    pub(crate) fn set_x_offset(&self, pixels: u16) {
         (&self.0).write_reg(X_OFFSET::from(pixels));
     }
 
     /// Sets the line that the picture starts with.
-    pub(crate) fn set_row(&self, lines: u16) {
+    pub(crate) fn set_y_offset(&self, lines: u16) {
         (&self.0).write_reg(Y_OFFSET::from(lines));
     }
 

@@ -1,29 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Wires the rooms: the PCI ids, what probing a device does, and what it is to DRM.
+//! Connects the rooms: PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table.
 
 use crate::{
     device::{
         BariumData,
-        BariumRegistrationData, //
+        BariumDriver,
+        BariumHardware,
+        BariumRegistrationData,
+        Config, //
     },
     dispi,
     display::{
         self,
-        Limits,
-        Screen, //
+        Display, //
     },
     file::File,
     gem::BariumObject,
+    scanout::{
+        Limits,
+        Pipe, //
+    },
     uapi::*,
     upstream::{
         self,
-        pm::SystemSleep,
-        registration::WasRegistered, //
+        pm::{
+            SystemSleep,
+            Transition, //
+        },
+        registration::{
+            MappableDriver,
+            RegisteredKmsDevice, //
+        }, //
     },
     vram::{
         Aperture,
-        Heap, //
+        Heap,
+        VramBackup, //
     },
 };
 use core::pin::Pin;
@@ -39,27 +52,32 @@ use kernel::{
     },
     pci,
     prelude::*,
-    str::CStr, //
+    str::CStr,
+    sync::SetOnce, //
 };
 
 /// QEMU's vendor id.
 const VENDOR_QEMU: u16 = 0x1234;
-/// The id of `bochs-display`, `VGA` and `secondary-vga`.
+/// The device id of `bochs-display`, `VGA` and `secondary-vga`.
 const DEVICE_STDVGA: u16 = 0x1111;
 
-/// The driver, to the PCI bus and to DRM.
-pub(crate) struct BariumDriver;
+/// The configuration of all devices, from the parameters of the module.
+static CONFIG: SetOnce<Config> = SetOnce::new();
 
-/// What the PCI bus keeps for us while the driver is bound.
-pub(crate) struct BoundDevice {
-    drm: WasRegistered<BariumDriver>,
+/// Sets the configuration of all devices. Call it before the driver is registered with the PCI bus:
+/// without a configuration no device can be bound.
+pub(crate) fn set_config(config: Config) {
+    CONFIG.populate(config);
 }
 
-/// The DRM device of this driver.
-pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
+/// The driver's data of a PCI device that is bound to it.
+pub(crate) struct BoundDevice {
+    drm: RegisteredKmsDevice<BariumDriver>,
+    backup: VramBackup,
+}
 
-/// The tables of C functions that all devices share.
-static TABLES: upstream::drm_driver::Tables = upstream::drm_driver::Tables::new();
+/// The C structs of callbacks that all devices share.
+static OPS: upstream::drm_driver::DriverOps<BariumDriver> = upstream::drm_driver::DriverOps::new();
 
 kernel::pci_device_table!(
     PCI_TABLE,
@@ -77,39 +95,104 @@ impl pci::Driver for BariumDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pdev.enable_device_mem()?;
-        let regs = dispi::Registers::new(pdev)?;
-        let properties = regs.properties(pdev)?;
-        // Not before it is known that this is a display that we can drive.
+        let properties = dispi::Registers::new(pdev)?.properties(pdev)?;
+        // Only now, as the driver of the firmware's framebuffer keeps a display that this one refuses.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
-        let aperture = Aperture::new(pdev, properties.vram)?;
         let data = BariumData::new(
             Heap::new(properties.vram)?,
             Limits::new(&properties)?,
-            crate::config(),
+            CONFIG.copy().ok_or(ENODEV)?,
         );
-        let screen = Screen::new(regs, &properties)?;
-
-        let drm = drm::UnregisteredDevice::<Self>::new(pdev, Ok(data))?;
-        upstream::drm_driver::extend(&drm, &TABLES);
+        let backup = VramBackup::new()?;
+        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &OPS)?;
         let drm = display::set_up(drm)?;
-        let reg_data = BariumRegistrationData::new(screen, aperture);
-        let drm = upstream::registration::register(pdev.as_ref(), drm, reg_data)?;
+        let drm = upstream::registration::register::<Display, _>(pdev, drm, |pdev| {
+            let aperture = Aperture::new(pdev, properties.vram)?;
+            let pipe = Pipe::new(dispi::Registers::new(pdev)?, &properties)?;
+            Ok(BariumHardware::new(pipe, aperture))
+        })?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
-        Ok(BoundDevice { drm })
+        Ok(BoundDevice { drm, backup })
     }
 }
 
-/// VRAM keeps its content: QEMU's devices do not lose it. Mappings keep their entries: the processes
-/// are frozen before the device sleeps, and go on when its BARs are where they were.
+/// Mappings keep their entries: user space is frozen before the device sleeps, and goes on when the
+/// device's BARs are where they were. VRAM keeps its content while the machine is suspended: QEMU's
+/// devices do not lose it. When the machine hibernates, it is saved.
 impl SystemSleep for BariumDriver {
+    fn prepare(
+        pdev: &pci::Device<Bound>,
+        data: Pin<&BoundDevice>,
+        transition: Transition,
+    ) -> Result {
+        if transition != Transition::Hibernation {
+            return Ok(());
+        }
+        data.drm
+            .with_registered(|dev| data.backup.prepare(dev.heap()))
+            .unwrap_or(Ok(()))
+            .inspect_err(|_| {
+                dev_err!(
+                    pdev,
+                    "not enough memory to save VRAM: the system can't hibernate now\n"
+                );
+            })
+    }
+
+    fn complete(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
+        data.backup.discard();
+    }
+
     fn suspend(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        data.drm.if_plugged(display::suspend).unwrap_or(Ok(()))
+        display::suspend(&data.drm)
     }
 
     fn resume(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        data.drm.if_plugged(display::resume).unwrap_or(Ok(()))
+        display::resume(&data.drm)
     }
+
+    fn freeze(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        // First, as the console draws until then.
+        display::suspend(&data.drm)?;
+        data.drm
+            .with_registered(|dev| {
+                dev.registration_data_with(|reg| data.backup.save(dev.heap(), reg.aperture()))
+            })
+            .unwrap_or(Ok(()))
+            .inspect_err(|err| {
+                dev_err!(pdev, "can't save VRAM: {err:?}\n");
+                let _ = display::resume(&data.drm);
+            })
+    }
+
+    fn thaw(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        Self::resume(pdev, data)
+    }
+
+    fn poweroff(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        Self::suspend(pdev, data)
+    }
+
+    fn restore(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
+        // First, so that nobody sees what another kernel has left there.
+        let restored = data
+            .drm
+            .with_registered(|dev| {
+                dev.registration_data_with(|reg| data.backup.restore(reg.aperture()))
+            })
+            .unwrap_or(Ok(()))
+            .inspect_err(|err| dev_err!(pdev, "can't restore VRAM: {err:?}\n"));
+        display::resume(&data.drm).and(restored)
+    }
+
+    fn shutdown(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
+        display::shutdown(&data.drm);
+    }
+}
+
+impl MappableDriver for BariumDriver {
+    type Hardware<'bound> = BariumHardware<'bound>;
 }
 
 #[vtable]
@@ -144,7 +227,7 @@ impl drm::Driver for BariumDriver {
     }
 }
 
-/// Says which displays this driver could drive if another driver did not hold them.
+/// Logs which displays other drivers are bound to that this driver could drive.
 pub(crate) fn report_devices_of_others(own: &CStr) {
     upstream::pci::for_each_held_by_other(VENDOR_QEMU, DEVICE_STDVGA, own, |device, driver| {
         pr_notice!(

@@ -1,78 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fault-around: which pages are worth mapping beside the one that a fault is for.
+//! Fault-around: which pages to map together with the one that a fault is for.
 //!
-//! This is policy, from numbers to numbers. It keeps no state, so faults share nothing: what a
-//! program has done so far is read off the page table, where a run of mapped pages right beside the
-//! fault is the trace of a program that comes from there.
+//! This is policy, from numbers to numbers. It keeps no state, so faults share nothing: the page
+//! table shows what a program has done so far. A run of mapped pages right beside the fault is the
+//! trace of a program that comes from there.
 //!
-//! - Next to a run, the window goes on in its direction, and is a multiple of the run's length: a
-//!   stream gets all of a page table after a few faults, and what is mapped in vain stays in
-//!   proportion to what was worth it.
-//! - Where nothing is mapped beside it, a fault maps its page alone: strides and random access pay
-//!   for nothing else. The first and the last page of a mapping are the exception: that is where
-//!   streams start.
-//! - Advice of the program goes before all that.
+//! - Next to a run, the window extends in the direction of the program, and its size is a multiple
+//!   of the length of the run. A stream gets all of a page table after a few faults, and the number
+//!   of unused entries stays proportional to the used ones.
+//! - If neither neighbour is mapped, the page is mapped alone: strides and random access pay for
+//!   no other page. The first and the last page of a mapping are the exception, because streams
+//!   start there.
+//! - Advice of the program overrides all that.
 //!
 //! Two streams in one object, in one process or in two, do not disturb each other.
 
-use crate::upstream::fault::{
+use crate::units::{
     Advice,
-    Around,
-    Beside, //
+    PageWindow, //
 };
 use kernel::prelude::*;
 
-/// How many times as long as the run behind it a window is.
+/// The number of pages in a window for each page of the run behind it.
 const GROWTH: usize = 4;
-/// The window, in pages, at the first or the last page of a mapping.
+/// The number of pages in the window at the first or the last page of a mapping.
 const FIRST: usize = 15;
 
 /// What is known at a fault.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Surroundings {
-    /// What is mapped, and what the program said.
-    pub(crate) around: Around,
-    /// Whether the fault is for the first page of the mapping.
+pub(crate) struct FaultContext {
+    /// The lengths of the runs of mapped pages right beside the fault.
+    pub(crate) mapped: PageWindow,
+    /// What the program has said about its accesses.
+    pub(crate) advice: Advice,
+    /// True if the fault is for the first page of the mapping.
     pub(crate) is_first: bool,
-    /// Whether the fault is for the last page of the mapping.
+    /// True if the fault is for the last page of the mapping.
     pub(crate) is_last: bool,
-    /// Whether the program said that it will need the page soon.
+    /// True if the program has said that it will need the page soon.
     pub(crate) will_need: bool,
 }
 
-/// The pages worth mapping beside the fault's, if they exist: where the mapping, the object or the
-/// page table ends, so does the window.
+/// Returns the neighbours to map with the page of the fault. The caller cuts the window where the
+/// mapping, the object or the page table ends.
 #[inline]
-pub(crate) fn window(at: &Surroundings) -> Beside {
-    if at.will_need {
-        return Beside::ALL;
+pub(crate) fn window(context: &FaultContext) -> PageWindow {
+    if context.will_need {
+        return PageWindow::ALL;
     }
-    match at.around.advice {
-        Advice::Random => Beside::NONE,
-        Advice::Sequential => Beside {
+    match context.advice {
+        Advice::Random => PageWindow::NONE,
+        Advice::Sequential => PageWindow {
             before: 0,
             after: usize::MAX,
         },
-        Advice::Normal => match (at.around.mapped.before, at.around.mapped.after) {
-            (0, 0) if at.is_first => Beside {
+        Advice::Normal => match (context.mapped.before, context.mapped.after) {
+            (0, 0) if context.is_first => PageWindow {
                 before: 0,
                 after: FIRST,
             },
-            (0, 0) if at.is_last => Beside {
+            (0, 0) if context.is_last => PageWindow {
                 before: FIRST,
                 after: 0,
             },
-            (run, 0) => Beside {
+            (run, 0) => PageWindow {
                 before: 0,
                 after: run.saturating_mul(GROWTH),
             },
-            (0, run) => Beside {
+            (0, run) => PageWindow {
                 before: run.saturating_mul(GROWTH),
                 after: 0,
             },
-            // A hole in what is mapped.
-            _ => Beside::NONE,
+            // The fault is in a hole between mapped pages.
+            _ => PageWindow::NONE,
         },
     }
 }
@@ -83,12 +84,12 @@ mod tests {
 
     /// Pages that one page table maps.
     const TABLE: usize = 512;
-    /// What a fault and its page cost, in guest instructions.
+    /// The cost of a fault and its page, in guest instructions.
     const FAULT_COST: usize = 1800;
-    /// What a neighbour costs, from mapping it to unmapping it.
+    /// The cost of a neighbour, from mapping it to unmapping it.
     const NEIGHBOUR_COST: usize = 70;
 
-    /// A mapping, as far as the policy sees it.
+    /// A mapping, as the policy sees it.
     struct Model {
         mapped: KVec<bool>,
         advice: Advice,
@@ -106,7 +107,7 @@ mod tests {
             })
         }
 
-        /// The length of the run that starts beside `page`, found as the driver finds it.
+        /// Returns the length of the run that starts beside `page`, as `scan_neighbours()` does.
         fn run(&self, page: usize, step: impl Fn(usize, usize) -> Option<usize>) -> usize {
             let mut run = 0;
             let mut distance = 1;
@@ -126,23 +127,21 @@ mod tests {
             }
             let pages = self.mapped.len();
             let in_table = page % TABLE;
-            let room = Beside {
+            let max_window = PageWindow {
                 before: in_table,
                 after: (TABLE - 1 - in_table).min(pages - 1 - page),
             };
-            let window = window(&Surroundings {
-                around: Around {
-                    mapped: Beside {
-                        before: self.run(page, usize::checked_sub),
-                        after: self.run(page, usize::checked_add),
-                    },
-                    advice: self.advice,
+            let window = window(&FaultContext {
+                mapped: PageWindow {
+                    before: self.run(page, usize::checked_sub),
+                    after: self.run(page, usize::checked_add),
                 },
+                advice: self.advice,
                 is_first: page == 0,
                 is_last: page == pages - 1,
                 will_need: false,
             })
-            .min(room);
+            .min(max_window);
             self.faults += 1;
             self.mapped[page] = true;
             for beside in &mut self.mapped[page - window.before..=page + window.after] {
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn strides_map_nothing_in_vain() -> Result {
+    fn strides_map_no_unused_page() -> Result {
         for stride in [17, 32, 33, 64, 100, 512, 513] {
             let touched = (0..2048).step_by(stride);
             let model = after(touched.clone(), 2048, Advice::Normal)?;
@@ -260,36 +259,31 @@ mod tests {
     }
 
     #[test]
-    fn what_will_be_needed_is_mapped_with_the_first_fault() {
+    fn pages_needed_soon_are_mapped_with_the_first_fault() {
         for advice in [Advice::Normal, Advice::Random, Advice::Sequential] {
-            let at = Surroundings {
-                around: Around {
-                    mapped: Beside::NONE,
-                    advice,
-                },
+            let context = FaultContext {
+                mapped: PageWindow::NONE,
+                advice,
                 is_first: false,
                 is_last: false,
                 will_need: true,
             };
-            assert_eq!(window(&at), Beside::ALL);
+            assert_eq!(window(&context), PageWindow::ALL);
         }
     }
 
     #[test]
     fn a_hole_is_filled_alone() {
-        let mapped = Beside {
-            before: 4,
-            after: 1,
-        };
-        let at = Surroundings {
-            around: Around {
-                mapped,
-                advice: Advice::Normal,
+        let context = FaultContext {
+            mapped: PageWindow {
+                before: 4,
+                after: 1,
             },
+            advice: Advice::Normal,
             is_first: false,
             is_last: false,
             will_need: false,
         };
-        assert_eq!(window(&at), Beside::NONE);
+        assert_eq!(window(&context), PageWindow::NONE);
     }
 }

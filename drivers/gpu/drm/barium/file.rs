@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The client: an open file of the device, and what its ioctls do.
+//! The client: an open file of the device, and its ioctls.
 //!
-//! The ABI and its errors are described in `uapi/drm/barium_drm.h`.
+//! `uapi/drm/barium_drm.h` describes the ABI and its errors.
 
 use crate::{
-    device::BariumRegistrationData,
-    driver::{
+    device::{
         BariumDevice,
-        BariumDriver, //
+        BariumDriver,
+        BariumRegistrationData, //
     },
-    gem, mmap,
+    gem::{
+        self,
+        BariumObject, //
+    },
+    mmap,
     uapi::*,
-    upstream::fault::{
+    upstream::vma::{
         HUGE_SIZE,
         PAGES_PER_TABLE, //
     },
@@ -28,7 +32,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// A client. It has no state of its own: DRM keeps its handles.
+/// A client. It has no state of its own: DRM has its handles.
 pub(crate) struct File;
 
 impl drm::file::DriverFile for File {
@@ -40,7 +44,7 @@ impl drm::file::DriverFile for File {
 }
 
 impl File {
-    /// IOCTL: get_param: ask for a property of the device.
+    /// IOCTL: get_param: Returns a property of the device.
     pub(crate) fn get_param(
         dev: &BariumDevice<Registered>,
         _reg: &BariumRegistrationData<'_>,
@@ -65,7 +69,7 @@ impl File {
         Ok(0)
     }
 
-    /// IOCTL: gem_create: create an object in VRAM.
+    /// IOCTL: gem_create: Creates an object in VRAM.
     pub(crate) fn gem_create(
         dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,
@@ -78,7 +82,7 @@ impl File {
         Ok(0)
     }
 
-    /// IOCTL: gem_mmap_offset: get the offset that maps an object.
+    /// IOCTL: gem_mmap_offset: Returns the offset that maps an object.
     pub(crate) fn gem_mmap_offset(
         _dev: &BariumDevice<Registered>,
         _reg: &BariumRegistrationData<'_>,
@@ -88,27 +92,27 @@ impl File {
         if args.pad != 0 {
             return Err(EINVAL);
         }
-        args.offset = gem::lookup(file, args.handle)?.create_mmap_offset()?;
+        args.offset = BariumObject::lookup_handle(file, args.handle)?.create_mmap_offset()?;
         Ok(0)
     }
 
-    /// IOCTL: gem_info: ask what an object is.
+    /// IOCTL: gem_info: Returns the size and the flags of an object.
     pub(crate) fn gem_info(
         _dev: &BariumDevice<Registered>,
         _reg: &BariumRegistrationData<'_>,
         args: &mut drm_barium_gem_info,
         file: &drm::File<File>,
     ) -> Result<u32> {
-        let obj = gem::lookup(file, args.handle)?;
+        let obj = BariumObject::lookup_handle(file, args.handle)?;
         args.flags = obj.flags();
         args.size = u64::try_from(obj.size())?;
         Ok(0)
     }
 
-    /// IOCTL: map_ahead: have a range of addresses mapped before it is touched.
+    /// IOCTL: map_ahead: Maps a range of addresses before the client accesses it.
     ///
-    /// It waits for locks of the process's memory, which unplugging must not wait for in turn: each
-    /// fault sees for itself whether the device is there.
+    /// The handler waits for the mmap lock of the client, and unplugging must not wait for that lock.
+    /// So it runs outside of `drm_dev_enter()`, which each of its faults enters for itself.
     pub(crate) fn map_ahead(
         dev: &BariumDevice<Ioctl>,
         args: &mut drm_barium_map_ahead,

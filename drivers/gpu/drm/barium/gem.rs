@@ -5,17 +5,19 @@
 //! How it is mapped is [`crate::mmap`]'s business.
 
 use crate::{
-    device::BariumRegistrationData,
-    driver::BariumDevice,
-    file::File,
+    device::{
+        BariumDevice,
+        BariumRegistrationData, //
+    },
+    scanout::PITCH_ALIGN,
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
+    units::PageIndex,
     upstream::{
         self,
         dumb::{
             DumbBuffer,
             DumbBuffers, //
-        },
-        fault::PageIndex, //
+        }, //
     },
     vram::{
         Allocation,
@@ -26,11 +28,7 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::{
-    drm::{
-        self,
-        gem::BaseObject,
-        Registered, //
-    },
+    drm::Registered,
     page,
     prelude::*,
     sync::{
@@ -153,15 +151,6 @@ fn create_with(
     )
 }
 
-/// Finds the object that `handle` is for `file`. Errors: `ENOENT`.
-pub(crate) fn lookup(file: &drm::File<File>, handle: u32) -> Result<ARef<BariumObject>> {
-    BariumObject::lookup_handle(file, handle)
-}
-
-/// The pixels that a line of a dumb buffer is a multiple of: `VGA` and `secondary-vga` round the
-/// length of a line down to as many.
-pub(crate) const DUMB_PITCH_PIXELS: u32 = 8;
-
 impl DumbBuffers for VramObject {
     /// Every display of this kind can show such lines.
     ///
@@ -171,7 +160,7 @@ impl DumbBuffers for VramObject {
     fn pitch_align(bpp: u32) -> Result<usize> {
         match bpp {
             1 | 2 | 4 | 8 | 10 | 12 | 15 | 16 | 24 | 30 | 32 | 64 => {
-                Ok(usize::try_from(bpp.div_ceil(u8::BITS) * DUMB_PITCH_PIXELS)?)
+                Ok(usize::try_from(bpp.div_ceil(u8::BITS) * PITCH_ALIGN)?)
             }
             _ => Err(EINVAL),
         }

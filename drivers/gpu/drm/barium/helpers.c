@@ -3,7 +3,11 @@
  * What bindgen cannot see: macros and inline functions, as functions. Nothing else belongs here.
  * Declared to Rust where they are used, in upstream/.
  */
+#include <drm/drm_atomic.h>
+#include <drm/drm_atomic_helper.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
+#include <drm/drm_modeset_lock.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
 #include <linux/mm.h>
@@ -16,9 +20,36 @@ pgprot_t barium_pgprot_device_wc(pgprot_t prot)
 	return pgprot_decrypted(pgprot_writecombine(prot));
 }
 
+/*
+ * Whether @base, which ioremap_wc() has returned, is mapped write-combining. On x86, a mapping that
+ * was there before decides the memory type of a range, of this mapping and of all later ones.
+ * Without PAT there is no write-combining.
+ */
+bool barium_is_write_combining(void __iomem *base)
+{
+#ifdef CONFIG_X86
+	pgprotval_t wc = pgprot_val(pgprot_writecombine(__pgprot(0)));
+	pgprotval_t uncached = pgprot_val(pgprot_noncached(__pgprot(0)));
+	unsigned int level;
+	pte_t *entry = lookup_address((unsigned long)base, &level);
+
+	/* The PAT bit, which has another place in huge entries, is set for neither. */
+	return entry && wc != uncached &&
+	       (pte_flags(*entry) & (_PAGE_PWT | _PAGE_PCD)) == wc;
+#else
+	return true;
+#endif
+}
+
 unsigned long barium_page_to_pfn(struct page *page)
 {
 	return page_to_pfn(page);
+}
+
+/* Keeps fork() from copying entries into @vma, the child's area, which it has just made. */
+void barium_wipe_on_fork(struct vm_area_struct *vma)
+{
+	vm_flags_set(vma, VM_WIPEONFORK);
 }
 
 /*
@@ -41,20 +72,26 @@ static void barium_install_table(struct vm_fault *vmf)
 }
 
 /*
- * Sees to it that the page of @vmf can be mapped by itself. Returns false if it cannot, as somebody
- * else has just mapped it with a huge entry, which vmf_insert_pfn_prot() does not expect to meet.
- * Once there is a page table, it stays.
+ * Ensures that a page table exists for @vmf, and returns true. Once it exists, it stays.
+ *
+ * Returns false if a huge PMD was installed concurrently, or if one was there when the memory
+ * manager decided not to allocate a page table, and has been removed since. Another one could be
+ * installed at any time then, and vmf_insert_pfn_prot() does not expect to meet one.
  */
 bool barium_prepare_table(struct vm_fault *vmf)
 {
+	pmd_t pmd;
+
 	if (vmf->prealloc_pte)
 		barium_install_table(vmf);
-	return !pmd_leaf(pmdp_get_lockless(vmf->pmd));
+	pmd = pmdp_get_lockless(vmf->pmd);
+	return !pmd_none(pmd) && !pmd_leaf(pmd);
 }
 
 /*
- * Whether something is mapped at @address, which is in the area of @vmf, a fault being served.
- * Takes no lock: the answer may be out of date. Not further away than one table of PMDs reaches.
+ * Returns true if something is mapped at @address, which is in the area of @vmf, a fault being
+ * served, and not further away than the table of PMDs reaches. Takes no lock: the answer may be out
+ * of date.
  */
 static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 {
@@ -69,55 +106,17 @@ static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 	return !pte_none(ptep_get(pte_offset_kernel(&pmd, address)));
 }
 
-/* The same @distance pages before or after that of @vmf, whose page @table is its page table's. */
-static bool barium_is_mapped_beside(const struct vm_fault *vmf, const pte_t *table,
-				    long distance)
+/*
+ * Returns true if the page @distance pages after that of @vmf is mapped. The fault is being served,
+ * its page has just been mapped in a page table, and the other page is in the same area.
+ */
+bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 {
 	long index = (long)pte_index(vmf->address) + distance;
 
 	if (index >= 0 && index < PTRS_PER_PTE)
-		return !pte_none(READ_ONCE(table[index]));
+		return !pte_none(READ_ONCE(pte_offset_kernel(vmf->pmd, 0)[index]));
 	return barium_is_mapped(vmf, vmf->address + distance * PAGE_SIZE);
-}
-
-/* What there is around a fault. Rust has the same struct. */
-struct barium_around {
-	unsigned long before;
-	unsigned long after;
-	unsigned long advice;
-};
-
-/*
- * Looks around @vmf, a fault whose page has just been mapped. Before and after: the length of the
- * run of mapped pages on that side, at least as many as said, where a doubling distance each time
- * is mapped; at most what one page table has. Advice: 1 for MADV_SEQUENTIAL, 2 for MADV_RANDOM.
- */
-void barium_look_around(const struct vm_fault *vmf, struct barium_around *around)
-{
-	const struct vm_area_struct *vma = vmf->vma;
-	const pte_t *table = pte_offset_kernel(vmf->pmd, 0);
-	long first = -(long)((vmf->address - vma->vm_start) >> PAGE_SHIFT);
-	long last = (vma->vm_end - 1 - vmf->address) >> PAGE_SHIFT;
-	long distance;
-
-	around->before = 0;
-	around->after = 0;
-	around->advice = 0;
-	if (vma->vm_flags & (VM_SEQ_READ | VM_RAND_READ))
-		around->advice = vma->vm_flags & VM_SEQ_READ ? 1 : 2;
-
-	first = max(first, -PTRS_PER_PTE);
-	for (distance = -1; distance >= first; distance *= 2) {
-		if (!barium_is_mapped_beside(vmf, table, distance))
-			break;
-		around->before = -distance;
-	}
-	last = min(last, PTRS_PER_PTE);
-	for (distance = 1; distance <= last; distance *= 2) {
-		if (!barium_is_mapped_beside(vmf, table, distance))
-			break;
-		around->after = distance;
-	}
 }
 
 /*
@@ -167,7 +166,60 @@ bool barium_gem_object_get_unless_zero(struct drm_gem_object *obj)
 	return kref_get_unless_zero(&obj->refcount);
 }
 
+/* drm_atomic_helper_shutdown() that returns why it failed. */
+int barium_atomic_shutdown(struct drm_device *dev)
+{
+	struct drm_modeset_acquire_ctx ctx;
+	int ret;
+
+	DRM_MODESET_LOCK_ALL_BEGIN(dev, ctx, 0, ret);
+	ret = drm_atomic_helper_disable_all(dev, &ctx);
+	DRM_MODESET_LOCK_ALL_END(dev, ctx, ret);
+	return ret;
+}
+
+void barium_atomic_commit_put(struct drm_atomic_commit *commit)
+{
+	drm_atomic_commit_put(commit);
+}
+
 int barium_remove_firmware_fb(struct pci_dev *pdev, const char *name)
 {
 	return aperture_remove_conflicting_pci_devices(pdev, name);
+}
+
+int barium_mmap_read_lock_killable(struct mm_struct *mm)
+{
+	return mmap_read_lock_killable(mm);
+}
+
+bool barium_mmap_lock_is_contended(struct mm_struct *mm)
+{
+	return mmap_lock_is_contended(mm);
+}
+
+/*
+ * Counts the pages that are mapped without a gap from the address in @found on, up to @max, all of
+ * which have their entries in one page table. @found is the result of follow_pfnmap_start(), which
+ * holds the lock of that table.
+ */
+unsigned long barium_count_mapped(const struct follow_pfnmap_args *found, unsigned long max)
+{
+	unsigned long pages = 1;
+
+	if (!found->ptep)
+		return max;
+	while (pages < max && pte_present(ptep_get(found->ptep + pages)))
+		pages++;
+	return pages;
+}
+
+void barium_device_lock(struct device *dev)
+{
+	device_lock(dev);
+}
+
+void barium_device_unlock(struct device *dev)
+{
+	device_unlock(dev);
 }

@@ -1,75 +1,85 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mappings of VRAM objects: which are allowed, and what they show.
+//! Mappings of VRAM objects: which ones are allowed, and what they show.
 //!
-//! This is policy. How a page frame gets into a page table is in [`crate::upstream::fault`].
+//! This is policy. [`crate::upstream::gem::fault`] is the mechanism that gets a page frame into a
+//! page table.
 //!
 //! A mapping is shared, write-combining, and filled on demand: with a huge entry where VRAM, the
 //! address and the mapping allow one, otherwise with the page of the fault, and with its neighbours
-//! where [`fault_around`] finds them worth it. Both can be switched off ([`Config`]); each way
-//! shows the same pages.
+//! where [`fault_around`] expects them to be used. Both can be switched off ([`Config`]); the pages
+//! that are shown are the same.
 //!
-//! While the device is there a page shows VRAM; once it is gone, each page shows the object's page
-//! of zeros, so that no access ever raises `SIGBUS`. The kernel's own clients, which see an object
-//! as a whole and only if it was made to be in one piece, see memory that is shown nowhere. A fault
-//! takes no lock of the driver's and allocates nothing of its own: the object's place in VRAM does
-//! not change.
+//! While the device is bound, a page shows VRAM. Once it is unplugged, every page shows the
+//! object's page of zeros, so that no access raises `SIGBUS`. The kernel's own clients map an
+//! object as a whole, and only a contiguous one; after unplug they get memory that is shown
+//! nowhere. A fault takes no lock of the driver and allocates no memory of its own: an object does
+//! not move in VRAM.
 
 use crate::{
     device::{
+        BariumDevice,
+        BariumDriver,
         BariumRegistrationData,
         Config, //
     },
-    driver::BariumDevice,
-    fault_around,
+    fault_around::{
+        self,
+        FaultContext, //
+    },
     gem::{
         BariumObject,
         VramObject, //
     },
+    units::{
+        PageIndex,
+        PageWindow,
+        VramOffset, //
+    },
     upstream::{
         self,
-        access::Access,
-        fault::{
-            Beside,
-            Fault,
-            HugeFault,
-            InTable,
-            Outcome,
-            PageIndex, //
-        },
         gem::{
-            Funcs,
-            MappedObject, //
+            fault::{
+                Fault,
+                HugeFault,
+                HugeVmFault,
+                MappedFault,
+                VmFault, //
+            },
+            MappedObject,
+            ObjectData,
+            Ops,
+            Transfer, //
         },
         vma::{
-            NewVma,
-            PfnVma, //
+            VmaNew,
+            VmaPfnMap, //
         },
-        vmap::KernelView,
-        wc_bar::Frames, //
+        wc_bar::{
+            PfnRange,
+            VMap, //
+        },
     },
-    vram::VramOffset,
 };
 use core::ops::Range;
 use kernel::{
-    drm::{
-        gem::BaseObject,
-        Ioctl, //
-    },
+    drm::gem::BaseObject,
     page::PAGE_SHIFT,
     prelude::*, //
 };
 
-static FUNCS: Funcs<VramObject> = Funcs::new();
+static OPS: Ops<VramObject> = Ops::new();
+
+impl ObjectData for VramObject {
+    type Driver = BariumDriver;
+}
 
 impl MappedObject for VramObject {
-    type Driver = crate::driver::BariumDriver;
-
-    fn funcs() -> &'static Funcs<Self> {
-        &FUNCS
+    fn ops() -> &'static Ops<Self> {
+        &OPS
     }
 
-    fn placement(obj: &BariumObject) -> usize {
+    fn align_hint(obj: &BariumObject) -> usize {
         obj.backing(PageIndex(0))
             .map_or(0, |run| run.place().0 >> PAGE_SHIFT)
     }
@@ -78,111 +88,96 @@ impl MappedObject for VramObject {
         obj.needed().set(pages);
     }
 
-    fn mmap<'a>(obj: &BariumObject, vma: NewVma<'a>) -> Result<PfnVma<'a>> {
+    fn mmap<'a>(obj: &BariumObject, vma: VmaNew<'a>) -> Result<VmaPfnMap<'a>> {
         if !is_within(&vma.pages(), obj.size() >> PAGE_SHIFT) {
             return Err(EINVAL);
         }
         vma.into_pfnmap()
     }
 
-    fn fault(fault: &Fault<'_, Self>) -> Outcome {
-        // Inside the guard, unplugging waits for us, and then finds what we have inserted.
-        let Some(guard) = fault.device().registration_guard() else {
-            return fault.insert_zero_page();
-        };
-        let config = guard.config();
-        guard.registration_data_with(|reg| {
-            let page = fault.page();
-            let Some(frames) = frames(fault.object(), page, reg) else {
-                return Outcome::SIGBUS;
-            };
-            let mapped = match fault.insert(frames) {
-                Ok(mapped) => mapped,
-                Err(outcome) => return outcome,
-            };
-            if config.fault_around {
-                let window = fault_around::window(&surroundings(fault, &mapped));
-                if window != Beside::NONE {
-                    mapped.insert_neighbours(frames, window);
-                }
-            }
-            Outcome::DONE
-        })
+    /// The handler checks the device, resolves the object page to a PFN and inserts it.
+    fn fault(fault: &Fault<'_, Self>) -> VmFault {
+        let obj = fault.object();
+        fault
+            .insert_with(
+                |reg| pfn_range(obj, fault.page(), reg),
+                |mapped| neighbours(fault, mapped),
+            )
+            .unwrap_or_else(|| fault.insert_zero_page())
     }
 
-    fn huge_fault(fault: &HugeFault<'_, Self>) -> Outcome {
-        let Some(guard) = fault.device().registration_guard() else {
-            return Outcome::FALLBACK;
-        };
-        if !guard.config().huge {
-            return Outcome::FALLBACK;
+    fn huge_fault(fault: &HugeFault<'_, Self>) -> HugeVmFault {
+        let obj = fault.object();
+        if !obj.dev().config().huge {
+            return HugeVmFault::FALLBACK;
         }
-        guard.registration_data_with(|reg| {
-            fault
-                .first_page()
-                .and_then(|page| frames(fault.object(), page, reg))
-                .map_or(Outcome::FALLBACK, |frames| fault.insert(frames))
-        })
+        match fault.pmd_range() {
+            Some(range) => range.insert_with(|reg| pfn_range(obj, range.first_page(), reg)),
+            None => HugeVmFault::FALLBACK,
+        }
     }
 
-    fn access(access: Access<'_, Self>) -> Result<usize> {
-        let Some(guard) = access.device().registration_guard() else {
-            return access.with_zero_page();
-        };
-        let obj = access.object();
-        guard.registration_data_with(|reg| {
-            access.for_each_page(|page, in_page, transfer| {
-                let VramOffset(start) = obj.backing(page).ok_or(EFAULT)?.place();
-                reg.aperture()
-                    .transfer(VramOffset(start + in_page), transfer)
-            })
-        })
+    fn access(
+        obj: &BariumObject,
+        reg: &BariumRegistrationData<'_>,
+        page: PageIndex,
+        in_page: usize,
+        transfer: Transfer<'_>,
+    ) -> Result {
+        let VramOffset(start) = obj.backing(page).ok_or(EFAULT)?.place();
+        let offset = VramOffset(start + in_page);
+        match transfer {
+            Transfer::Read(buf) => reg.aperture().read(offset, buf),
+            Transfer::Write(buf) => reg.aperture().write(offset, buf),
+        }
     }
 
-    /// Errors: `EOPNOTSUPP` if the object is not in one piece; `ENOMEM`.
-    fn vmap(obj: &BariumObject, dev: &BariumDevice<Ioctl>) -> Result<KernelView> {
-        let place = obj.whole().ok_or(EOPNOTSUPP)?;
-        let Some(guard) = dev.registration_guard() else {
-            return KernelView::nothing(obj.size());
-        };
-        guard.registration_data_with(|reg| {
-            reg.aperture()
-                .map(place, obj.size())
-                .map(KernelView::Device)
-        })
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the object was not created contiguous.
+    fn vmap(obj: &BariumObject, reg: &BariumRegistrationData<'_>) -> Result<VMap> {
+        let offset = obj.whole().ok_or(EOPNOTSUPP)?;
+        reg.aperture().vmap(offset, obj.size())
     }
 }
 
-/// The page frame that shows page `page` of `obj`, and those beside it; `None` if the object has
-/// no such page.
-// Always: called, it returns through memory, which costs each fault one percent.
+/// Returns the PFN that shows page `page` of `obj`, and those beside it that the object has;
+/// `None` if the object has no such page.
+// Not inlined, it returns through memory, which costs 1% per fault.
 #[inline(always)]
-fn frames<'a>(
+fn pfn_range<'a>(
     obj: &VramObject,
     page: PageIndex,
     reg: &'a BariumRegistrationData<'_>,
-) -> Option<Frames<'a>> {
-    reg.aperture().frames(obj.backing(page)?)
+) -> Option<PfnRange<'a>> {
+    reg.aperture().pfn_range(obj.backing(page)?)
 }
 
-/// What the fault-around policy wants to know.
+/// Returns the neighbours that are to be mapped with the page of `fault`.
 #[inline]
-fn surroundings(
+fn neighbours(
     fault: &Fault<'_, VramObject>,
-    mapped: &InTable<'_, '_, VramObject>,
-) -> fault_around::Surroundings {
+    mapped: &MappedFault<'_, '_, VramObject>,
+) -> PageWindow {
+    let obj = fault.object();
+    if !obj.dev().config().fault_around {
+        return PageWindow::NONE;
+    }
     let (is_first, is_last) = fault.is_at_edge();
-    fault_around::Surroundings {
-        around: mapped.look_around(),
+    fault_around::window(&FaultContext {
+        mapped: mapped.scan_neighbours(),
+        advice: fault.advice(),
         is_first,
         is_last,
-        will_need: fault.object().needed().contains(fault.page()),
-    }
+        will_need: obj.needed().contains(fault.page()),
+    })
 }
 
-/// Has `addresses` of the calling process mapped before they are touched.
+/// Maps `addresses` of the calling process before it touches them.
 ///
-/// Errors: as of [`upstream::map_ahead::map_ahead`].
+/// # Errors
+///
+/// Those of [`upstream::map_ahead::map_ahead`].
 pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
     let Config { fault_around, .. } = dev.config();
     upstream::map_ahead::map_ahead(
@@ -199,7 +194,7 @@ pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
     )
 }
 
-/// Whether a mapping of `pages` shows nothing but pages of an object that has `count` of them.
+/// Returns true if `pages` is not empty and lies in an object of `count` pages.
 fn is_within(pages: &Range<usize>, count: usize) -> bool {
     pages.start < pages.end && pages.end <= count
 }

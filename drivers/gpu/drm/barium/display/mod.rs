@@ -3,25 +3,23 @@
 //! The display: one screen, which shows a part of VRAM.
 //!
 //! An object that is shown is where it is in VRAM already. To show another one, the device is told
-//! another place to start at, and no pixel is touched ([`screen`]). What the device can be told is
-//! in [`limits`].
+//! another place to start at, and no pixel is touched ([`crate::scanout`]).
 //!
 //! There is no cursor plane: the device has none, so the cursor would have to be drawn into the
 //! object that is shown, or into a copy of it. Compositors draw their own then.
 
-mod limits;
-mod screen;
-
-pub(crate) use limits::Limits;
-pub(crate) use screen::Screen;
-
 use crate::{
-    device::BariumRegistrationData,
-    driver::{
+    device::{
         BariumDevice,
-        BariumDriver, //
+        BariumDriver,
+        BariumRegistrationData, //
     },
     gem::VramObject,
+    scanout::{
+        Limits,
+        Picture,
+        Scanout, //
+    },
     upstream::kms::{
         self,
         connector::DriverConnector,
@@ -33,12 +31,15 @@ use crate::{
         },
         plane::{
             DriverPlane,
-            View, //
+            PlaneState, //
         },
-        Ready,
-        Setup, //
+        ReadyKmsDevice,
+        UnregisteredKmsDevice, //
     },
-    upstream::wc_bar::BarPart,
+    upstream::{
+        registration::RegisteredKmsDevice,
+        wc_bar::BarPart, //
+    },
     vram::VramOffset,
 };
 use kernel::{
@@ -47,10 +48,6 @@ use kernel::{
         Registered, //
     },
     prelude::*, //
-};
-use limits::{
-    Picture,
-    Scanout, //
 };
 
 /// Mode setting of this driver.
@@ -71,7 +68,7 @@ impl kms::Driver for Display {
 }
 
 /// What is shown of `view`, and where in VRAM that starts, in bytes.
-fn place(view: &View<'_, Display>) -> Result<(Picture, u64)> {
+fn place(view: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
     let framebuffer = &view.framebuffer;
     let object = framebuffer.object().whole().ok_or(EINVAL)?;
     let picture = Picture {
@@ -85,7 +82,7 @@ fn place(view: &View<'_, Display>) -> Result<(Picture, u64)> {
 }
 
 /// What the device has to be told to show `view`.
-fn scanout(limits: &Limits, view: &View<'_, Display>) -> Result<Scanout> {
+fn scanout(limits: &Limits, view: &PlaneState<'_, Display>) -> Result<Scanout> {
     let (picture, start) = place(view)?;
     limits.scanout(&picture, start)
 }
@@ -96,7 +93,7 @@ struct Plane;
 impl DriverPlane for Plane {
     type Driver = Display;
 
-    fn atomic_check(dev: &BariumDevice, new: &View<'_, Display>) -> Result {
+    fn atomic_check(dev: &BariumDevice, new: &PlaneState<'_, Display>) -> Result {
         // Also what `check_framebuffer()` is to find: a framebuffer's id can be guessed while it is
         // being checked there.
         scanout(dev.limits(), new).map(|_| ())
@@ -105,17 +102,17 @@ impl DriverPlane for Plane {
     fn atomic_update(
         dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,
-        new: &View<'_, Display>,
+        new: &PlaneState<'_, Display>,
     ) {
         // It has been checked, and what is checked does not change.
         if let Ok(scanout) = scanout(dev.limits(), new) {
-            reg.screen().show(scanout);
+            reg.pipe().show(scanout);
         }
     }
 
     fn scanout_memory<'a>(
         reg: &'a BariumRegistrationData<'_>,
-        shown: &View<'_, Display>,
+        shown: &PlaneState<'_, Display>,
     ) -> Result<BarPart<'a>> {
         let (picture, start) = place(shown)?;
         let len = picture.len().ok_or(EINVAL)?;
@@ -136,11 +133,11 @@ impl DriverCrtc for Crtc {
     }
 
     fn atomic_enable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
-        reg.screen().switch_on();
+        reg.pipe().switch_on();
     }
 
     fn atomic_disable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
-        reg.screen().switch_off();
+        reg.pipe().switch_off();
     }
 }
 
@@ -157,25 +154,33 @@ impl DriverConnector for Connector {
         offset: usize,
         buf: &mut [u8],
     ) -> Result {
-        reg.screen().read_edid(offset, buf)
+        reg.pipe().read_edid(offset, buf)
     }
 }
 
 /// Switches the screen off, and keeps in mind what it shows.
-pub(crate) fn suspend(dev: &BariumDevice<Registered>) -> Result {
-    kms::client::suspend::<Display>(dev)
+pub(crate) fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
+    kms::client::suspend(dev)
 }
 
-/// Shows again what was shown before [`suspend`]. The device has been reset meanwhile.
-pub(crate) fn resume(dev: &BariumDevice<Registered>) -> Result {
-    dev.registration_data_with(|reg| reg.screen().forget());
-    kms::client::resume::<Display>(dev)
+/// Shows again what was shown before [`suspend`]. The device may have been reset meanwhile.
+pub(crate) fn resume(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
+    dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().forget()));
+    kms::client::resume(dev)
+}
+
+/// Switches the screen off, and leaves the device as it is after a reset.
+pub(crate) fn shutdown(dev: &RegisteredKmsDevice<BariumDriver>) {
+    kms::client::shutdown(dev);
+    dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().disable()));
 }
 
 /// Makes the display of a device.
-pub(crate) fn set_up(drm: drm::UnregisteredDevice<BariumDriver>) -> Result<Ready<Display>> {
+pub(crate) fn set_up(
+    drm: drm::UnregisteredDevice<BariumDriver>,
+) -> Result<ReadyKmsDevice<Display>> {
     let limits = *drm.limits();
-    let setup = Setup::<Display>::new(drm, limits.sizes())?;
+    let setup = UnregisteredKmsDevice::<Display>::new(drm, limits.sizes())?;
     setup
         .primary_plane::<Plane>(limits.formats())?
         .crtc::<Crtc>()?

@@ -1,35 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver can do with the file of its DRM device before `mmap()` and beside it; and the
-//! table of functions of a driver that all this goes into.
+//! Allocates DRM devices with callbacks that upstream's `drm_driver` and its file operations lack:
+//! `get_unmapped_area`, `fadvise`, dumb buffers ([`super::dumb`]), mode setting ([`super::kms`]).
 //!
 //! - Upstream today: `drm::UnregisteredDevice` points the device to a constant `drm_driver` with
-//!   constant file operations; `get_unmapped_area` and `fadvise` are not among them, nor are dumb
-//!   buffers ([`super::dumb`]).
-//! - The shape it should have: optional methods of `drm::gem::DriverObject`: where an object wants
-//!   to be mapped, and what is advised about it.
-//! - Why this is sound on 7.3: [`extend`] runs before the device is registered, so nobody reads
-//!   the table that it replaces. The new tables are copies, and `static`. An object that a
-//!   callback looks up gets a reference under the lock that keeps it from being freed, and only if
-//!   the file may map it.
+//!   constant file operations, without these callbacks.
+//! - The shape it should have: optional methods of `drm::gem::DriverObject`, for the alignment of an
+//!   object's mappings and for advice about its pages.
+//! - Why this is sound on 7.3: [`alloc`] replaces the `drm_driver` of a device before anybody else
+//!   has a reference to the device. The new structs are copies, and `static`; their type names the
+//!   driver, so that no device of another driver gets them. A callback that looks up an object takes
+//!   a reference under the lock without which the object is not freed, and only if the file may map
+//!   the object.
 //! - Delete when upstream has the methods.
+//!
+//! C headers: [`include/drm/drm_drv.h`](srctree/include/drm/drm_drv.h),
+//! [`include/drm/drm_vma_manager.h`](srctree/include/drm/drm_vma_manager.h)
 
 use super::{
     dumb::{
         self,
         DumbBuffers, //
     },
-    fault::HUGE_SIZE,
     gem::{
+        prime,
         MappedObject,
         Object, //
     },
     kms,
-    prime,
-    table::Table, //
+    vma::HUGE_SIZE, //
+    vtable::Vtable,
 };
+use core::marker::PhantomData;
 use kernel::{
     bindings,
+    device::Bound,
     drm::{
         self,
         gem::IntoGEMObject, //
@@ -56,44 +61,61 @@ extern "C" {
 /// `include/uapi/linux/fadvise.h`: the same on all architectures.
 const POSIX_FADV_WILLNEED: c_int = 3;
 
-/// Sync objects, which are DRM's own, and what compositors and their clients use to tell each other
-/// that a picture is done. The driver has nothing to do with them.
+/// `include/uapi/asm-generic/mman-common.h`: the same on all architectures that can have this
+/// driver. The memory manager sets it for `MAP_FIXED_NOREPLACE`, too.
+const MAP_FIXED: c_ulong = 0x10;
+
+/// Sync objects. DRM implements them without the driver; compositors and their clients use them for
+/// explicit synchronisation.
 const SYNC_FEATURES: u32 = bindings::drm_driver_feature_DRIVER_SYNCOBJ
     | bindings::drm_driver_feature_DRIVER_SYNCOBJ_TIMELINE;
 
-/// The tables of a driver's devices, made when the first one is: a `static` of the driver.
-pub(crate) struct Tables {
-    driver: Table<bindings::drm_driver>,
-    fops: Table<bindings::file_operations>,
+/// The `drm_driver` and the `file_operations` that the devices of driver `D` share. The driver has a
+/// `static` of this type; the first device initialises it.
+pub(crate) struct DriverOps<D> {
+    driver: Vtable<bindings::drm_driver>,
+    fops: Vtable<bindings::file_operations>,
+    _driver: PhantomData<fn() -> D>,
 }
 
-impl Tables {
-    /// Tables that are yet to be made.
+impl<D: drm::Driver> DriverOps<D> {
+    /// Creates an uninitialised pair.
     pub(crate) const fn new() -> Self {
         Self {
-            driver: Table::new(),
-            fops: Table::new(),
+            driver: Vtable::new(),
+            fops: Vtable::new(),
+            _driver: PhantomData,
         }
     }
 }
 
-/// Gives the files of `dev` what [`MappedObject::placement`] and [`MappedObject::will_need`] are
-/// for, dumb buffers, and the features of mode setting ([`kms::Setup`]). `tables` must be the same
-/// for all devices of the driver, and for no other driver's.
-pub(crate) fn extend<D, T>(dev: &drm::UnregisteredDevice<D>, tables: &'static Tables)
+/// Allocates a device of driver `D` with private data `data`.
+///
+/// Its files call [`MappedObject::align_hint`] and [`MappedObject::will_need`]. It has dumb buffers
+/// and the features that [`kms::UnregisteredKmsDevice`] requires.
+///
+/// # Errors
+///
+/// `ENOMEM`; the errors of `data`.
+pub(crate) fn alloc<D, T>(
+    parent: &D::ParentDevice<Bound>,
+    data: impl PinInit<D::Data, Error>,
+    ops: &'static DriverOps<D>,
+) -> Result<drm::UnregisteredDevice<D>>
 where
     D: drm::Driver<Object = Object<T>>,
     D::File: drm::file::DriverFile<Driver = D>,
     T: DumbBuffers<Driver = D>,
 {
-    let raw = super::raw::drm_device::<D, _>(dev);
-    let driver = tables.driver.get_or_make(|| {
+    let dev = drm::UnregisteredDevice::<D>::new(parent, data)?;
+    let raw = super::raw::drm_device::<D, _>(&dev);
+    let driver = ops.driver.get_or_init(|| {
         // SAFETY: `raw` is a valid device that is not registered.
         let upstream = unsafe { (*raw).driver };
-        // SAFETY: Upstream points it to a constant.
+        // SAFETY: `UnregisteredDevice::new()` points it to a constant.
         let upstream = unsafe { &*upstream };
-        let fops = tables.fops.get_or_make(|| {
-            // SAFETY: As above.
+        let fops = ops.fops.get_or_init(|| {
+            // SAFETY: The constant `drm_driver` points to constant file operations.
             let fops = unsafe { &*upstream.fops };
             bindings::file_operations {
                 get_unmapped_area: Some(get_unmapped_area_callback::<T>),
@@ -110,11 +132,14 @@ where
             ..*upstream
         }
     });
-    // SAFETY: The device is not registered, so nobody else reads this now.
+    // SAFETY: This function has the only reference to the device, which was allocated above, so no
+    // other thread reads the field.
     unsafe { (*raw).driver = driver };
+    Ok(dev)
 }
 
-/// Looks up the object at page `pgoff` of `file`, if the file may map it, and its first page there.
+/// Looks up the object at page offset `pgoff` of `file`, if the file may map it. Returns the object
+/// and its fake offset in pages.
 ///
 /// # Safety
 ///
@@ -125,12 +150,12 @@ unsafe fn object_at<T: MappedObject>(
 ) -> Option<(ARef<Object<T>>, usize)> {
     // SAFETY: The private data of a DRM file is its `drm_file`, as long as it is open.
     let client: *mut bindings::drm_file = unsafe { (*file).private_data }.cast();
-    // SAFETY: A `drm_file` has a minor, and that a device, as long as it is open.
+    // SAFETY: An open `drm_file` has a minor, which has a device.
     let mgr = unsafe { (*(*(*client).minor).dev).vma_offset_manager };
 
     // SAFETY: The manager lives as long as the device.
     unsafe { barium_vma_offset_lock(mgr) };
-    // SAFETY: We hold the lock.
+    // SAFETY: The lock of the manager was taken above.
     let node = unsafe { bindings::drm_vma_offset_lookup_locked(mgr, pgoff, 1) };
     let found = if node.is_null() {
         None
@@ -138,24 +163,25 @@ unsafe fn object_at<T: MappedObject>(
         // SAFETY: The nodes of a GEM driver's manager are in its objects; one that is found is
         // not freed before the lock is released.
         let obj = unsafe { kernel::container_of!(node, bindings::drm_gem_object, vma_node) };
-        // SAFETY: As above.
+        // SAFETY: `obj` is a valid object until the lock is released.
         unsafe { barium_gem_object_get_unless_zero(obj) }.then_some(obj)
     };
-    // SAFETY: We hold the lock.
+    // SAFETY: The lock of the manager was taken above.
     unsafe { barium_vma_offset_unlock(mgr) };
 
-    // SAFETY: The object is of type `T` as the caller says.
+    // SAFETY: All objects of the device are of type `T` by this function's requirements, and the
+    // reference that was taken above keeps this one valid.
     let obj = unsafe { Object::<T>::from_raw(found?) };
-    // SAFETY: The reference that was just taken is given over.
+    // SAFETY: `ARef` takes over the reference that was taken above.
     let obj = unsafe { ARef::from_raw(core::ptr::NonNull::from(obj)) };
-    // SAFETY: Node and client are alive.
+    // SAFETY: The object holds its node, and the open file its `drm_file`.
     let allowed = unsafe { bindings::drm_vma_node_is_allowed(node, client) };
     let first = super::gem::fake_offset(&obj);
     allowed.then_some((obj, first))
 }
 
-/// An address for `len` bytes, less than [`HUGE_SIZE`], such that no more page tables are needed than
-/// there have to be; `None` if there is no room for that.
+/// Returns an address for `len` bytes, less than [`HUGE_SIZE`], at which they need no more page
+/// tables than necessary, or `None` if the address space has no room for that.
 ///
 /// # Safety
 ///
@@ -170,22 +196,20 @@ unsafe fn naturally_aligned_area(
     let align = len.next_power_of_two();
     let padding = align - PAGE_SIZE;
     let padded = len + padding;
-    // SAFETY: As the caller says; the length is what is asked for.
+    // SAFETY: The arguments are those of the callback by this function's requirements, except for
+    // the length, which may have any value.
     let found = unsafe { bindings::mm_get_unmapped_area(file, address, padded, pgoff, flags) };
-    // A hint that could be followed, or MAP_FIXED.
-    if found == address {
-        return Some(found);
-    }
-    // What is not page aligned is an error.
+    // An error code is not page aligned.
     (found % PAGE_SIZE == 0).then_some((found + padding) & !(align - 1))
 }
 
-/// The `get_unmapped_area` entry: an address at which huge entries fit, or at which what is smaller
-/// than a huge entry is in one page table.
+/// The `get_unmapped_area` entry. It returns the address that the caller of `mmap()` asks for, if
+/// the area fits there. Otherwise it returns an address at which huge entries fit, or at which an
+/// area that is smaller than a huge entry needs one page table only.
 ///
 /// # Safety
 ///
-/// To be called by the memory manager only, for a file of a device whose objects are of type `T`.
+/// Only the memory manager may call this, for a file of a device whose objects are of type `T`.
 unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     file: *mut bindings::file,
     address: c_ulong,
@@ -193,6 +217,15 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     pgoff: c_ulong,
     flags: c_ulong,
 ) -> c_ulong {
+    if address != 0 || flags & MAP_FIXED != 0 {
+        // Without padding or alignment, which could make an area that fits seem too large.
+        //
+        // SAFETY: These are this callback's arguments.
+        let found = unsafe { bindings::mm_get_unmapped_area(file, address, len, pgoff, flags) };
+        if found == address || flags & MAP_FIXED != 0 {
+            return found;
+        }
+    }
     if len < HUGE_SIZE {
         // SAFETY: These are this callback's arguments.
         if let Some(found) = unsafe { naturally_aligned_area(file, address, len, pgoff, flags) } {
@@ -200,11 +233,12 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
         }
     } else {
         #[cfg(CONFIG_TRANSPARENT_HUGEPAGE)]
-        // SAFETY: The file is as `object_at()` wants it.
+        // SAFETY: `file` is an open file of a device whose objects are of type `T`, by this
+        // function's requirements.
         if let Some((obj, first)) = unsafe { object_at::<T>(file, pgoff) } {
-            let like = T::placement(&obj).wrapping_add(pgoff - first);
-            // SAFETY: These are this callback's arguments, but for the offset, which only says
-            // which address is aligned.
+            let like = T::align_hint(&obj).wrapping_add(pgoff - first);
+            // SAFETY: These are this callback's arguments, except for the offset, which may have
+            // any value: it decides the alignment.
             return unsafe { bindings::thp_get_unmapped_area(file, address, len, like, flags) };
         }
     }
@@ -212,11 +246,11 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     unsafe { bindings::mm_get_unmapped_area(file, address, len, pgoff, flags) }
 }
 
-/// The `fadvise` entry: this is what `madvise(MADV_WILLNEED)` of a mapping comes to.
+/// The `fadvise` entry. `madvise(MADV_WILLNEED)` of a mapping calls it, too.
 ///
 /// # Safety
 ///
-/// To be called by the VFS only, for a file of a device whose objects are of type `T`.
+/// Only the VFS may call this, for a file of a device whose objects are of type `T`.
 unsafe extern "C" fn fadvise_callback<T: MappedObject>(
     file: *mut bindings::file,
     offset: bindings::loff_t,
@@ -226,7 +260,8 @@ unsafe extern "C" fn fadvise_callback<T: MappedObject>(
     let will_need = advice == POSIX_FADV_WILLNEED;
     if let (true, Ok(offset), Ok(len)) = (will_need, usize::try_from(offset), usize::try_from(len))
     {
-        // SAFETY: The file is as `object_at()` wants it.
+        // SAFETY: `file` is an open file of a device whose objects are of type `T`, by this
+        // function's requirements.
         if let Some((obj, first)) = unsafe { object_at::<T>(file, offset >> PAGE_SHIFT) } {
             let start = (offset >> PAGE_SHIFT) - first;
             let end = start.saturating_add(len.div_ceil(PAGE_SIZE));

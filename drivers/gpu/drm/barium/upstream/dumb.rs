@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dumb buffers: objects for pictures, which any client can make without knowing the driver.
+//! Dumb buffers: objects for framebuffers, which a client creates without knowledge of the driver.
 //!
 //! - Upstream today: [`drm::Driver`] has no `dumb_create`, and the kernel's bindings lack
-//!   `drm_mode_size_dumb()`, which computes a buffer's size and checks what the client asks for.
+//!   `drm_mode_size_dumb()`, which computes a buffer's size and checks the client's request.
 //! - The shape it should have: this trait, as optional methods of [`drm::Driver`].
-//! - Why this is sound on 7.3: the callback is in the driver's own table
-//!   ([`super::drm_driver::extend`]), so device and file are of that driver, and DRM calls it only
-//!   for a file, which there is none of before the device is registered. It makes objects inside
-//!   the registration guard only.
+//! - Why this is sound on 7.3: the callback is in the `drm_driver` of one driver
+//!   ([`super::drm_driver::alloc`]), so device and file are of that driver. DRM calls it for an open
+//!   file, which only a device that has been registered can have. It creates objects inside
+//!   `drm_dev_enter()` only.
 //! - Delete when `drm::Driver` has dumb buffers.
+//!
+//! C header: [`include/drm/drm_dumb_buffers.h`](srctree/include/drm/drm_dumb_buffers.h)
 
 use super::gem::{
     MappedObject,
@@ -41,7 +43,7 @@ extern "C" {
     ) -> c_int;
 }
 
-/// A dumb buffer that a client asks for, with what DRM has computed.
+/// A request for a dumb buffer, with the pitch and the size that DRM has computed for it.
 pub(crate) struct DumbBuffer {
     /// The number of lines.
     pub(crate) height: u32,
@@ -53,15 +55,16 @@ pub(crate) struct DumbBuffer {
     pub(crate) size: u64,
 }
 
-/// Driver data of objects that may be dumb buffers.
+/// The driver data of objects that may be dumb buffers.
 pub(crate) trait DumbBuffers: MappedObject {
-    /// What the length of a line, in bytes, has to be a multiple of, if a pixel takes `bpp` bits.
-    /// Not 0.
+    /// Returns the alignment of the pitch in bytes, not 0, for pixels of `bpp` bits.
     ///
-    /// An error refuses the buffer.
+    /// # Errors
+    ///
+    /// Any error refuses the buffer.
     fn pitch_align(bpp: u32) -> Result<usize>;
 
-    /// Makes a buffer that reads as zero.
+    /// Creates a buffer that reads as zero.
     fn create_dumb(
         dev: &drm::Device<Self::Driver, Registered>,
         reg: &<Self::Driver as drm::Driver>::RegistrationData<'_>,
@@ -69,12 +72,12 @@ pub(crate) trait DumbBuffers: MappedObject {
     ) -> Result<ARef<Object<Self>>>;
 }
 
-/// The `dumb_create` entry of the table of driver `D`.
+/// The `dumb_create` entry in the `drm_driver` of driver `D`.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a registered device of driver `D`, an open file of it, and
-/// arguments that are the caller's own.
+/// Only DRM may call this, with an open file `file` of a device `dev` of driver `D`. `args` must be
+/// valid for reads and writes, and initialised.
 pub(super) unsafe extern "C" fn create_callback<D, T>(
     file: *mut bindings::drm_file,
     dev: *mut bindings::drm_device,
@@ -85,19 +88,24 @@ where
     D::File: drm::file::DriverFile<Driver = D>,
     T: DumbBuffers<Driver = D>,
 {
-    // SAFETY: The arguments are the caller's own.
-    let args = unsafe { &mut *args };
-    // SAFETY: The device is of driver `D`, and the caller has a file of it, which refers to it.
+    // SAFETY: The device is of driver `D` by this function's requirements. The open file holds a
+    // reference to it, and could be opened because the device was registered.
     let dev = unsafe { drm::Device::<D, drm::Ioctl>::from_raw(dev) };
-    // SAFETY: An open file of the driver's device.
+    // SAFETY: `file` is an open file of a device of driver `D` by this function's requirements.
     let file = unsafe { drm::File::<D::File>::from_raw(file) };
-    match create(file, dev, args) {
+    // SAFETY: `args` is valid and initialised by this function's requirements. `drm_ioctl()` keeps
+    // it in an array of `char`, which promises no alignment.
+    let mut copy = unsafe { args.read_unaligned() };
+    let done = create(file, dev, &mut copy);
+    // SAFETY: `args` is valid for writes by this function's requirements.
+    unsafe { args.write_unaligned(copy) };
+    match done {
         Ok(()) => 0,
         Err(err) => err.to_errno(),
     }
 }
 
-/// Makes what `args` asks for, and fills in what it is.
+/// Creates the buffer that `args` describes, and fills in its pitch, size and handle.
 fn create<D, T>(
     file: &drm::File<D::File>,
     dev: &drm::Device<D, drm::Ioctl>,
@@ -111,7 +119,8 @@ where
     let pitch_align = T::pitch_align(args.bpp)?;
     let guard = dev.registration_guard().ok_or(ENODEV)?;
     let raw = super::raw::drm_device(dev);
-    // SAFETY: A device and arguments that are valid; 0 asks for whole pages.
+    // SAFETY: `raw` is a valid device, and `args` a valid reference. An alignment of 0 asks for whole
+    // pages.
     to_result(unsafe { drm_mode_size_dumb(raw, args, pitch_align, 0) })?;
     let buffer = DumbBuffer {
         height: args.height,

@@ -1,47 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctl table of a driver whose ABI structs are its own.
+//! The ioctl table of a driver that defines its own ABI structs.
 //!
 //! - Upstream today: `kernel::declare_drm_ioctls!` looks structs and numbers up in `kernel::uapi`,
-//!   which is made when the kernel is built, so a module outside the tree has no place in it; and
-//!   it infers the driver type from the handler, with a FIXME about tying the two together.
-//! - The shape it should have: the same macro with paths instead of bare names, and the driver
+//!   which is generated when the kernel is built, so that a module outside the tree has no place in
+//!   it. It infers the driver type from the handler, with a FIXME about tying the two together.
+//! - The shape it should have: the same macro with paths instead of bare names, and with the driver
 //!   type named.
-//! - Why this is sound on 7.3: it makes `drm_ioctl_desc` from public items only. The trampolines
-//!   name the driver type of the `drm::Driver` implementation they are used in (`Self`), so the
-//!   device and file casts are those of the driver that the table is registered with.
+//! - Why this is sound on 7.3: the descriptors are built from public items only. The trampolines
+//!   name the driver type, and the table compiles in the `drm::Driver` implementation of that type
+//!   only, so that the casts of device and file match the driver that registers the table. A handler
+//!   must accept any lifetime, so that it cannot keep its arguments. `drm_ioctl()` holds an argument
+//!   of up to 128 bytes in an array of `char`, which promises no alignment: the trampoline copies
+//!   the argument to a place that is aligned for its type and copies the result back.
 //! - Delete when upstream's macro takes paths.
+//!
+//! C header: [`include/drm/drm_ioctl.h`](srctree/include/drm/drm_ioctl.h)
+
+use kernel::prelude::*;
 
 /// Declares the `IOCTLS` table inside an `impl drm::Driver`.
 ///
-/// `driver` is the type that `drm::Driver` is being implemented for. Each entry is
-/// `(number, argument type, flags, state: handler)`, in the order of the command numbers and
-/// without a gap. If the state is `registered`, the handler has the form
+/// `driver` is the type that implements `drm::Driver`. Each entry is
+/// `(number, argument type, flags, state: handler)`. The entries are in the order of the command
+/// numbers and without a gap.
+///
+/// In state `registered` the handler has the form
 ///
 /// ```ignore
 /// fn handler(
 ///     dev: &drm::Device<Driver, drm::Registered>,
 ///     reg: &<Driver as drm::Driver>::RegistrationData<'_>,
-///     args: &mut ArgumentType,
+///     args: &mut Argument,
 ///     file: &drm::File<<Driver as drm::Driver>::File>,
 /// ) -> Result<u32>
 /// ```
 ///
-/// and runs only while the device is registered; otherwise the ioctl returns `ENODEV`. Unplugging,
-/// of any DRM device, waits for it, so it may not wait for what a client does.
+/// and runs inside `drm_dev_enter()`; if the device is unplugged, the ioctl returns `ENODEV`
+/// instead. Unplugging any DRM device waits for the handler, so it must not wait for an action of a
+/// client.
 ///
-/// If the state is `any`, it has the form
+/// In state `any` the handler has the form
 ///
 /// ```ignore
 /// fn handler(
 ///     dev: &drm::Device<Driver, drm::Ioctl>,
-///     args: &mut ArgumentType,
+///     args: &mut Argument,
 ///     file: &drm::File<<Driver as drm::Driver>::File>,
 /// ) -> Result<u32>
 /// ```
 ///
-/// and nothing waits for it. Wrong order, a gap and a struct of another size than the number says
-/// do not compile.
+/// and runs whether the device is registered or not. Unplugging does not wait for it.
+///
+/// These do not compile: entries out of order, a gap, an argument type whose size differs from that
+/// in the number, an argument type that is not plain bytes (`FromBytes` and `IntoBytes`), a handler
+/// that requires one of its arguments to live longer than the call, a `driver` that is not `Self`.
 macro_rules! declare_ioctls {
     (
         driver: $driver:ty,
@@ -59,6 +72,11 @@ macro_rules! declare_ioctls {
                 )+
                 let _ = expected;
             };
+            // The casts below are those of `$driver`, so the table must be in its `impl`.
+            let _: ::core::marker::PhantomData<$driver> = ::core::marker::PhantomData::<Self>;
+            $(
+                $crate::upstream::ioctl::assert_plain_bytes::<$argument>();
+            )+
 
             &[$(
                 ::kernel::drm::ioctl::DrmIoctlDescriptor {
@@ -66,35 +84,41 @@ macro_rules! declare_ioctls {
                     func: {
                         /// # Safety
                         ///
-                        /// To be called by `drm_ioctl()` only.
+                        /// Only `drm_ioctl()` may call this.
                         unsafe extern "C" fn trampoline(
                             raw_dev: *mut ::kernel::bindings::drm_device,
                             raw_args: *mut ::core::ffi::c_void,
                             raw_file: *mut ::kernel::bindings::drm_file,
                         ) -> ::core::ffi::c_int {
-                            // SAFETY: drm_ioctl() holds a reference to the device for the time
-                            // of the call; the table belongs to `$driver`, so the device is
-                            // embedded in a `Device<$driver>`; it has been registered, or there
-                            // would be no file to call an ioctl on.
+                            // SAFETY: drm_ioctl() has an open file, which holds a reference to the
+                            // device during the call, and which can only be opened once the device
+                            // has been registered. The table belongs to `$driver`, so the device
+                            // is embedded in a `Device<$driver>`.
                             let dev = unsafe {
                                 ::kernel::drm::Device::<$driver, ::kernel::drm::Ioctl>::from_raw(
                                     raw_dev,
                                 )
                             };
-                            // SAFETY: drm_ioctl() passes a buffer of at least `_IOC_SIZE` bytes,
-                            // asserted above to be the size of the type, owned by this call;
-                            // every bit pattern of an ABI struct is valid.
-                            let args = unsafe { &mut *raw_args.cast::<$argument>() };
-                            // SAFETY: drm_ioctl() passes the open file, opened through this
-                            // driver's `File` type as the table belongs to `$driver`.
+                            // SAFETY: drm_ioctl() passes the open file. The table belongs to
+                            // `$driver`, so the file was opened through `$driver::File`.
                             let file = unsafe {
                                 ::kernel::drm::File::<
                                     <$driver as ::kernel::drm::Driver>::File,
                                 >::from_raw(raw_file)
                             };
+                            let raw_args = raw_args.cast::<$argument>();
+                            // SAFETY: drm_ioctl() passes a buffer of at least `_IOC_SIZE` bytes,
+                            // which is asserted above to be the size of the type. All of them are
+                            // initialised, and any bytes are a value of the type (`FromBytes`).
+                            let mut args = unsafe { ::core::ptr::read_unaligned(raw_args) };
 
                             let done: ::kernel::error::Result<u32> =
-                                $crate::upstream::ioctl::call!($state, $handler, dev, args, file);
+                                $crate::upstream::ioctl::call!(
+                                    $state, $driver, $argument, $handler, dev, &mut args, file
+                                );
+                            // SAFETY: As many bytes as were read go back to where they came from.
+                            // The call owns the buffer. All of them are initialised (`IntoBytes`).
+                            unsafe { ::core::ptr::write_unaligned(raw_args, args) };
                             match done {
                                 Ok(value) => value
                                     .try_into()
@@ -114,17 +138,34 @@ macro_rules! declare_ioctls {
     };
 }
 
-/// Calls a handler of [`declare_ioctls`], as its state says.
+/// Calls a handler of [`declare_ioctls`] as its state requires.
+///
+/// The type of `handler` has a lifetime parameter for each reference. A handler that requires a
+/// certain lifetime, such as `'static`, does not coerce to it.
 macro_rules! call {
-    (registered, $handler:expr, $dev:expr, $args:expr, $file:expr) => {
+    (registered, $driver:ty, $argument:ty, $handler:expr, $dev:expr, $args:expr, $file:expr) => {{
+        let handler: for<'dev, 'reg, 'args, 'file> fn(
+            &'dev ::kernel::drm::Device<$driver, ::kernel::drm::Registered>,
+            &'reg <$driver as ::kernel::drm::Driver>::RegistrationData<'reg>,
+            &'args mut $argument,
+            &'file ::kernel::drm::File<<$driver as ::kernel::drm::Driver>::File>,
+        ) -> ::kernel::error::Result<u32> = $handler;
         match $dev.registration_guard() {
-            Some(guard) => guard.registration_data_with(|reg| $handler(&guard, reg, $args, $file)),
+            Some(guard) => guard.registration_data_with(|reg| handler(&guard, reg, $args, $file)),
             None => Err(::kernel::error::code::ENODEV),
         }
-    };
-    (any, $handler:expr, $dev:expr, $args:expr, $file:expr) => {
-        $handler($dev, $args, $file)
-    };
+    }};
+    (any, $driver:ty, $argument:ty, $handler:expr, $dev:expr, $args:expr, $file:expr) => {{
+        let handler: for<'dev, 'args, 'file> fn(
+            &'dev ::kernel::drm::Device<$driver, ::kernel::drm::Ioctl>,
+            &'args mut $argument,
+            &'file ::kernel::drm::File<<$driver as ::kernel::drm::Driver>::File>,
+        ) -> ::kernel::error::Result<u32> = $handler;
+        handler($dev, $args, $file)
+    }};
 }
+
+/// Compiles if any bytes are a value of `T`, and the other way round: no invalid values, no padding.
+pub(crate) const fn assert_plain_bytes<T: FromBytes + IntoBytes>() {}
 
 pub(crate) use {call, declare_ioctls};

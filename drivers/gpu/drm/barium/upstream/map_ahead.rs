@@ -1,33 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mapping pages before they are touched.
+//! Maps pages before they are accessed.
 //!
-//! - Upstream today: `kernel::mm` finds an area, but cannot have a fault served in it. In C there
-//!   is no way to map page frames ahead for userspace: `MAP_POPULATE` and `MADV_POPULATE_*` skip
-//!   or refuse PFNMAP areas.
-//! - The shape it should have: `MmapReadGuard::fault()` over `fixup_user_fault()`.
-//! - Why this is sound on 7.3: the areas are looked at with the mmap lock held, and page tables
-//!   with [`bindings::follow_pfnmap_start`], which locks them. That an area is a
-//!   mapping of an object of type `T` is proved by its `vm_ops`, a `static` that no other type has.
+//! - Upstream today: `kernel::mm` finds a VMA, but cannot handle a fault in it, and takes the mmap
+//!   lock uninterruptibly only. In C there is no way to map page frames ahead for user space:
+//!   `MAP_POPULATE` skips VM_PFNMAP areas and `MADV_POPULATE_*` refuses them.
+//! - The shape it should have: `MmWithUser::mmap_read_lock_killable()`, and `MmapReadGuard::fault()`
+//!   over `fixup_user_fault()`.
+//! - Why this is sound on 7.3: VMAs are used with the mmap lock held, and page tables between
+//!   [`bindings::follow_pfnmap_start`] and [`bindings::follow_pfnmap_end`], which lock them. The
+//!   `vm_ops` of a VMA, a `static` of type `T` alone, prove that the VMA maps an object of type `T`.
 //! - Delete when `kernel::mm` can do this.
+//!
+//! C headers: [`include/linux/mm.h`](srctree/include/linux/mm.h),
+//! [`include/linux/mmap_lock.h`](srctree/include/linux/mmap_lock.h)
 
 use super::{
-    fault::{
-        PageIndex,
-        HUGE_SIZE, //
-    },
     gem::{
         MappedObject,
         Object, //
     },
+    vma::HUGE_SIZE, //
 };
+use crate::units::PageIndex;
 use core::ops::Range;
 use kernel::{
     bindings,
     drm,
-    mm::virt::{
-        flags,
-        VmaRef, //
+    mm::{
+        virt::{
+            flags,
+            VmaRef, //
+        },
+        MmWithUser, //
     },
     page::{
         PAGE_MASK,
@@ -35,22 +40,39 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    task::Task, //
+    task::Task,
+    types::NotThreadSafe, //
 };
 
-/// Has the pages in `addresses` of the calling process mapped, as if it touched them.
+// Defined in helpers.c.
+#[expect(
+    improper_ctypes,
+    reason = "C's own types, some of them empty in this configuration"
+)]
+extern "C" {
+    fn barium_mmap_read_lock_killable(mm: *mut bindings::mm_struct) -> c_int;
+    fn barium_mmap_lock_is_contended(mm: *mut bindings::mm_struct) -> bool;
+    fn barium_count_mapped(found: *const bindings::follow_pfnmap_args, max: c_ulong) -> c_ulong;
+}
+
+/// Maps the pages in `addresses` of the calling process, as if the process accessed them.
 ///
-/// For each part that is in one area and one page table and starts with a page that is not mapped,
-/// both closures are told the object, the page of it at which the part starts, and the number of
-/// pages in it. `before` can prepare for the fault at that page; `step` says how many of the pages
-/// the fault has mapped, at least one.
+/// The range is divided into parts. A part lies in one VMA and in the range of one page table, and
+/// its first page is not mapped. For each part both closures get the object, the object's page at
+/// which the part starts, and the number of pages in the part. `before` may prepare for the fault at
+/// that page. `step` returns how many pages, at least one, the fault has mapped.
 ///
-/// Unplugging `dev` should not wait for this, and does not have to: a fault once it is gone maps
-/// what faults map then.
+/// The function holds the mmap lock for reading for at most one page table while another task waits
+/// for the lock.
 ///
-/// Errors: `EINVAL` if `addresses` is empty or not page aligned; `EFAULT` if not all of it is
-/// mapped to objects of `dev`, or some of it may not be accessed; `EINTR` on a signal; `ENODEV`
-/// once `dev` is being unplugged; what a fault ran into.
+/// Unplugging `dev` does not wait for this function. Faults that it takes after that map what faults
+/// of an unplugged device map.
+///
+/// # Errors
+///
+/// `EINVAL` if `addresses` is empty or not page aligned; `EFAULT` if a part of the range does not map
+/// an object of `dev`, or may not be accessed; `EINTR` on a signal; `ENODEV` once `dev` is unplugged;
+/// the errors of the fault handler.
 pub(crate) fn map_ahead<D, T>(
     dev: &drm::Device<D>,
     addresses: Range<usize>,
@@ -66,7 +88,7 @@ where
     }
     let current = kernel::current!();
     let mm = current.mm().ok_or(EFAULT)?;
-    let guard = mm.mmap_read_lock();
+    let mut guard = KillableMmapReadGuard::new(mm)?;
 
     let mut address = addresses.start;
     while address < addresses.end {
@@ -75,6 +97,10 @@ where
         }
         if is_unplugged(dev) {
             return Err(ENODEV);
+        }
+        if guard.is_contended() {
+            drop(guard);
+            guard = KillableMmapReadGuard::new(mm)?;
         }
         let vma = guard.vma_lookup(address).ok_or(EFAULT)?;
         let (obj, page) = object_of::<T>(vma, address).ok_or(EFAULT)?;
@@ -87,8 +113,8 @@ where
         let table_end = (address & !(HUGE_SIZE - 1)).saturating_add(HUGE_SIZE);
         let end = addresses.end.min(vma.end()).min(table_end);
         let pages = (end - address) >> PAGE_SHIFT;
-        if let Some(len) = mapped(vma, address) {
-            address += len.min(end - address);
+        if let Some(len) = mapped(vma, address..end) {
+            address += len;
             continue;
         }
         before(obj, page, pages);
@@ -98,8 +124,8 @@ where
         } else {
             bindings::fault_flag_FAULT_FLAG_WRITE
         };
-        // SAFETY: `mm` is the process's own, and its mmap lock is held by `guard`. Without a place
-        // for "unlocked" the lock is not dropped.
+        // SAFETY: `mm` is the address space of the calling process, and `guard` holds its mmap lock.
+        // With a null `unlocked` the function does not drop the lock.
         kernel::error::to_result(unsafe {
             bindings::fixup_user_fault(mm.as_raw(), address, fault_flags, core::ptr::null_mut())
         })?;
@@ -109,43 +135,103 @@ where
     Ok(())
 }
 
-/// The bytes from `address` on that the entry there maps, at least a page; `None` if there is none.
-fn mapped(vma: &VmaRef, address: usize) -> Option<usize> {
+/// A guard for the mmap lock, taken for reading, that a fatal signal keeps from being taken.
+///
+/// # Invariants
+///
+/// The guard owns the mmap lock of `mm` for reading.
+struct KillableMmapReadGuard<'a> {
+    mm: &'a MmWithUser,
+    // The thread that takes the lock has to release it.
+    _nts: NotThreadSafe,
+}
+
+impl<'a> KillableMmapReadGuard<'a> {
+    /// Takes the lock. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` on a fatal signal.
+    fn new(mm: &'a MmWithUser) -> Result<Self> {
+        // SAFETY: A reference to an `MmWithUser` is a valid `mm_struct`.
+        kernel::error::to_result(unsafe { barium_mmap_read_lock_killable(mm.as_raw()) })?;
+        // INVARIANT: The lock was taken above.
+        Ok(Self {
+            mm,
+            _nts: NotThreadSafe,
+        })
+    }
+
+    /// Returns true if another task waits for the lock.
+    fn is_contended(&self) -> bool {
+        // SAFETY: A reference to an `MmWithUser` is a valid `mm_struct`.
+        unsafe { barium_mmap_lock_is_contended(self.mm.as_raw()) }
+    }
+
+    /// Looks up the VMA that contains `address`.
+    fn vma_lookup(&self, address: usize) -> Option<&VmaRef> {
+        // SAFETY: By the type invariants the mmap lock is held. Any address may be looked up.
+        let vma = unsafe { bindings::vma_lookup(self.mm.as_raw(), address) };
+        // SAFETY: `vma` is a valid VMA, and remains so while the lock is held, which `self` is
+        // borrowed for.
+        (!vma.is_null()).then(|| unsafe { VmaRef::from_raw(vma) })
+    }
+}
+
+impl Drop for KillableMmapReadGuard<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants the guard owns the lock.
+        unsafe { bindings::mmap_read_unlock(self.mm.as_raw()) };
+    }
+}
+
+/// Returns how many bytes of `addresses` are mapped without a gap from its start on, or `None` if the
+/// first page is not mapped.
+///
+/// `addresses` must be in `vma` and in the range of one page table, whose lock is taken once.
+fn mapped(vma: &VmaRef, addresses: Range<usize>) -> Option<usize> {
+    let max = addresses.len() >> PAGE_SHIFT;
     let mut found = bindings::follow_pfnmap_args {
         vma: vma.as_ptr(),
-        address,
+        address: addresses.start,
         ..Default::default()
     };
-    // SAFETY: The area is locked as long as there is a reference to it, and `address` is in it.
+    // SAFETY: The VMA is valid and locked while there is a reference to it.
     if unsafe { bindings::follow_pfnmap_start(&mut found) } != 0 {
         return None;
     }
-    let size = !found.addr_mask + 1;
-    // SAFETY: It was started just now.
+    // SAFETY: `follow_pfnmap_start()` filled in `found` and holds the lock. The entries of `max` pages
+    // are in one page table.
+    let pages = unsafe { barium_count_mapped(&found, max) };
+    // SAFETY: `follow_pfnmap_start()` succeeded above.
     unsafe { bindings::follow_pfnmap_end(&mut found) };
-    Some(size - address % size)
+    Some(pages << PAGE_SHIFT)
 }
 
-/// Whether unplugging `dev` has begun.
+/// Returns true once unplugging of `dev` has begun.
 fn is_unplugged<D: drm::Driver>(dev: &drm::Device<D>) -> bool {
     let raw = super::raw::drm_device(dev);
-    // SAFETY: The device is valid. The flag is a byte that is set once, on another CPU perhaps.
+    // SAFETY: The device is valid. The flag is one byte, which another CPU may set meanwhile.
     unsafe { (&raw const (*raw).unplugged).read_volatile() }
 }
 
-/// The object that `vma` shows, if it is of type `T`, and the page that is at `address`.
+/// Returns the object that `vma` maps, if it is of type `T`, and the object's page at `address`.
 fn object_of<T: MappedObject>(vma: &VmaRef, address: usize) -> Option<(&Object<T>, PageIndex)> {
-    // SAFETY: The area is valid and locked as long as there is a reference to it.
-    let raw = unsafe { &*vma.as_ptr() };
-    if !core::ptr::eq(raw.vm_ops, T::funcs().vm_ops()?) {
+    // Through a raw pointer: other tasks change the reference count of a VMA at any time, so there
+    // must be no reference to all of the C struct.
+    let raw = vma.as_ptr();
+    // SAFETY: The VMA is valid and locked while there is a reference to it, so that nobody writes to
+    // these fields.
+    let (vm_ops, private, vm_pgoff) =
+        unsafe { ((*raw).vm_ops, (*raw).vm_private_data, (*raw).vm_pgoff) };
+    if !core::ptr::eq(vm_ops, T::ops().vm_ops()?) {
         return None;
     }
-    // SAFETY: These `vm_ops` are only on areas whose private data is the object of this type that
-    // they were made for; the area holds a reference to it.
-    let obj =
-        unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw(raw.vm_private_data.cast()) };
-    // As in `Fault::page()`.
-    let first = raw.vm_pgoff.wrapping_sub(super::gem::fake_offset(obj));
+    // SAFETY: These `vm_ops` are on VMAs only whose private data is an object of type `T`. The VMA
+    // holds a reference to it.
+    let obj = unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw(private.cast()) };
+    // A VMA that starts before the object has pages that are far behind the last one.
+    let first = vm_pgoff.wrapping_sub(super::gem::fake_offset(obj));
     let page = first.wrapping_add((address - vma.start()) >> PAGE_SHIFT);
     Some((obj, PageIndex(page)))
 }

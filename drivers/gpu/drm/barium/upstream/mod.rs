@@ -2,14 +2,12 @@
 
 //! What the kernel crate lacks, in the form it could take there.
 //!
-//! This is the only room with `unsafe` code. Each file says what upstream offers today (7.3), the
-//! shape it should have, why what stands here is sound on 7.3, and when to delete it. Nothing here
-//! knows a room above: the driver's policy comes in through traits and closures.
+//! This is the only room with `unsafe` code. The head of each file states what upstream offers today
+//! (7.3), the shape it should have, why the code is sound on 7.3, and when to delete it. No file uses
+//! a room above: the driver's policy comes in through traits and closures.
 
-pub(crate) mod access;
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;
-pub(crate) mod fault;
 pub(crate) mod firmware_fb;
 pub(crate) mod gem;
 pub(crate) mod ioctl;
@@ -17,11 +15,9 @@ pub(crate) mod kms;
 pub(crate) mod map_ahead;
 pub(crate) mod pci;
 pub(crate) mod pm;
-mod prime;
 mod raw;
 pub(crate) mod registration;
-mod table;
 pub(crate) mod vma;
-pub(crate) mod vmap;
+mod vtable;
 pub(crate) mod wc_bar;
 mod zero_io;

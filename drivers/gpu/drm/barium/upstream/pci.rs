@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PCI ids of vendors that upstream's list lacks, and who holds a device that this driver wants.
+//! PCI ids of vendors that upstream's list lacks, and the devices of an id that other drivers hold.
 //!
-//! - Upstream today: [`pci::DeviceId`] is made from a [`pci::Vendor`], whose constructor is
-//!   private and whose list has no 0x1234; there is no way to look for devices other than being
-//!   probed.
+//! - Upstream today: [`pci::DeviceId`] is made from a [`pci::Vendor`], whose constructor is private
+//!   and whose list has no 0x1234. A driver gets to know a device by being probed only.
 //! - The shape it should have: QEMU's 0x1234 in the list of vendors, or `Vendor::from_raw` const
 //!   and public; an iterator over `pci_get_device()`.
 //! - Why this is sound on 7.3: [`pci::DeviceId`] is `repr(transparent)` over the C struct. The
-//!   iteration gives each reference that it takes to the next call of `pci_get_device()`.
+//!   iteration passes each reference that it gets to the next call of `pci_get_device()`, which puts
+//!   it. A device's driver and its name are read with the device locked.
 //! - Delete when the vendor is in the list, and the iterator exists.
+//!
+//! C header: [`include/linux/pci.h`](srctree/include/linux/pci.h)
 
 use kernel::{
     bindings,
@@ -18,7 +20,17 @@ use kernel::{
     str::CStr, //
 };
 
-/// A PCI id that any subsystem vendor and device matches.
+// Defined in helpers.c.
+#[expect(
+    improper_ctypes,
+    reason = "C's own types, some of them empty in this configuration"
+)]
+extern "C" {
+    fn barium_device_lock(dev: *mut bindings::device);
+    fn barium_device_unlock(dev: *mut bindings::device);
+}
+
+/// Returns a PCI id that matches any subsystem vendor and device.
 pub(crate) const fn device_id(vendor: u16, device: u16) -> pci::DeviceId {
     let id = bindings::pci_device_id {
         vendor: vendor as u32,
@@ -34,10 +46,10 @@ pub(crate) const fn device_id(vendor: u16, device: u16) -> pci::DeviceId {
     unsafe { core::mem::transmute::<bindings::pci_device_id, pci::DeviceId>(id) }
 }
 
-/// Calls `report` with the name of each device `vendor:device` that a driver other than `own`
-/// holds, and the name of that driver.
+/// Calls `report` for each device `vendor:device` that is bound to another driver than `own`, with
+/// the names of the device and of that driver.
 ///
-/// It is for messages: a device may be bound or unbound while this runs.
+/// The device is locked during the call, so `report` must not bind or unbind it. May sleep.
 pub(crate) fn for_each_held_by_other(
     vendor: u16,
     device: u16,
@@ -46,22 +58,27 @@ pub(crate) fn for_each_held_by_other(
 ) {
     let mut pdev: *mut bindings::pci_dev = core::ptr::null_mut();
     loop {
-        // SAFETY: `pdev` is null, or a device with a reference that this call takes over.
+        // SAFETY: `pdev` is null or a device with a reference, which this call puts.
         pdev = unsafe { bindings::pci_get_device(vendor.into(), device.into(), pdev) };
         if pdev.is_null() {
             return;
         }
-        // SAFETY: `pci_get_device()` returned a device with a reference that is ours until the
-        // next round.
+        // SAFETY: `pci_get_device()` returned a valid device with a reference.
         let dev = unsafe { &raw mut (*pdev).dev };
-        // SAFETY: `dev` lives as said above. The function is meant for messages and copes with
-        // a driver that comes or goes.
-        let driver = unsafe { CStr::from_char_ptr(bindings::dev_driver_string(dev)) };
-        // SAFETY: As above; the name of a device on a bus stays until its last reference goes.
-        let name = unsafe { CStr::from_char_ptr(bindings::dev_name(dev)) };
-        // A device without a driver is described by its bus.
-        if driver != own && driver != c"pci" {
-            report(name, driver);
+        // SAFETY: `dev` is a valid device until its reference is put in the next round.
+        unsafe { barium_device_lock(dev) };
+        // SAFETY: `dev` is valid, and nobody writes to this field while the device is locked.
+        let driver = unsafe { (*dev).driver };
+        if !driver.is_null() {
+            // SAFETY: A driver unbinds its devices, for which it locks them, before it is freed.
+            let driver = unsafe { CStr::from_char_ptr((*driver).name) };
+            // SAFETY: `dev` is valid. A PCI device keeps its name until it is freed.
+            let name = unsafe { CStr::from_char_ptr(bindings::dev_name(dev)) };
+            if driver != own {
+                report(name, driver);
+            }
         }
+        // SAFETY: The device was locked above.
+        unsafe { barium_device_unlock(dev) };
     }
 }

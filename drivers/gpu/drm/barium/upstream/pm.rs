@@ -1,15 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A PCI driver's say in system sleep.
+//! Power management callbacks of a PCI driver: system sleep, hibernation and shutdown.
 //!
-//! - Upstream today: [`pci::Driver`] has no suspend and resume, and `pci::Adapter` leaves
-//!   `driver.pm` empty.
-//! - The shape it should have: a trait of callbacks like [`SystemSleep`], whose presence makes
-//!   `pci::Adapter` set `driver.pm`.
-//! - Why this is sound on 7.3: [`Adapter`] sets `driver.pm` while nobody knows the driver yet, and
-//!   leaves everything else to `pci::Adapter`. The power management core holds the device's lock
-//!   when it calls, and calls for bound devices only.
+//! - Upstream today: [`pci::Driver`] has neither. `pci::Adapter` leaves `driver.pm` and `shutdown`
+//!   empty.
+//! - The shape it should have: a trait of optional callbacks like [`SystemSleep`]. `pci::Adapter`
+//!   sets `driver.pm` and `shutdown` for a driver that implements it.
+//! - Why this is sound on 7.3: [`Adapter`] fills in the two members before the driver is
+//!   registered, and leaves everything else to `pci::Adapter`. The driver core and the power
+//!   management core hold the device lock for each callback (`device_prepare()`,
+//!   `device_suspend()`, `device_resume()`, `device_complete()` in `drivers/base/power/main.c`;
+//!   `device_shutdown()` in `drivers/base/core.c`), and look the driver up under it: the device is
+//!   bound, and its driver data is set, until the callback returns.
 //! - Delete when [`pci::Driver`] has such callbacks.
+//!
+//! # Hibernation
+//!
+//! The core calls `freeze` for two reasons: because an image is going to be made (`PMSG_FREEZE`),
+//! or because an image has been loaded and is going to replace the running kernel (`PMSG_QUIESCE`).
+//! Only in the first case must a driver save what its device is going to lose; a driver that failed
+//! for want of memory in the second case would destroy the session that is being restored. The
+//! callbacks cannot tell the cases apart, the PM notifier can. So `prepare` gets a [`Transition`].
+//!
+//! `prepare` is also the place to allocate memory for what is saved: user space is frozen already,
+//! memory allocation is not restricted yet (`pm_restrict_gfp_mask()`), and what is allocated counts
+//! when the core reserves memory for the image (`hibernate_preallocate_memory()`, called after
+//! `dpm_prepare()` in `hibernation_snapshot()`). In `freeze` the core promises no more than
+//! `/sys/power/reserved_size`, 1 MiB by default.
 //!
 //! C header: [`include/linux/pm.h`](srctree/include/linux/pm.h)
 
@@ -24,112 +41,299 @@ use kernel::{
         DriverLayout,
         RegistrationOps, //
     },
-    error::from_result,
+    error::{
+        from_result,
+        to_result, //
+    },
     pci,
     prelude::*,
     str::CStr,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    },
     types::Opaque,
     ThisModule, //
 };
 
-/// A PCI driver that is told of system sleep.
+/// The system-wide transition that a driver prepares for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transition {
+    /// A hibernation image is going to be made. What the device loses without power has to be in
+    /// memory when [`SystemSleep::freeze`] returns.
+    Hibernation,
+    /// Everything else: suspend, and loading a hibernation image.
+    Other,
+}
+
+impl Transition {
+    /// The transition that the system is in.
+    fn current() -> Self {
+        // Hybrid hibernation suspends the machine when the image has been written, before it
+        // announces the end of hibernation.
+        match IMAGE_ANNOUNCED.load(Relaxed) && !is_suspending() {
+            true => Self::Hibernation,
+            false => Self::Other,
+        }
+    }
+}
+
+/// Returns true if the system is being suspended.
+#[cfg(CONFIG_SUSPEND)]
+fn is_suspending() -> bool {
+    /// `include/linux/suspend.h`: no suspend is going on. bindgen does not evaluate casts in
+    /// macros.
+    const PM_SUSPEND_ON: bindings::suspend_state_t = 0;
+    // SAFETY: `pm_suspend_target_state` is written in `suspend_devices_and_enter()` only, which its
+    // callers serialise with all other transitions (`lock_system_sleep()`), and `prepare` is a part
+    // of a transition.
+    unsafe { bindings::pm_suspend_target_state != PM_SUSPEND_ON }
+}
+
+/// Returns true if the system is being suspended.
+#[cfg(not(CONFIG_SUSPEND))]
+fn is_suspending() -> bool {
+    false
+}
+
+/// Power management callbacks of a PCI driver.
+///
+/// User space is frozen while they run, except for [`Self::shutdown`].
 pub(crate) trait SystemSleep: pci::Driver {
-    /// User space is frozen, and sleep follows unless this fails. The PCI core saves
-    /// configuration space and powers the device down afterwards.
+    /// Prepares for `transition`, for example by allocating memory. On failure the transition does
+    /// not take place. [`Self::complete`] follows unless this fails.
+    fn prepare(
+        pdev: &pci::Device<device::Bound>,
+        data: Pin<&Self::Data<'_>>,
+        transition: Transition,
+    ) -> Result;
+
+    /// Undoes [`Self::prepare`], after the device has been resumed.
+    fn complete(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>);
+
+    /// Suspends the device. The PCI core saves its configuration space and may power it down
+    /// afterwards.
     fn suspend(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
 
-    /// The device is powered and its configuration space is restored; user space is still frozen.
+    /// Resumes the device after [`Self::suspend`]. Its configuration space is restored.
     fn resume(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
+
+    /// Stops the device before an image is made, or before a loaded image replaces this kernel.
+    fn freeze(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
+
+    /// Starts the device again after [`Self::freeze`]: the image has been made, or something has
+    /// failed. The device has not lost power.
+    fn thaw(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
+
+    /// Stops the device after the image has been written, before the machine is switched off.
+    fn poweroff(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
+
+    /// Starts the device again in a kernel that was restored from an image, or after
+    /// [`Self::poweroff`] if the machine is not switched off after all. In the first case the
+    /// device was reset, and maybe used by another kernel.
+    fn restore(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
+
+    /// Stops the device before the machine is rebooted, halted or switched off, or before another
+    /// kernel is started by kexec. User space may still be running. A crash kernel is started
+    /// without this.
+    fn shutdown(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>);
 }
 
-/// `pci::Adapter` for drivers that are told of system sleep.
+/// Whether the power management core has announced that an image is going to be made.
+static IMAGE_ANNOUNCED: Atomic<bool> = Atomic::new(false);
+
+/// The notifier that keeps [`IMAGE_ANNOUNCED`] up to date.
+struct Notifier(Opaque<bindings::notifier_block>);
+
+// SAFETY: The notifier chain has locks of its own for the members that it changes. Nothing else
+// accesses them.
+unsafe impl Sync for Notifier {}
+
+static NOTIFIER: Notifier = Notifier(Opaque::new(bindings::notifier_block {
+    notifier_call: Some(notifier_callback),
+    next: core::ptr::null_mut(),
+    priority: 0,
+}));
+
+/// The `notifier_call` entry of [`NOTIFIER`].
+///
+/// # Safety
+///
+/// Has no preconditions.
+unsafe extern "C" fn notifier_callback(
+    _block: *mut bindings::notifier_block,
+    action: c_ulong,
+    _data: *mut c_void,
+) -> c_int {
+    const PREPARE: c_ulong = bindings::PM_HIBERNATION_PREPARE as c_ulong;
+    const POST: c_ulong = bindings::PM_POST_HIBERNATION as c_ulong;
+    match action {
+        PREPARE => IMAGE_ANNOUNCED.store(true, Relaxed),
+        POST => IMAGE_ANNOUNCED.store(false, Relaxed),
+        _ => (),
+    }
+    // `NOTIFY_DONE`.
+    0
+}
+
+/// `pci::Adapter` for drivers with [`SystemSleep`]. A module can register one of them.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
-/// The table that the power management core looks into. Hibernation is not in it: VRAM would not
-/// be saved.
-struct Operations<T>(PhantomData<T>);
+/// The callbacks for C.
+struct Callbacks<T>(PhantomData<T>);
 
-impl<T: SystemSleep> Operations<T> {
-    const TABLE: bindings::dev_pm_ops = bindings::dev_pm_ops {
+/// Defines the entry `$name` of `dev_pm_ops`, which calls `T::$method`.
+macro_rules! sleep_callback {
+    ($name:ident, $method:ident) => {
+        /// # Safety
+        ///
+        /// Must be called by the power management core only, with a device that is bound to `T`.
+        unsafe extern "C" fn $name(dev: *mut bindings::device) -> c_int {
+            from_result(|| {
+                // SAFETY: By the safety requirements the device is bound to `T`. The core holds its
+                // lock, without which it cannot be unbound.
+                unsafe { Self::with_bound(dev, |p, d| T::$method(p, d)) }.map(|()| 0)
+            })
+        }
+    };
+}
+
+impl<T: SystemSleep> Callbacks<T> {
+    const OPS: &'static bindings::dev_pm_ops = &bindings::dev_pm_ops {
+        prepare: Some(Self::prepare_callback),
+        complete: Some(Self::complete_callback),
         suspend: Some(Self::suspend_callback),
         resume: Some(Self::resume_callback),
-        // SAFETY: All members are optional function pointers, for which zero is `None`.
-        ..unsafe { core::mem::zeroed() }
+        freeze: Some(Self::freeze_callback),
+        thaw: Some(Self::thaw_callback),
+        poweroff: Some(Self::poweroff_callback),
+        restore: Some(Self::restore_callback),
+        ..pin_init::zeroed()
     };
-    const REFERENCE: &'static bindings::dev_pm_ops = &Self::TABLE;
 
+    /// Calls `with` with the device and its driver data.
+    ///
     /// # Safety
     ///
-    /// `dev` is the `dev` of a `pci_dev` that is bound to `T` and stays so for `'a`.
-    unsafe fn bound<'a>(dev: *mut bindings::device) -> &'a pci::Device<device::Bound> {
+    /// `dev` must be the `dev` of a `pci_dev` that is bound to `T` and stays bound until this
+    /// returns.
+    unsafe fn with_bound<R>(
+        dev: *mut bindings::device,
+        with: impl for<'a> FnOnce(&'a pci::Device<device::Bound>, Pin<&'a T::Data<'a>>) -> R,
+    ) -> R {
         let pdev = kernel::container_of!(dev, bindings::pci_dev, dev);
-        // SAFETY: `pci::Device` is a transparent wrapper of `pci_dev`, and the caller promises
-        // that it is one, and bound.
-        unsafe { &*pdev.cast() }
-    }
-
-    /// # Safety
-    ///
-    /// As for [`Self::bound`].
-    unsafe fn data<'a>(dev: *mut bindings::device) -> Pin<&'a T::Data<'a>> {
-        // SAFETY: `device::Device` is a transparent wrapper of `device`; the rest is the caller's
-        // promise.
+        // SAFETY: `pci::Device` is a transparent wrapper of `pci_dev`. By the safety requirements,
+        // `pdev` is one, and bound.
+        let pdev: &pci::Device<device::Bound> = unsafe { &*pdev.cast() };
+        // SAFETY: `device::Device` is a transparent wrapper of `device`. By the safety
+        // requirements, it is bound.
         let dev: &device::Device<device::BoundInternal> = unsafe { &*dev.cast() };
-        // SAFETY: A bound device of this driver has the data that `probe` returned, of type
-        // `T::Data`, until it is unbound.
-        unsafe { dev.drvdata_borrow::<T::Data<'a>>() }
+        // SAFETY: The driver data of a device that is bound to `T` is what `T::probe` returned, of
+        // type `T::Data`, until the device is unbound.
+        with(pdev, unsafe { dev.drvdata_borrow::<T::Data<'_>>() })
     }
 
-    /// The `suspend` entry.
+    /// The `prepare` entry.
     ///
     /// # Safety
     ///
-    /// To be called by the power management core only, for a device that is bound to `T`.
-    unsafe extern "C" fn suspend_callback(dev: *mut bindings::device) -> c_int {
+    /// Must be called by the power management core only, with a device that is bound to `T`.
+    unsafe extern "C" fn prepare_callback(dev: *mut bindings::device) -> c_int {
         from_result(|| {
-            // SAFETY: The core calls this for devices bound to this driver, with their lock held,
-            // without which they cannot be unbound.
-            let (pdev, data) = unsafe { (Self::bound(dev), Self::data(dev)) };
-            T::suspend(pdev, data).map(|()| 0)
+            // SAFETY: By the safety requirements the device is bound to `T`. The core holds its
+            // lock, without which it cannot be unbound.
+            unsafe { Self::with_bound(dev, |p, d| T::prepare(p, d, Transition::current())) }
+                .map(|()| 0)
         })
     }
 
-    /// The `resume` entry.
+    /// The `complete` entry.
     ///
     /// # Safety
     ///
-    /// As for [`Self::suspend_callback`].
-    unsafe extern "C" fn resume_callback(dev: *mut bindings::device) -> c_int {
-        from_result(|| {
-            // SAFETY: As in `suspend_callback`.
-            let (pdev, data) = unsafe { (Self::bound(dev), Self::data(dev)) };
-            T::resume(pdev, data).map(|()| 0)
-        })
+    /// Must be called by the power management core only, with a device that is bound to `T`.
+    unsafe extern "C" fn complete_callback(dev: *mut bindings::device) {
+        // SAFETY: By the safety requirements the device is bound to `T`. The core holds its lock,
+        // without which it cannot be unbound.
+        unsafe { Self::with_bound(dev, |p, d| T::complete(p, d)) }
+    }
+
+    sleep_callback!(suspend_callback, suspend);
+    sleep_callback!(resume_callback, resume);
+    sleep_callback!(freeze_callback, freeze);
+    sleep_callback!(thaw_callback, thaw);
+    sleep_callback!(poweroff_callback, poweroff);
+    sleep_callback!(restore_callback, restore);
+
+    /// The `shutdown` entry.
+    ///
+    /// # Safety
+    ///
+    /// Must be called by the PCI core only, with a device that is bound to `T`.
+    unsafe extern "C" fn shutdown_callback(pdev: *mut bindings::pci_dev) {
+        // SAFETY: By the safety requirements `pdev` is valid.
+        let dev = unsafe { &raw mut (*pdev).dev };
+        // SAFETY: `device_shutdown()` holds the lock of the device, without which it cannot be
+        // unbound, and by the safety requirements it is bound to `T`.
+        unsafe { Self::with_bound(dev, |pdev, data| T::shutdown(pdev, data)) }
     }
 }
 
-// SAFETY: What it says is what `pci::Adapter` says, for which it is true.
+// SAFETY: The items are those of `pci::Adapter`, which fulfils the requirements.
 unsafe impl<T: SystemSleep> DriverLayout for Adapter<T> {
     type DriverType = <pci::Adapter<T> as DriverLayout>::DriverType;
     type DriverData<'bound> = <pci::Adapter<T> as DriverLayout>::DriverData<'bound>;
     const DEVICE_DRIVER_OFFSET: usize = <pci::Adapter<T> as DriverLayout>::DEVICE_DRIVER_OFFSET;
 }
 
-// SAFETY: Registers and unregisters as `pci::Adapter` does.
+// SAFETY: A successful `register()` has registered the driver by `pci::Adapter`, whose
+// `unregister()` may be called then.
 unsafe impl<T: SystemSleep> RegistrationOps for Adapter<T> {
     unsafe fn register(
         driver: &Opaque<Self::DriverType>,
         name: &'static CStr,
         module: &'static ThisModule,
     ) -> Result {
-        // SAFETY: The driver is not registered yet, so that nobody else looks at it.
-        unsafe { (*driver.get()).driver.pm = Operations::<T>::REFERENCE };
-        // SAFETY: The caller's promise is the one that `pci::Adapter` wants.
-        unsafe { <pci::Adapter<T> as RegistrationOps>::register(driver, name, module) }
+        let raw = driver.get();
+        // SAFETY: The driver is not registered yet, so nothing else accesses it.
+        unsafe {
+            (*raw).driver.pm = Callbacks::<T>::OPS;
+            (*raw).shutdown = Some(Callbacks::<T>::shutdown_callback);
+        }
+        register_notifier()?;
+        // SAFETY: The safety requirements of this function are those of `pci::Adapter`'s.
+        let registered =
+            unsafe { <pci::Adapter<T> as RegistrationOps>::register(driver, name, module) };
+        registered.inspect_err(|_| unregister_notifier())
     }
 
     unsafe fn unregister(driver: &Opaque<Self::DriverType>) {
-        // SAFETY: As above.
+        // SAFETY: The safety requirements of this function are those of `pci::Adapter`'s.
         unsafe { <pci::Adapter<T> as RegistrationOps>::unregister(driver) }
+        unregister_notifier();
+    }
+}
+
+/// Registers [`NOTIFIER`].
+#[cfg(CONFIG_PM_SLEEP)]
+fn register_notifier() -> Result {
+    // SAFETY: `NOTIFIER` is static. `Adapter::unregister()` unregisters it before the module is
+    // unloaded.
+    to_result(unsafe { bindings::register_pm_notifier(NOTIFIER.0.get()) })
+}
+
+/// Does nothing: without system sleep there are no notifications.
+#[cfg(not(CONFIG_PM_SLEEP))]
+fn register_notifier() -> Result {
+    Ok(())
+}
+
+/// Unregisters [`NOTIFIER`] after [`register_notifier`].
+fn unregister_notifier() {
+    #[cfg(CONFIG_PM_SLEEP)]
+    {
+        // SAFETY: `NOTIFIER` is static. If it is not in the notifier chain, which is searched for
+        // its address, nothing happens.
+        unsafe { bindings::unregister_pm_notifier(NOTIFIER.0.get()) };
     }
 }

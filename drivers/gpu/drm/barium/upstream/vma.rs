@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Setting up a user mapping of page frames.
+//! User mappings of page frames (`VM_PFNMAP`).
 //!
-//! - Upstream today: [`kernel::mm::virt`] knows no `VM_PFNMAP`, and no page protection.
-//! - The shape it should have: `VmaNew::into_pfnmap()` as the one place that sets flags and
-//!   protection together.
-//! - Why this is sound on 7.3: [`NewVma`] exists only within the `mmap` callback, where the area
-//!   is not shared yet. The rules whose breach is a `BUG()` in `vmf_insert_pfn_prot()` (PFNMAP
-//!   set, not copy-on-write) are kept by [`NewVma::into_pfnmap`], and [`PfnVma`] proves that it
-//!   was called.
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+//!
+//! - Upstream today: [`kernel::mm::virt`] knows neither `VM_PFNMAP` nor the page protection of an
+//!   area.
+//! - The shape it should have: `VmaNew::into_pfnmap()`, beside `VmaNew::set_mixedmap()`, as the one
+//!   place that sets flags and protection together.
+//! - Why this is sound on 7.3: [`VmaNew`] exists only within the `mmap` callback, where the area is
+//!   not shared yet. [`VmaNew::into_pfnmap`] meets the two conditions without which
+//!   `vmf_insert_pfn_prot()` runs into `BUG()` (`VM_PFNMAP` is set, and the area is not
+//!   copy-on-write), and [`VmaPfnMap`] proves that it was called.
 //! - Delete when `mm::virt` can do this.
 
 use core::{
@@ -17,8 +20,14 @@ use core::{
 };
 use kernel::{
     bindings,
-    mm::virt::flags,
-    page::PAGE_SHIFT,
+    mm::virt::{
+        flags,
+        vm_flags_t, //
+    },
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*, //
 };
 
@@ -27,28 +36,40 @@ extern "C" {
     fn barium_pgprot_device_wc(prot: bindings::pgprot_t) -> bindings::pgprot_t;
 }
 
-/// A mapping of an object that is being set up by `mmap()`.
+/// The number of pages that one page table has entries for.
+pub(crate) const PAGES_PER_TABLE: usize = bindings::PTRS_PER_PTE as usize;
+
+/// The number of bytes that one page table maps, and one huge entry (PMD) in its place.
+pub(crate) const HUGE_SIZE: usize = PAGES_PER_TABLE * PAGE_SIZE;
+
+/// True if this kernel can map [`HUGE_SIZE`] bytes of page frames with one entry.
+pub(crate) const HUGE_SUPPORTED: bool = cfg!(all(
+    CONFIG_TRANSPARENT_HUGEPAGE,
+    CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+));
+
+/// A mapping of an object that `mmap()` is setting up.
 ///
 /// # Invariants
 ///
-/// `vma` is undergoing setup, so it is neither shared nor used for faults, for `'a`; `start` is
-/// the object's fake offset in pages.
-pub(crate) struct NewVma<'a> {
+/// For `'a`, `vma` is valid and undergoing setup: no other thread can reach it, and it takes no
+/// faults. `start` is the object's fake offset in pages.
+pub(crate) struct VmaNew<'a> {
     vma: *mut bindings::vm_area_struct,
     start: usize,
     _setup: PhantomData<&'a ()>,
 }
 
-/// Proof that a mapping went through [`NewVma::into_pfnmap`].
-pub(crate) struct PfnVma<'a>(PhantomData<&'a ()>);
+/// Proof that a mapping went through [`VmaNew::into_pfnmap`].
+pub(crate) struct VmaPfnMap<'a>(PhantomData<&'a ()>);
 
-impl<'a> NewVma<'a> {
+impl<'a> VmaNew<'a> {
     /// # Safety
     ///
-    /// `vma` must be undergoing setup in an `mmap` callback, for `'a`, for the object whose fake
-    /// offset (pages) is `start`.
+    /// For `'a`, `vma` must be undergoing setup in an `mmap` callback, for the object whose fake
+    /// offset is `start` pages.
     pub(super) unsafe fn from_raw(vma: *mut bindings::vm_area_struct, start: usize) -> Self {
-        // INVARIANT: As the caller promises.
+        // INVARIANT: The caller promises what the type's invariants say.
         Self {
             vma,
             start,
@@ -56,38 +77,77 @@ impl<'a> NewVma<'a> {
         }
     }
 
-    /// The object's pages that the mapping spans. Those of one that starts before the object, or is
-    /// longer than any, are far behind the last.
+    /// Returns the object's pages that the mapping spans.
+    ///
+    /// If the mapping starts before the object, or is longer than any object can be, the returned
+    /// range ends far behind the last page of the object.
     pub(crate) fn pages(&self) -> Range<usize> {
-        // SAFETY: The area is valid and not shared by the type's invariants.
-        let vma = unsafe { &*self.vma };
-        // SAFETY: This half of the union is in use for an area that exists.
-        let span = unsafe { vma.__bindgen_anon_1.__bindgen_anon_1 };
-        let first = vma.vm_pgoff.wrapping_sub(self.start);
+        // SAFETY: By the type invariants, `vma` is valid and nothing else writes to it. This member
+        // of the union is in use in an area that exists.
+        let (pgoff, span) = unsafe {
+            (
+                (*self.vma).vm_pgoff,
+                (*self.vma).__bindgen_anon_1.__bindgen_anon_1,
+            )
+        };
+        let first = pgoff.wrapping_sub(self.start);
         let pages = (span.vm_end - span.vm_start) >> PAGE_SHIFT;
         first..first.saturating_add(pages)
     }
 
-    /// Makes this a shared mapping of page frames: `VM_PFNMAP | VM_IO | VM_DONTEXPAND |
-    /// VM_DONTDUMP`, write-combining.
+    /// Makes this a shared, write-combining mapping of page frames: sets `VM_PFNMAP | VM_IO |
+    /// VM_DONTEXPAND | VM_DONTDUMP` and the page protection.
     ///
-    /// Errors: `EINVAL` for a copy-on-write mapping, which can hold no bare page frames. That is
-    /// any private mapping that is or could be made writable.
-    pub(crate) fn into_pfnmap(self) -> Result<PfnVma<'a>> {
-        // SAFETY: The area is valid by the type's invariants. Nobody else refers to it.
-        let vma = unsafe { &mut *self.vma };
-        // SAFETY: Both halves of the union are this integer.
-        let old = unsafe { vma.__bindgen_anon_2.vm_flags };
+    /// # Errors
+    ///
+    /// `EINVAL` for a copy-on-write mapping, which cannot have bare page frames: that is a private
+    /// mapping that is writable or could be made so (`vma_is_cow_mapping()`).
+    pub(crate) fn into_pfnmap(self) -> Result<VmaPfnMap<'a>> {
+        // SAFETY: By the type invariants, `vma` is valid and nothing else writes to it. Both
+        // members of the union are the same integer.
+        let old = unsafe { (*self.vma).__bindgen_anon_2.vm_flags };
         if old & (flags::SHARED | flags::MAYWRITE) == flags::MAYWRITE {
             return Err(EINVAL);
         }
 
         let new = old | flags::PFNMAP | flags::IO | flags::DONTEXPAND | flags::DONTDUMP;
-        vma.__bindgen_anon_2.vm_flags = new;
-        // SAFETY: A pure function of the flags.
-        let prot = unsafe { bindings::vm_get_page_prot(new) };
-        // SAFETY: A pure function of the protection.
-        vma.vm_page_prot = unsafe { barium_pgprot_device_wc(prot) };
-        Ok(PfnVma(PhantomData))
+        // SAFETY: By the type invariants, `vma` is valid and no other thread can reach it.
+        unsafe { (*self.vma).__bindgen_anon_2.vm_flags = new };
+        // SAFETY: By the type invariants, `vma` is valid and no other thread can reach it.
+        unsafe { (*self.vma).vm_page_prot = device_prot(new) };
+        Ok(VmaPfnMap(PhantomData))
     }
+}
+
+/// Returns the protection of device memory in an area with flags `vm_flags`: write-combining.
+fn device_prot(vm_flags: vm_flags_t) -> bindings::pgprot_t {
+    // SAFETY: `vm_get_page_prot()` has no preconditions.
+    let prot = unsafe { bindings::vm_get_page_prot(vm_flags) };
+    // SAFETY: `barium_pgprot_device_wc()` has no preconditions.
+    unsafe { barium_pgprot_device_wc(prot) }
+}
+
+/// Returns the protection of system memory in a mapping of page frames: cached, as in the kernel's
+/// own mapping of that memory, with the rights that the area's `vm_page_prot` gives.
+///
+/// Those are all rights of the area's flags. If the memory manager wants to see writes
+/// (`vma_set_page_prot()`), they are those of a private area, which do not allow writes. Soft-dirty
+/// tracking (`/proc/pid/clear_refs`) does that.
+///
+/// # Safety
+///
+/// `vma` must be an area that [`VmaNew::into_pfnmap`] has set up, and be locked against changes.
+pub(super) unsafe fn system_memory_prot(
+    vma: *const bindings::vm_area_struct,
+) -> bindings::pgprot_t {
+    // SAFETY: The caller promises that `vma` is valid and does not change. Both members of the
+    // union are the same integer.
+    let (vm_flags, prot) = unsafe { ((*vma).__bindgen_anon_2.vm_flags, (*vma).vm_page_prot) };
+    let vm_flags = if prot.pgprot == device_prot(vm_flags).pgprot {
+        vm_flags
+    } else {
+        vm_flags & !flags::SHARED
+    };
+    // SAFETY: `vm_get_page_prot()` has no preconditions.
+    unsafe { bindings::vm_get_page_prot(vm_flags) }
 }

@@ -2,35 +2,37 @@
 
 //! A PCI BAR that holds memory, claimed and mapped write-combining.
 //!
+//! C headers: [`include/linux/pci.h`](srctree/include/linux/pci.h),
+//! [`include/linux/io.h`](srctree/include/linux/io.h)
+//!
 //! - Upstream today: [`pci::Bar`] maps with `pci_iomap()`, which is UC-. On x86 the first mapping
-//!   of a range decides its memory type (PAT), so a BAR mapped that way can never be
-//!   write-combined, in user mappings either; and `Bar` has no bulk operations.
-//! - The shape it should have: `pci::Bar` with the memory type in its type, from which only a WC
-//!   one gives out PFNs for user mappings.
+//!   of a range decides its memory type (PAT), so a BAR that is mapped this way cannot be mapped
+//!   write-combining later, neither in the kernel nor for users.
+//! - The shape it should have: `pci::Bar` with the memory type in its type, where only a WC bar
+//!   returns PFNs for user mappings.
 //! - Why this is sound on 7.3: [`WcBar`] claims the region first, so no other driver maps it, and
-//!   `ioremap_wc()` registers the memory type for the whole BAR as long as the mapping stands.
-//!   Every access is checked against the length. It borrows the bound device, so it is gone before
-//!   the device is.
+//!   `ioremap_wc()` registers the memory type of the whole BAR for as long as the mapping exists.
+//!   Every access is checked against the length. A [`WcBar`] borrows the bound device, so it is
+//!   dropped before the device is unbound. What it hands out borrows the [`WcBar`], except for a
+//!   [`VMap`], for which dropping the [`WcBar`] waits.
 //! - Delete when `pci::Bar` can do this.
 //!
-//! # Parts that others use
+//! # Mappings that outlive the borrow
 //!
-//! A [`KernelMap`] is good for as long as its user keeps it, also while the driver is unbound:
-//! dropping the [`WcBar`] waits until the last one is gone. When that happens the DRM device has
-//! been unplugged, so nobody gets a new one, and the kernel's own clients have been closed. They
-//! keep a map for the time of one update of the screen, under locks that unbinding does not hold.
-//! Other drivers get none: see [`super::prime`]. So the wait is short; and were there a user that
-//! keeps its map, the driver would stay bound, rather than have that user write to what is not
-//! there.
+//! A [`VMap`] stays valid until dropped, even during unbind: dropping the [`WcBar`] waits for the
+//! last one. By then the DRM device has been unplugged, so nobody gets a new one, and the kernel's
+//! own clients have been closed, or have lost the display. They keep a [`VMap`] for one update of
+//! the screen, under locks that unbinding does not hold. Other drivers get none: see
+//! [`super::gem::prime`]. So the wait is short. If a user did keep its map, the driver would stay
+//! bound, instead of that user writing to an address that is not mapped.
 
 use super::{
-    fault::Beside,
     raw,
     zero_io::zero_io, //
 };
+use crate::units::PageWindow;
 use core::{
     marker::PhantomData,
-    mem::MaybeUninit,
     ptr::NonNull, //
 };
 use kernel::{
@@ -52,34 +54,39 @@ use kernel::{
     }, //
 };
 
-/// A page frame of device memory and those beside it, good for as long as the BAR is claimed.
+// Defined in helpers.c.
+extern "C" {
+    fn barium_is_write_combining(base: *mut c_void) -> bool;
+}
+
+/// Contiguous PFNs of device memory, seen from one of them, the first to be inserted.
 ///
 /// # Invariants
 ///
-/// Frame `pfn`, `beside.before` frames before it and `beside.after` frames after it lie whole
-/// within a BAR that a [`WcBar`], alive for `'a`, has claimed.
+/// `pfn`, the `window.before` PFNs before it and the `window.after` PFNs after it are those of
+/// whole pages of a BAR that a [`WcBar`], alive for `'a`, has claimed.
 #[derive(Clone, Copy)]
-pub(crate) struct Frames<'a> {
+pub(crate) struct PfnRange<'a> {
     pfn: usize,
-    beside: Beside,
+    window: PageWindow,
     _bar: PhantomData<&'a WcBar<'a>>,
 }
 
-impl Frames<'_> {
-    /// The number of the frame, as the kernel's page table functions take it.
+impl PfnRange<'_> {
+    /// Returns the PFN from which the range is seen.
     #[inline]
     pub(super) fn pfn(self) -> usize {
         self.pfn
     }
 
-    /// How many frames there are beside it.
+    /// Returns how many PFNs the range has before and after that one.
     #[inline]
-    pub(super) fn beside(self) -> Beside {
-        self.beside
+    pub(super) fn window(self) -> PageWindow {
+        self.window
     }
 }
 
-/// The [`KernelMap`]s of a BAR that there are.
+/// The number of [`VMap`]s of a BAR.
 #[pin_data]
 struct Users {
     #[pin]
@@ -88,30 +95,37 @@ struct Users {
     none_left: CondVar,
 }
 
-/// A part of a BAR, mapped in the kernel.
+/// A part of a BAR, mapped in the kernel, which stays valid until dropped.
 ///
 /// # Invariants
 ///
-/// The part stays mapped and claimed as long as this object, which `users` counts, is there.
-pub(crate) struct KernelMap {
+/// The `len` bytes from `start` on stay mapped and claimed as long as this object exists: `users`
+/// counts it.
+pub(crate) struct VMap {
     start: *mut c_void,
+    len: usize,
     users: Arc<Users>,
 }
 
-// SAFETY: The mapping belongs to the device, not to a thread.
-unsafe impl Send for KernelMap {}
+// SAFETY: A kernel mapping is the same for all threads.
+unsafe impl Send for VMap {}
 
-// SAFETY: It does nothing but tell its address.
-unsafe impl Sync for KernelMap {}
+// SAFETY: The methods on a shared reference only return the address and the length.
+unsafe impl Sync for VMap {}
 
-impl KernelMap {
-    /// Where it starts: device memory.
+impl VMap {
+    /// Returns the address of the first byte. It is device memory.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.start
     }
+
+    /// Returns the number of bytes.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
 }
 
-impl Drop for KernelMap {
+impl Drop for VMap {
     fn drop(&mut self) {
         let mut count = self.users.count.lock();
         *count -= 1;
@@ -125,13 +139,22 @@ impl Drop for KernelMap {
 ///
 /// # Invariants
 ///
-/// The address is in the mapping of a [`WcBar`] that is alive for `'a`.
-pub(crate) struct BarPart<'a>(*mut c_void, PhantomData<&'a WcBar<'a>>);
+/// The `len` bytes from `start` on are in the mapping of a [`WcBar`] that is alive for `'a`.
+pub(crate) struct BarPart<'a> {
+    start: *mut c_void,
+    len: usize,
+    _bar: PhantomData<&'a WcBar<'a>>,
+}
 
 impl BarPart<'_> {
-    /// Where it starts: device memory.
+    /// Returns the address of the first byte. It is device memory.
     pub(super) fn as_ptr(&self) -> *mut c_void {
-        self.0
+        self.start
+    }
+
+    /// Returns the number of bytes.
+    pub(super) fn len(&self) -> usize {
+        self.len
     }
 }
 
@@ -151,19 +174,23 @@ pub(crate) struct WcBar<'a> {
     users: Arc<Users>,
 }
 
-// SAFETY: The mapping and the region belong to the device, not to a thread.
+// SAFETY: A kernel mapping and a claimed region are the same for all threads.
 unsafe impl Send for WcBar<'_> {}
 
-// SAFETY: All methods on a shared reference touch device memory only through the kernel's I/O
-// functions, which may run at the same time on several CPUs; what a race leaves in that memory is
-// as undefined as for any other memory shared with a device, and no reference to it is ever made.
+// SAFETY: The methods on a shared reference access device memory only through the kernel's I/O
+// functions and through stores in assembly, which may run on several CPUs at the same time. Racing
+// stores leave any of the values in that memory, to which no Rust reference is ever made.
 unsafe impl Sync for WcBar<'_> {}
 
 impl<'a> WcBar<'a> {
     /// Claims BAR `index` of `pdev` under `name` and maps all of it.
     ///
-    /// Errors: `EINVAL` if there is no such BAR; `ENODEV` if it is empty or does not start at a
-    /// page; `EBUSY` if it is claimed already; `ENOMEM` if the kernel cannot map it.
+    /// If the BAR cannot be mapped write-combining, it is mapped uncached, and the log says so.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no such BAR; `ENODEV` if it is empty or does not start at a page;
+    /// `EBUSY` if it is claimed already; `ENOMEM` if the kernel cannot map it.
     pub(crate) fn new(
         pdev: &'a pci::Device<Bound>,
         index: u32,
@@ -184,18 +211,30 @@ impl<'a> WcBar<'a> {
             GFP_KERNEL,
         )?;
 
-        // SAFETY: `pci_dev` is a bound device, `index` one of its BARs (checked by
-        // `resource_len()`), and `name` is static.
+        // SAFETY: `pci_dev` is a bound device, `resource_len()` has checked that `index` is one of
+        // its BARs, and `name` is static.
         if unsafe { bindings::pci_request_region(pci_dev, index, name.as_char_ptr()) } != 0 {
             return Err(EBUSY);
         }
-        // SAFETY: The range is a BAR's and was just claimed, so nobody else maps it.
+        // SAFETY: `ioremap_wc()` wants a range that is not RAM, and a BAR is none. The region was
+        // claimed above, so no driver uses the BAR with another memory type. If userspace has
+        // mapped it through sysfs before, that mapping decides the memory type, or `ioremap_wc()`
+        // fails.
         let base = unsafe { bindings::ioremap_wc(phys.try_into()?, len) };
         let Some(base) = NonNull::new(base) else {
-            // SAFETY: The region was claimed above and is not used.
+            // SAFETY: The region was claimed above, and nothing uses it.
             unsafe { bindings::pci_release_region(pci_dev, index) };
             return Err(ENOMEM);
         };
+
+        // SAFETY: `base` is what `ioremap_wc()` has just returned.
+        if !unsafe { barium_is_write_combining(base.as_ptr()) } {
+            dev_notice!(
+                pdev,
+                "BAR {index} is not write-combining, because it is mapped otherwise already or \
+                 the CPU has no PAT: drawing will be slow\n"
+            );
+        }
 
         // INVARIANT: Claimed and mapped just now; undone in `drop()` only.
         Ok(Self {
@@ -208,19 +247,24 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// Frame `index` of those of the `pages` pages from `offset` bytes into the BAR on; `None` if
-    /// there is no such frame among them, `offset` is not page aligned, or they are not all in the
-    /// BAR.
+    /// Returns the PFNs of the `pages` pages from byte `offset` of the BAR on, seen from page
+    /// `index` of them; `None` if there is no such page, `offset` is not page aligned, or not all
+    /// the pages are in the BAR.
     #[inline]
-    pub(crate) fn frames(&self, offset: usize, pages: usize, index: usize) -> Option<Frames<'_>> {
+    pub(crate) fn pfn_range(
+        &self,
+        offset: usize,
+        pages: usize,
+        index: usize,
+    ) -> Option<PfnRange<'_>> {
         let behind = self.len.saturating_sub(offset) >> PAGE_SHIFT;
         if offset % PAGE_SIZE != 0 || pages > behind || index >= pages {
             return None;
         }
-        // INVARIANT: Just checked; the lifetime is that of the borrow of `self`.
-        Some(Frames {
+        // INVARIANT: It was just checked that the pages are in the BAR. The range borrows `self`.
+        Some(PfnRange {
             pfn: ((self.phys + offset) >> PAGE_SHIFT) + index,
-            beside: Beside {
+            window: PageWindow {
                 before: index,
                 after: pages - 1 - index,
             },
@@ -228,7 +272,11 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// The kernel's address for `[offset, offset + len)`; `ERANGE` if that is not in the BAR.
+    /// Returns the kernel's address for `[offset, offset + len)`.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if not all of it is in the BAR.
     fn at(&self, offset: usize, len: usize) -> Result<*mut c_void> {
         if offset > self.len || len > self.len - offset {
             return Err(ERANGE);
@@ -236,45 +284,73 @@ impl<'a> WcBar<'a> {
         Ok(self.base.as_ptr().wrapping_byte_add(offset))
     }
 
-    /// The `len` bytes from `offset` on; `ERANGE` if they are not all in the BAR. Takes no lock.
+    /// Returns the `len` bytes from `offset` on. Takes no lock.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if not all of them are in the BAR.
     pub(crate) fn part(&self, offset: usize, len: usize) -> Result<BarPart<'_>> {
-        // INVARIANT: `at()` checked that the range is in the mapping.
-        Ok(BarPart(self.at(offset, len)?, PhantomData))
+        // INVARIANT: `at()` checks that the range is in the mapping. The part borrows `self`.
+        Ok(BarPart {
+            start: self.at(offset, len)?,
+            len,
+            _bar: PhantomData,
+        })
     }
 
-    /// The `len` bytes from `offset` on, for others to use; `ERANGE` if they are not all in the
-    /// BAR.
-    pub(crate) fn map(&self, offset: usize, len: usize) -> Result<KernelMap> {
+    /// Returns the `len` bytes from `offset` on, for a user that may keep them for longer than the
+    /// borrow.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if not all of them are in the BAR.
+    pub(crate) fn vmap(&self, offset: usize, len: usize) -> Result<VMap> {
         let start = self.at(offset, len)?;
         *self.users.count.lock() += 1;
-        // INVARIANT: Counted just now, and `drop()` waits for all that are.
-        Ok(KernelMap {
+        // INVARIANT: `at()` checks that the range is in the mapping. The map was just counted, and
+        // `drop()` waits for all that are.
+        Ok(VMap {
             start,
+            len,
             users: self.users.clone(),
         })
     }
 
-    /// Fills `len` bytes from `offset` with zeros. They are in the device when it returns.
+    /// Fills the `len` bytes from `offset` on with zeros. They are in the device when this returns.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if not all of them are in the BAR.
     pub(crate) fn clear(&self, offset: usize, len: usize) -> Result {
         let start = self.at(offset, len)?;
-        // SAFETY: `at()` checked that the range is in the mapping.
+        // SAFETY: `at()` checks that the range is in the mapping.
         unsafe { zero_io(start, len) };
         flush_write_combining();
         Ok(())
     }
 
-    /// Copies from the BAR, from `offset` on, and fills `buf`.
-    pub(crate) fn read(&self, offset: usize, buf: &mut [MaybeUninit<u8>]) -> Result {
+    /// Fills `buf` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if not all of them are in the BAR.
+    pub(crate) fn read(&self, offset: usize, buf: &mut [u8]) -> Result {
         let start = self.at(offset, buf.len())?;
-        // SAFETY: `at()` checked the source; the destination is a slice of that length.
+        // SAFETY: `at()` checks that the source is in the mapping, and the destination is a slice
+        // of the same length.
         unsafe { bindings::memcpy_fromio(buf.as_mut_ptr().cast(), start, buf.len()) };
         Ok(())
     }
 
-    /// Copies `buf` to the BAR, from `offset` on. It is in the device when this returns.
+    /// Writes `buf` to the bytes from `offset` on. They are in the device when this returns.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if not all of them are in the BAR.
     pub(crate) fn write(&self, offset: usize, buf: &[u8]) -> Result {
         let start = self.at(offset, buf.len())?;
-        // SAFETY: `at()` checked the destination; the source is a slice of that length.
+        // SAFETY: `at()` checks that the destination is in the mapping, and the source is a slice
+        // of the same length.
         unsafe { bindings::memcpy_toio(start, buf.as_ptr().cast(), buf.len()) };
         flush_write_combining();
         Ok(())
@@ -296,16 +372,17 @@ impl Drop for WcBar<'_> {
             self.users.none_left.wait(&mut count);
         }
         drop(count);
-        // SAFETY: `base` is our `ioremap_wc()` mapping. No access of our own outlives `self`, and
-        // nobody else has a part of it: there are no users, and `map()` needs a `self`.
+        // SAFETY: By the type invariants, `base` is the `ioremap_wc()` mapping of this object.
+        // Whatever uses it either borrows `self`, or is a `VMap`, of which there is none left;
+        // `vmap()`, which makes them, borrows `self`.
         unsafe { bindings::iounmap(self.base.as_ptr()) };
-        // SAFETY: The region is ours by the type's invariants.
+        // SAFETY: By the type invariants, this object has claimed the region.
         unsafe { bindings::pci_release_region(raw::pci_dev(self.pdev), self.index) };
     }
 }
 
-/// Write-combining buffers belong to a CPU: without this, another CPU could read the memory before
-/// they are drained.
+/// Drains the write-combining buffers of this CPU. Without this, another CPU could read the memory
+/// before the stores have reached it.
 fn flush_write_combining() {
     barrier::mb(barrier::Write);
 }

@@ -2,12 +2,15 @@
 
 //! Filling device memory with zeros, in as few and as wide stores as the CPU has.
 //!
-//! - Upstream today: `memset_io()`, which on x86 is `rep stosb`: a store a byte, as far as the
-//!   instruction set goes, and for write-combining memory no promise that a CPU does better.
-//! - The shape it should have: `memset_io()` with a variant for write-combining memory, as
-//!   `memcpy_toio()` has with `__iowrite64_copy()`.
-//! - Why this is sound on 7.3: vector registers are used between `kernel_fpu_begin_mask()` and
-//!   `kernel_fpu_end()` only, in code that cannot sleep, if the CPU and the kernel have them.
+//! C header: [`arch/x86/include/asm/fpu/api.h`](srctree/arch/x86/include/asm/fpu/api.h)
+//!
+//! - Upstream today: `memset_io()`, which on x86 is `rep stosb`: by the instruction set that is one
+//!   store per byte, and no CPU promises to do better for write-combining memory.
+//! - The shape it should have: a variant of `memset_io()` for write-combining memory, as
+//!   `__iowrite64_copy()` is one of `memcpy_toio()`.
+//! - Why this is sound on 7.3: vector registers are used only between `kernel_fpu_begin_mask()` and
+//!   `kernel_fpu_end()`, in code that does not sleep, and only if the CPU has them, the kernel
+//!   saves them, and the context may use them (`irq_fpu_usable()`).
 //! - Delete when there is such a variant.
 
 use kernel::{
@@ -15,19 +18,20 @@ use kernel::{
     prelude::*, //
 };
 
-/// Fills `len` bytes of device memory with zeros. May sleep. A write barrier is the caller's
-/// business.
+/// Fills `len` bytes of device memory with zeros, in any context. The caller adds the write barrier
+/// that it needs.
 ///
 /// # Safety
 ///
-/// `start` must be mapped device memory for `len` bytes.
+/// The `len` bytes from `start` on must be mapped device memory.
 pub(super) unsafe fn zero_io(start: *mut c_void, len: usize) {
     #[cfg(CONFIG_X86_64)]
     if start.addr() % x86::BLOCK == 0 && len % x86::BLOCK == 0 {
-        // SAFETY: The caller vouches for the range, and it was just seen to be whole blocks.
+        // SAFETY: The caller promises that the range is mapped device memory. It was just checked
+        // that it consists of whole blocks.
         return unsafe { x86::zero(start, len) };
     }
-    // SAFETY: The caller vouches for the range.
+    // SAFETY: The caller promises that the range is mapped device memory.
     unsafe { bindings::memset_io(start, 0, len) };
 }
 
@@ -37,36 +41,38 @@ mod x86 {
 
     /// Bytes that are zeroed at a time.
     pub(super) const BLOCK: usize = 512;
-    /// From how many bytes on it pays to save the vector registers first.
+    /// The number of bytes from which on it pays to save the vector registers first.
     const WIDE_MIN: usize = 16 * 1024;
-    /// How many bytes are zeroed without a chance to be preempted.
+    /// The number of bytes that are zeroed with preemption disabled.
     const WIDE_MAX: usize = 64 * 1024;
     /// `XFEATURE_MASK_SSE | XFEATURE_MASK_YMM` (arch/x86/include/asm/fpu/types.h).
     const AVX_STATE: u64 = 1 << 1 | 1 << 2;
-    /// `KFPU_MXCSR` is not needed: nothing is computed.
+    /// Not `KFPU_MXCSR`: nothing is computed.
     const NO_FPU_STATE: c_uint = 0;
 
     /// # Safety
     ///
-    /// `start` must be mapped device memory for `len` bytes, both in whole [`BLOCK`]s.
+    /// The `len` bytes from `start` on must be mapped device memory. Both must be multiples of
+    /// [`BLOCK`].
     pub(super) unsafe fn zero(mut start: *mut c_void, mut len: usize) {
-        // SAFETY: A question about the CPU; no name is asked for.
-        let has_avx = unsafe { bindings::cpu_has_xfeatures(AVX_STATE, core::ptr::null_mut()) } != 0;
-        if has_avx && len >= WIDE_MIN {
+        if len >= WIDE_MIN && may_use_avx() {
             while len != 0 {
                 let part = len.min(WIDE_MAX);
-                // SAFETY: Process context, ended below.
+                // SAFETY: `may_use_avx()` says that this context may use vector registers. The
+                // section ends below, and nothing in it sleeps.
                 unsafe { bindings::kernel_fpu_begin_mask(NO_FPU_STATE) };
-                // SAFETY: The part is in the range; AVX is there, and its registers are ours.
+                // SAFETY: The part is in the range, and not empty. The CPU has AVX, and the section
+                // has just begun.
                 unsafe { zero_avx(start, part) };
-                // SAFETY: Begun above.
+                // SAFETY: The section was begun above.
                 unsafe { bindings::kernel_fpu_end() };
                 start = start.wrapping_byte_add(part);
                 len -= part;
             }
             return;
         }
-        // SAFETY: Stores to the range; the direction flag is clear in the kernel.
+        // SAFETY: The caller promises that the range is mapped device memory, and that it consists
+        // of whole words. The direction flag is clear in the kernel.
         unsafe {
             core::arch::asm!(
                 "rep stosq",
@@ -78,13 +84,23 @@ mod x86 {
         }
     }
 
+    /// Returns true if the CPU has AVX, the kernel saves its registers, and this context may use
+    /// them. A hard interrupt within another section may not.
+    fn may_use_avx() -> bool {
+        // SAFETY: A null pointer says that the caller wants no name.
+        let has_avx = unsafe { bindings::cpu_has_xfeatures(AVX_STATE, core::ptr::null_mut()) } != 0;
+        // SAFETY: `irq_fpu_usable()` has no preconditions.
+        has_avx && unsafe { bindings::irq_fpu_usable() }
+    }
+
     /// # Safety
     ///
-    /// As for [`zero`], with `len` not 0; and to be called between `kernel_fpu_begin_mask()` and
-    /// `kernel_fpu_end()` on a CPU with AVX.
+    /// The preconditions are those of [`zero`], and `len` must not be 0. The CPU must have AVX, and
+    /// the call must be between `kernel_fpu_begin_mask()` and `kernel_fpu_end()`.
     unsafe fn zero_avx(start: *mut c_void, len: usize) {
-        // SAFETY: Stores to the range, one block a round. The kernel is built without vector
-        // registers, so the compiler neither uses nor knows `ymm0`.
+        // SAFETY: The caller promises that the range is mapped device memory in whole blocks, one
+        // of which each round stores to. The kernel is built without vector registers, so the
+        // compiler does not use `ymm0`, which the section has saved.
         unsafe {
             core::arch::asm!(
                 "vpxor %xmm0, %xmm0, %xmm0",

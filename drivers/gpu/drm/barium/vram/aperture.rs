@@ -2,22 +2,19 @@
 
 //! The aperture: the BAR through which the CPU sees VRAM.
 //!
-//! It is claimed and write-combining for as long as the driver is bound, and the only maker of a
-//! [`Frames`]. What is where in VRAM is not its business.
+//! It is claimed and write-combining for as long as the driver is bound, and the only source of a
+//! [`PfnRange`]. It does not know what is where in VRAM.
 
 use super::{
     Run,
     VramOffset,
     VramSize, //
 };
-use crate::upstream::{
-    access::Transfer,
-    wc_bar::{
-        BarPart,
-        Frames,
-        KernelMap,
-        WcBar, //
-    },
+use crate::upstream::wc_bar::{
+    BarPart,
+    PfnRange,
+    VMap,
+    WcBar, //
 };
 use kernel::{
     device::Bound,
@@ -57,34 +54,37 @@ impl<'bound> Aperture<'bound> {
             .map(Self)
     }
 
-    /// The page frame of the page that `run` is about, and those beside it; `None` if the run is
-    /// not all in VRAM.
+    /// Returns the PFN of the page that `run` is about, and those beside it; `None` if not all of
+    /// the run is in VRAM.
     #[inline]
-    pub(crate) fn frames(&self, run: Run) -> Option<Frames<'_>> {
-        self.0.frames(run.offset.0, run.pages, run.index)
+    pub(crate) fn pfn_range(&self, run: Run) -> Option<PfnRange<'_>> {
+        self.0.pfn_range(run.offset.0, run.pages, run.index)
     }
 
-    /// The `len` bytes from `offset` on, for the kernel to use; `ERANGE` if they are not all in
-    /// VRAM.
-    pub(crate) fn map(&self, offset: VramOffset, len: usize) -> Result<KernelMap> {
-        self.0.map(offset.0, len)
+    /// Returns the `len` bytes from `offset` on, for the kernel's own clients; `ERANGE` if not all
+    /// of them are in VRAM.
+    pub(crate) fn vmap(&self, offset: VramOffset, len: usize) -> Result<VMap> {
+        self.0.vmap(offset.0, len)
     }
 
-    /// The `len` bytes from `offset` on; `ERANGE` if they are not all in VRAM. Takes no lock.
+    /// Returns the `len` bytes from `offset` on; `ERANGE` if not all of them are in VRAM. Takes no
+    /// lock.
     pub(crate) fn part(&self, offset: VramOffset, len: usize) -> Result<BarPart<'_>> {
         self.0.part(offset.0, len)
     }
 
-    /// Fills `len` bytes from `offset` with zeros; `ERANGE` if they are not all in VRAM.
+    /// Fills `len` bytes from `offset` on with zeros; `ERANGE` if not all of them are in VRAM.
     pub(crate) fn clear(&self, offset: VramOffset, len: usize) -> Result {
         self.0.clear(offset.0, len)
     }
 
-    /// Moves bytes between VRAM at `offset` and a debugger; `ERANGE` if they are not all in VRAM.
-    pub(crate) fn transfer(&self, offset: VramOffset, transfer: Transfer<'_>) -> Result {
-        match transfer {
-            Transfer::Peek(buf) => self.0.read(offset.0, buf),
-            Transfer::Poke(buf) => self.0.write(offset.0, buf),
-        }
+    /// Fills `buf` with the bytes from `offset` on; `ERANGE` if not all of them are in VRAM.
+    pub(crate) fn read(&self, offset: VramOffset, buf: &mut [u8]) -> Result {
+        self.0.read(offset.0, buf)
+    }
+
+    /// Writes `buf` to the bytes from `offset` on; `ERANGE` if not all of them are in VRAM.
+    pub(crate) fn write(&self, offset: VramOffset, buf: &[u8]) -> Result {
+        self.0.write(offset.0, buf)
     }
 }

@@ -24,7 +24,7 @@ use super::{
     VramOffset,
     VramSize, //
 };
-use crate::upstream::fault::PAGES_PER_TABLE;
+use crate::upstream::vma::PAGES_PER_TABLE;
 use core::ops::Range;
 use kernel::{
     gpu::buddy::{
@@ -167,6 +167,25 @@ impl Heap {
             piece,
             heap: self.0.clone(),
         })
+    }
+}
+
+impl Heap {
+    /// Returns the parts of VRAM that are allocated, in ascending order, each with its length in
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory for the list.
+    pub(super) fn allocated(&self) -> Result<KVec<(VramOffset, usize)>> {
+        let mut state = self.0.state.lock();
+        state.give_back_spare();
+        let mut allocated = KVec::new();
+        for pages in state.map.used_ranges() {
+            let offset = VramOffset(pages.start << PAGE_SHIFT);
+            allocated.push((offset, pages.len() << PAGE_SHIFT), GFP_KERNEL)?;
+        }
+        Ok(allocated)
     }
 }
 
@@ -589,6 +608,34 @@ mod tests {
             drop(heap.alloc(PAGE_SIZE, placement)?);
             assert!(heap.alloc(16 << PAGE_SHIFT, placement).is_ok());
         }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_allocated_is_told() -> Result {
+        let heap = Heap::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        let pages = |pages: usize| pages << PAGE_SHIFT;
+        assert!(heap.allocated()?.is_empty());
+
+        let mut singles = KVec::new();
+        for _ in 0..16 {
+            singles.push(heap.alloc(PAGE_SIZE, Placement::Anywhere)?, GFP_KERNEL)?;
+        }
+        assert_eq!(
+            heap.allocated()?.as_slice(),
+            [(VramOffset(0), pages(16))].as_slice()
+        );
+        singles.retain(|single| place(single, 0).is_ok_and(|page| matches!(page, 3..7 | 15)));
+        let available = heap.available();
+        assert_eq!(
+            heap.allocated()?.as_slice(),
+            [
+                (VramOffset(pages(3)), pages(4)),
+                (VramOffset(pages(15)), pages(1))
+            ]
+            .as_slice()
+        );
+        assert_eq!(heap.available(), available);
         Ok(())
     }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VRAM: how it is reached ([`aperture`]), and who has which part of it ([`heap`]).
+//! VRAM: how it is reached ([`aperture`]), who has which part of it ([`heap`]), and where its content
+//! is while the machine hibernates ([`hibernation`]).
 //!
 //! Offsets are bytes from the start of VRAM. This room knows nothing of GEM objects.
 
 mod aperture;
 mod heap;
+mod hibernation;
 mod page_map;
 
 pub(crate) use aperture::Aperture;
@@ -15,11 +17,11 @@ pub(crate) use heap::{
     Placement,
     Run, //
 };
+pub(crate) use hibernation::VramBackup;
 
-use core::{
-    fmt,
-    num::NonZeroUsize, //
-};
+pub(crate) use crate::units::VramOffset;
+
+use core::num::NonZeroUsize;
 use kernel::{
     page::PAGE_MASK,
     sizes::SZ_1M, //
@@ -42,20 +44,5 @@ impl VramSize {
     /// In MiB, rounded down, for messages.
     pub(crate) fn mib(self) -> usize {
         self.bytes() / SZ_1M
-    }
-}
-
-/// A place in VRAM, in bytes from its start.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct VramOffset(pub(crate) usize);
-
-impl VramOffset {
-    /// An offset that nothing in VRAM is above.
-    pub(crate) const MAX: Self = Self(usize::MAX);
-}
-
-impl fmt::Debug for VramOffset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vram+{:#x}", self.0)
     }
 }

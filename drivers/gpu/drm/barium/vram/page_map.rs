@@ -125,6 +125,18 @@ impl PageMap {
         }
     }
 
+    /// Returns the ranges of pages in use, in ascending order.
+    pub(super) fn used_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let mut page = 0;
+        core::iter::from_fn(move || {
+            let start = self
+                .next_page(page, true)
+                .filter(|&start| start < self.pages)?;
+            page = self.next_page(start, false).unwrap_or(self.pages);
+            Some(start..page)
+        })
+    }
+
     /// Returns the lowest page at or above `page` that is in use, or is free, as `used` says.
     fn next_page(&self, page: usize, used: bool) -> Option<usize> {
         let flip = match used {
@@ -261,6 +273,8 @@ mod tests {
                 map.mark_free(start..end);
                 model.0[start..end].fill(false);
                 assert_eq!(map.free(), model.0.iter().filter(|&&used| !used).count());
+                let in_use = map.used_ranges().flatten();
+                assert!(in_use.eq((0..pages).filter(|&page| model.0[page])));
             }
         }
         Ok(())

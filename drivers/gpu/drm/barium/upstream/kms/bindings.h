@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The headers of mode setting, for bindgen. The kernel's own bindings have only what the rest of
- * DRM pulls in, most of it as types without content.
+ * The headers of mode setting, for bindgen. The kernel's own bindings have only what other headers
+ * include, and most of these types are opaque there.
  */
 #include <drm/clients/drm_client_setup.h>
 #include <drm/drm_atomic.h>

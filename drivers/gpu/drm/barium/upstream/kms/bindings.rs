@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C side of mode setting: `kernel::bindings` with what it lacks.
+//! Bindings of the C side of mode setting: `kernel::bindings` and what it lacks.
 //!
-//! - Upstream today: the kernel's bindings are made from headers that mention the types of mode
-//!   setting but do not define them.
-//! - The shape it should have: none; the headers belong into `rust/bindings/bindings_helper.h`.
-//! - Why this is sound on 7.3: bindgen is run as the kernel build runs it, with the arguments that
-//!   the build has recorded (see `Kbuild`), over `bindings.h`. It makes the listed items only and
-//!   takes all types that they need from `kernel::bindings`; what is defined here takes the place
-//!   of the type without content there. A pointer to such a type is cast where one meets the other.
+//! - Upstream today: the headers that the kernel's bindings are generated from declare most types
+//!   of mode setting, but do not define them.
+//! - The shape it should have: none. The headers belong into `rust/bindings/bindings_helper.h`.
+//! - Why this is sound on 7.3: `Kbuild` runs bindgen over `bindings.h` with the arguments that the
+//!   kernel build has recorded. bindgen generates the listed items only, which use
+//!   `kernel::bindings` for all types that are complete there. A type that is opaque there is
+//!   defined here; pointers to one are cast to the other.
 //! - Delete when the kernel's bindings have them.
 
 #![expect(

@@ -1,53 +1,118 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who shows something without being asked by userspace: the kernel's own clients (the console),
-//! and whoever has to take the screen away and give it back.
+//! The kernel's own DRM clients (the console), suspend, resume and shutdown of a display.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: the clients are a part of registering a device, as here; suspend and
-//!   resume are methods of a registered device.
-//! - Why this is sound on 7.3: a device that is registered through [`Ready`] has its
-//!   mode configuration complete, for as long as it lives.
+//! - The shape it should have: the clients are set up by registering a device, as here; suspend,
+//!   resume and shutdown are methods of a registered device.
+//! - Why this is sound on 7.3: a device that was registered from a [`ReadyKmsDevice`] has a
+//!   complete mode configuration until it is freed. [`RegisteredKmsDevice`] is the proof that it was:
+//!   only [`register`](crate::upstream::registration::register) creates one.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C headers: [`include/drm/drm_modeset_helper.h`](srctree/include/drm/drm_modeset_helper.h),
+//! [`include/drm/clients/drm_client_setup.h`](srctree/include/drm/clients/drm_client_setup.h)
 
 use super::{
     bindings,
     Device,
     Driver,
-    Ready, //
+    ReadyKmsDevice, //
 };
-use crate::upstream::raw;
+use crate::upstream::{
+    raw,
+    registration::RegisteredKmsDevice, //
+};
 use kernel::{
-    drm::Registered,
+    drm::{
+        self,
+        Registered, //
+    },
     error::to_result,
     prelude::*,
-    sync::aref::ARef, //
+    sync::aref::ARef,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
-/// A device that shows nothing once this is dropped.
+// Defined in helpers.c.
+#[expect(
+    improper_ctypes,
+    reason = "C's own types, some of them empty in this configuration"
+)]
+extern "C" {
+    fn barium_atomic_shutdown(dev: *mut bindings::drm_device) -> c_int;
+    fn barium_atomic_commit_put(commit: *mut kernel::bindings::drm_atomic_commit);
+}
+
+/// Disables the display of a device when it is dropped. The device must not be resumed after that.
 ///
-/// When the device is unplugged by then, the hardware is not touched: framebuffers are let go, and
-/// what waits for events gets them.
+/// If the device has been unplugged, no hardware is accessed: framebuffers are released, and
+/// pending events are sent.
 pub(in crate::upstream) struct Shutdown<K: Driver>(ARef<Device<K>>);
 
 impl<K: Driver> Shutdown<K> {
-    pub(in crate::upstream) fn new(ready: &Ready<K>) -> Self {
+    pub(in crate::upstream) fn new(ready: &ReadyKmsDevice<K>) -> Self {
         Self(ready.device().into())
     }
 }
 
 impl<K: Driver> Drop for Shutdown<K> {
     fn drop(&mut self) {
-        // SAFETY: The device is valid, and its mode configuration complete.
-        unsafe { bindings::drm_atomic_helper_shutdown(raw::drm_device(&*self.0)) };
+        // SAFETY: `Self::new()` got the `ReadyKmsDevice` of this device.
+        unsafe { disable_all(&self.0) };
+        // If the device was unplugged while it was suspended, it still has the state that it was to
+        // be resumed with.
+        //
+        // SAFETY: The device is valid, and its mode configuration is complete. Besides this, only
+        // suspend and resume access `suspend_state`. They run under the lock of the parent device,
+        // and so does unbinding. If they run after this they find the device unplugged.
+        let state = unsafe {
+            let config = &raw mut (*raw::drm_device(&*self.0)).mode_config;
+            core::ptr::replace(&raw mut (*config).suspend_state, core::ptr::null_mut())
+        };
+        if !state.is_null() {
+            // SAFETY: `drm_mode_config_helper_suspend()` has stored its reference there, and the
+            // field has just been cleared, so that nothing else puts it.
+            unsafe { barium_atomic_commit_put(state) };
+        }
     }
 }
 
-/// The `fbdev_probe` entry of a driver: how the console gets a picture.
+/// Disables all CRTCs of a device, as `drm_atomic_helper_shutdown()` does.
 ///
-/// It is the function for drivers that have dumb buffers and `vmap`, in whatever memory. What the
-/// console draws is collected in system memory, and the changed part goes to VRAM, at most 20 times
-/// a second; nothing is ever read from VRAM. Named after TTM, it is not about TTM.
+/// The commit waits for the previous one, and a pending signal of the calling process interrupts
+/// that wait. `drm_atomic_helper_shutdown()` gives up then; this tries again.
+///
+/// # Safety
+///
+/// `dev` must have a complete mode configuration: it must have been a [`ReadyKmsDevice`].
+unsafe fn disable_all<D: drm::Driver>(dev: &drm::Device<D>) {
+    /// How often to try, with a pause of 1 ms. DRM's own timeout for the previous commit is as
+    /// long.
+    const PATIENCE: u32 = 10_000;
+    let mut result = Err(EINTR);
+    for _ in 0..PATIENCE {
+        // SAFETY: The device is valid. By the safety requirements, its mode configuration is
+        // complete.
+        result = to_result(unsafe { barium_atomic_shutdown(raw::drm_device(dev)) });
+        match result {
+            Err(EINTR | ERESTARTSYS) => fsleep(Delta::from_millis(1)),
+            _ => break,
+        }
+    }
+    if let Err(err) = result {
+        dev_err!(dev.as_ref(), "can't disable the display: {err:?}\n");
+    }
+}
+
+/// The `fbdev_probe` callback of a driver.
+///
+/// `drm_fbdev_ttm_driver_fbdev_probe()` works for any driver with dumb buffers and `vmap`, not only
+/// with TTM. The console draws to a shadow buffer in system memory, and a worker copies damaged
+/// lines to VRAM. VRAM is never read.
 pub(in crate::upstream) const FBDEV_PROBE: FbdevProbe = {
     #[cfg(CONFIG_DRM_TTM_HELPER)]
     let probe: FbdevProbe = Some(bindings::drm_fbdev_ttm_driver_fbdev_probe);
@@ -63,24 +128,39 @@ type FbdevProbe = Option<
     ) -> c_int,
 >;
 
-/// Lets the kernel's clients have the screen of `dev` for as long as nobody else wants it.
+/// Sets up the kernel's own clients, which use the display while there is no DRM master.
 pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
     #[cfg(all(CONFIG_DRM_CLIENT_SETUP, CONFIG_DRM_TTM_HELPER))]
-    // SAFETY: The device is registered, and its mode configuration complete; null leaves the
-    // choice of the format to DRM.
+    // SAFETY: The device is registered, and its mode configuration is complete. A null pointer
+    // leaves the choice of the format to DRM.
     unsafe {
         bindings::drm_client_setup(raw::drm_device(dev), core::ptr::null())
     };
 }
 
-/// Switches the screen off and keeps in mind what it shows.
-pub(crate) fn suspend<K: Driver>(dev: &Device<K, Registered>) -> Result {
-    // SAFETY: The device is registered, and its mode configuration complete.
-    to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw::drm_device(dev)) })
+/// Disables the display and stores its state for [`resume`]. Does nothing if the device is
+/// unplugged.
+pub(crate) fn suspend<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) -> Result {
+    let suspend = |dev: &drm::Device<D, Registered>| {
+        // SAFETY: The device is valid. `register()` has registered it, from a `ReadyKmsDevice`, so
+        // its mode configuration is complete.
+        to_result(unsafe { bindings::drm_mode_config_helper_suspend(raw::drm_device(dev)) })
+    };
+    dev.with_registered(suspend).unwrap_or(Ok(()))
 }
 
-/// Shows again what was shown before [`suspend`].
-pub(crate) fn resume<K: Driver>(dev: &Device<K, Registered>) -> Result {
-    // SAFETY: The device is registered, and its mode configuration complete.
-    to_result(unsafe { bindings::drm_mode_config_helper_resume(raw::drm_device(dev)) })
+/// Restores the state that [`suspend`] has stored. Does nothing if the device is unplugged.
+pub(crate) fn resume<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) -> Result {
+    let resume = |dev: &drm::Device<D, Registered>| {
+        // SAFETY: The device is valid. `register()` has registered it, from a `ReadyKmsDevice`, so
+        // its mode configuration is complete.
+        to_result(unsafe { bindings::drm_mode_config_helper_resume(raw::drm_device(dev)) })
+    };
+    dev.with_registered(resume).unwrap_or(Ok(()))
+}
+
+/// Disables the display. Clients can enable it again. Does nothing if the device is unplugged.
+pub(crate) fn shutdown<D: drm::Driver>(dev: &RegisteredKmsDevice<D>) {
+    // SAFETY: `register()` has registered the device, from a `ReadyKmsDevice`.
+    dev.with_registered(|dev| unsafe { disable_all(dev) });
 }

@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connectors: where the picture leaves, and what is known of the screen there.
+//! Connectors that are connected for as long as the device is there.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: [`DriverConnector`], with states of the driver's own, hot-plug
-//!   detection, and EDIDs as a type.
-//! - Why this is sound on 7.3: DRM calls the functions of the table for connectors that were made
-//!   with it. An EDID is read by DRM's own code through a function that gets a buffer and its
-//!   length, and belongs to us until it is freed.
+//! - The shape it should have: [`DriverConnector`], with a state type of the driver, hot-plug
+//!   detection, and a type for EDIDs.
+//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable for connectors that were created
+//!   with it. DRM's own code reads an EDID, through a callback that gets a buffer and its length.
+//!   The caller of `drm_edid_read_custom()` owns the EDID until it frees it.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C headers: [`include/drm/drm_connector.h`](srctree/include/drm/drm_connector.h),
+//! [`include/drm/drm_edid.h`](srctree/include/drm/drm_edid.h)
 
 use super::{
     bindings,
-    encoder::NewEncoder,
-    with_hardware,
+    encoder::UnregisteredEncoder,
+    with_registered,
     Device,
     Driver,
     RegistrationData, //
@@ -28,20 +31,24 @@ use kernel::{
     prelude::*, //
 };
 
-/// The bytes of a block of an EDID.
+/// `EDID_LENGTH` of `include/drm/drm_edid.h`: the length of an EDID block in bytes.
 const EDID_BLOCK: usize = 128;
-/// The bytes that each EDID starts with.
+/// The length of the fixed header of an EDID in bytes.
 const EDID_HEADER: usize = 8;
 
-/// A connector with a screen that is there for as long as the device is.
+/// A connector whose display is connected for as long as the device is there.
 pub(crate) trait DriverConnector: Sized + 'static {
-    /// The driver that it is of.
+    /// The driver that it belongs to.
     type Driver: Driver;
 
-    /// The preferred width and height of a screen without an EDID.
+    /// The preferred width and height, in pixels, if there is no EDID.
     const PREFERRED_SIZE: (u16, u16);
 
-    /// Fills `buf` with what is `offset` bytes into the EDID.
+    /// Reads the EDID from byte `offset` on into `buf`.
+    ///
+    /// # Errors
+    ///
+    /// Any error if the EDID is shorter, or cannot be read.
     fn read_edid(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
@@ -50,9 +57,10 @@ pub(crate) trait DriverConnector: Sized + 'static {
     ) -> Result;
 }
 
-struct Tables<C>(PhantomData<C>);
+/// The vtables of connectors of type `C`.
+struct Vtable<C>(PhantomData<C>);
 
-impl<C: DriverConnector> Tables<C> {
+impl<C: DriverConnector> Vtable<C> {
     const FUNCS: bindings::drm_connector_funcs = bindings::drm_connector_funcs {
         reset: Some(bindings::drm_atomic_helper_connector_reset),
         detect: Some(detect_callback::<C>),
@@ -69,13 +77,15 @@ impl<C: DriverConnector> Tables<C> {
         };
 }
 
-impl<K: Driver> NewEncoder<'_, K> {
-    /// Makes a connector behind this encoder (`DRM_MODE_CONNECTOR_VIRTUAL`).
+impl<K: Driver> UnregisteredEncoder<'_, K> {
+    /// Creates a connector of type `DRM_MODE_CONNECTOR_VIRTUAL` for this encoder.
     ///
-    /// Errors: `ENOMEM`.
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(crate) fn virtual_connector<C: DriverConnector<Driver = K>>(self) -> Result {
-        let dev = self.setup.raw();
-        // SAFETY: The device is valid. What is allocated lives as long.
+        let dev = self.dev.raw();
+        // SAFETY: The device is valid.
         let raw = unsafe {
             bindings::drmm_kmalloc(
                 dev,
@@ -87,43 +97,47 @@ impl<K: Driver> NewEncoder<'_, K> {
             .ok_or(ENOMEM)?
             .cast::<bindings::drm_connector>()
             .as_ptr();
-        // SAFETY: The device's mode configuration is initialised, and the memory is zeroed and as
-        // large as is needed. The table is a constant without `destroy`, as is wanted.
+        // SAFETY: The device is valid and its mode configuration is initialised. The memory has the
+        // size of a connector, is zeroed, and is freed with the device. The vtable is a constant,
+        // and has no `destroy`, which a managed connector must not have.
         to_result(unsafe {
             bindings::drmm_connector_init(
                 dev,
                 raw,
-                const { &Tables::<C>::FUNCS },
+                const { &Vtable::<C>::FUNCS },
                 c_int::try_from(bindings::DRM_MODE_CONNECTOR_VIRTUAL)?,
                 core::ptr::null_mut(),
             )
         })?;
-        // SAFETY: It was just made, for a device that nobody else knows.
-        unsafe { (*raw).helper_private = const { &Tables::<C>::HELPER_FUNCS } };
-        // SAFETY: As above.
+        // SAFETY: `drmm_connector_init()` has just initialised the connector. The device is not
+        // registered, so nothing else accesses it.
+        unsafe { (*raw).helper_private = const { &Vtable::<C>::HELPER_FUNCS } };
+        // SAFETY: The connector is initialised, and its device is not registered yet.
         unsafe { bindings::drm_connector_attach_edid_property(raw) };
-        // SAFETY: As above, and the encoder is of the same device.
+        // SAFETY: The connector is initialised, and its device is not registered yet. By the type
+        // invariants the encoder belongs to the same device.
         to_result(unsafe { bindings::drm_connector_attach_encoder(raw, self.raw) })
     }
 }
 
-/// The `detect` entry: the screen is there as long as the device is.
+/// The `detect` callback of a connector: it is connected until the device is unplugged.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a connector of `C::Driver`.
+/// Must be called by DRM only, with a connector of `C::Driver`.
 unsafe extern "C" fn detect_callback<C: DriverConnector>(
     connector: *mut bindings::drm_connector,
     _force: bool,
 ) -> bindings::drm_connector_status {
-    // SAFETY: The connector's device is one of this driver. Nobody asks before it is registered.
-    match unsafe { with_hardware::<C::Driver, _>((*connector).dev, |_, _| ()) } {
-        Some(()) => bindings::drm_connector_status_connector_status_connected,
-        None => bindings::drm_connector_status_connector_status_disconnected,
+    // SAFETY: By the safety requirements this is a device of `C::Driver`. It has been registered,
+    // as nothing probes connectors before.
+    match unsafe { with_registered::<C::Driver, _>((*connector).dev, |_, _| ()) } {
+        Some(()) => bindings::drm_connector_status::connector_status_connected,
+        None => bindings::drm_connector_status::connector_status_disconnected,
     }
 }
 
-/// Fills `buf` with what is `offset` bytes into the EDID of `connector`.
+/// Reads the EDID of `connector` from byte `offset` on into `buf`.
 ///
 /// # Safety
 ///
@@ -133,79 +147,91 @@ unsafe fn read_edid<C: DriverConnector>(
     offset: usize,
     buf: &mut [u8],
 ) -> Result {
-    // SAFETY: As the caller says.
-    let done = unsafe {
-        with_hardware::<C::Driver, _>((*connector).dev, |dev, reg| {
+    // SAFETY: By the safety requirements this is a device of `C::Driver` that has been registered.
+    let read = unsafe {
+        with_registered::<C::Driver, _>((*connector).dev, |dev, reg| {
             C::read_edid(dev, reg, offset, buf)
         })
     };
-    done.unwrap_or(Err(ENODEV))
+    read.unwrap_or(Err(ENODEV))
 }
 
-/// What reads a block for `drm_edid_read_custom()`.
+/// The callback of `drm_edid_read_custom()` that reads a block.
 ///
 /// # Safety
 ///
 /// `context` must be a connector of `C::Driver`, of a device that has been registered, and `buf`
-/// have place for `len` bytes.
+/// must be valid for writes of `len` bytes.
 unsafe extern "C" fn read_block_callback<C: DriverConnector>(
     context: *mut c_void,
     buf: *mut u8,
     block: c_uint,
     len: usize,
 ) -> c_int {
-    // SAFETY: As the caller says. `_drm_do_get_edid()` has zeroed it.
+    // `_drm_do_get_edid()` allocates the buffer with kmalloc() and krealloc(), without
+    // `__GFP_ZERO`.
+    //
+    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes.
+    unsafe { buf.write_bytes(0, len) };
+    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes. Those have just
+    // been initialised.
     let buf = unsafe { core::slice::from_raw_parts_mut(buf, len) };
-    // SAFETY: As the caller says.
+    // SAFETY: By the safety requirements, `context` is a connector of `C::Driver`, of a device that
+    // has been registered.
     match unsafe { read_edid::<C>(context.cast(), block as usize * EDID_BLOCK, buf) } {
         Ok(()) => 0,
         Err(err) => err.to_errno(),
     }
 }
 
-/// The EDID of `connector`, which the caller has to free; null if it has none.
+/// Returns the EDID of `connector`, which the caller must free; null if it has none.
 ///
 /// # Safety
 ///
-/// As for [`get_modes_callback`].
+/// `connector` must be a connector of `C::Driver`, of a device that has been registered, and it
+/// must be being probed.
 unsafe fn edid<C: DriverConnector>(
     connector: *mut bindings::drm_connector,
 ) -> *const bindings::drm_edid {
     let mut header = [0; EDID_HEADER];
-    // SAFETY: As the caller says.
+    // SAFETY: By the safety requirements this is a connector of `C::Driver`, of a device that has
+    // been registered.
     let read = unsafe { read_edid::<C>(connector, 0, &mut header) };
-    // SAFETY: It looks at that many bytes.
+    // SAFETY: `drm_edid_header_is_valid()` reads the 8 bytes of the header.
     let matching = unsafe { bindings::drm_edid_header_is_valid(header.as_ptr().cast()) };
     if read.is_err() || usize::try_from(matching) != Ok(EDID_HEADER) {
         return core::ptr::null();
     }
-    // SAFETY: The callback gets the connector, as it expects.
+    // SAFETY: `drm_edid_read_custom()` passes the connector to the callback, with buffers of its
+    // own.
     unsafe {
         bindings::drm_edid_read_custom(connector, Some(read_block_callback::<C>), connector.cast())
     }
 }
 
-/// The `get_modes` entry: those of the EDID, or those that are usual.
+/// The `get_modes` callback of a connector. Adds the modes of the EDID, or the standard modes if
+/// there is no EDID.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a connector of `C::Driver`.
+/// Must be called by DRM only, with a connector of `C::Driver`.
 unsafe extern "C" fn get_modes_callback<C: DriverConnector>(
     connector: *mut bindings::drm_connector,
 ) -> c_int {
-    // SAFETY: These are this callback's arguments; nobody asks before the device is registered.
+    // SAFETY: By the safety requirements this is a connector of `C::Driver`, and it is being
+    // probed. Its device has been registered, as nothing probes connectors before.
     let edid = unsafe { edid::<C>(connector) };
-    // SAFETY: The connector is being probed; the EDID is its own, or null.
+    // SAFETY: The connector is being probed. The EDID is null, or was just read from it.
     unsafe { bindings::drm_edid_connector_update(connector, edid) };
     if !edid.is_null() {
-        // SAFETY: As above.
+        // SAFETY: The connector is being probed.
         let count = unsafe { bindings::drm_edid_connector_add_modes(connector) };
-        // SAFETY: It is ours, and is not used after this.
+        // SAFETY: `edid()` has passed ownership of the EDID. Nothing uses it after this.
         unsafe { bindings::drm_edid_free(edid) };
         return count;
     }
 
-    // SAFETY: The connector's device is valid.
+    // SAFETY: The device of a connector is valid. The limits do not change after it is set up.
     let (max_width, max_height) = unsafe {
         let config = &raw const (*(*connector).dev).mode_config;
         ((*config).max_width, (*config).max_height)
@@ -213,7 +239,7 @@ unsafe extern "C" fn get_modes_callback<C: DriverConnector>(
     // SAFETY: The connector is being probed.
     let count = unsafe { bindings::drm_add_modes_noedid(connector, max_width, max_height) };
     let (width, height) = C::PREFERRED_SIZE;
-    // SAFETY: As above.
+    // SAFETY: The connector is being probed.
     unsafe { bindings::drm_set_preferred_mode(connector, width.into(), height.into()) };
     count
 }

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CRTCs: what makes a mode, and says when a picture begins.
+//! CRTCs, with a timer as their vblank.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: [`DriverCrtc`], with states of the driver's own; vblank as a choice
-//!   between a timer and an interrupt.
-//! - Why this is sound on 7.3: DRM calls the functions of the table for CRTCs that were made with
-//!   it. A state that is being checked belongs to the caller until the check returns, one that is
-//!   being committed to who commits it. The vblank functions are DRM's own, driven by a timer of the
-//!   CRTC; vblank is on between `atomic_enable` and `atomic_disable`, whether or not the hardware is
-//!   still there, so events are delivered in any case.
+//! - The shape it should have: [`DriverCrtc`], with a state type of the driver, and the choice
+//!   between a vblank timer and a vblank interrupt.
+//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable for CRTCs that were created with
+//!   it. The caller of `atomic_check` owns the state until the callback returns; during a commit
+//!   the fields that are read here do not change. The vblank callbacks are DRM's own, driven by a
+//!   timer of the CRTC. Vblank is on between `atomic_enable` and `atomic_disable` even if the
+//!   device is unplugged, so events are always delivered.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C headers: [`include/drm/drm_crtc.h`](srctree/include/drm/drm_crtc.h),
+//! [`include/drm/drm_modeset_helper_vtables.h`](srctree/include/drm/drm_modeset_helper_vtables.h)
 
 use super::{
     bindings,
@@ -18,12 +21,12 @@ use super::{
         DisplayMode,
         ModeStatus, //
     },
-    plane::NewPlane,
-    with_hardware,
+    plane::UnregisteredPlane,
+    with_registered,
     Device,
     Driver,
     RegistrationData,
-    Setup, //
+    UnregisteredKmsDevice, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -32,36 +35,41 @@ use kernel::{
     prelude::*, //
 };
 
-/// A CRTC whose primary plane is on whenever it is, and whose vblank is a timer.
+/// A CRTC that is active only together with its primary plane, and whose vblank is a timer.
 pub(crate) trait DriverCrtc: Sized + 'static {
-    /// The driver that it is of.
+    /// The driver that it belongs to.
     type Driver: Driver;
 
-    /// Whether the hardware has this mode, which is one that a timer can stand in for.
+    /// Returns whether the hardware supports `mode`. A vblank timer can time it.
     fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
 
-    /// Switches the screen on. What it shows has come with the plane, right before this.
+    /// Switches the display on. The primary plane has been updated right before this.
     fn atomic_enable(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
     );
 
-    /// Switches the screen off.
+    /// Switches the display off.
     fn atomic_disable(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
     );
 }
 
-/// A CRTC that has no encoder yet.
-pub(crate) struct NewCrtc<'a, K: Driver> {
-    pub(super) setup: &'a Setup<K>,
+/// A CRTC of an unregistered device, which has no encoder yet.
+///
+/// # Invariants
+///
+/// `raw` is an initialised CRTC of `dev`.
+pub(crate) struct UnregisteredCrtc<'a, K: Driver> {
+    pub(super) dev: &'a UnregisteredKmsDevice<K>,
     pub(super) raw: *mut bindings::drm_crtc,
 }
 
-struct Tables<C>(PhantomData<C>);
+/// The vtables of CRTCs of type `C`.
+struct Vtable<C>(PhantomData<C>);
 
-impl<C: DriverCrtc> Tables<C> {
+impl<C: DriverCrtc> Vtable<C> {
     const FUNCS: bindings::drm_crtc_funcs = bindings::drm_crtc_funcs {
         reset: Some(bindings::drm_atomic_helper_crtc_reset),
         set_config: Some(bindings::drm_atomic_helper_set_config),
@@ -86,184 +94,201 @@ impl<C: DriverCrtc> Tables<C> {
     };
 }
 
-impl<'a, K: Driver> NewPlane<'a, K> {
-    /// Makes a CRTC whose primary plane this is.
+impl<'a, K: Driver> UnregisteredPlane<'a, K> {
+    /// Creates a CRTC with this primary plane.
     ///
-    /// Errors: `ENOMEM`.
-    pub(crate) fn crtc<C: DriverCrtc<Driver = K>>(self) -> Result<NewCrtc<'a, K>> {
-        let (setup, plane) = self.into_raw();
-        let before = last_in_list(setup);
-        // SAFETY: The device is valid and its mode configuration initialised; the plane is of
-        // the same device, and has no CRTC yet. The table is a constant without `destroy`, as is
-        // wanted.
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn crtc<C: DriverCrtc<Driver = K>>(self) -> Result<UnregisteredCrtc<'a, K>> {
+        let (dev, plane) = self.into_raw();
+        let before = last_in_list(dev);
+        // SAFETY: The device is valid and its mode configuration is initialised. The plane belongs
+        // to the device and has no CRTC yet. The vtable is a constant, and has no `destroy`, which
+        // a managed CRTC must not have.
         let raw = from_err_ptr(unsafe {
             bindings::__drmm_crtc_alloc_with_planes(
-                setup.raw(),
+                dev.raw(),
                 size_of::<bindings::drm_crtc>(),
                 0,
                 plane,
                 core::ptr::null_mut(),
-                const { &Tables::<C>::FUNCS },
+                const { &Vtable::<C>::FUNCS },
                 core::ptr::null(),
             )
         })
-        .inspect_err(|_| remove_half_made(setup, before))?
+        .inspect_err(|_| remove_failed(dev, before))?
         .cast::<bindings::drm_crtc>();
-        // SAFETY: It was just made, for a device that nobody else knows.
-        unsafe { (*raw).helper_private = const { &Tables::<C>::HELPER_FUNCS } };
-        Ok(NewCrtc { setup, raw })
+        // SAFETY: `__drmm_crtc_alloc_with_planes()` has just created the CRTC. The device is not
+        // registered, so nothing else accesses it.
+        unsafe { (*raw).helper_private = const { &Vtable::<C>::HELPER_FUNCS } };
+        // INVARIANT: It was just created for `dev`.
+        Ok(UnregisteredCrtc { dev, raw })
     }
 }
 
-/// The last entry of the device's list of CRTCs.
-fn last_in_list<K: Driver>(setup: &Setup<K>) -> *mut kernel::bindings::list_head {
-    // SAFETY: The device is valid, and only we know it.
-    unsafe { (*setup.raw()).mode_config.crtc_list.prev }
+/// Returns the last entry of the device's list of CRTCs.
+fn last_in_list<K: Driver>(dev: &UnregisteredKmsDevice<K>) -> *mut kernel::bindings::list_head {
+    // SAFETY: The device is valid. It is not registered, so nothing else accesses the list.
+    unsafe { (*dev.raw()).mode_config.crtc_list.prev }
 }
 
-/// Takes a CRTC off the list that could not be made, if it is there: `before` was the last then.
+/// Removes a CRTC whose creation has failed from the list of CRTCs if it is there, that is if
+/// `before` is not the last entry any more.
 ///
-/// Linux 7.3 leaves it there when the last of its allocations fails, the one for checksums. What
-/// frees the device would free the CRTC's memory first, and go through the list then.
-fn remove_half_made<K: Driver>(setup: &Setup<K>, before: *mut kernel::bindings::list_head) {
-    let last = last_in_list(setup);
+/// In 7.3, `__drm_crtc_init_with_planes()` leaves the CRTC in the list if `drm_crtc_crc_init()`
+/// fails, its last allocation. When the device is freed, the memory of the CRTC is freed first, and
+/// then the list is walked.
+fn remove_failed<K: Driver>(
+    dev: &UnregisteredKmsDevice<K>,
+    before: *mut kernel::bindings::list_head,
+) {
+    let last = last_in_list(dev);
     if last != before {
-        // SAFETY: The entries of the list are CRTCs. This one was put there, initialised but for
-        // its properties, by the call that failed. Its memory belongs to the device.
+        // SAFETY: The entries of the list are CRTCs. The call that failed has put this one there,
+        // initialised but for its properties. Its memory is managed by the device, and still there.
         unsafe {
             bindings::drm_crtc_cleanup(kernel::container_of!(last, bindings::drm_crtc, head))
         };
     }
 }
 
-/// The `mode_valid` entry of a CRTC.
+/// The `mode_valid` callback of a CRTC.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a CRTC of `C::Driver`.
+/// Must be called by DRM only, with a CRTC of `C::Driver`.
 unsafe extern "C" fn mode_valid_callback<C: DriverCrtc>(
     crtc: *mut bindings::drm_crtc,
     mode: *const bindings::drm_display_mode,
 ) -> bindings::drm_mode_status {
-    // SAFETY: The CRTC's device is one of this driver, and lives as long as the CRTC.
+    // SAFETY: By the safety requirements this is a device of `C::Driver`. It lives as long as its
+    // CRTC.
     let dev = unsafe { Device::<C::Driver>::from_raw((*crtc).dev) };
-    // SAFETY: The mode is the caller's for the time of the call.
+    // SAFETY: The caller keeps the mode valid and unchanged until this returns.
     let mode = unsafe { DisplayMode::from_raw(mode) };
-    let status = match mode.is_plain() {
+    let status = match mode.is_progressive() {
         true => C::mode_valid(dev, mode),
-        false => ModeStatus::NotPlain,
+        false => ModeStatus::NotProgressive,
     };
     status.into_raw()
 }
 
-/// What a CRTC is to be after a commit: valid as long as the commit.
+/// Returns the new state of a CRTC in a commit. It is valid for as long as the commit.
 ///
 /// # Safety
 ///
-/// The CRTC must be part of the commit.
+/// `crtc` must be a valid CRTC, and part of `commit`.
 unsafe fn new_state(
     crtc: *mut bindings::drm_crtc,
     commit: *mut bindings::drm_atomic_commit,
 ) -> *mut bindings::drm_crtc_state {
-    // SAFETY: The CRTC is valid; its index does not change.
+    // SAFETY: By the safety requirements the CRTC is valid. Its index does not change.
     let index = unsafe { (*crtc).index };
-    // SAFETY: A commit has a place for each CRTC, and the CRTC's states are in it.
+    // SAFETY: `crtcs` of a commit has an entry for each CRTC of the device. By the safety
+    // requirements that of this CRTC is in use.
     unsafe { (*(*commit).crtcs.add(index as usize)).new_state }
 }
 
-/// The `atomic_check` entry of a CRTC: it needs its primary plane.
+/// The `atomic_check` callback of a CRTC. Refuses an enabled CRTC without its primary plane.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a CRTC that is part of `commit`.
+/// Must be called by DRM only, with a CRTC that is part of `commit`.
 unsafe extern "C" fn atomic_check_callback(
     crtc: *mut bindings::drm_crtc,
     commit: *mut bindings::drm_atomic_commit,
 ) -> c_int {
-    // SAFETY: These are this callback's arguments.
+    // SAFETY: By the safety requirements the CRTC is part of the commit.
     let state = unsafe { new_state(crtc, commit) };
-    // SAFETY: The state is valid, and the caller's until this returns.
+    // SAFETY: `new_state()` returned a valid state. The caller owns it until this returns.
     if !unsafe { (*state).enable } {
         return 0;
     }
-    // SAFETY: As above.
+    // SAFETY: `new_state()` returned a valid state. The caller owns it until this returns.
     unsafe { bindings::drm_atomic_helper_check_crtc_primary_plane(state) }
 }
 
-/// The `atomic_flush` entry of a CRTC, when its plane has been updated: has the commit's event sent
-/// at the next vblank, or at once if the CRTC is going to stay off.
+/// The `atomic_flush` callback of a CRTC. Arms the event of the commit for the next vblank, or
+/// sends it at once if the CRTC stays off.
 ///
-/// When the CRTC is about to be switched on, the event is left to that: there is no vblank so far, and
-/// what DRM knows of the last one is as old as the CRTC has been off.
+/// If the commit is about to enable the CRTC, [`atomic_enable_callback`] arms the event: there is
+/// no vblank before that, and DRM's time stamp is that of the last vblank before the CRTC was
+/// disabled.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a CRTC that is part of `commit`.
+/// Must be called by DRM only, with a CRTC that is part of `commit`.
 unsafe extern "C" fn atomic_flush_callback(
     crtc: *mut bindings::drm_crtc,
     commit: *mut bindings::drm_atomic_commit,
 ) {
-    // SAFETY: These are this callback's arguments.
+    // SAFETY: By the safety requirements the CRTC is part of the commit.
     let state = unsafe { new_state(crtc, commit) };
-    // SAFETY: The state is valid, and nobody else has to do with it while it is committed.
-    let state = unsafe { &*state };
-    let needs_modeset =
-        state.mode_changed() || state.active_changed() || state.connectors_changed();
-    let is_switched_on = needs_modeset && state.active;
-    if !is_switched_on {
-        // SAFETY: As above.
+    // SAFETY: `new_state()` returned a valid state. DRM does not change these bits any more once
+    // the states have been swapped.
+    let is_being_enabled = unsafe {
+        (*state).active
+            && (bindings::drm_crtc_state::mode_changed_raw(state)
+                || bindings::drm_crtc_state::active_changed_raw(state)
+                || bindings::drm_crtc_state::connectors_changed_raw(state))
+    };
+    if !is_being_enabled {
+        // SAFETY: By the safety requirements the CRTC is part of the commit.
         unsafe { bindings::drm_crtc_vblank_atomic_flush(crtc, commit) };
     }
 }
 
-/// The `atomic_enable` entry of a CRTC.
+/// The `atomic_enable` callback of a CRTC.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a CRTC of `C::Driver` that is part of `commit`.
+/// Must be called by DRM only, with a CRTC of `C::Driver` that is part of `commit`.
 unsafe extern "C" fn atomic_enable_callback<C: DriverCrtc>(
     crtc: *mut bindings::drm_crtc,
     commit: *mut bindings::drm_atomic_commit,
 ) {
-    // SAFETY: The CRTC's device is one of this driver. Nothing is committed before it is
-    // registered.
-    unsafe { with_hardware::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_enable(dev, reg)) };
-    // SAFETY: The CRTC is valid, and its device has vblank.
+    // SAFETY: By the safety requirements this is a device of `C::Driver`. It has been registered,
+    // as nothing commits before.
+    unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_enable(dev, reg)) };
+    // SAFETY: The CRTC is valid, and `UnregisteredKmsDevice::finish()` has initialised vblank.
     unsafe { bindings::drm_crtc_vblank_on(crtc) };
-    // SAFETY: These are this callback's arguments.
+    // SAFETY: By the safety requirements the CRTC is part of the commit.
     unsafe { bindings::drm_crtc_vblank_atomic_flush(crtc, commit) };
 }
 
-/// The `atomic_disable` entry of a CRTC.
+/// The `atomic_disable` callback of a CRTC.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a CRTC of `C::Driver`.
+/// Must be called by DRM only, with a CRTC of `C::Driver`.
 unsafe extern "C" fn atomic_disable_callback<C: DriverCrtc>(
     crtc: *mut bindings::drm_crtc,
     _commit: *mut bindings::drm_atomic_commit,
 ) {
-    // SAFETY: The CRTC is valid, and its device has vblank.
+    // SAFETY: The CRTC is valid, and `UnregisteredKmsDevice::finish()` has initialised vblank.
     unsafe { bindings::drm_crtc_vblank_off(crtc) };
-    // SAFETY: As above; and vblank is off.
-    unsafe { end_waiting(crtc) };
-    // SAFETY: The CRTC's device is one of this driver. Nothing is committed before it is
-    // registered.
-    unsafe { with_hardware::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_disable(dev, reg)) };
+    // SAFETY: The CRTC is valid, vblank is initialised, and off for this CRTC.
+    unsafe { complete_vblank_waits(crtc) };
+    // SAFETY: By the safety requirements this is a device of `C::Driver`. It has been registered,
+    // as nothing commits before.
+    unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_disable(dev, reg)) };
 }
 
-/// Ends the waiting for a vblank that is not going to come.
+/// Completes all waits for a vblank of a CRTC whose vblank is off.
 ///
-/// The console waits for one before it updates the screen, and does not keep the screen from being
-/// switched off when the device goes or is suspended. Switching vblank off wakes who waits, who finds
-/// that there was none, waits on for a second, and warns. Switching it on counts one.
+/// fbdev waits for a vblank before it updates the screen (`drm_client_modeset_wait_for_vblank()`),
+/// and does not hold a lock that would keep the CRTC from being disabled at suspend or unbind
+/// meanwhile. `drm_crtc_vblank_off()` wakes all waiters; they find that the count has not changed,
+/// and sleep on until a timeout of a second, which triggers a warning. `drm_crtc_vblank_on()`
+/// increments the count.
 ///
 /// # Safety
 ///
-/// The CRTC must be valid, its device have vblank, and that be off for this CRTC.
-unsafe fn end_waiting(crtc: *mut bindings::drm_crtc) {
-    // SAFETY: As the caller says.
+/// `crtc` must be a valid CRTC with vblank initialised and off.
+unsafe fn complete_vblank_waits(crtc: *mut bindings::drm_crtc) {
+    // SAFETY: By the safety requirements the CRTC is valid, and vblank is initialised.
     unsafe { bindings::drm_crtc_vblank_on(crtc) };
-    // SAFETY: As above.
+    // SAFETY: By the safety requirements the CRTC is valid, and vblank is initialised.
     unsafe { bindings::drm_crtc_vblank_off(crtc) };
 }

@@ -1,43 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Encoders: between a CRTC and a connector. These ones do nothing.
+//! Encoders without callbacks, between a CRTC and a connector.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: a trait beside [`super::crtc::DriverCrtc`], for those that do
-//!   something.
-//! - Why this is sound on 7.3: an empty table of functions is what `__drmm_encoder_alloc()` takes
-//!   for an encoder that does nothing.
+//! - The shape it should have: a trait beside [`super::crtc::DriverCrtc`] for encoders with
+//!   callbacks.
+//! - Why this is sound on 7.3: `__drmm_encoder_alloc()` accepts a vtable without callbacks.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C header: [`include/drm/drm_encoder.h`](srctree/include/drm/drm_encoder.h)
 
 use super::{
     bindings,
-    crtc::NewCrtc,
+    crtc::UnregisteredCrtc,
     Driver,
-    Setup, //
+    UnregisteredKmsDevice, //
 };
 use kernel::{
     error::from_err_ptr,
     prelude::*, //
 };
 
-/// An encoder that has no connector yet.
-pub(crate) struct NewEncoder<'a, K: Driver> {
-    pub(super) setup: &'a Setup<K>,
+/// An encoder of an unregistered device, which has no connector yet.
+///
+/// # Invariants
+///
+/// `raw` is an initialised encoder of `dev`.
+pub(crate) struct UnregisteredEncoder<'a, K: Driver> {
+    pub(super) dev: &'a UnregisteredKmsDevice<K>,
     pub(super) raw: *mut bindings::drm_encoder,
 }
 
 const FUNCS: bindings::drm_encoder_funcs = pin_init::zeroed();
 
-impl<'a, K: Driver> NewCrtc<'a, K> {
-    /// Makes an encoder for the picture of this CRTC that nobody sees (`DRM_MODE_ENCODER_VIRTUAL`).
+impl<'a, K: Driver> UnregisteredCrtc<'a, K> {
+    /// Creates an encoder of type `DRM_MODE_ENCODER_VIRTUAL` for this CRTC.
     ///
-    /// Errors: `ENOMEM`.
-    pub(crate) fn virtual_encoder(self) -> Result<NewEncoder<'a, K>> {
-        // SAFETY: The device is valid and its mode configuration initialised. The table is a
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn virtual_encoder(self) -> Result<UnregisteredEncoder<'a, K>> {
+        // SAFETY: The device is valid and its mode configuration is initialised. The vtable is a
         // constant.
         let raw = from_err_ptr(unsafe {
             bindings::__drmm_encoder_alloc(
-                self.setup.raw(),
+                self.dev.raw(),
                 size_of::<bindings::drm_encoder>(),
                 0,
                 const { &FUNCS },
@@ -46,13 +53,12 @@ impl<'a, K: Driver> NewCrtc<'a, K> {
             )
         })?
         .cast::<bindings::drm_encoder>();
-        // SAFETY: The CRTC is valid, and has an index below 32.
+        // SAFETY: By the type invariants the CRTC is valid. DRM allows less than 32 of them.
         let crtcs = 1 << unsafe { (*self.raw).index };
-        // SAFETY: The encoder was just made, for a device that nobody else knows.
+        // SAFETY: `__drmm_encoder_alloc()` has just created the encoder. The device is not
+        // registered, so nothing else accesses it.
         unsafe { (*raw).possible_crtcs = crtcs };
-        Ok(NewEncoder {
-            setup: self.setup,
-            raw,
-        })
+        // INVARIANT: It was just created for the device of the CRTC.
+        Ok(UnregisteredEncoder { dev: self.dev, raw })
     }
 }

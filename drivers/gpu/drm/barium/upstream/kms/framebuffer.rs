@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Framebuffers: pictures in the memory of an object.
+//! Framebuffers with one colour plane.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: what is here, with the choice of a type of its own for framebuffers.
-//! - Why this is sound on 7.3: `drm_gem_fb_create_with_funcs()` makes them, which looks the objects
-//!   up through the client's handles, keeps a reference to each for as long as the framebuffer
-//!   lives, and compares their sizes. All objects of the device are of the driver's type.
+//! - The shape it should have: [`Framebuffer`], with data of the driver.
+//! - Why this is sound on 7.3: `drm_gem_fb_create_with_funcs()` creates the framebuffers. It looks
+//!   the objects up by the handles of the client, holds a reference to each until the framebuffer
+//!   is destroyed, and checks their sizes. All objects of the device are of the driver's type.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C header: [`include/drm/drm_framebuffer.h`](srctree/include/drm/drm_framebuffer.h)
 
 use super::{
     bindings,
@@ -22,54 +24,68 @@ use kernel::{
     prelude::*, //
 };
 
-/// A framebuffer in one plane of memory, as all formats of this kind of driver are.
+/// A framebuffer with one colour plane.
+///
+/// It is not a reference to the C struct, whose reference count and lists C code changes meanwhile.
+///
+/// # Invariants
+///
+/// `raw` is a framebuffer of a device of `K::Driver`, and somebody holds a reference to it for
+/// `'a`. Format, pitches, offsets and objects do not change after its creation.
 pub(crate) struct Framebuffer<'a, K: Driver> {
-    raw: &'a bindings::drm_framebuffer,
+    raw: *const bindings::drm_framebuffer,
     format: Fourcc,
+    _held: PhantomData<&'a ()>,
     _driver: PhantomData<K>,
 }
 
 impl<'a, K: Driver> Framebuffer<'a, K> {
     /// # Safety
     ///
-    /// `raw` must be a framebuffer of a device of `K::Driver`, and be held for `'a`.
+    /// `raw` must be a framebuffer of a device of `K::Driver`, and somebody must hold a reference
+    /// to it for `'a`.
     pub(super) unsafe fn from_raw(raw: *const bindings::drm_framebuffer) -> Self {
-        // SAFETY: As the caller says. What is read of it does not change once it is made.
-        let raw = unsafe { &*raw };
-        // SAFETY: A framebuffer's format is in a constant table.
-        let format = Fourcc(unsafe { (*raw.format).format });
+        // SAFETY: By the safety requirements `raw` is valid. The format of a framebuffer is an
+        // entry of a constant table.
+        let format = Fourcc(unsafe { (*(*raw).format).format });
+        // INVARIANT: By the safety requirements.
         Self {
             raw,
             format,
+            _held: PhantomData,
             _driver: PhantomData,
         }
     }
 
-    /// What a pixel is.
+    /// Returns the pixel format.
     pub(crate) fn format(&self) -> Fourcc {
         self.format
     }
 
-    /// The bytes from the start of a line to that of the next.
+    /// Returns the pitch: the number of bytes from the start of a line to the start of the next
+    /// one.
     pub(crate) fn pitch(&self) -> u32 {
-        self.raw.pitches[0]
+        // SAFETY: By the type invariants `raw` is valid, and its pitches do not change.
+        unsafe { (*self.raw).pitches[0] }
     }
 
-    /// Where in the object it starts, in bytes.
+    /// Returns the offset of the first pixel in the object, in bytes.
     pub(crate) fn offset(&self) -> u32 {
-        self.raw.offsets[0]
+        // SAFETY: By the type invariants `raw` is valid, and its offsets do not change.
+        unsafe { (*self.raw).offsets[0] }
     }
 
-    /// The object that it is in.
+    /// Returns the object that holds the pixels.
     pub(crate) fn object(&self) -> &'a Object<K::Memory> {
-        // SAFETY: `drm_gem_fb_create_with_funcs()` has set the object of the first plane, holds
-        // a reference to it for as long as the framebuffer lives, and took it from the device's
-        // objects, which are of this type.
-        unsafe { Object::<K::Memory>::from_raw(self.raw.obj[0]) }
+        // SAFETY: By the type invariants `raw` is valid. `drm_gem_fb_create_with_funcs()` has
+        // looked the object up among those of the device, which are of this type. The framebuffer
+        // holds a reference to it.
+        unsafe { Object::<K::Memory>::from_raw((*self.raw).obj[0]) }
     }
 
     pub(super) fn raw_format(&self) -> *const bindings::drm_format_info {
-        self.raw.format
+        // SAFETY: By the type invariants `raw` is valid, and its format does not change.
+        unsafe { (*self.raw).format }
     }
 }
 
@@ -79,11 +95,12 @@ const FUNCS: bindings::drm_framebuffer_funcs = bindings::drm_framebuffer_funcs {
     dirty: Some(dirty_callback),
 };
 
-/// The `dirty` entry: what is in memory is what is shown, so there is nothing to do.
+/// The `dirty` callback of a framebuffer. Nothing is to be done: the hardware shows the memory
+/// itself.
 ///
 /// # Safety
 ///
-/// None; to be called by DRM only.
+/// Has no preconditions.
 unsafe extern "C" fn dirty_callback(
     _framebuffer: *mut bindings::drm_framebuffer,
     _file: *mut bindings::drm_file,
@@ -95,18 +112,19 @@ unsafe extern "C" fn dirty_callback(
     0
 }
 
-/// The `fb_create` entry: what `DRM_IOCTL_MODE_ADDFB2` comes to.
+/// The `fb_create` callback of a device. Implements `DRM_IOCTL_MODE_ADDFB2`.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, for a device of `K::Driver`, with an open file of it.
+/// Must be called by DRM only, with a device of `K::Driver`, and with an open file of it.
 pub(super) unsafe extern "C" fn create_callback<K: Driver>(
     dev: *mut bindings::drm_device,
     file: *mut bindings::drm_file,
     info: *const kernel::bindings::drm_format_info,
     command: *const bindings::drm_mode_fb_cmd2,
 ) -> *mut kernel::bindings::drm_framebuffer {
-    // SAFETY: These are this callback's arguments, and a constant.
+    // SAFETY: DRM passes a device, an open file of it, the description of the format and the
+    // command. The vtable is a constant.
     let raw = unsafe {
         bindings::drm_gem_fb_create_with_funcs(dev, file, info.cast(), command, const { &FUNCS })
     };
@@ -114,12 +132,13 @@ pub(super) unsafe extern "C" fn create_callback<K: Driver>(
         Ok(raw) => raw,
         Err(err) => return err.to_ptr(),
     };
-    // SAFETY: The device is one of this driver.
+    // SAFETY: By the safety requirements this is a device of `K::Driver`.
     let device = unsafe { Device::<K>::from_raw(dev) };
-    // SAFETY: It was just made, and its reference is ours until we return it.
+    // SAFETY: `drm_gem_fb_create_with_funcs()` has returned a framebuffer of this device, and
+    // passed its reference to us.
     let framebuffer = unsafe { Framebuffer::<K>::from_raw(raw) };
     if let Err(err) = K::check_framebuffer(device, &framebuffer) {
-        // SAFETY: The reference is ours, and is not used after this.
+        // SAFETY: We own the reference, and do not use it after this.
         unsafe { bindings::drm_mode_object_put(&raw mut (*raw).base) };
         return err.to_ptr();
     }

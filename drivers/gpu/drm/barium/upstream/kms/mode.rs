@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Modes and pixel formats.
+//! Display modes and pixel formats.
 //!
 //! - Upstream today: nothing.
 //! - The shape it should have: what is here.
 //! - Why this is sound on 7.3: a [`DisplayMode`] is a borrowed C struct of plain numbers.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C headers: [`include/drm/drm_modes.h`](srctree/include/drm/drm_modes.h),
+//! [`include/uapi/drm/drm_fourcc.h`](srctree/include/uapi/drm/drm_fourcc.h)
 
 use super::bindings;
 
-/// A pixel format (`DRM_FORMAT_*` of `include/uapi/drm/drm_fourcc.h`).
+/// A pixel format (`DRM_FORMAT_*`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Fourcc(pub(super) u32);
 
 impl Fourcc {
-    /// 32 bits a pixel, the lowest byte is blue.
+    /// `DRM_FORMAT_XRGB8888`: 32 bits per pixel, blue in the lowest byte.
     pub(crate) const XRGB8888: Self = Self::new(*b"XR24");
-    /// 32 bits a pixel, the lowest byte is unused, the next one red.
+    /// `DRM_FORMAT_BGRX8888`: 32 bits per pixel, the lowest byte is unused, red in the next one.
     pub(crate) const BGRX8888: Self = Self::new(*b"BX24");
-    /// The same with an alpha value in the highest byte, which the colours are multiplied by.
+    /// `DRM_FORMAT_ARGB8888`: like [`Self::XRGB8888`], with alpha in the highest byte.
     pub(crate) const ARGB8888: Self = Self::new(*b"AR24");
-    /// 16 bits a pixel, the lowest five are blue.
+    /// `DRM_FORMAT_RGB565`: 16 bits per pixel, blue in the lowest five.
     pub(crate) const RGB565: Self = Self::new(*b"RG16");
 
     const fn new(code: [u8; 4]) -> Self {
@@ -29,80 +32,82 @@ impl Fourcc {
     }
 }
 
-/// A mode: the size of the picture, and when it is sent.
+/// A display mode (`struct drm_display_mode`).
 #[repr(transparent)]
 pub(crate) struct DisplayMode(bindings::drm_display_mode);
 
 impl DisplayMode {
     /// # Safety
     ///
-    /// `raw` must be valid and not change for as long as the reference lives.
+    /// `raw` must be valid, and must not change for `'a`.
     pub(super) unsafe fn from_raw<'a>(raw: *const bindings::drm_display_mode) -> &'a Self {
-        // SAFETY: As the caller says; the type is `repr(transparent)`.
+        // SAFETY: By the safety requirements `raw` is valid and does not change for `'a`. `Self` is
+        // a transparent wrapper of it.
         unsafe { &*raw.cast() }
     }
 
-    /// Pixels of a line.
+    /// Returns the width in pixels (`hdisplay`).
     pub(crate) fn width(&self) -> u16 {
         self.0.hdisplay
     }
 
-    /// Lines.
+    /// Returns the height in lines (`vdisplay`).
     pub(crate) fn height(&self) -> u16 {
         self.0.vdisplay
     }
 
-    /// Whether a timer can stand in for the vblanks of this mode: a picture is all of its lines, each
-    /// sent once, and one picture only; and DRM can count its pixels.
+    /// Returns true if a frame consists of all lines, each sent once, and if the number of its
+    /// pixels fits in an `int`. Only then can a vblank timer time the mode.
     ///
-    /// DRM doubles and multiplies the lines of other modes, in 16 bits, and computes the time that
-    /// a picture takes from that (`drm_mode_set_crtcinfo()`, `drm_calc_timestamping_constants()`):
-    /// any time can come of it, none as well.
-    pub(super) fn is_plain(&self) -> bool {
-        const SEVERAL: u32 = bindings::DRM_MODE_FLAG_INTERLACE
+    /// For other modes (interlaced, doublescan, `vscan`, 3D) DRM doubles and multiplies the number
+    /// of lines, in 16 bits, and computes the duration of a frame from the result
+    /// (`drm_mode_set_crtcinfo()`, `drm_calc_timestamping_constants()`), which can be anything,
+    /// even 0.
+    pub(super) fn is_progressive(&self) -> bool {
+        const NOT_PROGRESSIVE: u32 = bindings::DRM_MODE_FLAG_INTERLACE
             | bindings::DRM_MODE_FLAG_DBLSCAN
             | bindings::DRM_MODE_FLAG_3D_MASK;
         let pixels = u32::from(self.0.htotal) * u32::from(self.0.vtotal);
-        self.0.flags & SEVERAL == 0 && self.0.vscan <= 1 && i32::try_from(pixels).is_ok()
+        self.0.flags & NOT_PROGRESSIVE == 0 && self.0.vscan <= 1 && i32::try_from(pixels).is_ok()
     }
 
-    /// Pictures in a second, rounded; 0 if it has no such rate.
+    /// Returns the refresh rate in Hz, rounded; 0 if the mode has none.
     pub(crate) fn refresh(&self) -> u32 {
-        // SAFETY: The mode is valid.
+        // SAFETY: `drm_mode_vrefresh()` reads a valid mode.
         let refresh = unsafe { bindings::drm_mode_vrefresh(&self.0) };
         u32::try_from(refresh).unwrap_or(u32::MAX)
     }
 }
 
-/// Whether a mode can be set, and what is in the way otherwise.
+/// Whether a mode is supported, and the reason if it is not (`enum drm_mode_status`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ModeStatus {
-    /// It can be set.
+    /// The mode is supported.
     Ok,
-    /// Its lines have a length that the hardware does not have.
+    /// The hardware does not support the width.
     BadWidth,
-    /// It has a number of lines that the hardware does not have.
+    /// The hardware does not support the height.
     BadHeight,
-    /// Its pictures follow too slowly.
+    /// The refresh rate is too low.
     TooSlow,
-    /// Its pictures follow too fast.
+    /// The refresh rate is too high.
     TooFast,
-    /// There is not enough memory for it.
+    /// There is not enough video memory.
     Memory,
-    /// Its pictures are not sent line by line, each once.
-    NotPlain,
+    /// The mode is not progressive.
+    NotProgressive,
 }
 
 impl ModeStatus {
     pub(super) fn into_raw(self) -> bindings::drm_mode_status {
         match self {
-            Self::Ok => bindings::drm_mode_status_MODE_OK,
-            Self::BadWidth => bindings::drm_mode_status_MODE_BAD_HVALUE,
-            Self::BadHeight => bindings::drm_mode_status_MODE_BAD_VVALUE,
-            Self::TooSlow => bindings::drm_mode_status_MODE_CLOCK_LOW,
-            Self::TooFast => bindings::drm_mode_status_MODE_CLOCK_HIGH,
-            Self::Memory => bindings::drm_mode_status_MODE_MEM,
-            Self::NotPlain => bindings::drm_mode_status_MODE_BAD,
+            Self::Ok => bindings::drm_mode_status::MODE_OK,
+            Self::BadWidth => bindings::drm_mode_status::MODE_BAD_HVALUE,
+            Self::BadHeight => bindings::drm_mode_status::MODE_BAD_VVALUE,
+            Self::TooSlow => bindings::drm_mode_status::MODE_CLOCK_LOW,
+            Self::TooFast => bindings::drm_mode_status::MODE_CLOCK_HIGH,
+            Self::Memory => bindings::drm_mode_status::MODE_MEM,
+            Self::NotProgressive => bindings::drm_mode_status::MODE_BAD,
         }
     }
 }

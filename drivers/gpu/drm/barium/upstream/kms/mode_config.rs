@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Setting mode setting up: the way from a device that nobody knows to one that is ready to be
-//! registered.
+//! Sets up the mode setting of a device before the device is registered.
 //!
-//! - Upstream today: nothing; `drm::UnregisteredDevice` can be registered at once.
-//! - The shape it should have: [`Setup`], which takes the unregistered device and gives it back as
-//!   [`Ready`] when all its objects are there.
-//! - Why this is sound on 7.3: the device that [`Setup`] owns is unregistered, so nobody else reads
-//!   or writes its mode configuration. `drmm_mode_config_init()` is called before any object can be
-//!   made, as only a [`Setup`] makes them, and `drm_mode_config_reset()` after the last one, as it
-//!   consumes the [`Setup`] that they borrow.
+//! - Upstream today: nothing. `drm::UnregisteredDevice` can be registered at once.
+//! - The shape it should have: [`UnregisteredKmsDevice`], which takes the unregistered device and
+//!   returns it as a [`ReadyKmsDevice`] when all mode objects have been created.
+//! - Why this is sound on 7.3: [`UnregisteredKmsDevice`] owns the device, which is unregistered, so
+//!   nothing else accesses its mode configuration. `drmm_mode_config_init()` is called before any
+//!   object is created, as only the methods of [`UnregisteredKmsDevice`] and of what they return
+//!   create objects. `drm_mode_config_reset()` is called after the last one, as
+//!   [`UnregisteredKmsDevice::finish`] consumes the device that those types borrow.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C header: [`include/drm/drm_mode_config.h`](srctree/include/drm/drm_mode_config.h)
 
 use super::{
     bindings,
@@ -29,24 +31,26 @@ use kernel::{
     prelude::*, //
 };
 
-/// The sizes of framebuffers that a device can do something with, in pixels and lines.
+/// The limits of framebuffers.
 #[derive(Clone, Copy)]
-pub(crate) struct SizeLimits {
+pub(crate) struct ModeConfigInfo {
+    /// The largest width in pixels.
     pub(crate) max_width: u16,
+    /// The largest height in lines.
     pub(crate) max_height: u16,
 }
 
-/// A device whose mode setting is being set up.
-pub(crate) struct Setup<K: Driver> {
+/// An unregistered device whose mode setting is being set up.
+pub(crate) struct UnregisteredKmsDevice<K: Driver> {
     drm: drm::UnregisteredDevice<K::Driver>,
 }
 
-/// A device that is ready to be registered.
-pub(crate) struct Ready<K: Driver> {
+/// An unregistered device whose mode setting is complete.
+pub(crate) struct ReadyKmsDevice<K: Driver> {
     drm: drm::UnregisteredDevice<K::Driver>,
 }
 
-impl<K: Driver> Ready<K> {
+impl<K: Driver> ReadyKmsDevice<K> {
     pub(super) fn device(&self) -> &drm::Device<K::Driver> {
         &self.drm
     }
@@ -56,9 +60,10 @@ impl<K: Driver> Ready<K> {
     }
 }
 
-struct Tables<K>(PhantomData<K>);
+/// The vtable of devices of `K`.
+struct Vtable<K>(PhantomData<K>);
 
-impl<K: Driver> Tables<K> {
+impl<K: Driver> Vtable<K> {
     const FUNCS: bindings::drm_mode_config_funcs = bindings::drm_mode_config_funcs {
         fb_create: Some(framebuffer::create_callback::<K>),
         atomic_check: Some(atomic_check_callback),
@@ -67,25 +72,32 @@ impl<K: Driver> Tables<K> {
     };
 }
 
-impl<K: Driver> Setup<K> {
-    /// Starts. [`super::super::drm_driver::extend`] must have been called for the device.
+impl<K: Driver> UnregisteredKmsDevice<K> {
+    /// Starts to set up mode setting for `drm`, which
+    /// [`drm_driver::alloc`](crate::upstream::drm_driver::alloc) has allocated.
     ///
-    /// Errors: `EINVAL` if the driver is not one that sets modes; `ENOMEM`.
-    pub(crate) fn new(drm: drm::UnregisteredDevice<K::Driver>, limits: SizeLimits) -> Result<Self> {
+    /// # Errors
+    ///
+    /// `EINVAL` if the `drm_driver` lacks the features of atomic mode setting; `ENOMEM`.
+    pub(crate) fn new(
+        drm: drm::UnregisteredDevice<K::Driver>,
+        limits: ModeConfigInfo,
+    ) -> Result<Self> {
         let raw = raw::drm_device::<K::Driver, _>(&drm);
-        // SAFETY: The device is valid, and its driver a table that lives as long as the module.
+        // SAFETY: The device is valid, and its `drm_driver` is static.
         if unsafe { (*(*raw).driver).driver_features } & super::FEATURES != super::FEATURES {
             return Err(EINVAL);
         }
         // SAFETY: The device is valid and not registered.
         to_result(unsafe { bindings::drmm_mode_config_init(raw) })?;
-        // SAFETY: As above, and nobody else knows it.
+        // SAFETY: The device is valid. It is not registered, so nothing else accesses the mode
+        // configuration.
         let config = unsafe { &mut (*raw).mode_config };
         config.max_width = limits.max_width.into();
         config.max_height = limits.max_height.into();
         config.preferred_depth = 24;
         config.quirk_addfb_prefer_host_byte_order = true;
-        config.funcs = const { &Tables::<K>::FUNCS };
+        config.funcs = const { &Vtable::<K>::FUNCS };
         Ok(Self { drm })
     }
 
@@ -93,36 +105,38 @@ impl<K: Driver> Setup<K> {
         raw::drm_device::<K::Driver, _>(&self.drm)
     }
 
-    /// Ends: the objects that were made are the ones there are.
+    /// Completes the mode setting: no more objects are created.
     ///
-    /// Errors: `EINVAL` if there is no CRTC; `ENOMEM`.
-    pub(crate) fn finish(self) -> Result<Ready<K>> {
+    /// # Errors
+    ///
+    /// `EINVAL` if there is no CRTC; `ENOMEM`.
+    pub(crate) fn finish(self) -> Result<ReadyKmsDevice<K>> {
         let raw = self.raw();
-        // SAFETY: The device is valid, and only we know it.
+        // SAFETY: The device is valid. It is not registered, so nothing else accesses it.
         let crtcs = u32::try_from(unsafe { (*raw).mode_config.num_crtc })?;
         if crtcs == 0 {
             return Err(EINVAL);
         }
-        // SAFETY: The device is valid, not registered, and has that many CRTCs.
+        // SAFETY: The device is valid, has `crtcs` CRTCs, and is not registered.
         to_result(unsafe { bindings::drm_vblank_init(raw, crtcs) })?;
-        // SAFETY: As above; all of its objects are initialised.
+        // SAFETY: The device is valid and not registered. All of its mode objects are initialised.
         unsafe { bindings::drm_mode_config_reset(raw) };
         if !self.have_states() {
             return Err(ENOMEM);
         }
-        Ok(Ready { drm: self.drm })
+        Ok(ReadyKmsDevice { drm: self.drm })
     }
 
-    /// Whether all objects have the state that they start in. What resets them does not tell that
-    /// it had no memory for one, and everything later takes for granted that it is there.
+    /// Returns true if all mode objects have a state. `drm_mode_config_reset()` does not report
+    /// that it could not allocate one, and DRM dereferences the states without a check later.
     fn have_states(&self) -> bool {
         const PLANE: usize = offset_of!(bindings::drm_plane, head);
         const CRTC: usize = offset_of!(bindings::drm_crtc, head);
         const CONNECTOR: usize = offset_of!(bindings::drm_connector, head);
-        // SAFETY: The device is valid.
+        // SAFETY: The device is valid, so this is in bounds of its allocation.
         let config = unsafe { &raw mut (*self.raw()).mode_config };
-        // SAFETY: These are the lists of the device's objects, by their `head`. The device is not
-        // registered, so nobody else looks at them, and they stay as they are.
+        // SAFETY: These are the lists of the device's mode objects, linked by `head`. The device is
+        // not registered, so nothing else accesses the lists or the objects.
         let (planes, crtcs, connectors) = unsafe {
             (
                 CList::<bindings::drm_plane, PLANE>::from_raw(&raw mut (*config).plane_list),
@@ -140,29 +154,30 @@ impl<K: Driver> Setup<K> {
     }
 }
 
-/// The `atomic_check` entry.
+/// The `atomic_check` callback of a device.
 ///
 /// # Safety
 ///
-/// To be called by DRM only.
+/// Must be called by DRM only.
 unsafe extern "C" fn atomic_check_callback(
     dev: *mut bindings::drm_device,
     state: *mut kernel::bindings::drm_atomic_commit,
 ) -> c_int {
-    // SAFETY: These are this callback's arguments.
+    // SAFETY: DRM passes a valid device, and a commit that it owns, as the helper requires.
     unsafe { bindings::drm_atomic_helper_check(dev, state.cast()) }
 }
 
-/// The `atomic_commit` entry.
+/// The `atomic_commit` callback of a device.
 ///
 /// # Safety
 ///
-/// To be called by DRM only.
+/// Must be called by DRM only.
 unsafe extern "C" fn atomic_commit_callback(
     dev: *mut bindings::drm_device,
     state: *mut kernel::bindings::drm_atomic_commit,
     nonblock: bool,
 ) -> c_int {
-    // SAFETY: These are this callback's arguments.
+    // SAFETY: DRM passes a valid device, and a commit that has been checked, as the helper
+    // requires.
     unsafe { bindings::drm_atomic_helper_commit(dev, state.cast(), nonblock) }
 }

@@ -1,27 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Planes: what takes pixels from a framebuffer to the screen.
+//! Primary planes.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: [`DriverPlane`], with states of the driver's own, overlays, cursors,
-//!   scaling and formats with modifiers as well.
-//! - Why this is sound on 7.3: DRM calls the functions of the table for planes that were made with
-//!   it. A state that is being checked belongs to the caller until the check returns. During a
-//!   commit, the new states of the commit do not change, and the framebuffer of a plane's state is
-//!   held by that state. When the kernel panics, DRM holds the lock that keeps a plane's state as it
-//!   is (`drm_panic_trylock()`), until it has written. Unplugging a device waits for who is writing:
-//!   `kmsg_dump_unregister()` for the panic, the removal of the file in debugfs for who tries it.
+//! - The shape it should have: [`DriverPlane`], with a state type of the driver, overlays, cursors,
+//!   scaling and format modifiers as well.
+//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable for planes that were created
+//!   with it. The caller of `atomic_check` owns the state until the callback returns. During a
+//!   commit, what a plane shows does not change, and its state holds a reference to the
+//!   framebuffer. In a panic, DRM holds the panic lock (`drm_panic_trylock()`) until it has
+//!   written, so that no commit swaps the plane's state. `drm_dev_unplug()` waits for the panic
+//!   handler: `kmsg_dump_unregister()` waits for a panic, the removal of the debugfs file for a
+//!   test of the handler.
 //! - Delete when upstream has KMS abstractions.
+//!
+//! C headers: [`include/drm/drm_plane.h`](srctree/include/drm/drm_plane.h),
+//! [`include/drm/drm_modeset_helper_vtables.h`](srctree/include/drm/drm_modeset_helper_vtables.h)
 
 use super::{
     bindings,
     framebuffer::Framebuffer,
     mode::Fourcc,
-    with_hardware,
+    with_registered,
+    with_registered_held,
     Device,
     Driver,
     RegistrationData,
-    Setup, //
+    UnregisteredKmsDevice, //
 };
 use crate::upstream::wc_bar::BarPart;
 use core::{
@@ -37,90 +42,133 @@ use kernel::{
     prelude::*, //
 };
 
-/// `DRM_PLANE_NO_SCALING`: the factor 1 as a fixed point number.
+/// `DRM_PLANE_NO_SCALING` of `include/drm/drm_atomic_helper.h`: a scaling factor of 1, in 16.16
+/// fixed point. bindgen does not evaluate the expression in the macro.
 const NO_SCALING: c_int = 1 << 16;
 
-/// What may be done with alpha values. Behind a primary plane all is black: colours that are
-/// multiplied by alpha look the same whether alpha is used or not.
+/// The blend modes of a primary plane. The background is black, so that premultiplied colours look
+/// the same with and without blending.
 const BLEND_MODES: c_uint =
     1 << bindings::DRM_MODE_BLEND_PREMULTI | 1 << bindings::DRM_MODE_BLEND_PIXEL_NONE;
 
-/// The primary plane of a CRTC: it covers all of it, and does not scale.
+/// The primary plane of a CRTC, which covers the CRTC and does not scale.
 pub(crate) trait DriverPlane: Sized + 'static {
-    /// The driver that it is of.
+    /// The driver that it belongs to.
     type Driver: Driver;
 
-    /// Whether this can be shown. It is as large as the mode.
-    fn atomic_check(dev: &Device<Self::Driver>, new: &View<'_, Self::Driver>) -> Result;
+    /// Checks whether the hardware can show `new`, which has the size of the mode.
+    ///
+    /// # Errors
+    ///
+    /// Any error, usually `EINVAL`, if it cannot. The commit fails with this error.
+    fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
-    /// Shows it: it has passed [`Self::atomic_check`], and the CRTC is on, or will be right after
-    /// this.
+    /// Shows `new`, which has passed [`Self::atomic_check`]. The CRTC is enabled, or is going to be
+    /// right after this.
     fn atomic_update(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
-        new: &View<'_, Self::Driver>,
+        new: &PlaneState<'_, Self::Driver>,
     );
 
-    /// The memory of what is shown, in which the kernel writes why it panics: from the first pixel
-    /// to the last. Called with interrupts off, when anything may be locked: it may take no lock.
+    /// Returns the memory of `shown`, from the first visible pixel to the last, for the panic
+    /// handler to write to. If the returned memory is shorter, the panic handler writes nothing.
+    ///
+    /// Called in any context, even in an NMI, with any lock held by somebody: an implementation
+    /// must not take locks.
+    ///
+    /// # Errors
+    ///
+    /// Any error if there is no such memory. The panic is not shown then.
     fn scanout_memory<'a>(
         reg: &'a RegistrationData<'_, Self::Driver>,
-        shown: &View<'_, Self::Driver>,
+        shown: &PlaneState<'_, Self::Driver>,
     ) -> Result<BarPart<'a>>;
 }
 
-/// What a plane shows: a part of a framebuffer.
-pub(crate) struct View<'a, K: Driver> {
+/// What a plane shows: a rectangle of a framebuffer.
+pub(crate) struct PlaneState<'a, K: Driver> {
     /// The framebuffer.
     pub(crate) framebuffer: Framebuffer<'a, K>,
-    /// The first column that is shown.
+    /// The left edge of the rectangle, in pixels.
     pub(crate) x: u16,
-    /// The first line that is shown.
+    /// The top edge of the rectangle, in lines.
     pub(crate) y: u16,
-    /// The columns that are shown.
+    /// The width of the rectangle, in pixels.
     pub(crate) width: u16,
-    /// The lines that are shown.
+    /// The height of the rectangle, in lines.
     pub(crate) height: u16,
 }
 
-impl<'a, K: Driver> View<'a, K> {
-    /// What a plane in state `plane` shows; `None` if it shows nothing.
+impl<'a, K: Driver> PlaneState<'a, K> {
+    /// Returns what a plane in state `plane` shows; `None` if that is nothing.
     ///
     /// # Safety
     ///
-    /// The state must be that of a plane of a device of `K::Driver`, and not change for `'a`.
-    unsafe fn from_raw(plane: &'a bindings::drm_plane_state) -> Option<Self> {
-        if plane.fb.is_null() {
+    /// `plane` must be the state of a plane of a device of `K::Driver`, valid for `'a`, and its
+    /// framebuffer and source rectangle must not change for `'a`.
+    unsafe fn from_raw(plane: *const bindings::drm_plane_state) -> Option<Self> {
+        // SAFETY: By the safety requirements the state is valid, and these do not change for `'a`.
+        let (fb, src) = unsafe { ((*plane).fb, &raw const (*plane).src) };
+        if fb.is_null() {
             return None;
         }
-        // The rectangle is in 16.16 fixed point, and not negative: it is within the framebuffer.
+        // SAFETY: By the safety requirements the state is valid, and this does not change for `'a`.
+        let bindings::drm_rect { x1, y1, x2, y2 } = unsafe { src.read() };
+        // The coordinates are in 16.16 fixed point. They are not negative, as the rectangle is
+        // within the framebuffer.
         let whole = |fixed: c_int| u16::try_from(fixed >> 16).unwrap_or(0);
         Some(Self {
-            // SAFETY: The state holds its framebuffer, as long as the caller says.
-            framebuffer: unsafe { Framebuffer::from_raw(plane.fb) },
-            x: whole(plane.src.x1),
-            y: whole(plane.src.y1),
-            width: whole(plane.src.x2 - plane.src.x1),
-            height: whole(plane.src.y2 - plane.src.y1),
+            // SAFETY: The state holds a reference to its framebuffer, and by the safety
+            // requirements keeps it for `'a`.
+            framebuffer: unsafe { Framebuffer::from_raw(fb) },
+            x: whole(x1),
+            y: whole(y1),
+            width: whole(x2 - x1),
+            height: whole(y2 - y1),
         })
     }
 }
 
-/// A primary plane that has no CRTC yet.
-pub(crate) struct NewPlane<'a, K: Driver> {
-    setup: &'a Setup<K>,
-    raw: *mut bindings::drm_plane,
-}
-
-impl<'a, K: Driver> NewPlane<'a, K> {
-    pub(super) fn into_raw(self) -> (&'a Setup<K>, *mut bindings::drm_plane) {
-        (self.setup, self.raw)
+impl<K: Driver> PlaneState<'_, K> {
+    /// Returns the number of bytes from the first pixel that is shown to the last one.
+    fn len(&self) -> usize {
+        // SAFETY: The format of a framebuffer is an entry of a constant table. Both members of the
+        // union are arrays of bytes; the first byte is about the only colour plane.
+        let pixel = unsafe {
+            (*self.framebuffer.raw_format())
+                .__bindgen_anon_1
+                .cpp
+                .as_ref()[0]
+        };
+        let lines = usize::from(self.height).saturating_sub(1);
+        usize::try_from(self.framebuffer.pitch())
+            .unwrap_or(usize::MAX)
+            .saturating_mul(lines)
+            .saturating_add(usize::from(self.width) * usize::from(pixel))
     }
 }
 
-struct Tables<P>(PhantomData<P>);
+/// A primary plane of an unregistered device, which has no CRTC yet.
+///
+/// # Invariants
+///
+/// `raw` is an initialised plane of `dev`.
+pub(crate) struct UnregisteredPlane<'a, K: Driver> {
+    dev: &'a UnregisteredKmsDevice<K>,
+    raw: *mut bindings::drm_plane,
+}
 
-impl<P: DriverPlane> Tables<P> {
+impl<'a, K: Driver> UnregisteredPlane<'a, K> {
+    pub(super) fn into_raw(self) -> (&'a UnregisteredKmsDevice<K>, *mut bindings::drm_plane) {
+        (self.dev, self.raw)
+    }
+}
+
+/// The vtables of planes of type `P`.
+struct Vtable<P>(PhantomData<P>);
+
+impl<P: DriverPlane> Vtable<P> {
     const FUNCS: bindings::drm_plane_funcs = bindings::drm_plane_funcs {
         update_plane: Some(bindings::drm_atomic_helper_update_plane),
         disable_plane: Some(bindings::drm_atomic_helper_disable_plane),
@@ -138,25 +186,28 @@ impl<P: DriverPlane> Tables<P> {
     };
 }
 
-impl<K: Driver> Setup<K> {
-    /// Makes a primary plane that shows `formats`, the first one being the one to prefer, and lets
-    /// clients say what has changed.
+impl<K: Driver> UnregisteredKmsDevice<K> {
+    /// Creates a primary plane that supports `formats`, the preferred one first. Clients can pass
+    /// damage clips.
     ///
-    /// Errors: `ENOMEM`.
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(crate) fn primary_plane<P: DriverPlane<Driver = K>>(
         &self,
         formats: &[Fourcc],
-    ) -> Result<NewPlane<'_, K>> {
-        // SAFETY: The device is valid and its mode configuration initialised. The table is a
-        // constant without `destroy`, as is wanted, and `Fourcc` is `repr(transparent)`; the list
-        // is copied. Which CRTCs it is for is set when it gets one.
+    ) -> Result<UnregisteredPlane<'_, K>> {
+        // SAFETY: The device is valid and its mode configuration is initialised. The vtable is a
+        // constant, and has no `destroy`, which a managed plane must not have. `Fourcc` is a
+        // transparent wrapper of the code of a format, and the list is copied.
+        // `__drmm_crtc_alloc_with_planes()` sets `possible_crtcs` later.
         let raw = from_err_ptr(unsafe {
             bindings::__drmm_universal_plane_alloc(
                 self.raw(),
                 size_of::<bindings::drm_plane>(),
                 0,
                 0,
-                const { &Tables::<P>::FUNCS },
+                const { &Vtable::<P>::FUNCS },
                 formats.as_ptr().cast(),
                 u32::try_from(formats.len())?,
                 core::ptr::null(),
@@ -165,21 +216,24 @@ impl<K: Driver> Setup<K> {
             )
         })?
         .cast::<bindings::drm_plane>();
-        // SAFETY: It was just made, for this device that nobody else knows.
-        unsafe { (*raw).helper_private = const { &Tables::<P>::HELPER_FUNCS } };
-        // SAFETY: As above.
+        // SAFETY: `__drmm_universal_plane_alloc()` has just created the plane. The device is not
+        // registered, so nothing else accesses it.
+        unsafe { (*raw).helper_private = const { &Vtable::<P>::HELPER_FUNCS } };
+        // SAFETY: The plane is initialised, and its device is not registered yet.
         unsafe { bindings::drm_plane_enable_fb_damage_clips(raw) };
-        // SAFETY: As above.
+        // SAFETY: The plane is initialised, and its device is not registered yet.
         to_result(unsafe { bindings::drm_plane_create_blend_mode_property(raw, BLEND_MODES) })?;
-        Ok(NewPlane { setup: self, raw })
+        // INVARIANT: It was just created for this device.
+        Ok(UnregisteredPlane { dev: self, raw })
     }
 }
 
-/// The new state of `plane` and of its CRTC in `commit`; without the latter if it has no CRTC.
+/// Returns the new state of `plane` in `commit` and that of its CRTC, if it has one. Both are valid
+/// for as long as the commit.
 ///
 /// # Safety
 ///
-/// `plane` must be part of `commit`.
+/// `plane` must be a valid plane, and part of `commit`.
 unsafe fn new_states(
     plane: *mut bindings::drm_plane,
     commit: *mut bindings::drm_atomic_commit,
@@ -187,35 +241,36 @@ unsafe fn new_states(
     *mut bindings::drm_plane_state,
     Option<NonNull<bindings::drm_crtc_state>>,
 ) {
-    // SAFETY: The plane is valid; its index does not change.
+    // SAFETY: By the safety requirements the plane is valid. Its index does not change.
     let index = unsafe { (*plane).index };
-    // SAFETY: A commit has a place for each plane, and the plane's states are in it.
+    // SAFETY: `planes` of a commit has an entry for each plane of the device. By the safety
+    // requirements that of this plane is in use.
     let state = unsafe { (*(*commit).planes.add(index as usize)).new_state };
-    // SAFETY: As above.
+    // SAFETY: The state is part of the commit, and so valid.
     let crtc = unsafe { (*state).crtc };
     if crtc.is_null() {
         return (state, None);
     }
-    // SAFETY: The CRTC is valid; its index does not change.
+    // SAFETY: The CRTC of a plane's state is one of the device. Its index does not change.
     let index = unsafe { (*crtc).index };
-    // SAFETY: A commit has a place for each CRTC.
+    // SAFETY: `crtcs` of a commit has an entry for each CRTC of the device.
     let crtc = unsafe { (*(*commit).crtcs.add(index as usize)).new_state };
     (state, NonNull::new(crtc))
 }
 
-/// The `atomic_check` entry of a plane.
+/// The `atomic_check` callback of a plane.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a plane of `P::Driver` that is part of `commit`.
+/// Must be called by DRM only, with a plane of `P::Driver` that is part of `commit`.
 unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
     plane: *mut bindings::drm_plane,
     commit: *mut bindings::drm_atomic_commit,
 ) -> c_int {
-    // SAFETY: The plane is part of the commit.
+    // SAFETY: By the safety requirements the plane is part of the commit.
     let (state, crtc) = unsafe { new_states(plane, commit) };
     let crtc = crtc.map_or(core::ptr::null_mut(), NonNull::as_ptr);
-    // SAFETY: These are the states of this commit, which is being checked: no one else writes.
+    // SAFETY: `new_states()` returned valid states. The caller owns them until this returns.
     let checked = to_result(unsafe {
         bindings::drm_atomic_helper_check_plane_state(
             state, crtc, NO_SCALING, NO_SCALING, false, true,
@@ -224,89 +279,97 @@ unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
     if let Err(err) = checked {
         return err.to_errno();
     }
-    // SAFETY: As above, or null.
-    if !unsafe { crtc.as_ref() }.is_some_and(|crtc| crtc.enable) {
+    // SAFETY: `new_states()` returned a valid state if `crtc` is not null.
+    if crtc.is_null() || !unsafe { (*crtc).enable } {
         return 0;
     }
-    // SAFETY: As above; the framebuffer is held by the state.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(&*state) }) else {
+    // SAFETY: This is the state of a plane of `P::Driver`. The caller owns it until this returns.
+    let Some(new) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return 0;
     };
-    // SAFETY: As above.
+    // SAFETY: `new_states()` returned a valid state.
     if !unsafe { (*state).visible } {
         return EINVAL.to_errno();
     }
-    // SAFETY: The plane's device is one of this driver, and lives as long as the plane.
+    // SAFETY: By the safety requirements this is a device of `P::Driver`. It lives as long as its
+    // plane.
     let dev = unsafe { Device::<P::Driver>::from_raw((*plane).dev) };
-    match P::atomic_check(dev, &view) {
+    match P::atomic_check(dev, &new) {
         Ok(()) => 0,
         Err(err) => err.to_errno(),
     }
 }
 
-/// The `atomic_update` entry of a plane.
+/// The `atomic_update` callback of a plane.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a plane of `P::Driver` that is part of `commit`.
+/// Must be called by DRM only, with a plane of `P::Driver` that is part of `commit`.
 unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     plane: *mut bindings::drm_plane,
     commit: *mut bindings::drm_atomic_commit,
 ) {
-    // SAFETY: The plane is part of the commit.
+    // SAFETY: By the safety requirements the plane is part of the commit.
     let (state, Some(crtc)) = (unsafe { new_states(plane, commit) }) else {
         return;
     };
-    // SAFETY: The new states of a commit do not change while it is carried out.
-    if !unsafe { crtc.as_ref() }.active {
+    // SAFETY: `new_states()` returned a valid state.
+    if !unsafe { (*crtc.as_ptr()).active } {
         return;
     }
-    // SAFETY: As above.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(&*state) }) else {
+    // SAFETY: This is the state of a plane of `P::Driver`. What it shows does not change during the
+    // commit.
+    let Some(new) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return;
     };
-    // SAFETY: The plane's device is one of this driver. Nothing is committed before it is
-    // registered.
+    // SAFETY: By the safety requirements this is a device of `P::Driver`. It has been registered,
+    // as nothing commits before.
     unsafe {
-        with_hardware::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &view))
+        with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &new))
     };
 }
 
-/// The `get_scanout_buffer` entry of a plane.
+/// The `get_scanout_buffer` callback of a plane.
 ///
 /// # Safety
 ///
-/// To be called by DRM only, with a plane of `P::Driver` and with the panic lock.
+/// Must be called by DRM only, with a plane of `P::Driver`, and with the panic lock held.
 unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     plane: *mut bindings::drm_plane,
     buffer: *mut bindings::drm_scanout_buffer,
 ) -> c_int {
-    // SAFETY: The plane is valid; its state does not change under the panic lock.
-    let Some(state) = (unsafe { (*plane).state.as_ref() }) else {
+    // SAFETY: By the safety requirements the plane is valid. The panic lock keeps its state.
+    let state = unsafe { (*plane).state };
+    if state.is_null() {
+        return ENODEV.to_errno();
+    }
+    // SAFETY: This is the state of a plane of `P::Driver`. The panic lock keeps it as it is.
+    let Some(shown) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return ENODEV.to_errno();
     };
-    // SAFETY: As above.
-    let Some(view) = (unsafe { View::<P::Driver>::from_raw(state) }) else {
-        return ENODEV.to_errno();
-    };
-    // SAFETY: The plane's device is one of this driver, and registered: the panic code does not
-    // know others.
+    // SAFETY: By the safety requirements this is a device of `P::Driver`. It has been registered:
+    // `drm_panic_register()` is a part of that. `drm_dev_unplug()` waits for the panic handler, see
+    // the head of this file.
     let memory = unsafe {
-        with_hardware::<P::Driver, _>((*plane).dev, |_, reg| {
-            P::scanout_memory(reg, &view).map(|part| part.as_ptr())
+        with_registered_held::<P::Driver, _>((*plane).dev, |reg| {
+            let part = P::scanout_memory(reg, &shown)?;
+            if part.len() < shown.len() {
+                return Err(EINVAL);
+            }
+            Ok(part.as_ptr())
         })
     };
     let Some(Ok(vaddr_iomem)) = memory else {
         return ENODEV.to_errno();
     };
-    // SAFETY: The buffer is the caller's own, to be filled in.
+    // SAFETY: The caller passes a buffer of its own to be filled in.
     let buffer = unsafe { &mut *buffer };
-    buffer.format = view.framebuffer.raw_format();
-    buffer.width = view.width.into();
-    buffer.height = view.height.into();
-    buffer.pitch[0] = view.framebuffer.pitch();
-    // The memory stays mapped: unplugging waits for who is here (see the head of this file), before
-    // the registration data is let go of.
+    buffer.format = shown.framebuffer.raw_format();
+    buffer.width = shown.width.into();
+    buffer.height = shown.height.into();
+    buffer.pitch[0] = shown.framebuffer.pitch();
+    // The memory stays mapped until the panic handler has written: `drm_dev_unplug()` waits for
+    // that (see the head of this file) before the registration data is dropped.
     buffer.map[0] = bindings::iosys_map {
         __bindgen_anon_1: bindings::iosys_map__bindgen_ty_1 { vaddr_iomem },
         is_iomem: true,

@@ -21,30 +21,31 @@ use kernel::{
 
 /// What the device has been told.
 struct Programmed {
-    /// What is shown; `None` if the display may be disabled.
+    /// What is shown; `None` if it is not known.
     scanout: Option<Scanout>,
     /// `None` if it is not known.
     byte_order: Option<ByteOrder>,
 }
 
+impl Programmed {
+    const UNKNOWN: Self = Self {
+        scanout: None,
+        byte_order: None,
+    };
+}
+
 /// The registers, and what they hold.
-pub(crate) struct Screen<'bound> {
+pub(crate) struct Pipe<'bound> {
     regs: Registers<'bound>,
     kind: Kind,
     has_byte_order: bool,
     programmed: Pin<KBox<Mutex<Programmed>>>,
 }
 
-impl<'bound> Screen<'bound> {
+impl<'bound> Pipe<'bound> {
     /// A screen that shows what it shows, until it is told something else. Errors: `ENOMEM`.
     pub(crate) fn new(regs: Registers<'bound>, properties: &Properties) -> Result<Self> {
-        let programmed = KBox::pin_init(
-            new_mutex!(Programmed {
-                scanout: None,
-                byte_order: None,
-            }),
-            GFP_KERNEL,
-        )?;
+        let programmed = KBox::pin_init(new_mutex!(Programmed::UNKNOWN), GFP_KERNEL)?;
         Ok(Self {
             regs,
             kind: properties.kind,
@@ -58,7 +59,7 @@ impl<'bound> Screen<'bound> {
     /// With each write, a VGA sets the row to 0 if the picture would end behind VRAM now, and the
     /// column as well if it still would. A column and the row that was told before may be such a
     /// picture; then the row differs from the new one, and is told next.
-    pub(super) fn show(&self, new: Scanout) {
+    pub(crate) fn show(&self, new: Scanout) {
         let mut programmed = self.programmed.lock();
         if self.has_byte_order && programmed.byte_order != Some(new.byte_order) {
             self.regs.set_byte_order(new.byte_order);
@@ -75,52 +76,58 @@ impl<'bound> Screen<'bound> {
         // Lines of another length have other places.
         let old = old.filter(|old| old.line == new.line);
         if old.is_none() {
-            self.regs.set_line(new.line);
+            self.regs.set_virt_width(new.line);
         }
         if old.is_none_or(|old| old.column != new.column) {
-            self.regs.set_column(new.column);
+            self.regs.set_x_offset(new.column);
         }
         if old.is_none_or(|old| old.row != new.row) {
-            self.regs.set_row(new.row);
+            self.regs.set_y_offset(new.row);
         }
         programmed.scanout = Some(new);
     }
 
     /// Lets a picture be seen.
-    pub(super) fn switch_on(&self) {
+    pub(crate) fn switch_on(&self) {
         if self.kind != Kind::Bochs {
             self.regs.set_picture(true);
         }
     }
 
     /// Lets no picture be seen. `bochs-display` cannot do that: its window keeps the last one.
-    pub(super) fn switch_off(&self) {
+    ///
+    /// Forgets what the device has been told: whatever has happened to it, switching the screen off
+    /// and on again programs all of it.
+    pub(crate) fn switch_off(&self) {
+        let mut programmed = self.programmed.lock();
         match self.kind {
             Kind::Vga { .. } => self.regs.set_picture(false),
-            Kind::Bochs => {
-                let mut programmed = self.programmed.lock();
-                self.regs.disable();
-                programmed.scanout = None;
-            }
+            Kind::Bochs => self.regs.disable(),
         }
+        *programmed = Programmed::UNKNOWN;
     }
 
-    /// Takes nothing for granted of what the device has been told.
-    pub(super) fn forget(&self) {
-        let mut programmed = self.programmed.lock();
-        programmed.scanout = None;
-        programmed.byte_order = None;
+    /// Disables the display, as it is after a reset. The next driver, or the next kernel, finds it so.
+    pub(crate) fn disable(&self) {
+        self.switch_off();
+        let _programmed = self.programmed.lock();
+        self.regs.disable();
+    }
+
+    /// Forgets what the device has been told: it was reset.
+    pub(crate) fn forget(&self) {
+        *self.programmed.lock() = Programmed::UNKNOWN;
     }
 
     /// Fills `buf` with what is `offset` bytes into the EDID; `ERANGE` if that is not all in it.
-    pub(super) fn read_edid(&self, offset: usize, buf: &mut [u8]) -> Result {
+    pub(crate) fn read_edid(&self, offset: usize, buf: &mut [u8]) -> Result {
         self.regs.read_edid(offset, buf)
     }
 }
 
 /// What is in VRAM from now on is no picture of ours.
-impl Drop for Screen<'_> {
+impl Drop for Pipe<'_> {
     fn drop(&mut self) {
-        self.switch_off();
+        self.disable();
     }
 }

@@ -15,13 +15,12 @@ use crate::{
         Kind,
         Properties, //
     },
-    gem::DUMB_PITCH_PIXELS,
     upstream::kms::{
         mode::{
             Fourcc,
             ModeStatus, //
         },
-        SizeLimits, //
+        ModeConfigInfo, //
     },
 };
 use core::num::NonZeroU16;
@@ -45,32 +44,35 @@ const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 const MAX_SIZE: u16 = (1 << 15) - 1;
 /// The smallest width and height of `bochs-display`.
 const BOCHS_MIN_SIZE: u16 = 64;
-/// What `VGA` rounds widths and pitches down to, in pixels.
+/// What widths and pitches of `VGA` are rounded down to, in pixels. Pitches of dumb buffers are multiples
+/// of it for each device.
+pub(crate) const PITCH_ALIGN: u32 = 8;
+/// The same as the registers hold it.
 const VGA_WIDTH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();
 /// What the start of a picture of `VGA` is a multiple of, in bytes.
 const VGA_START_ALIGN: NonZeroU16 = NonZeroU16::new(4).unwrap();
 
 /// A picture in memory, wherever that is.
 #[derive(Clone, Copy)]
-pub(super) struct Picture {
-    pub(super) format: Fourcc,
+pub(crate) struct Picture {
+    pub(crate) format: Fourcc,
     /// In pixels.
-    pub(super) width: u16,
+    pub(crate) width: u16,
     /// In lines.
-    pub(super) height: u16,
+    pub(crate) height: u16,
     /// The bytes from the start of a line to that of the next.
-    pub(super) pitch: u32,
+    pub(crate) pitch: u32,
 }
 
 impl Picture {
     /// Where pixel `x` of line `y` is, in bytes from the first one.
-    pub(super) fn place(&self, x: u16, y: u16) -> u64 {
+    pub(crate) fn place(&self, x: u16, y: u16) -> u64 {
         u64::from(y) * u64::from(self.pitch)
             + u64::from(x) * u64::from(bytes_per_pixel(self.format).get())
     }
 
     /// The bytes from the first pixel to the end of the last; `None` if it has no lines.
-    pub(super) fn len(&self) -> Option<u64> {
+    pub(crate) fn len(&self) -> Option<u64> {
         let last = self.height.checked_sub(1)?;
         Some(self.place(self.width, last))
     }
@@ -87,19 +89,19 @@ fn bytes_per_pixel(format: Fourcc) -> NonZeroU16 {
 
 /// What the device has to be told to show a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Scanout {
+pub(crate) struct Scanout {
     /// In pixels.
-    pub(super) width: u16,
+    pub(crate) width: u16,
     /// In lines.
-    pub(super) height: u16,
-    pub(super) bits_per_pixel: u16,
-    pub(super) byte_order: ByteOrder,
+    pub(crate) height: u16,
+    pub(crate) bits_per_pixel: u16,
+    pub(crate) byte_order: ByteOrder,
     /// The pixels from the start of a line to that of the next.
-    pub(super) line: u16,
+    pub(crate) line: u16,
     /// The pixels before the first one.
-    pub(super) column: u16,
+    pub(crate) column: u16,
     /// The lines before the first one.
-    pub(super) row: u16,
+    pub(crate) row: u16,
 }
 
 /// What a device can show.
@@ -152,7 +154,7 @@ impl Limits {
     }
 
     /// The formats that can be shown, the preferred one first.
-    pub(super) fn formats(&self) -> &'static [Fourcc] {
+    pub(crate) fn formats(&self) -> &'static [Fourcc] {
         match self.has_byte_order {
             true => &FORMATS,
             false => &FORMATS[..FORMATS.len() - 1],
@@ -161,8 +163,8 @@ impl Limits {
 
     /// The sizes of framebuffers that are good for something. Places in them are fixed point
     /// numbers in DRM, with 15 bits before the point.
-    pub(super) fn sizes(&self) -> SizeLimits {
-        SizeLimits {
+    pub(crate) fn sizes(&self) -> ModeConfigInfo {
+        ModeConfigInfo {
             max_width: self.max_width.min(MAX_SIZE),
             max_height: self.max_height.min(MAX_SIZE),
         }
@@ -172,8 +174,8 @@ impl Limits {
     ///
     /// VRAM has to hold a dumb buffer for it, in the format that takes most memory. If all of VRAM
     /// is free, that buffer starts at offset 0, which each device can show.
-    pub(super) fn mode(&self, width: u16, height: u16, refresh: u32) -> ModeStatus {
-        let line = u64::from(width).next_multiple_of(u64::from(DUMB_PITCH_PIXELS));
+    pub(crate) fn mode(&self, width: u16, height: u16, refresh: u32) -> ModeStatus {
+        let line = u64::from(width).next_multiple_of(u64::from(PITCH_ALIGN));
         let size = line * u64::from(height) * 4;
         match () {
             () if width < self.min_width || width > self.max_width => ModeStatus::BadWidth,
@@ -189,7 +191,7 @@ impl Limits {
     /// The length, in pixels, of a line of `pitch` bytes.
     ///
     /// Errors: `EINVAL` if the device has no lines of this length.
-    pub(super) fn line(&self, format: Fourcc, pitch: u32) -> Result<u16> {
+    pub(crate) fn line(&self, format: Fourcc, pitch: u32) -> Result<u16> {
         let bytes = u32::from(bytes_per_pixel(format).get());
         u16::try_from(pitch / bytes)
             .ok()
@@ -226,7 +228,7 @@ impl Limits {
     /// What the device has to be told to show `picture`, which starts `start` bytes into VRAM.
     ///
     /// Errors: `EINVAL` if it can't show that.
-    pub(super) fn scanout(&self, picture: &Picture, start: u64) -> Result<Scanout> {
+    pub(crate) fn scanout(&self, picture: &Picture, start: u64) -> Result<Scanout> {
         let line = self.line(picture.format, picture.pitch)?;
         let pitch = u64::from(picture.pitch);
         let bytes_per_pixel = bytes_per_pixel(picture.format);

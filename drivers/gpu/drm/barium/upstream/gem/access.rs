@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A debugger's access to a mapping of page frames (`ptrace`, `/proc/pid/mem`).
+//!
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
+//!
+//! - Upstream today: [`kernel::mm::virt`] knows no `vm_ops`.
+//! - The shape it should have: `access` as an optional method beside `fault`, which transfers the
+//!   bytes of one page and returns no count.
+//! - Why this is sound on 7.3: the callback runs with the mmap lock held, so neither the area nor
+//!   its object goes away. [`Access`] is cut to what both the area and the object have. The number
+//!   of bytes that the kernel is told of is counted here. The kernel hands all of them to the
+//!   debugger, so the buffer is zeroed before the driver is asked to fill it.
+//! - Delete when `mm::virt` can do this.
+
+use super::object::{
+    fake_offset,
+    of_area,
+    pages,
+    with_registered,
+    Object,
+    ObjectData,
+    RegistrationData, //
+};
+use crate::units::PageIndex;
+use core::ops::Range;
+use kernel::{
+    bindings,
+    mm::virt::flags,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
+
+/// The debugger's end of a transfer. The direction is that of the debugger's access.
+pub(crate) enum Transfer<'a> {
+    /// The debugger reads: bytes go from the mapping to this buffer. Bytes that are not written
+    /// read as zero.
+    Read(&'a mut [u8]),
+    /// The debugger writes: bytes go from this buffer to the mapping.
+    Write(&'a [u8]),
+}
+
+impl Transfer<'_> {
+    /// Returns the number of bytes to transfer.
+    fn len(&self) -> usize {
+        match self {
+            Self::Read(buf) => buf.len(),
+            Self::Write(buf) => buf.len(),
+        }
+    }
+
+    /// Returns the part of the transfer that is `range`, in bytes from its start.
+    ///
+    /// Panics if that is not in the buffer.
+    fn part(&mut self, range: Range<usize>) -> Transfer<'_> {
+        match self {
+            Self::Read(buf) => Transfer::Read(&mut buf[range]),
+            Self::Write(buf) => Transfer::Write(&buf[range]),
+        }
+    }
+}
+
+/// An access to a mapping of an object with data `T`.
+///
+/// # Invariants
+///
+/// The access starts at byte `offset` of `obj` and ends within both `obj` and the mapping. The
+/// mapping holds a reference to `obj`, and the device of `obj` has been registered.
+pub(super) struct Access<'a, T: ObjectData> {
+    obj: &'a Object<T>,
+    offset: usize,
+    transfer: Transfer<'a>,
+}
+
+impl<'a, T: ObjectData> Access<'a, T> {
+    /// Makes an access out of the arguments of an `access` callback.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a write to an area that the process itself may not write to.
+    ///
+    /// # Safety
+    ///
+    /// For `'a`, the arguments must be those of an `access` callback that has not returned: `vma`
+    /// is an area that `mmap_callback` of the same `T` has set up, locked against changes, and
+    /// `address` is in it. `buf` is valid for `len` bytes: for a write, they are initialised, and
+    /// otherwise the callback may write to them and nothing else uses them.
+    pub(super) unsafe fn from_raw(
+        vma: *const bindings::vm_area_struct,
+        address: usize,
+        buf: *mut c_void,
+        len: usize,
+        write: bool,
+    ) -> Result<Self> {
+        // SAFETY: The caller promises that `vma` is valid and does not change. These members of the
+        // unions are in use in an area that exists.
+        let (span, vm_flags, pgoff) = unsafe {
+            (
+                (*vma).__bindgen_anon_1.__bindgen_anon_1,
+                (*vma).__bindgen_anon_2.vm_flags,
+                (*vma).vm_pgoff,
+            )
+        };
+        if write && vm_flags & flags::WRITE == 0 {
+            return Err(EINVAL);
+        }
+        // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the area, and
+        // that it is valid.
+        let obj = unsafe { of_area(vma) };
+
+        // As in `Fault::page()`: if the area did not start within the object, nothing would be left
+        // of the object behind `offset`.
+        let page = pgoff.wrapping_sub(fake_offset(obj));
+        let offset = (page << PAGE_SHIFT).wrapping_add(address - span.vm_start);
+        let left_in_vma = span.vm_end - address;
+        let left_in_obj = (pages(obj) << PAGE_SHIFT).saturating_sub(offset);
+        let len = len.min(left_in_vma).min(left_in_obj);
+
+        let transfer = if write {
+            // SAFETY: The caller promises that `buf` is valid for at least `len` bytes, that they
+            // are initialised, and that they stay so for `'a`.
+            Transfer::Write(unsafe { core::slice::from_raw_parts(buf.cast(), len) })
+        } else {
+            let buf = buf.cast::<u8>();
+            // SAFETY: The caller promises that at least `len` bytes may be written from `buf` on.
+            unsafe { buf.write_bytes(0, len) };
+            // SAFETY: The bytes have just been initialised, and the caller promises that nothing
+            // else uses them for `'a`.
+            Transfer::Read(unsafe { core::slice::from_raw_parts_mut(buf, len) })
+        };
+        // INVARIANT: `len` was cut to what both the area and the object have. The area holds a
+        // reference to the object; a device has no mappings before it is registered.
+        Ok(Self {
+            obj,
+            offset,
+            transfer,
+        })
+    }
+
+    /// Serves the access: calls `copy` for the part of the transfer in each page, with the page and
+    /// the first byte in it, inside the registration guard. If the device is unplugged, the
+    /// object's page of zeros takes the place of all pages, as it does for a process that touches
+    /// the mapping.
+    ///
+    /// Returns the number of bytes transferred, which is at most that of the request.
+    ///
+    /// # Errors
+    ///
+    /// That of the first call of `copy` that fails; `ENOMEM`.
+    pub(super) fn serve<C>(mut self, copy: C) -> Result<usize>
+    where
+        C: Fn(&Object<T>, &RegistrationData<'_, T>, PageIndex, usize, Transfer<'_>) -> Result,
+    {
+        let obj = self.obj;
+        // SAFETY: By the type invariants, the device has been registered.
+        let served = unsafe {
+            with_registered(obj, |reg| {
+                self.for_each_page(|page, in_page, part| copy(obj, reg, page, in_page, part))
+            })
+        };
+        match served {
+            Some(done) => done,
+            None => self.with_zero_page(),
+        }
+    }
+
+    /// Calls `copy` for the part in each page. Returns the number of bytes of all parts.
+    fn for_each_page(
+        &mut self,
+        mut copy: impl FnMut(PageIndex, usize, Transfer<'_>) -> Result,
+    ) -> Result<usize> {
+        let len = self.transfer.len();
+        let mut done = 0;
+        while done < len {
+            let offset = self.offset + done;
+            let in_page = offset % PAGE_SIZE;
+            let end = len.min(done + PAGE_SIZE - in_page);
+            copy(
+                PageIndex(offset >> PAGE_SHIFT),
+                in_page,
+                self.transfer.part(done..end),
+            )?;
+            done = end;
+        }
+        Ok(done)
+    }
+
+    /// Serves the access with the object's page of zeros.
+    fn with_zero_page(&mut self) -> Result<usize> {
+        let page = self.obj.zero_page()?;
+        self.for_each_page(|_, in_page, transfer| match transfer {
+            // SAFETY: `buf` is valid for its length. The process may write to the page meanwhile,
+            // and then it depends on who is first what the debugger sees; bytes have no invalid
+            // values.
+            Transfer::Read(buf) => unsafe { page.read_raw(buf.as_mut_ptr(), in_page, buf.len()) },
+            // SAFETY: `buf` is valid for its length. The process may access the page meanwhile, and
+            // then it depends on who is first what the process sees; bytes have no invalid values.
+            Transfer::Write(buf) => unsafe { page.write_raw(buf.as_ptr(), in_page, buf.len()) },
+        })
+    }
+}
