@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What bindgen cannot see: macros and inline functions, as functions. Nothing else belongs here.
- * Declared to Rust where they are used, in upstream/.
+ * Functions that wrap macros and inline functions, which bindgen cannot see, and loops over page
+ * table entries, which consist of them. Nothing else belongs here. The files in upstream/ declare
+ * the functions that they use.
  */
 #include <drm/drm_atomic.h>
 #include <drm/drm_atomic_helper.h>
@@ -14,16 +15,16 @@
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 
-/* A device page, write-combined, and outside of memory encryption as device memory always is. */
+/* Makes @prot write-combining, and not encrypted, as it has to be for device memory. */
 pgprot_t barium_pgprot_device_wc(pgprot_t prot)
 {
 	return pgprot_decrypted(pgprot_writecombine(prot));
 }
 
 /*
- * Whether @base, which ioremap_wc() has returned, is mapped write-combining. On x86, a mapping that
- * was there before decides the memory type of a range, of this mapping and of all later ones.
- * Without PAT there is no write-combining.
+ * Returns true if @base, which ioremap_wc() has returned, is mapped write-combining. On x86, the
+ * first mapping of a range decides the memory type of this and of all later ones. Without PAT there
+ * is no write-combining.
  */
 bool barium_is_write_combining(void __iomem *base)
 {
@@ -33,7 +34,7 @@ bool barium_is_write_combining(void __iomem *base)
 	unsigned int level;
 	pte_t *entry = lookup_address((unsigned long)base, &level);
 
-	/* The PAT bit, which has another place in huge entries, is set for neither. */
+	/* Neither type needs the PAT bit, whose place in huge entries differs. */
 	return entry && wc != uncached &&
 	       (pte_flags(*entry) & (_PAGE_PWT | _PAGE_PCD)) == wc;
 #else
@@ -46,15 +47,15 @@ unsigned long barium_page_to_pfn(struct page *page)
 	return page_to_pfn(page);
 }
 
-/* Keeps fork() from copying entries into @vma, the child's area, which it has just made. */
+/* Keeps fork() from copying entries into @vma, an area of the child that it has just made. */
 void barium_wipe_on_fork(struct vm_area_struct *vma)
 {
 	vm_flags_set(vma, VM_WIPEONFORK);
 }
 
 /*
- * Puts the page table that the memory manager has allocated for @vmf in place, if there is none
- * yet. What pmd_install() does for the memory manager's own files.
+ * Installs the page table that the memory manager has allocated for @vmf, if there is none yet. It
+ * does what pmd_install() does, which is for the memory manager's own files.
  */
 static void barium_install_table(struct vm_fault *vmf)
 {
@@ -63,7 +64,7 @@ static void barium_install_table(struct vm_fault *vmf)
 
 	if (pmd_none(*vmf->pmd)) {
 		mm_inc_nr_ptes(mm);
-		/* The table's content before the table: another CPU may walk it without a lock. */
+		/* Another CPU that walks the table without a lock must see that it is empty. */
 		smp_wmb();
 		pmd_populate(mm, vmf->pmd, vmf->prealloc_pte);
 		vmf->prealloc_pte = NULL;
@@ -120,8 +121,9 @@ bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 }
 
 /*
- * Maps up to @before pages before and @after pages after that of @vmf, where nothing is mapped, to
- * the frames beside @pfn, like the entry that was just made for @pfn. All in one page table.
+ * Inserts copies of the entry that the fault @vmf has just made for @pfn: for up to @before PFNs
+ * before @pfn and up to @after PFNs after it, where there is no entry yet. All of them are in one
+ * page table.
  */
 void barium_map_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigned long before,
 			   unsigned long after)

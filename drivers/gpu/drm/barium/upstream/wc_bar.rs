@@ -20,11 +20,11 @@
 //! # Mappings that outlive the borrow
 //!
 //! A [`VMap`] stays valid until dropped, even during unbind: dropping the [`WcBar`] waits for the
-//! last one. By then the DRM device has been unplugged, so nobody gets a new one, and the kernel's
-//! own clients have been closed, or have lost the display. They keep a [`VMap`] for one update of
-//! the screen, under locks that unbinding does not hold. Other drivers get none: see
-//! [`super::gem::prime`]. So the wait is short. If a user did keep its map, the driver would stay
-//! bound, instead of that user writing to an address that is not mapped.
+//! last one. By then the DRM device has been unplugged, so nobody gets a new one: a client of the
+//! kernel that lives on, as fbdev does while `/dev/fb0` is open, gets system memory. Clients keep a
+//! [`VMap`] for one update of the screen, under locks that unbinding does not hold, and other
+//! drivers get none (gem/prime.rs). So the wait is short. If a user did keep its map, the driver
+//! would stay bound, instead of that user writing to an address that is not mapped.
 
 use super::{
     raw,
