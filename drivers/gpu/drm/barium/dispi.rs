@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The display's registers (QEMU's `docs/specs/standard-vga.rst` and `bochs-display`), and what
-//! they say of the device.
+//! The registers of the display, and the properties of a device that they tell.
 //!
-//! Which values make sense together is [`crate::display`]'s business.
+//! Which values are valid together is decided in [`crate::scanout`].
+//!
+//! The registers are described in QEMU's `docs/specs/standard-vga.rst`.
 
 use crate::vram::VramSize;
 use kernel::{
@@ -12,78 +13,83 @@ use kernel::{
         register,
         Io, //
     },
+    num::Bounded,
     pci,
     prelude::*, //
 };
 
-/// The BAR with the registers.
+/// The BAR of the registers.
 const REGISTER_BAR: u32 = 2;
 /// The length of that BAR in bytes.
 const REGISTER_BAR_LEN: usize = 0x1000;
-/// The bytes at its start that hold the EDID.
+/// The length of the EDID at its start, in bytes.
 const EDID_LEN: usize = 0x400;
 
 register! {
-    /// VGA: the index of the attribute controller, and whether there is a picture.
+    /// VGA: attribute controller index (port 0x3c0).
     ATTRIBUTE_INDEX(u8) @ 0x400 {
+        /// The screen shows the picture, instead of being blank.
         5:5 picture => bool;
     }
 
-    /// VGA: where ports are.
+    /// VGA: miscellaneous output (port 0x3c2).
     MISCELLANEOUS(u8) @ 0x402 {
-        /// VGA's memory can be accessed.
+        /// The CPU can access video memory.
         1:1 memory => bool;
-        /// Ports are where those of a colour display are, at 0x3d0.
+        /// The CRT controller has the ports of a colour display, at 0x3d0.
         0:0 color => bool;
     }
 
-    /// VGA: reading it makes the next write to [`ATTRIBUTE_INDEX`] one of the index.
+    /// VGA: input status 1 (port 0x3da). Reading it makes the next write to [`ATTRIBUTE_INDEX`] a
+    /// write of the index, instead of one of data.
     INPUT_STATUS(u8) @ 0x41a {}
 
-    /// Which version of the interface the device has. 0xB0C0 to 0xB0C5 exist.
+    /// The version of the DISPI interface: 0xB0C0 to 0xB0C5.
     ID(u16) @ 0x500 {
         15:4 family;
         3:0 version;
     }
 
-    /// The pixels of a line that are shown.
+    /// The width of the mode in pixels.
     XRES(u16) @ 0x502 {
         15:0 value;
     }
 
-    /// The lines that are shown.
+    /// The height of the mode in lines.
     YRES(u16) @ 0x504 {
         15:0 value;
     }
 
-    /// The bits of a pixel.
+    /// Bits per pixel.
     BPP(u16) @ 0x506 {
         15:0 value;
     }
 
-    /// What is on.
+    /// Enables the display.
     ENABLE(u16) @ 0x508 {
-        /// VRAM is left as it is when the display is enabled.
+        /// VRAM is not cleared when the display is enabled.
         7:7 keep_memory => bool;
-        /// All of VRAM is in BAR 0, instead of a window of it in VGA's memory.
+        /// VRAM is accessed linearly, through BAR 0, instead of through banks in VGA's window.
         6:6 linear => bool;
-        /// [`XRES`], [`YRES`] and [`BPP`] read as the largest values, if the device knows them.
+        /// [`XRES`], [`YRES`] and [`BPP`] read as the largest supported values. `bochs-display`
+        /// ignores this.
         1:1 capabilities => bool;
-        /// The display is enabled. The step from 0 to 1 resets the three registers below.
+        /// The display is enabled. A transition from 0 to 1 resets [`VIRT_WIDTH`], [`X_OFFSET`] and
+        /// [`Y_OFFSET`].
         0:0 enabled => bool;
     }
 
-    /// The pixels from the start of a line to that of the next.
+    /// The pitch in pixels.
     VIRT_WIDTH(u16) @ 0x50c {
         15:0 value;
     }
 
-    /// The pixels, in a line of [`VIRT_WIDTH`], before the first one that is shown.
+    /// The left edge of the visible part in a line of [`VIRT_WIDTH`] pixels.
     X_OFFSET(u16) @ 0x510 {
         15:0 value;
     }
 
-    /// The lines before the first one that is shown.
+    /// The top edge of the visible part, in lines from the start of VRAM.
     Y_OFFSET(u16) @ 0x512 {
         15:0 value;
     }
@@ -93,29 +99,48 @@ register! {
         15:0 units;
     }
 
-    /// The bytes of QEMU's own registers, from here on.
+    /// The length in bytes of the QEMU extended registers, which start here.
     EXTENSION_SIZE(u32) @ 0x600 {
         31:0 bytes;
     }
 
     /// The byte order of pixels.
     BYTE_ORDER(u32) @ 0x604 {
-        31:0 value;
+        31:0 order ?=> ByteOrder;
     }
 }
 
-/// What all values of [`ID`] have in common.
+/// The upper bits of all values of [`ID`].
 const ID_FAMILY: u16 = 0xb0c;
-/// The unit of [`VIDEO_MEMORY_64K`] in bytes.
+/// The unit of [`VIDEO_MEMORY_64K`], in bytes.
 const VRAM_UNIT: usize = 64 * 1024;
-/// The least [`EXTENSION_SIZE`] of a device that has [`BYTE_ORDER`], and the largest there can be.
+/// The values of [`EXTENSION_SIZE`] of a device with [`BYTE_ORDER`]: up to the end of the BAR.
 const EXTENSION_WITH_BYTE_ORDER: core::ops::Range<u32> = 8..0xa00;
 
-/// In which order the bytes of a pixel are.
+/// The byte order of pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
 pub(crate) enum ByteOrder {
-    Little,
-    Big,
+    Little = 0x1e1e_1e1e,
+    Big = 0xbebe_bebe,
+}
+
+impl From<ByteOrder> for Bounded<u32, 32> {
+    fn from(order: ByteOrder) -> Self {
+        // CAST: The discriminants of the enum are `u32`.
+        Self::from(order as u32)
+    }
+}
+
+impl TryFrom<Bounded<u32, 32>> for ByteOrder {
+    type Error = Error;
+
+    fn try_from(value: Bounded<u32, 32>) -> Result<Self> {
+        [Self::Little, Self::Big]
+            .into_iter()
+            .find(|order| Bounded::from(*order) == value)
+            .ok_or(EINVAL)
+    }
 }
 
 /// The kind of device.
@@ -123,27 +148,36 @@ pub(crate) enum ByteOrder {
 pub(crate) enum Kind {
     /// `bochs-display`: the DISPI registers and nothing else.
     Bochs,
-    /// `VGA` and `secondary-vga`: a VGA with these registers, which says how large a mode may be.
-    Vga { max_width: u16, max_height: u16 },
+    /// `VGA` and `secondary-vga`: a VGA with the DISPI registers.
+    Vga {
+        /// The largest width of a mode, in pixels.
+        max_width: u16,
+        /// The largest height of a mode, in lines.
+        max_height: u16,
+    },
 }
 
-/// What is known of a device.
+/// The properties of a device.
 #[derive(Clone, Copy)]
 pub(crate) struct Properties {
+    /// The kind of device.
     pub(crate) kind: Kind,
+    /// The size of VRAM.
     pub(crate) vram: VramSize,
-    /// Whether [`Registers::set_byte_order`] does something.
+    /// Whether the device has the register [`BYTE_ORDER`].
     pub(crate) has_byte_order: bool,
 }
 
-/// The registers of a display of this kind, claimed.
+/// The registers of a device, claimed and mapped.
 pub(crate) struct Registers<'bound>(pci::Bar<'bound, REGISTER_BAR_LEN>);
 
 impl<'bound> Registers<'bound> {
-    /// Claims them, and makes sure that this is such a display.
+    /// Claims and maps the registers of `pdev`, and checks the ID register.
     ///
-    /// Errors: `ENODEV` if it is no such display, which is reported; `EBUSY` if the registers are
-    /// claimed by somebody else.
+    /// # Errors
+    ///
+    /// `ENODEV` if `pdev` is not such a display; `EBUSY` if another driver has claimed the BAR;
+    /// `ENOMEM`. Each is logged.
     pub(crate) fn new(pdev: &'bound pci::Device<Bound>) -> Result<Self> {
         let len = usize::try_from(pdev.resource_len(REGISTER_BAR)?)?;
         if len < REGISTER_BAR_LEN {
@@ -172,7 +206,11 @@ impl<'bound> Registers<'bound> {
         Ok(Self(regs))
     }
 
-    /// Asks the device what it is. Errors: `ENODEV` if it has no VRAM, which is reported.
+    /// Reads the properties of the device.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if it has no VRAM, which is logged.
     pub(crate) fn properties(&self, pdev: &pci::Device<Bound>) -> Result<Properties> {
         let units = usize::from((&self.0).read(VIDEO_MEMORY_64K).units().get());
         let vram = VramSize::new(units * VRAM_UNIT).ok_or_else(|| {
@@ -187,6 +225,7 @@ impl<'bound> Registers<'bound> {
         })
     }
 
+    /// Reads [`XRES`] and [`YRES`].
     fn size(&self) -> (u16, u16) {
         (
             (&self.0).read(XRES).value().get(),
@@ -194,8 +233,9 @@ impl<'bound> Registers<'bound> {
         )
     }
 
-    /// What `VGA` is asked for its capabilities, it answers instead of the size that is set, which
-    /// cannot be that large. The picture stays.
+    /// Returns the kind of the device: only a VGA has the capabilities bit. With the bit set it
+    /// returns the largest supported size, which differs from that of any mode: 16000 by 12000
+    /// pixels do not fit in VRAM. The picture does not change.
     fn kind(&self) -> Kind {
         let enable = (&self.0).read(ENABLE);
         let set = self.size();
@@ -211,8 +251,8 @@ impl<'bound> Registers<'bound> {
         }
     }
 
-    /// Enables the display with this size, and leaves VRAM as it is. The picture starts at the
-    /// start of VRAM, and a line is as long as is shown.
+    /// Enables the display in a mode, without clearing VRAM. The picture starts at offset 0 of
+    /// VRAM, with a pitch of `width` pixels.
     pub(crate) fn enable(&self, width: u16, height: u16, bits_per_pixel: u16) {
         self.disable();
         (&self.0).write_reg(BPP::from(bits_per_pixel));
@@ -231,37 +271,38 @@ impl<'bound> Registers<'bound> {
         (&self.0).write_reg(ENABLE::zeroed());
     }
 
-    /// Sets the length of a line, in pixels.
+    /// Sets the pitch, in pixels.
     pub(crate) fn set_virt_width(&self, pixels: u16) {
         (&self.0).write_reg(VIRT_WIDTH::from(pixels));
     }
 
-    /// Sets the column that the picture starts with.
+    /// Sets the left edge of the picture, in pixels.
     pub(crate) fn set_x_offset(&self, pixels: u16) {
         (&self.0).write_reg(X_OFFSET::from(pixels));
     }
 
-    /// Sets the line that the picture starts with.
+    /// Sets the top edge of the picture, in lines.
     pub(crate) fn set_y_offset(&self, lines: u16) {
         (&self.0).write_reg(Y_OFFSET::from(lines));
     }
 
-    /// Sets the byte order of pixels.
+    /// Sets the byte order of pixels. The device must have this register.
     pub(crate) fn set_byte_order(&self, order: ByteOrder) {
-        (&self.0).write_reg(BYTE_ORDER::from(match order {
-            ByteOrder::Little => 0x1e1e_1e1e,
-            ByteOrder::Big => 0xbebe_bebe,
-        }));
+        (&self.0).write_reg(BYTE_ORDER::zeroed().with_order(order));
     }
 
-    /// Lets a VGA show a picture, or a black screen.
+    /// Makes a VGA show the picture, or a blank screen.
     pub(crate) fn set_picture(&self, on: bool) {
         (&self.0).write_reg(MISCELLANEOUS::zeroed().with_memory(true).with_color(true));
         let _ = (&self.0).read(INPUT_STATUS);
         (&self.0).write_reg(ATTRIBUTE_INDEX::zeroed().with_picture(on));
     }
 
-    /// Fills `buf` with what is `offset` bytes into the EDID; `ERANGE` if that is not all in it.
+    /// Reads the EDID from byte `offset` on into `buf`.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if the EDID is shorter.
     pub(crate) fn read_edid(&self, offset: usize, buf: &mut [u8]) -> Result {
         if offset
             .checked_add(buf.len())

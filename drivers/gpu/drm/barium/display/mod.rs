@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The display: one screen, which shows a part of VRAM.
+//! Mode setting: one plane, CRTC, encoder and connector, which scan out of VRAM.
 //!
-//! An object that is shown is where it is in VRAM already. To show another one, the device is told
-//! another place to start at, and no pixel is touched ([`crate::scanout`]).
+//! The pixels of a framebuffer are in VRAM already. To show another framebuffer, [`crate::scanout`]
+//! programs another start address; no pixel is copied.
 //!
-//! There is no cursor plane: the device has none, so the cursor would have to be drawn into the
-//! object that is shown, or into a copy of it. Compositors draw their own then.
+//! There is no cursor plane, as the device has none: the driver would have to draw the cursor into
+//! the framebuffer, or into a copy of it. Compositors draw their own cursor then.
 
 use crate::{
     device::{
@@ -50,15 +50,16 @@ use kernel::{
     prelude::*, //
 };
 
-/// Mode setting of this driver.
+/// The mode setting of this driver.
 pub(crate) struct Display;
 
 impl kms::Driver for Display {
     type Driver = BariumDriver;
     type Memory = VramObject;
 
-    /// Errors: `EINVAL` if the object was not made to be in one piece, or the device has no lines
-    /// of this length.
+    /// # Errors
+    ///
+    /// `EINVAL` if the object is not contiguous, or if the device does not support the pitch.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
         framebuffer.object().whole().ok_or(EINVAL)?;
         dev.limits()
@@ -67,35 +68,35 @@ impl kms::Driver for Display {
     }
 }
 
-/// What is shown of `view`, and where in VRAM that starts, in bytes.
-fn place(view: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
-    let framebuffer = &view.framebuffer;
+/// Returns the picture that a plane in `state` shows, and its offset in VRAM in bytes.
+fn picture(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
+    let framebuffer = &state.framebuffer;
     let object = framebuffer.object().whole().ok_or(EINVAL)?;
     let picture = Picture {
         format: framebuffer.format(),
-        width: view.width,
-        height: view.height,
+        width: state.width,
+        height: state.height,
         pitch: framebuffer.pitch(),
     };
-    let offset = u64::from(framebuffer.offset()) + picture.place(view.x, view.y);
+    let offset = u64::from(framebuffer.offset()) + picture.place(state.x, state.y);
     Ok((picture, u64::try_from(object.0)? + offset))
 }
 
-/// What the device has to be told to show `view`.
-fn scanout(limits: &Limits, view: &PlaneState<'_, Display>) -> Result<Scanout> {
-    let (picture, start) = place(view)?;
+/// Returns what the device must be programmed with for a plane in `state`.
+fn scanout(limits: &Limits, state: &PlaneState<'_, Display>) -> Result<Scanout> {
+    let (picture, start) = picture(state)?;
     limits.scanout(&picture, start)
 }
 
-/// The plane: all of the screen.
+/// The primary plane.
 struct Plane;
 
 impl DriverPlane for Plane {
     type Driver = Display;
 
     fn atomic_check(dev: &BariumDevice, new: &PlaneState<'_, Display>) -> Result {
-        // Also what `check_framebuffer()` is to find: a framebuffer's id can be guessed while it is
-        // being checked there.
+        // This repeats the checks of `check_framebuffer()`: a client can guess the id of a
+        // framebuffer and use it while that is still checking it.
         scanout(dev.limits(), new).map(|_| ())
     }
 
@@ -104,7 +105,7 @@ impl DriverPlane for Plane {
         reg: &BariumRegistrationData<'_>,
         new: &PlaneState<'_, Display>,
     ) {
-        // It has been checked, and what is checked does not change.
+        // `atomic_check()` has succeeded for this state, and nothing that it depends on changes.
         if let Ok(scanout) = scanout(dev.limits(), new) {
             reg.pipe().show(scanout);
         }
@@ -114,7 +115,7 @@ impl DriverPlane for Plane {
         reg: &'a BariumRegistrationData<'_>,
         shown: &PlaneState<'_, Display>,
     ) -> Result<BarPart<'a>> {
-        let (picture, start) = place(shown)?;
+        let (picture, start) = picture(shown)?;
         let len = picture.len().ok_or(EINVAL)?;
         reg.aperture()
             .part(VramOffset(start.try_into()?), len.try_into()?)
@@ -141,7 +142,7 @@ impl DriverCrtc for Crtc {
     }
 }
 
-/// The connector: QEMU's window.
+/// The connector: the window of QEMU.
 struct Connector;
 
 impl DriverConnector for Connector {
@@ -158,33 +159,36 @@ impl DriverConnector for Connector {
     }
 }
 
-/// Switches the screen off, and keeps in mind what it shows.
+/// Disables the display and stores its state for [`resume`].
 pub(crate) fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
     kms::client::suspend(dev)
 }
 
-/// Shows again what was shown before [`suspend`]. The device may have been reset meanwhile.
+/// Restores the state that [`suspend`] has stored. The device may have been reset meanwhile.
 pub(crate) fn resume(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
     dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().forget()));
     kms::client::resume(dev)
 }
 
-/// Switches the screen off, and leaves the device as it is after a reset.
+/// Disables the display and leaves the device as it is after a reset.
 pub(crate) fn shutdown(dev: &RegisteredKmsDevice<BariumDriver>) {
     kms::client::shutdown(dev);
     dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().disable()));
 }
 
-/// Makes the display of a device.
+/// Creates the mode objects of a device.
+///
+/// # Errors
+///
+/// `ENOMEM`.
 pub(crate) fn set_up(
     drm: drm::UnregisteredDevice<BariumDriver>,
 ) -> Result<ReadyKmsDevice<Display>> {
     let limits = *drm.limits();
-    let setup = UnregisteredKmsDevice::<Display>::new(drm, limits.sizes())?;
-    setup
-        .primary_plane::<Plane>(limits.formats())?
+    let drm = UnregisteredKmsDevice::<Display>::new(drm, limits.sizes())?;
+    drm.primary_plane::<Plane>(limits.formats())?
         .crtc::<Crtc>()?
         .virtual_encoder()?
         .virtual_connector::<Connector>()?;
-    setup.finish()
+    drm.finish()
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The screen: tells the device what to show, in as few register accesses as possible.
+//! The pipe: programs the device, in as few register accesses as possible.
 //!
-//! Each access of a register leaves the guest. So what the device has been told is kept, and only
-//! what differs is told again: a flip between two pictures of the same size takes two writes, or
-//! one.
+//! Each access of a register exits to the hypervisor. So the driver keeps the values that it has
+//! programmed, and writes only registers whose value changes: a flip between two pictures of the
+//! same size takes one or two writes.
 
 use super::limits::Scanout;
 use crate::dispi::{
@@ -19,22 +19,23 @@ use kernel::{
     sync::Mutex, //
 };
 
-/// What the device has been told.
+/// The values that the registers hold.
 struct Programmed {
-    /// What is shown; `None` if it is not known.
+    /// `None` if not known.
     scanout: Option<Scanout>,
-    /// `None` if it is not known.
+    /// `None` if not known.
     byte_order: Option<ByteOrder>,
 }
 
 impl Programmed {
+    /// The registers may hold anything.
     const UNKNOWN: Self = Self {
         scanout: None,
         byte_order: None,
     };
 }
 
-/// The registers, and what they hold.
+/// The registers and the values that they hold.
 pub(crate) struct Pipe<'bound> {
     regs: Registers<'bound>,
     kind: Kind,
@@ -43,7 +44,11 @@ pub(crate) struct Pipe<'bound> {
 }
 
 impl<'bound> Pipe<'bound> {
-    /// A screen that shows what it shows, until it is told something else. Errors: `ENOMEM`.
+    /// Creates a pipe. Does not access the device.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(crate) fn new(regs: Registers<'bound>, properties: &Properties) -> Result<Self> {
         let programmed = KBox::pin_init(new_mutex!(Programmed::UNKNOWN), GFP_KERNEL)?;
         Ok(Self {
@@ -54,11 +59,12 @@ impl<'bound> Pipe<'bound> {
         })
     }
 
-    /// Shows `new`.
+    /// Programs the device to show `new`.
     ///
-    /// With each write, a VGA sets the row to 0 if the picture would end behind VRAM now, and the
-    /// column as well if it still would. A column and the row that was told before may be such a
-    /// picture; then the row differs from the new one, and is told next.
+    /// At each write a VGA checks whether the picture is inside VRAM. If it is not, the VGA sets
+    /// the Y offset to 0, and the X offset as well if that is not enough. The new X offset with the
+    /// old Y offset may be such a picture. The new Y offset differs from the old one then, so it is
+    /// written next.
     pub(crate) fn show(&self, new: Scanout) {
         let mut programmed = self.programmed.lock();
         if self.has_byte_order && programmed.byte_order != Some(new.byte_order) {
@@ -73,7 +79,7 @@ impl<'bound> Pipe<'bound> {
         if old.is_none() {
             self.regs.enable(new.width, new.height, new.bits_per_pixel);
         }
-        // Lines of another length have other places.
+        // With another VIRT_WIDTH, the same offsets are another address.
         let old = old.filter(|old| old.line == new.line);
         if old.is_none() {
             self.regs.set_virt_width(new.line);
@@ -87,17 +93,18 @@ impl<'bound> Pipe<'bound> {
         programmed.scanout = Some(new);
     }
 
-    /// Lets a picture be seen.
+    /// Ends [`Self::switch_off`]. [`Self::show`] has programmed the picture before.
     pub(crate) fn switch_on(&self) {
         if self.kind != Kind::Bochs {
             self.regs.set_picture(true);
         }
     }
 
-    /// Lets no picture be seen. `bochs-display` cannot do that: its window keeps the last one.
+    /// Blanks the screen. `bochs-display` cannot do that: it is disabled, and QEMU's window keeps
+    /// the last picture.
     ///
-    /// Forgets what the device has been told: whatever has happened to it, switching the screen off
-    /// and on again programs all of it.
+    /// Forgets what the registers hold, so that switching the display off and on programs all of
+    /// them, whatever has happened to the device.
     pub(crate) fn switch_off(&self) {
         let mut programmed = self.programmed.lock();
         match self.kind {
@@ -107,25 +114,29 @@ impl<'bound> Pipe<'bound> {
         *programmed = Programmed::UNKNOWN;
     }
 
-    /// Disables the display, as it is after a reset. The next driver, or the next kernel, finds it so.
+    /// Disables the display, as it is after a reset, for the next driver or the next kernel.
     pub(crate) fn disable(&self) {
         self.switch_off();
         let _programmed = self.programmed.lock();
         self.regs.disable();
     }
 
-    /// Forgets what the device has been told: it was reset.
+    /// Forgets what the registers hold, because the device was reset.
     pub(crate) fn forget(&self) {
         *self.programmed.lock() = Programmed::UNKNOWN;
     }
 
-    /// Fills `buf` with what is `offset` bytes into the EDID; `ERANGE` if that is not all in it.
+    /// Reads the EDID from byte `offset` on into `buf`.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if the EDID is shorter.
     pub(crate) fn read_edid(&self, offset: usize, buf: &mut [u8]) -> Result {
         self.regs.read_edid(offset, buf)
     }
 }
 
-/// What is in VRAM from now on is no picture of ours.
+/// VRAM does not hold a picture of this driver any more.
 impl Drop for Pipe<'_> {
     fn drop(&mut self) {
         self.disable();
