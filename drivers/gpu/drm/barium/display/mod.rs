@@ -61,7 +61,7 @@ impl kms::Driver for Display {
     ///
     /// `EINVAL` if the object is not contiguous, or if the device does not support the pitch.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
-        framebuffer.object().whole().ok_or(EINVAL)?;
+        framebuffer.object().contiguous_offset().ok_or(EINVAL)?;
         dev.limits()
             .line(framebuffer.format(), framebuffer.pitch())
             .map(|_| ())
@@ -71,7 +71,7 @@ impl kms::Driver for Display {
 /// Returns the picture that a plane in `state` shows, and its offset in VRAM in bytes.
 fn picture(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
     let framebuffer = &state.framebuffer;
-    let object = framebuffer.object().whole().ok_or(EINVAL)?;
+    let object = framebuffer.object().contiguous_offset().ok_or(EINVAL)?;
     let picture = Picture {
         format: framebuffer.format(),
         width: state.width,
@@ -117,7 +117,7 @@ impl DriverPlane for Plane {
     ) -> Result<BarPart<'a>> {
         let (picture, start) = picture(shown)?;
         let len = picture.len().ok_or(EINVAL)?;
-        reg.aperture()
+        reg.vram_bar()
             .part(VramOffset(start.try_into()?), len.try_into()?)
     }
 }

@@ -5,8 +5,8 @@
 //! back when it has been restored.
 
 use super::{
-    Aperture,
-    Heap,
+    VramBar,
+    VramManager,
     VramOffset, //
 };
 use kernel::{
@@ -43,9 +43,9 @@ impl VramBackup {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn prepare(&self, heap: &Heap) -> Result {
-        let available = heap.available();
-        let parts = heap.allocated()?;
+    pub(crate) fn prepare(&self, manager: &VramManager) -> Result {
+        let available = manager.available();
+        let parts = manager.allocated()?;
         let len = parts.iter().map(|&(_, len)| len).sum();
         let memory = VVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?;
         *self.0.lock() = Some(Copy {
@@ -62,19 +62,19 @@ impl VramBackup {
     /// # Errors
     ///
     /// `EBUSY` if VRAM has been allocated since: there is no place for that.
-    pub(crate) fn save(&self, heap: &Heap, aperture: &Aperture<'_>) -> Result {
+    pub(crate) fn save(&self, manager: &VramManager, bar: &VramBar<'_>) -> Result {
         let mut guard = self.0.lock();
         let slot = &mut *guard;
         let Some(copy) = slot.as_mut() else {
             return Ok(());
         };
-        if heap.available() < copy.available {
+        if manager.available() < copy.available {
             return Err(EBUSY);
         }
         let mut rest = copy.memory.as_mut_slice();
         for &(offset, len) in &copy.parts {
             let (part, behind) = rest.split_at_mut_checked(len).ok_or(EINVAL)?;
-            aperture.read(offset, part)?;
+            bar.read(offset, part)?;
             rest = behind;
         }
         copy.is_filled = true;
@@ -82,7 +82,7 @@ impl VramBackup {
     }
 
     /// Restores the content of VRAM if [`Self::save`] has saved it.
-    pub(crate) fn restore(&self, aperture: &Aperture<'_>) -> Result {
+    pub(crate) fn restore(&self, bar: &VramBar<'_>) -> Result {
         let guard = self.0.lock();
         let Some(copy) = guard.as_ref().filter(|copy| copy.is_filled) else {
             return Ok(());
@@ -90,7 +90,7 @@ impl VramBackup {
         let mut rest = copy.memory.as_slice();
         for &(offset, len) in &copy.parts {
             let (part, behind) = rest.split_at_checked(len).ok_or(EINVAL)?;
-            aperture.write(offset, part)?;
+            bar.write(offset, part)?;
             rest = behind;
         }
         Ok(())
