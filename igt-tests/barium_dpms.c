@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: MIT
-/*
- * The screen is switched off and on (DPMS). What the device shows is read from its registers.
+/**
+ * TEST: barium dpms
+ * Description: Tests of switching the display off and on. They read the device's registers.
+ * Category: Display
+ * Sub-category: DRM
+ * Functionality: DPMS
+ *
+ * SUBTEST: repairs
+ * Description: DPMS off and on reprograms a device that was reset meanwhile.
  */
 #include <fcntl.h>
 
 #include "igt.h"
 #include "barium_lib_kms.h"
 
-/**
- * TEST: barium dpms
- * Category: Display
- * Description: The screen is switched off and on.
- *
- * SUBTEST: repairs
- * Description: Switching the screen off and on programs a device that was reset meanwhile.
- */
-IGT_TEST_DESCRIPTION("The screen is switched off and on.");
+IGT_TEST_DESCRIPTION("Switching the display off and on.");
 
-/* The registers that say what the device shows, but for BANK. */
+/* The scanout registers. */
 static const size_t registers[] = {
 	BARIUM_REG_XRES, BARIUM_REG_YRES, BARIUM_REG_BPP, BARIUM_REG_ENABLE,
 	BARIUM_REG_VIRT_WIDTH, BARIUM_REG_X_OFFSET, BARIUM_REG_Y_OFFSET,
@@ -36,7 +35,7 @@ static void write_register(__u8 *bar, size_t reg, __u16 value)
 	WRITE_ONCE(*(__u16 *)(bar + reg), value);
 }
 
-/* The property of the connector that says whether the screen is on. */
+/* Returns the id of the DPMS property of the connector. */
 static __u32 find_dpms(int fd, __u32 connector)
 {
 	__u32 ids[64], i;
@@ -73,7 +72,7 @@ static void set_dpms(int fd, __u32 connector, __u32 property, __u64 value)
 	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_SETPROPERTY, &set), 0);
 }
 
-/* What a reset, or another kernel, may leave in the registers. */
+/* Leaves in the registers what a reset, or another kernel, may leave there. */
 static void disturb(__u8 *bar)
 {
 	write_register(bar, BARIUM_REG_ENABLE, 0);
@@ -82,9 +81,9 @@ static void disturb(__u8 *bar)
 	write_register(bar, BARIUM_REG_BPP, 16);
 }
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	igt_describe("Switching the screen off and on programs a device that was reset meanwhile.");
+	igt_describe("DPMS off and on reprograms a device that was reset meanwhile.");
 	igt_subtest("repairs") {
 		__u16 before[ARRAY_SIZE(registers)], after[ARRAY_SIZE(registers)];
 		struct drm_mode_create_dumb dumb;
@@ -106,7 +105,7 @@ int igt_main_args(NULL, NULL, NULL, NULL, NULL)
 		set_dpms(fd, pipe.connector, dpms, DRM_MODE_DPMS_ON);
 		read_registers(bar, after);
 		igt_assert_f(!memcmp(before, after, sizeof(before)),
-			     "the device does not show the picture\n");
+			     "the registers have other values than before\n");
 
 		barium_switch_off(fd, &pipe);
 		barium_munmap(bar, BARIUM_REGS_LEN);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Hibernation: VRAM loses its content while the machine is off, system memory is restored from the
-//! image. So the allocated parts of VRAM are copied to system memory before the image is made, and
-//! back when it has been restored.
+//! Saves VRAM across hibernation.
+//!
+//! VRAM loses its contents while the machine is off, and system memory is restored from the
+//! hibernation image. So the driver copies the allocated parts of VRAM to system memory before the
+//! image is made, and back after it has been restored.
 
 use super::{
     VramBar,
@@ -16,24 +18,28 @@ use kernel::{
     sync::Mutex, //
 };
 
-/// The allocated parts of VRAM, and memory for their content.
-struct Copy {
-    /// Offset and length in bytes.
+/// The allocated parts of VRAM, and memory for their contents.
+struct Contents {
+    /// The offset and the length of each part, in bytes.
     parts: KVec<(VramOffset, usize)>,
-    /// The content of the parts, one after the other. These are ordinary pages, which are a part of
-    /// the hibernation image.
+    /// The contents of the parts, one after the other. These are ordinary pages, so they become a
+    /// part of the hibernation image.
     memory: VVec<u8>,
-    /// The bytes of VRAM that were available when the memory was allocated.
+    /// How many bytes of VRAM were available when the memory was allocated.
     available: u64,
-    /// Whether `memory` holds the content.
+    /// Whether `memory` holds the contents.
     is_filled: bool,
 }
 
-/// Keeps a copy of VRAM's content across hibernation.
-pub(crate) struct VramBackup(Pin<KBox<Mutex<Option<Copy>>>>);
+/// A copy of the contents of VRAM, or nothing.
+pub(crate) struct VramBackup(Pin<KBox<Mutex<Option<Contents>>>>);
 
 impl VramBackup {
-    /// Creates a backup that holds nothing. Errors: `ENOMEM`.
+    /// Creates an empty backup.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(crate) fn new() -> Result<Self> {
         KBox::pin_init(new_mutex!(None), GFP_KERNEL).map(Self)
     }
@@ -48,7 +54,7 @@ impl VramBackup {
         let parts = manager.allocated()?;
         let len = parts.iter().map(|&(_, len)| len).sum();
         let memory = VVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?;
-        *self.0.lock() = Some(Copy {
+        *self.0.lock() = Some(Contents {
             parts,
             memory,
             available,
@@ -57,38 +63,38 @@ impl VramBackup {
         Ok(())
     }
 
-    /// Saves the content of VRAM if [`Self::prepare`] has been called.
+    /// Saves the contents of VRAM if [`Self::prepare`] has allocated memory.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if VRAM has been allocated since: there is no place for that.
+    /// `EBUSY` if more VRAM has been allocated since, for which there is no memory.
     pub(crate) fn save(&self, manager: &VramManager, bar: &VramBar<'_>) -> Result {
         let mut guard = self.0.lock();
         let slot = &mut *guard;
-        let Some(copy) = slot.as_mut() else {
+        let Some(contents) = slot.as_mut() else {
             return Ok(());
         };
-        if manager.available() < copy.available {
+        if manager.available() < contents.available {
             return Err(EBUSY);
         }
-        let mut rest = copy.memory.as_mut_slice();
-        for &(offset, len) in &copy.parts {
+        let mut rest = contents.memory.as_mut_slice();
+        for &(offset, len) in &contents.parts {
             let (part, behind) = rest.split_at_mut_checked(len).ok_or(EINVAL)?;
             bar.read(offset, part)?;
             rest = behind;
         }
-        copy.is_filled = true;
+        contents.is_filled = true;
         Ok(())
     }
 
-    /// Restores the content of VRAM if [`Self::save`] has saved it.
+    /// Restores the contents of VRAM if [`Self::save`] has saved them.
     pub(crate) fn restore(&self, bar: &VramBar<'_>) -> Result {
         let guard = self.0.lock();
-        let Some(copy) = guard.as_ref().filter(|copy| copy.is_filled) else {
+        let Some(contents) = guard.as_ref().filter(|contents| contents.is_filled) else {
             return Ok(());
         };
-        let mut rest = copy.memory.as_slice();
-        for &(offset, len) in &copy.parts {
+        let mut rest = contents.memory.as_slice();
+        for &(offset, len) in &contents.parts {
             let (part, behind) = rest.split_at_checked(len).ok_or(EINVAL)?;
             bar.write(offset, part)?;
             rest = behind;
