@@ -18,7 +18,7 @@
 
 use crate::{
     scanout::{
-        Limits,
+        ModeLimits,
         Pipe, //
     },
     upstream::registration::UnmapOnDrop,
@@ -48,13 +48,13 @@ pub(crate) struct Config {
 /// the hardware.
 pub(crate) struct BariumData {
     vram: VramManager,
-    limits: Limits,
+    limits: ModeLimits,
     config: Config,
 }
 
 impl BariumData {
     /// Creates the data of a device.
-    pub(crate) fn new(vram: VramManager, limits: Limits, config: Config) -> Self {
+    pub(crate) fn new(vram: VramManager, limits: ModeLimits, config: Config) -> Self {
         Self {
             vram,
             limits,
@@ -63,7 +63,7 @@ impl BariumData {
     }
 
     /// Returns the limits of the display.
-    pub(crate) fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &ModeLimits {
         &self.limits
     }
 

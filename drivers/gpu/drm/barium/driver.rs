@@ -18,7 +18,7 @@ use crate::{
     file::File,
     gem::BariumObject,
     scanout::{
-        Limits,
+        ModeLimits,
         Pipe, //
     },
     uapi::*,
@@ -100,7 +100,7 @@ impl pci::Driver for BariumDriver {
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
         let data = BariumData::new(
             VramManager::new(properties.vram)?,
-            Limits::new(&properties)?,
+            ModeLimits::new(&properties)?,
             CONFIG.copy().ok_or(ENODEV)?,
         );
         let backup = VramBackup::new()?;

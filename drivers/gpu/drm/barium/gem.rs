@@ -165,9 +165,9 @@ impl DumbBuffers for VramObject {
     /// shown: of 1, 2 and 4 bits, and for video (10, 12, 15, 30, 64).
     fn pitch_align(bpp: u32) -> Result<usize> {
         match bpp {
-            1 | 2 | 4 | 8 | 10 | 12 | 15 | 16 | 24 | 30 | 32 | 64 => {
-                Ok(usize::try_from(bpp.div_ceil(u8::BITS) * PITCH_ALIGN)?)
-            }
+            1 | 2 | 4 | 8 | 10 | 12 | 15 | 16 | 24 | 30 | 32 | 64 => Ok(usize::try_from(
+                bpp.div_ceil(u8::BITS) * u32::from(PITCH_ALIGN.get()),
+            )?),
             _ => Err(EINVAL),
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     },
     gem::VramObject,
     scanout::{
-        Limits,
+        ModeLimits,
         Picture,
         Scanout, //
     },
@@ -63,7 +63,7 @@ impl kms::Driver for Display {
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
         framebuffer.object().contiguous_offset().ok_or(EINVAL)?;
         dev.limits()
-            .line(framebuffer.format(), framebuffer.pitch())
+            .virt_width(framebuffer.format(), framebuffer.pitch())
             .map(|_| ())
     }
 }
@@ -78,12 +78,12 @@ fn picture(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
         height: state.height,
         pitch: framebuffer.pitch(),
     };
-    let offset = u64::from(framebuffer.offset()) + picture.place(state.x, state.y);
+    let offset = u64::from(framebuffer.offset()) + picture.pixel_offset(state.x, state.y);
     Ok((picture, u64::try_from(object.0)? + offset))
 }
 
 /// Returns what the device must be programmed with for a plane in `state`.
-fn scanout(limits: &Limits, state: &PlaneState<'_, Display>) -> Result<Scanout> {
+fn scanout(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<Scanout> {
     let (picture, start) = picture(state)?;
     limits.scanout(&picture, start)
 }
@@ -130,7 +130,7 @@ impl DriverCrtc for Crtc {
 
     fn mode_valid(dev: &BariumDevice, mode: &DisplayMode) -> ModeStatus {
         dev.limits()
-            .mode(mode.width(), mode.height(), mode.refresh())
+            .mode_status(mode.width(), mode.height(), mode.refresh())
     }
 
     fn atomic_enable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {

@@ -9,7 +9,7 @@ mod limits;
 mod pipe;
 
 pub(crate) use limits::{
-    Limits,
+    ModeLimits,
     Picture,
     Scanout,
     PITCH_ALIGN, //
