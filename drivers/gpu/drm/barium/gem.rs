@@ -47,7 +47,6 @@ pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 /// The driver data of a GEM object: its allocation in VRAM.
 pub(crate) struct VramObject {
     allocation: Allocation,
-    contiguity: Contiguity,
     needed: NeededSoon,
 }
 
@@ -63,7 +62,7 @@ impl VramObject {
 
     /// Returns the offset of the object in VRAM if it was created contiguous, otherwise `None`.
     pub(crate) fn contiguous_offset(&self) -> Option<VramOffset> {
-        match self.contiguity {
+        match self.allocation.contiguity() {
             Contiguity::Any => None,
             Contiguity::Contiguous => self.backing(PageIndex(0)).map(VramPage::offset),
         }
@@ -76,7 +75,7 @@ impl VramObject {
 
     /// Returns the flags that the object was created with (`BARIUM_GEM_CREATE_*`).
     pub(crate) fn flags(&self) -> u32 {
-        match self.contiguity {
+        match self.allocation.contiguity() {
             Contiguity::Any => 0,
             Contiguity::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
         }
@@ -129,7 +128,7 @@ pub(crate) fn create(
     let contiguity = contiguity(flags)?;
     let size = object_size(size)?;
     let allocation = dev.vram().alloc(size, contiguity)?;
-    create_with(dev, reg, size, allocation, contiguity)
+    create_with(dev, reg, size, allocation)
 }
 
 /// Creates an object of `size` bytes in `allocation`.
@@ -140,7 +139,6 @@ fn create_with(
     reg: &BariumRegistrationData<'_>,
     size: usize,
     allocation: Allocation,
-    contiguity: Contiguity,
 ) -> Result<ARef<BariumObject>> {
     for (offset, len) in allocation.extents() {
         reg.vram_bar().clear(offset, len)?;
@@ -150,7 +148,6 @@ fn create_with(
         size,
         VramObject {
             allocation,
-            contiguity,
             needed: NeededSoon::new(),
         },
     )
@@ -191,7 +188,7 @@ impl DumbBuffers for VramObject {
             .and_then(|offset| usize::try_from(offset).ok())
             .map_or(VramOffset::MAX, VramOffset);
         let allocation = dev.vram().alloc_low(size, last_start)?;
-        create_with(dev, reg, size, allocation, Contiguity::Contiguous)
+        create_with(dev, reg, size, allocation)
     }
 }
 
