@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guest whose kernel writes on the screen: its console, and why it panics.
+# Scenario of the guest with the kernel's console on the screen: text, hot-unplug, and a kernel
+# panic.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
@@ -13,7 +14,7 @@ on_barium() {
 tell begin load
 modprobe barium
 check console@on-barium on_barium
-check console@written written console@written 17 5 "Barium: the kernel's console, in VRAM"
+check console@written text_on_console console@written 17 5 "Barium: the kernel's console, in VRAM"
 check console@unplugged barium_hotunplug_race --run-subtest console
 check console@back on_barium
 if wanted panic@readable; then

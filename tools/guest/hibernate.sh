@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guest that hibernates: the machine is switched off while something is on the screen and
-# a process has an object mapped, and resumes from the image on its swap disk. VRAM is empty then. At
-# the end the machine halts, and the host looks whether the display is off.
+# Scenario of the guest that hibernates while the screen shows a picture and a process has an object
+# mapped. The machine powers off and resumes from the image on its swap disk; VRAM is empty then. At
+# the end the machine halts, and the host checks that the display is disabled.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
 swap=/dev/vde
 
-# hibernate HOW: hibernates; HOW is what is written to /sys/power/disk. Fails if the kernel refuses.
+# hibernate HOW: hibernates with HOW in /sys/power/disk. Fails if the kernel refuses.
 hibernate() {
 	echo "$1" >/sys/power/disk || fail "no $1 in $(cat /sys/power/disk)"
 	sync
@@ -21,25 +21,25 @@ hibernate() {
 	return "$hibernate_status"
 }
 
-# hibernates NAME HOW: what was on the screen and in VRAM before is there after.
+# hibernates NAME HOW: checks that the screen and VRAM are the same before and after.
 hibernates() {
 	start_show --mode 1024x768
 	start_draw --width 640 --height 480
 	picture_on_screen "$1" 0 || fail "before hibernation"
 	hibernate "$2" || fail "the kernel did not hibernate: $(dmesg | tail -n 12)"
 
-	picture_on_screen "$1" 0 || fail "the screen is not as it was"
+	picture_on_screen "$1" 0 || fail "the screen has changed"
 	dd if=/tmp/reference of=/dev/vdd bs=64k conv=fsync status=none
 	ask oracle "$1" "$(stat -c %s /tmp/reference)" "$(devices_of barium)" 1
-	matches || fail "VRAM is not as it was: $answer"
+	matches || fail "VRAM has changed: $answer"
 	end_draw
-	grep -q '^kept: yes' "$draw_output" || fail "the process sees something else: $(cat "$draw_output")"
+	grep -q '^kept: yes' "$draw_output" || fail "the mapping has changed: $(cat "$draw_output")"
 	flip 1
 	picture_on_screen "$1" 1 || fail "after a flip"
 	end_show
 }
 
-# halts: with a picture on the screen.
+# halts: halts the machine while the screen shows a picture.
 halts() {
 	start_show
 	tell halt shutdown@display-off "$(devices_of barium)"

@@ -13,7 +13,7 @@ console_on() {
 	bind "$1" barium
 	[ "$(cat /sys/class/graphics/fb0/name)" = bariumdrmfb ] ||
 		fail "the console is not on the display: $(dmesg | tail -n 10)"
-	written "console@$display_id" 3 2 "$2"
+	text_on_console "console@$display_id" 3 2 "$2"
 }
 
 # reach_of SLOT: the IGT tests of the display's reach.

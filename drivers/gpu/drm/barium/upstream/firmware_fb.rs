@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Taking a display over from the driver of the framebuffer that the firmware has set up.
+//! Takes a display over from the driver of the framebuffer that the firmware has set up.
 //!
-//! - Upstream today: there is no binding of `include/linux/aperture.h`.
+//! - Upstream today: the kernel crate has no abstraction of apertures.
 //! - The shape it should have: this function, as a method of `pci::Device<Core>`.
-//! - Why this is sound on 7.3: the C function wants a PCI device that is being probed, which
-//!   `Core` says. What it removes is a device of its own, whose driver it unbinds as sysfs would.
-//! - Delete when there is such a binding.
+//! - Why this is sound on 7.3: the C function requires a PCI device that is being probed, which the
+//!   type `Core` proves. It unbinds the driver of another device, that of the framebuffer, as sysfs
+//!   would.
+//! - Delete when there is such an abstraction.
+//!
+//! C header: [`include/linux/aperture.h`](srctree/include/linux/aperture.h)
 
 use kernel::{
     bindings,
@@ -26,12 +29,16 @@ extern "C" {
     fn barium_remove_firmware_fb(pdev: *mut bindings::pci_dev, name: *const c_char) -> c_int;
 }
 
-/// Unbinds simpledrm, efifb and the like from `pdev`, so that nothing but the caller claims its
-/// memory, and keeps them from coming later. `name` is the caller's.
+/// Unbinds simpledrm, efifb and similar drivers from the framebuffer in `pdev`, so that the caller
+/// can claim its memory, and keeps them from binding later. `name` is the name of the calling driver.
 ///
-/// The screen keeps what it shows, and nobody draws on it until the caller does.
+/// The screen keeps its content.
+///
+/// # Errors
+///
+/// Those of `aperture_remove_conflicting_pci_devices()`.
 pub(crate) fn remove(pdev: &pci::Device<Core<'_>>, name: &'static CStr) -> Result {
     let raw = super::raw::pci_dev(pdev);
-    // SAFETY: A PCI device that is being probed, and a string that stays.
+    // SAFETY: `raw` is a valid PCI device that is being probed, and `name` is static.
     to_result(unsafe { barium_remove_firmware_fb(raw, name.as_char_ptr()) })
 }
