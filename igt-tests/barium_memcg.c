@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: MIT
-/*
- * Kernel memory that the driver allocates for a client is charged to the client's memory cgroup.
+/**
+ * TEST: barium memcg
+ * Description: Tests of kernel memory that the driver charges to the memory cgroup of the
+ *              client. DRM and the buddy allocator do not charge the GEM object, its handle, its
+ *              fake offset and its blocks of VRAM.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Memory cgroup
  *
- * Not all of it: DRM and the buddy allocator allocate the GEM object itself, its handle, its fake
- * offset and its blocks of VRAM without charging them.
+ * SUBTEST: objects
+ * Description: The driver's allocations for objects are charged.
+ *
+ * SUBTEST: zero-pages
+ * Description: The zero pages that replace VRAM after unbind are charged.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,32 +22,18 @@
 #include "igt.h"
 #include "barium_lib_unplug.h"
 
-/**
- * TEST: barium memcg
- * Category: Core
- * Mega feature: Memory management
- * Sub-category: barium
- * Description: Kernel memory is charged to the memory cgroup of the client.
- *
- * SUBTEST: objects
- * Description: What the driver allocates for objects is charged.
- *
- * SUBTEST: zero-pages
- * Description: The zero pages that replace VRAM after unplug are charged.
- */
-
 IGT_TEST_DESCRIPTION("Kernel memory is charged to the memory cgroup of the client.");
 
 #define MOUNT "/tmp/barium-cgroup"
 #define GROUP MOUNT "/barium"
 
-/* Objects of a page that a subtest creates. */
+/* The number of one-page objects that a subtest creates. */
 #define OBJECTS 2000
-/* Bytes that the driver itself allocates for each of them, at least: the allocation's extents. */
+/* A lower limit of the bytes that the driver allocates for each of them. */
 #define OBJECT_COST 64
-/* The kernel charges in batches: 64 pages for each CPU. */
+/* The kernel charges in batches of 64 pages for each CPU. */
 #define BATCH (2 * 64)
-/* Seconds until the kernel has brought its statistics up to date: it does so every two seconds. */
+/* The kernel flushes its statistics every two seconds. */
 #define FLUSH 3
 
 static int __write(const char *path, const char *text)
@@ -73,7 +68,7 @@ static void enter(void)
 	igt_assert_eq(__write(GROUP "/cgroup.procs", "0"), 0);
 }
 
-/* All bytes that are charged to the cgroup, to within a batch. */
+/* Returns the bytes that are charged to the cgroup, to within BATCH pages. */
 static long charged(void)
 {
 	FILE *file = fopen(GROUP "/memory.current", "r");
@@ -84,7 +79,7 @@ static long charged(void)
 	return bytes;
 }
 
-/* The bytes that are charged for the kernel's small objects. */
+/* Returns the bytes that are charged for slab objects. */
 static long charged_slab(void)
 {
 	long bytes = -1, value;
@@ -103,7 +98,7 @@ static long charged_slab(void)
 	return bytes;
 }
 
-static void objects(int fd)
+static void test_objects(int fd)
 {
 	long before = charged_slab(), during, after;
 	__u32 handles[OBJECTS];
@@ -123,7 +118,7 @@ static void objects(int fd)
 	igt_assert_lte(after - before, OBJECT_COST * OBJECTS / 2);
 }
 
-static void zero_pages(int fd)
+static void test_zero_pages(int fd)
 {
 	long page = barium_page_size(), before, during;
 	struct barium_bo *bos;
@@ -154,17 +149,14 @@ int igt_main()
 		enter();
 	}
 
-	igt_describe("What the driver allocates for objects is charged.");
-	igt_subtest("objects") {
-		objects(barium_new_bound_client());
-	}
+	igt_describe("The driver's allocations for objects are charged.");
+	igt_subtest("objects")
+		test_objects(barium_new_bound_client());
 
-	igt_describe("The zero pages that replace VRAM after unplug are charged.");
-	igt_subtest("zero-pages") {
-		zero_pages(barium_new_bound_client());
-	}
+	igt_describe("The zero pages that replace VRAM after unbind are charged.");
+	igt_subtest("zero-pages")
+		test_zero_pages(barium_new_bound_client());
 
-	igt_fixture() {
+	igt_fixture()
 		leave(0);
-	}
 }

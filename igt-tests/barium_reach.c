@@ -1,25 +1,13 @@
 // SPDX-License-Identifier: MIT
-/*
- * The reach of the display. A device starts to show VRAM at Y_OFFSET lines and X_OFFSET pixels, in
- * registers that hold 16 bits at most, so with much VRAM it cannot start everywhere. Buffers that
- * can be shown must lie within this reach.
- *
- * The tests read from the registers and from VRAM what the device shows, through the files of its
- * BARs in sysfs.
- */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/mman.h>
-
-#include "igt.h"
-#include "barium_lib_kms.h"
-
 /**
  * TEST: barium reach
+ * Description: Tests of where buffers are placed. A device starts to show VRAM at Y_OFFSET lines
+ *              and X_OFFSET pixels, in registers of at most 16 bits, so with much VRAM it cannot
+ *              start everywhere. Buffers that can be shown must lie within this reach. The tests
+ *              read the registers and VRAM through the files of the BARs in sysfs.
  * Category: Display
- * Mega feature: General Display Features
- * Sub-category: barium
- * Description: Buffers are placed where the display can show them.
+ * Sub-category: DRM
+ * Functionality: Scanout
  *
  * SUBTEST: each-mode
  * Description: Buffers for each mode are shown, flipped to and panned in.
@@ -31,7 +19,7 @@
  * Description: All dumb buffers that VRAM has room for can be shown.
  *
  * SUBTEST: objects-stay-away
- * Description: Objects that cannot be shown do not take the place of buffers.
+ * Description: Objects that need not be contiguous do not occupy the start of VRAM.
  *
  * SUBTEST: small-buffers-reused
  * Description: A small buffer is placed within reach, whatever was freed before.
@@ -39,6 +27,12 @@
  * SUBTEST: contiguous-beyond
  * Description: Contiguous objects without a pitch may also lie beyond the reach.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "igt.h"
+#include "barium_lib_kms.h"
 
 IGT_TEST_DESCRIPTION("Buffers are placed where the display can show them.");
 
@@ -47,7 +41,6 @@ IGT_TEST_DESCRIPTION("Buffers are placed where the display can show them.");
 /* Pixels by which panned buffers are larger than the mode. */
 #define PAN 64
 
-/* The device as it is. */
 static struct {
 	__u8 *registers;
 	const __u8 *vram;
@@ -75,8 +68,8 @@ static void set_reg(size_t offset, __u16 value)
 }
 
 /*
- * Asked for its capabilities, a VGA answers with the largest mode, which is also the limit of the
- * offsets. A bochs-display answers with the mode that is set, and has no limit but 16 bits.
+ * With BARIUM_CAPABILITIES, a VGA returns its largest mode, which also limits the offsets. A
+ * bochs-display returns the current mode, and only the 16 bits limit the offsets.
  */
 static void find_device(int fd)
 {
@@ -104,7 +97,7 @@ static __u64 page_down(__u64 size)
 	return size - size % barium_page_size();
 }
 
-/* The highest start of a buffer, a whole page, with which each of its lines can be shown. */
+/* Returns the highest page at which a buffer can start such that each of its lines is in reach. */
 static __u64 last_start(const struct drm_mode_create_dumb *dumb)
 {
 	__u64 reach = device.max_y * dumb->pitch + device.max_x * CPP;
@@ -143,14 +136,14 @@ static void destroy(int fd, struct buffer *buffer)
 	gem_close(fd, buffer->dumb.handle);
 }
 
-/* Where the device starts to show, in bytes. */
+/* Returns the offset in VRAM, in bytes, at which the device starts. */
 static __u64 shown_start(void)
 {
 	return ((__u64)reg(BARIUM_REG_Y_OFFSET) * reg(BARIUM_REG_VIRT_WIDTH) +
 		reg(BARIUM_REG_X_OFFSET)) * CPP;
 }
 
-/* Writes a value of its own to the first pixel and to the last that the mode shows from (x, y). */
+/* Writes @seed to the pixel at (@x, @y), and its complement to the last pixel that is shown. */
 static void mark(int fd, const struct buffer *buffer, __u32 x, __u32 y, __u32 seed)
 {
 	const struct drm_mode_modeinfo *mode = &device.pipe.mode;
@@ -162,7 +155,7 @@ static void mark(int fd, const struct buffer *buffer, __u32 x, __u32 y, __u32 se
 	barium_munmap(map, buffer->dumb.size);
 }
 
-/* Asserts that the device shows what mark() has marked. */
+/* Asserts that the first and the last shown pixel are those that mark() has written. */
 static void check_shown(const struct buffer *buffer, __u32 seed)
 {
 	const struct drm_mode_modeinfo *mode = &device.pipe.mode;
@@ -178,7 +171,7 @@ static void check_shown(const struct buffer *buffer, __u32 seed)
 	igt_assert_eq_u32(READ_ONCE(*(const __u32 *)(device.vram + end - CPP)), ~seed);
 }
 
-/* Sets the mode with this buffer, from (x, y) on, and checks what the device shows. */
+/* Sets the mode with this buffer from (@x, @y) on, and checks the shown pixels. */
 static void show(int fd, const struct buffer *buffer, __u32 x, __u32 y, __u32 seed)
 {
 	const struct drm_mode_modeinfo *mode = &device.pipe.mode;
@@ -199,7 +192,7 @@ static void flip(int fd, const struct buffer *buffer, __u32 seed)
 	check_shown(buffer, seed);
 }
 
-/* Whether an earlier mode in the list has the same size. */
+/* Returns true if an earlier mode in the list has the same size. */
 static bool is_known_size(__u32 index)
 {
 	const struct drm_mode_modeinfo *modes = device.pipe.modes;
@@ -213,7 +206,7 @@ static bool is_known_size(__u32 index)
 	return false;
 }
 
-/* Whether VRAM has room for @count buffers of this size. */
+/* Returns true if VRAM has room for @count buffers of this size. */
 static bool has_room(int fd, __u64 count, __u32 width, __u32 height)
 {
 	__u64 page = barium_page_size(), pitch = (width + 7) / 8 * 8 * CPP;
@@ -248,7 +241,7 @@ static void choose_extreme_mode(bool longest)
 	}
 }
 
-static void each_mode(int fd)
+static void test_each_mode(int fd)
 {
 	__u32 i, sizes = 0, flips = 0, pans = 0, width, height;
 	struct buffer front, back;
@@ -285,8 +278,8 @@ static void each_mode(int fd)
 }
 
 /*
- * A contiguous object takes VRAM up to where the last buffer of the mode fits. That buffer is
- * larger than the mode where VRAM allows it, so that its last line can be the first that is shown.
+ * A contiguous object occupies VRAM below the highest place of a buffer of twice the mode's height.
+ * The buffer is shown from its first line and from its middle on.
  */
 static void last_buffer_in_mode(int fd)
 {
@@ -318,7 +311,7 @@ static void last_buffer_in_mode(int fd)
 		 (start + buffer.dumb.size) >> 10, device.vram_size >> 10);
 }
 
-static void last_buffer(int fd)
+static void test_last_buffer(int fd)
 {
 	static const __u16 sizes[][2] = { { 640, 480 }, { 1024, 768 }, { 1280, 800 } };
 	__u32 tried = 0;
@@ -339,7 +332,7 @@ static void last_buffer(int fd)
 	igt_require_f(tried, "VRAM is too small for any of the modes\n");
 }
 
-static void fill(int fd)
+static void test_fill(int fd)
 {
 	__u64 count, expected, i;
 	struct buffer *buffers;
@@ -352,7 +345,7 @@ static void fill(int fd)
 			     &buffers[count]))
 			break;
 	}
-	/* They lie side by side. */
+	/* There is no gap between the buffers. */
 	expected = last_start(&buffers[0].dumb) / buffers[0].dumb.size + 1;
 	igt_assert_eq_u64(count, expected);
 	for (i = 0; i < count; i += count / 8 + 1)
@@ -366,7 +359,7 @@ static void fill(int fd)
 		 device.pipe.mode.vdisplay);
 }
 
-static void objects_stay_away(int fd)
+static void test_objects_stay_away(int fd)
 {
 	__u64 page = barium_page_size(), all = barium_vram_available(fd);
 	struct buffer buffer;
@@ -391,10 +384,10 @@ static void objects_stay_away(int fd)
 }
 
 /*
- * The driver keeps small allocations for reuse, also of objects that lie high. With lines of 64
- * pixels a VGA reaches no more than 3,136,000 bytes.
+ * The driver caches small allocations for reuse, also those that lie high. With lines of 64 pixels,
+ * the reach of a VGA is 3,136,000 bytes.
  */
-static void small_buffers_reused(int fd)
+static void test_small_buffers_reused(int fd)
 {
 	struct drm_mode_modeinfo mode;
 	struct buffer buffer;
@@ -418,7 +411,7 @@ static void small_buffers_reused(int fd)
 	device.pipe.mode = mode;
 }
 
-static void contiguous_beyond(int fd)
+static void test_contiguous_beyond(int fd)
 {
 	__u64 size = device.vram_size, page = barium_page_size();
 	__u32 handle, fb;
@@ -433,7 +426,7 @@ static void contiguous_beyond(int fd)
 	barium_remove_fb(fd, fb);
 	gem_close(fd, handle);
 
-	/* One that is beyond the reach of all lines, at the end of VRAM. */
+	/* An object at the end of VRAM. */
 	size = device.vram_size - page;
 	igt_assert_eq(__barium_gem_create(fd, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
 	size = page;
@@ -443,39 +436,30 @@ static void contiguous_beyond(int fd)
 
 int igt_main()
 {
-	igt_fixture() {
-		int fd = barium_new_primary_client();
-
-		find_device(fd);
-	}
+	igt_fixture()
+		find_device(barium_new_primary_client());
 
 	igt_describe("Buffers for each mode are shown, flipped to and panned in.");
-	igt_subtest("each-mode") {
-		each_mode(barium_new_primary_client());
-	}
+	igt_subtest("each-mode")
+		test_each_mode(barium_new_primary_client());
 
 	igt_describe("The highest buffer that fits is shown in full, and the next one is refused.");
-	igt_subtest("last-buffer") {
-		last_buffer(barium_new_primary_client());
-	}
+	igt_subtest("last-buffer")
+		test_last_buffer(barium_new_primary_client());
 
 	igt_describe("All dumb buffers that VRAM has room for can be shown.");
-	igt_subtest("fill") {
-		fill(barium_new_primary_client());
-	}
+	igt_subtest("fill")
+		test_fill(barium_new_primary_client());
 
-	igt_describe("Objects that cannot be shown do not take the place of buffers.");
-	igt_subtest("objects-stay-away") {
-		objects_stay_away(barium_new_primary_client());
-	}
+	igt_describe("Objects that need not be contiguous do not occupy the start of VRAM.");
+	igt_subtest("objects-stay-away")
+		test_objects_stay_away(barium_new_primary_client());
 
 	igt_describe("A small buffer is placed within reach, whatever was freed before.");
-	igt_subtest("small-buffers-reused") {
-		small_buffers_reused(barium_new_primary_client());
-	}
+	igt_subtest("small-buffers-reused")
+		test_small_buffers_reused(barium_new_primary_client());
 
 	igt_describe("Contiguous objects without a pitch may also lie beyond the reach.");
-	igt_subtest("contiguous-beyond") {
-		contiguous_beyond(barium_new_primary_client());
-	}
+	igt_subtest("contiguous-beyond")
+		test_contiguous_beyond(barium_new_primary_client());
 }
