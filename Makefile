@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# With KDIR: builds the module against that kernel tree. Without: hands over to tools/barium, which
-# brings everything else with it. The module's own build description is Kbuild.
+# With KDIR, builds the module against that kernel tree. Without, calls tools/barium, which sets up all
+# it needs. Kbuild describes how to build the module.
 
 .DEFAULT_GOAL := $(if $(KDIR),modules,help)
 
-# Options of tools/barium may be given as variables of make too.
+# Options of tools/barium can be set as variables of make.
 export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
-export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES
+export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT
 
-# Build outputs of `modules` go to MO if it is given, else next to the sources.
+# `modules` writes its output to MO if set, else next to the sources.
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
-# What tools/barium is for.
-COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan fuzz soak mutants bench \
+# The commands of tools/barium.
+COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan cfi fuzz soak mutants bench \
 	bench-docs lint clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
@@ -25,7 +25,7 @@ modules modules_clean:
 	@test -n "$(KDIR)" || { echo "KDIR=<built kernel tree> is missing"; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(MO_ARG) $(if $(filter modules,$@),modules,clean)
 
-# When make is killed, so is what it started.
+# Ends the command if make is killed.
 TIED = $(shell command -v setpriv >/dev/null && echo setpriv --pdeathsig TERM --)
 
 $(COMMANDS):
@@ -33,21 +33,23 @@ $(COMMANDS):
 
 #: Barium, a DRM driver in Rust for VRAM behind a PCI BAR.
 #:
-#:   make run        draw a picture into VRAM in a guest, read it back: out/vram.png
-#:   make test       all tests; results in out/results.json
-#:   make shell      a prompt in a guest with the driver loaded
-#:   make igt        IGT's own tests, on this driver and on bochs, half an hour: docs/igt.md
-#:   make unplug     take the device away from writing processes 200 times, on the debug kernel
-#:   make faultinject  fail each allocation of each call, on the debug kernel; ends with a table
-#:   make kcsan      let threads race on a kernel that looks for data races (builds that one first)
-#:   make fuzz       random calls on the debug kernel, guided by coverage: docs/reliability.md
-#:   make soak       a mixed load with unbind and bind, for leaks and growth: docs/reliability.md
-#:   make mutants    break the driver in many ways, see that tests notice: docs/mutants.md
-#:   make bench      what faults cost, beside TTM, shmem and eager mapping: out/bench.json and plots
-#:   make bench-docs put its last tables and plots into README.md and docs/
-#:   make lint       rustfmt, clippy, checkpatch, ShellCheck, no unsafe outside of upstream/
-#:   make setup      only set up what the others need: toolbox, kernels, guest image
-#:   make setup-test kill, starve and disturb that, see that it says what is wrong and recovers
+#:   make run        draw a picture into VRAM in a guest and read it back: out/vram.png
+#:   make test       run all tests; results in out/results.json
+#:   make shell      open a shell in a guest with the driver loaded
+#:   make igt        run IGT's own tests on Barium and on bochs, half an hour: docs/igt.md
+#:   make unplug     unplug the device 200 times while processes write, on the debug kernel
+#:   make faultinject  fail each allocation of each call, on the debug kernel; prints a table
+#:   make kcsan      run race tests on a kernel with KCSAN (builds that kernel first)
+#:   make cfi        run tests on a kernel with CFI (builds that kernel first)
+#:   make fuzz       run the coverage-guided fuzzer on the debug kernel: docs/reliability.md
+#:   make soak       check for leaks under load with unbind and bind: docs/reliability.md
+#:   make mutants    check that the tests detect deliberate bugs: docs/mutants.md
+#:   make bench      compare the cost of faults and flips with other drivers: out/bench.json, plots
+#:   make bench-docs copy the last tables and plots to README.md and docs/
+#:   make lint       rustfmt, clippy, rustdoc (out/doc), checkpatch, ShellCheck, and rules of this
+#:                   driver: where unsafe is allowed, which module may use which, what must not compile
+#:   make setup      set up toolbox, kernels and guest image, and nothing else
+#:   make setup-test check that the set-up reports problems and survives interruptions
 #:   make clean      remove out/
 #:   make distclean  remove out/ and the cache
 #:   make KDIR=<built kernel tree> [MO=<output directory>] [LLVM=1]
@@ -55,23 +57,24 @@ $(COMMANDS):
 #:
 #: Options, as variables of make or of the environment:
 #:
-#:   BARIUM_CACHE=<dir>     where the set-up is kept (default ~/.cache/barium)
-#:   OUT=<dir>              where results go (default out)
-#:   KSRC=<dir>             a Linux 7.3 source tree to use instead of the package mirror's
-#:   ONLY=<text>            test: only guests with this in their name, e.g. opt/VGA
-#:   TESTS=<regex>          test, igt: only tests with names like this, e.g. barium_mmap@
+#:   BARIUM_CACHE=<dir>     directory of the cached set-up (default ~/.cache/barium)
+#:   OUT=<dir>              directory of the results (default out)
+#:   KSRC=<dir>             Linux 7.3 source tree, instead of the mirror's package
+#:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA
+#:   TESTS=<regex>          test, igt: only tests whose name matches, such as barium_mmap@
+#:   LINT=<text>            lint: only steps with this in their name, such as driver or rooms
 #:   MUTANT=<text>          mutants: only those with this in their name
-#:   BENCH=<text>           bench: only workloads with this in their name, e.g. seq-8M
-#:   FUZZ_MINUTES=<n>       fuzz: how long (default 30)
-#:   FUZZ_SEED=<n>          fuzz: what the programs follow from (default: a new one)
-#:   REPLAY=<file>          fuzz: run what an earlier run has left there, step by step
-#:   SHORTEN=1              fuzz: make the program of REPLAY shorter, as long as it fails
-#:   SOAK_MINUTES=<n>       soak: how long (default 20)
-#:   JOBS=<n>               test, mutants: guests at a time (default 2)
-#:   TIMEOUT_FACTOR=<n>     more time, for slow machines
-#:   ACCEL=kvm              QEMU's accelerator (default tcg, which works everywhere)
+#:   BENCH=<text>           bench: only workloads with this in their name, such as seq-8M
+#:   FUZZ_MINUTES=<n>       fuzz: duration (default 30)
+#:   FUZZ_SEED=<n>          fuzz: seed of the programs (default: a random one)
+#:   REPLAY=<file>          fuzz: replay the programs that an earlier run saved, step by step
+#:   SHORTEN=1              fuzz: shorten the program of REPLAY as long as it fails
+#:   SOAK_MINUTES=<n>       soak: duration (default 20)
+#:   JOBS=<n>               test, mutants: number of concurrent guests (default 2)
+#:   TIMEOUT_FACTOR=<n>     multiplies all time limits, for slow machines
+#:   ACCEL=kvm              accelerator of QEMU (default tcg, which works everywhere)
 #:   DISPLAY_DEVICE=<name>  run, shell: bochs-display (default), VGA or secondary-vga
-#:   KERNEL=debug           shell: the kernel with KASAN, lockdep and so on (default opt); fuzz: opt is
-#:                          faster, blind, and notices less
-#:   QEMU_ARGS=<args>       shell: further arguments for QEMU
+#:   KERNEL=debug           shell: kernel with KASAN, lockdep and so on (default opt); fuzz: opt is
+#:                          faster, but has no coverage and fewer checks
+#:   QEMU_ARGS=<args>       shell: additional arguments for QEMU
 #:   GDB=1                  shell: wait for gdb on the socket out/vm/shell/gdb

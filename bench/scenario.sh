@@ -1,30 +1,30 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# What the benchmark's guests run: scenario.sh cost|scaling|traffic|profile [TEXT]. Gives each display to
-# the driver that is compared there, and runs the workloads in each of barium's modes. What is
-# found goes to files in $results.
+# Runs in the guests of the benchmark: scenario.sh cost|scaling|traffic|profile [TEXT]. Binds each
+# display to the driver to compare, and runs the workloads in each of Barium's modes. Writes its
+# results to files in $results.
 #
 #   cost      workloads (with TEXT in their name), in guest instructions
-#   scaling   two and four threads, by wall clock
-#   traffic   has the profiler record what the two drivers of the same display read and write
-#   profile   has the profiler record faults, rounds, lives and flips (with TEXT in their line below);
-#             leaves the kernel's symbols for each
+#   scaling   two and four threads, in wall-clock time
+#   traffic   bytes that both drivers of the same display read and write, counted by the profiler
+#   profile   faults, rounds, lives and flips (with TEXT in their line below), recorded by the
+#             profiler; also saves the kernel's symbols for each
 #
-# barium-bench is in the path, modprobe finds all modules. If $guest_run is set, file descriptor 3
-# is where to say what is going on.
+# barium-bench is in PATH; modprobe finds all modules. If $guest_run is set, file descriptor 3 takes
+# progress messages.
 set -u
 results=${results:-/tmp/results}
 mkdir -p "$results"
 
-# Addresses on the PCI bus as the host gives them to QEMU.
+# PCI addresses; DISPLAYS in tools/harness/src/bench.rs sets them.
 barium=0000:00:10.0
 shmem=0000:00:11.0
 ttm=0000:00:12.0
-# The BAR of the display that bochs drives: bochs puts no object there.
+# The BAR of the display that bochs drives: bochs has no objects in it.
 eager=$shmem
 
-# Modes of barium and the parameters that make them.
+# Modes of Barium and their module parameters.
 modes='default strict around huge'
 parameters() {
 	case $1 in
@@ -34,7 +34,7 @@ parameters() {
 	esac
 }
 
-# What is profiled: way, mode, what of the workload, workload.
+# The profiles to record: way, mode, part of the workload, workload.
 profiles='barium strict fault seq-8M
 barium around fault stride32-8M
 barium around round seq-1M
@@ -48,19 +48,19 @@ shmem default flip flip-1080p'
 
 failed=0
 
-# give PCI-ADDRESS DRIVER: no other driver will take the device.
+# give PCI-ADDRESS DRIVER: only DRIVER may bind the device.
 give() {
 	echo "$2" >"/sys/bus/pci/devices/$1/driver_override"
 }
 
-# load MODE: barium in that mode.
+# load MODE: loads Barium in this mode.
 load() {
 	rmmod barium 2>/dev/null
 	# shellcheck disable=SC2046 # words are parameters
 	modprobe barium $(parameters "$1")
 }
 
-# address WAY: where its display is.
+# address WAY: prints the PCI address of the display for this way of mapping.
 address() {
 	case $1 in
 	barium) echo "$barium" ;;
@@ -70,7 +70,7 @@ address() {
 	esac
 }
 
-# measure COMMAND WAY MODE [TEXT]
+# measure COMMAND WAY MODE [TEXT]: runs barium-bench for one way of mapping.
 measure() {
 	[ -z "${guest_run-}" ] || echo "begin $1: $2 $3" >&3
 	command=$1 way=$2 mode=$3
@@ -78,7 +78,7 @@ measure() {
 	barium-bench "$command" "$way" "$mode" "$(address "$way")" "$@" || failed=1
 }
 
-# compare COMMAND [TEXT]: all drivers, barium in all modes.
+# compare COMMAND [TEXT]: measures all ways of mapping, Barium in all modes.
 compare() {
 	command=$1
 	shift
@@ -91,8 +91,8 @@ compare() {
 	done
 }
 
-# record WAY MODE WHAT WORKLOAD: a profile; its line in the list of profiles has the place in the
-# record that the profiler makes, and the file of symbols beside it the number.
+# record WAY MODE WHAT WORKLOAD: records a profile. The number of its line in $results/profiles is
+# its index in the profiler's record and in the name of its file of symbols.
 record() {
 	[ -z "${guest_run-}" ] || echo "begin profile: $*" >&3
 	load "$2"
@@ -105,7 +105,7 @@ record() {
 	fi
 }
 
-# Where a program is mapped must not change from run to run.
+# Programs must be mapped at the same addresses in each run.
 echo 0 >/proc/sys/kernel/randomize_va_space
 give "$barium" barium
 give "$shmem" bochs-drm

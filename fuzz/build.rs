@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Generates the Rust side of the ioctls from the headers that are their only source.
+//! Generates the ioctl numbers and structures from the kernel's headers with bindgen.
 
 use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// The structures that the fuzzer fills in.
+/// The structures that the fuzzer uses.
 const TYPES: &str =
     "drm_(barium_.*|gem_(close|flink|open)|prime_handle|mode_(create|map|destroy)_dumb)\
                      |drm_mode_(card_res|get_(connector|plane_res|property)|modeinfo|\

@@ -1,7 +1,77 @@
 // SPDX-License-Identifier: MIT
-/*
- * Mappings as others see them: debuggers, system calls that copy, system calls that want struct
- * pages, advice, and core dumps.
+/**
+ * TEST: barium access
+ * Description: Access to mappings by other means than the program itself: debuggers, system calls
+ *   that copy, system calls that need struct pages, madvise(), and core dumps.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: access by the kernel
+ *
+ * SUBTEST: mem-read-touched
+ * Description: /proc/PID/mem reads pages that are mapped.
+ *
+ * SUBTEST: mem-read-untouched
+ * Description: /proc/PID/mem reads pages that are not mapped yet.
+ *
+ * SUBTEST: mem-write-touched
+ * Description: /proc/PID/mem writes pages that are mapped.
+ *
+ * SUBTEST: mem-write-untouched
+ * Description: /proc/PID/mem writes pages that are not mapped yet.
+ *
+ * SUBTEST: mem-scattered
+ * Description: /proc/PID/mem accesses an object with many extents in order.
+ *
+ * SUBTEST: mem-unaligned
+ * Description: /proc/PID/mem accesses unaligned ranges and crosses pages.
+ *
+ * SUBTEST: mem-past-end
+ * Description: /proc/PID/mem stops at the end of a mapping.
+ *
+ * SUBTEST: mem-split
+ * Description: /proc/PID/mem reads the right pages of a mapping that was split.
+ *
+ * SUBTEST: mem-neighbours
+ * Description: /proc/PID/mem continues into an adjacent mapping.
+ *
+ * SUBTEST: mem-write-read-only-file
+ * Description: /proc/PID/mem does not write to a mapping of an O_RDONLY file.
+ *
+ * SUBTEST: ptrace-words
+ * Description: ptrace() reads and writes words of another process.
+ *
+ * SUBTEST: ptrace-end
+ * Description: ptrace() reads words up to the end of a mapping.
+ *
+ * SUBTEST: copied
+ * Description: read() and write() copy to and from a mapping.
+ *
+ * SUBTEST: pages-vmsplice
+ * Description: vmsplice() gets no pages of a mapping.
+ *
+ * SUBTEST: pages-process-vm
+ * Description: process_vm_readv() and process_vm_writev() get no pages of a mapping.
+ *
+ * SUBTEST: pages-direct-io
+ * Description: Direct I/O gets no pages of a mapping.
+ *
+ * SUBTEST: pages-futex
+ * Description: A shared futex gets no page of a mapping.
+ *
+ * SUBTEST: mlock
+ * Description: mlock() of a mapping succeeds and keeps its content.
+ *
+ * SUBTEST: advice-refused
+ * Description: madvise() refuses to drop, reclaim or convert pages of a mapping.
+ *
+ * SUBTEST: advice-harmless
+ * Description: Other madvise() values keep the content of a mapping.
+ *
+ * SUBTEST: advice-dont-fork
+ * Description: MADV_DONTFORK keeps a part of a mapping from children.
+ *
+ * SUBTEST: core-dump
+ * Description: A core dump contains no VRAM.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +91,7 @@
 #include "igt.h"
 #include "barium_lib_core.h"
 
-IGT_TEST_DESCRIPTION("Access to mappings by debuggers and by the kernel.");
+IGT_TEST_DESCRIPTION("Checks access to mappings by debuggers and by the kernel.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 6
@@ -52,7 +122,7 @@ static ssize_t mem_write(void *addr, const void *data, size_t length)
 	return done;
 }
 
-/* Reads @pages pages through /proc/self/mem and compares them with the stamps. */
+/* Reads @pages pages through /proc/self/mem and checks their stamps. */
 static void check_mem(const void *map, size_t first, size_t pages)
 {
 	size_t length = pages * barium_page_size();
@@ -64,27 +134,7 @@ static void check_mem(const void *map, size_t first, size_t pages)
 	free(copy);
 }
 
-static void mem_read_touched(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	check_mem(bo.map, 0, PAGES);
-	barium_bo_fini(fd, &bo);
-}
-
-static void mem_read_untouched(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	void *map = barium_mmap(fd, bo.handle, bo.size);
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	check_mem(map, 0, PAGES);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Writes stamps to @map through /proc/self/mem. */
+/* Stamps @map through /proc/self/mem. */
 static void stamp_mem(void *map, size_t pages)
 {
 	size_t length = pages * barium_page_size();
@@ -96,41 +146,7 @@ static void stamp_mem(void *map, size_t pages)
 	free(copy);
 }
 
-static void mem_write_untouched(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	stamp_mem(bo.map, PAGES);
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-static void mem_write_touched(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	memset(bo.map, 0xff, bo.size);
-	stamp_mem(bo.map, PAGES);
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-static void mem_scattered(int fd)
-{
-	struct barium_bo bo;
-	int holder = barium_bo_create_scattered(fd, PAGES, &bo);
-	void *map = barium_mmap(fd, bo.handle, bo.size);
-
-	stamp_mem(map, PAGES);
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-	check_mem(map, 0, PAGES);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-	close(holder);
-}
-
-/* Odd lengths at odd places, among them some that lie in two pages. */
-static void mem_unaligned(int fd)
+static void test_mem_unaligned(int fd)
 {
 	static const char text[] = "written across the border of two pages";
 	struct barium_bo bo = barium_bo_create(fd, 2);
@@ -149,39 +165,8 @@ static void mem_unaligned(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Behind the mapping is nothing, then there is more of the object that is not mapped. */
-static void mem_past_end(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-	size_t page = barium_page_size();
-	char copy[64];
-
-	barium_stamp(bo.map, 0, 4, 1);
-	barium_munmap(bo.map + 2 * page, 2 * page);
-	igt_assert_eq(mem_read(bo.map + 2 * page - 24, copy, sizeof(copy)), 24);
-	igt_assert_eq(mem_read(bo.map + 2 * page, copy, sizeof(copy)), -1);
-	igt_assert_eq(mem_write(bo.map + 2 * page - 24, copy, sizeof(copy)), 24);
-	barium_check_stamp(bo.map, 0, 2, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-static void mem_split(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
-	size_t page = barium_page_size();
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	barium_munmap(map, page);
-	igt_assert_eq(mprotect(map + 3 * page, page, PROT_READ), 0);
-	check_mem(map + page, 1, PAGES - 1);
-	check_mem(map + 3 * page, 3, 1);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Two objects lie side by side in the address space: one read gets the right part of each. */
-static void mem_neighbours(int fd)
+/* Maps an object in the middle of another one, so that one read covers both. */
+static void test_mem_neighbours(int fd)
 {
 	struct barium_bo one = barium_bo_create(fd, 4), two = barium_bo_create(fd, 2);
 	size_t page = barium_page_size();
@@ -201,8 +186,7 @@ static void mem_neighbours(int fd)
 	barium_bo_fini(fd, &two);
 }
 
-/* What the file may not do, a debugger may not do through it. */
-static void mem_write_read_only_file(int fd)
+static void test_mem_write_read_only_file(int fd)
 {
 	int file = barium_reopen(fd, O_RDONLY);
 	__u32 handle = barium_gem_create(file, barium_page_size());
@@ -221,7 +205,7 @@ static void mem_write_read_only_file(int fd)
 	close(file);
 }
 
-/* Starts a child that has @map untouched and waits to be looked at. */
+/* Forks a traced child that stops itself. Mappings that are untouched are untouched in it, too. */
 static pid_t stopped_child(void)
 {
 	pid_t pid = fork();
@@ -245,8 +229,8 @@ static void end_child(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-/* Assertions wait until the child is gone: IGT takes a child that is left for a broken test. */
-static void ptrace_words(int fd)
+/* Asserts only after the child is gone: libigt fails if a child is left. */
+static void test_ptrace_words(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2);
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
@@ -275,7 +259,7 @@ static void ptrace_words(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Reads a word of another process: 0, or the errno of the attempt. */
+/* Reads a word of another process. Returns 0 or a positive errno. */
 static int peek(pid_t pid, const void *addr)
 {
 	errno = 0;
@@ -283,7 +267,7 @@ static int peek(pid_t pid, const void *addr)
 	return errno;
 }
 
-static void ptrace_end(int fd)
+static void test_ptrace_end(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2);
 	size_t page = barium_page_size();
@@ -303,24 +287,7 @@ static void ptrace_end(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* System calls that copy bytes have no need of struct pages. */
-static void copied(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-	size_t page = barium_page_size();
-	int ends[2];
-
-	barium_stamp(bo.map, 0, 2, 1);
-	igt_assert_eq(pipe(ends), 0);
-	igt_assert_eq(write(ends[1], bo.map, 2 * page), 2 * page);
-	igt_assert_eq(read(ends[0], bo.map + 2 * page, 2 * page), 2 * page);
-	barium_check_stamp(bo.map + 2 * page, 0, 2, 1);
-	close(ends[0]);
-	close(ends[1]);
-	barium_bo_fini(fd, &bo);
-}
-
-static void pages_vmsplice(int fd)
+static void test_pages_vmsplice(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2);
 	struct iovec iov = { .iov_base = bo.map, .iov_len = bo.size };
@@ -338,23 +305,7 @@ static void pages_vmsplice(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void pages_process_vm(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 1);
-	struct iovec remote = { .iov_base = bo.map, .iov_len = 64 };
-	char copy[64] = {};
-	struct iovec local = { .iov_base = copy, .iov_len = 64 };
-
-	barium_stamp(bo.map, 0, 1, 1);
-	igt_assert_eq(process_vm_readv(getpid(), &local, 1, &remote, 1, 0), -1);
-	igt_assert_eq(errno, EFAULT);
-	igt_assert_eq(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), -1);
-	igt_assert_eq(errno, EFAULT);
-	barium_check_stamp(bo.map, 0, 1, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Any block device that can be read past the page cache. */
+/* Opens any block device that supports O_DIRECT. */
 static int open_direct(void)
 {
 	DIR *dir = opendir("/sys/block");
@@ -370,48 +321,11 @@ static int open_direct(void)
 
 	if (dir)
 		closedir(dir);
-	igt_require_f(disk >= 0, "no disk to read directly\n");
+	igt_require_f(disk >= 0, "no disk supports O_DIRECT\n");
 	return disk;
 }
 
-static void pages_direct_io(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	int disk = open_direct();
-
-	igt_assert_eq(pread(disk, bo.map, barium_page_size(), 0), -1);
-	igt_assert_eq(errno, EFAULT);
-	barium_stamp(bo.map, 0, 2, 1);
-	igt_assert_eq(pread(disk, bo.map, barium_page_size(), 0), -1);
-	igt_assert_eq(errno, EFAULT);
-	close(disk);
-	barium_check_stamp(bo.map, 0, 2, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-static void pages_futex(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 1);
-
-	igt_assert_eq(syscall(SYS_futex, bo.map, FUTEX_WAKE, 1, NULL, NULL, 0), -1);
-	igt_assert_eq(errno, EFAULT);
-	igt_assert_eq(syscall(SYS_futex, bo.map, FUTEX_WAIT, 1, NULL, NULL, 0), -1);
-	igt_assert_eq(errno, EFAULT);
-	barium_bo_fini(fd, &bo);
-}
-
-static void lock(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 4);
-
-	igt_assert_eq(mlock(bo.map, bo.size), 0);
-	barium_stamp(bo.map, 0, 4, 1);
-	igt_assert_eq(munlock(bo.map, bo.size), 0);
-	barium_check_stamp(bo.map, 0, 4, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-static void advice_refused(int fd)
+static void test_advice_refused(int fd)
 {
 	static const int advice[] = {
 		MADV_DONTNEED, MADV_FREE, MADV_REMOVE, MADV_COLD, MADV_PAGEOUT,
@@ -423,14 +337,14 @@ static void advice_refused(int fd)
 
 	barium_stamp(bo.map, 0, 4, 1);
 	for (i = 0; i < ARRAY_SIZE(advice); i++) {
-		igt_assert_f(madvise(bo.map, bo.size, advice[i]) == -1, "advice %d is taken\n",
+		igt_assert_f(madvise(bo.map, bo.size, advice[i]) == -1, "advice %d succeeds\n",
 			     advice[i]);
 		barium_check_stamp(bo.map, 0, 4, 1);
 	}
 	barium_bo_fini(fd, &bo);
 }
 
-static void advice_harmless(int fd)
+static void test_advice_harmless(int fd)
 {
 	static const int advice[] = {
 		MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTDUMP,
@@ -447,21 +361,7 @@ static void advice_harmless(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void advice_dont_fork(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-
-	igt_assert_eq(madvise(bo.map, barium_page_size(), MADV_DONTFORK), 0);
-	igt_fork(child, 1) {
-		igt_assert_eq(barium_try_read(bo.map), SIGSEGV);
-		igt_assert_eq(barium_try_read(bo.map + barium_page_size()), 0);
-	}
-	igt_waitchildren();
-	igt_assert_eq(barium_try_read(bo.map), 0);
-	barium_bo_fini(fd, &bo);
-}
-
-/* How many bytes of @map a core dump holds; -1 if it does not know the mapping. */
+/* Returns how many bytes of @map a core dump contains, or -1 if it does not list the mapping. */
 static long long dumped_bytes(FILE *core, const void *map)
 {
 	long long bytes = -1;
@@ -481,56 +381,234 @@ static long long dumped_bytes(FILE *core, const void *map)
 	return bytes;
 }
 
-/* Of private memory, and of shared memory of files, among which the mapping would be. */
-static void core_dump(int fd)
+int igt_main()
 {
-	struct barium_bo bo = barium_bo_create(fd, 16);
-	long long bytes;
-	FILE *core;
+	igt_describe("/proc/PID/mem reads pages that are mapped.");
+	igt_subtest("mem-read-touched") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
 
-	barium_stamp(bo.map, 0, 8, 1);
-	core = barium_dump_core(BARIUM_CORE_ANON_PRIVATE | BARIUM_CORE_FILE_SHARED);
-	bytes = dumped_bytes(core, bo.map);
-	fclose(core);
-	igt_assert_f(bytes == 0, "%lld bytes of VRAM in the core dump\n", bytes);
-	barium_bo_fini(fd, &bo);
-}
+		barium_stamp(bo.map, 0, PAGES, 1);
+		check_mem(bo.map, 0, PAGES);
+		barium_bo_fini(fd, &bo);
+	}
 
-static const struct barium_subtest tests[] = {
-	{ "mem-read-touched", "A debugger reads pages that are in use.", mem_read_touched },
-	{ "mem-read-untouched", "A debugger reads pages that nobody has touched.",
-	  mem_read_untouched },
-	{ "mem-write-touched", "A debugger writes pages that are in use.", mem_write_touched },
-	{ "mem-write-untouched", "A debugger writes pages that nobody has touched.",
-	  mem_write_untouched },
-	{ "mem-scattered", "A debugger sees the pages of an object in many pieces in order.",
-	  mem_scattered },
-	{ "mem-unaligned", "A debugger's access may lie in two pages.", mem_unaligned },
-	{ "mem-past-end", "A debugger's access ends where the mapping ends.", mem_past_end },
-	{ "mem-split", "A debugger sees the right pages of a mapping that was split.", mem_split },
-	{ "mem-neighbours", "A debugger's access goes on in the mapping next to it.",
-	  mem_neighbours },
-	{ "mem-write-read-only-file",
-	  "A debugger cannot write through a file that is open for reading.",
-	  mem_write_read_only_file },
-	{ "ptrace-words", "Single words of another process can be read and written.",
-	  ptrace_words },
-	{ "ptrace-end", "Words at the end of a mapping are there, words past it are not.",
-	  ptrace_end },
-	{ "copied", "read() and write() copy to and from a mapping.", copied },
-	{ "pages-vmsplice", "A mapping gives no pages to a pipe.", pages_vmsplice },
-	{ "pages-process-vm", "A mapping gives no pages to process_vm_readv().", pages_process_vm },
-	{ "pages-direct-io", "A mapping gives no pages to direct I/O.", pages_direct_io },
-	{ "pages-futex", "A mapping gives no page to a shared futex.", pages_futex },
-	{ "mlock", "Locking a mapping does no harm.", lock },
-	{ "advice-refused", "Advice that would drop or convert pages is refused.", advice_refused },
-	{ "advice-harmless", "Other advice does no harm.", advice_harmless },
-	{ "advice-dont-fork", "A mapping can be kept from children, in part.", advice_dont_fork },
-	{ "core-dump", "A core dump works, and leaves VRAM out.", core_dump },
-	{}
-};
+	igt_describe("/proc/PID/mem reads pages that are not mapped yet.");
+	igt_subtest("mem-read-untouched") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		void *map = barium_mmap(fd, bo.handle, bo.size);
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_subtests(tests);
+		barium_stamp(bo.map, 0, PAGES, 1);
+		check_mem(map, 0, PAGES);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("/proc/PID/mem writes pages that are mapped.");
+	igt_subtest("mem-write-touched") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		memset(bo.map, 0xff, bo.size);
+		stamp_mem(bo.map, PAGES);
+		barium_check_stamp(bo.map, 0, PAGES, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("/proc/PID/mem writes pages that are not mapped yet.");
+	igt_subtest("mem-write-untouched") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		stamp_mem(bo.map, PAGES);
+		barium_check_stamp(bo.map, 0, PAGES, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("/proc/PID/mem accesses an object with many extents in order.");
+	igt_subtest("mem-scattered") {
+		int fd = barium_new_client();
+		struct barium_bo bo;
+		int holder = barium_bo_create_scattered(fd, PAGES, &bo);
+		void *map = barium_mmap(fd, bo.handle, bo.size);
+
+		stamp_mem(map, PAGES);
+		barium_check_stamp(bo.map, 0, PAGES, 1);
+		check_mem(map, 0, PAGES);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+		close(holder);
+	}
+
+	igt_describe("/proc/PID/mem accesses unaligned ranges and crosses pages.");
+	igt_subtest("mem-unaligned")
+		test_mem_unaligned(barium_new_client());
+
+	/* The object continues after the end of the mapping. */
+	igt_describe("/proc/PID/mem stops at the end of a mapping.");
+	igt_subtest("mem-past-end") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 4);
+		size_t page = barium_page_size();
+		char copy[64];
+
+		barium_stamp(bo.map, 0, 4, 1);
+		barium_munmap(bo.map + 2 * page, 2 * page);
+		igt_assert_eq(mem_read(bo.map + 2 * page - 24, copy, sizeof(copy)), 24);
+		igt_assert_eq(mem_read(bo.map + 2 * page, copy, sizeof(copy)), -1);
+		igt_assert_eq(mem_write(bo.map + 2 * page - 24, copy, sizeof(copy)), 24);
+		barium_check_stamp(bo.map, 0, 2, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("/proc/PID/mem reads the right pages of a mapping that was split.");
+	igt_subtest("mem-split") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		__u8 *map = barium_mmap(fd, bo.handle, bo.size);
+		size_t page = barium_page_size();
+
+		barium_stamp(bo.map, 0, PAGES, 1);
+		barium_munmap(map, page);
+		igt_assert_eq(mprotect(map + 3 * page, page, PROT_READ), 0);
+		check_mem(map + page, 1, PAGES - 1);
+		check_mem(map + 3 * page, 3, 1);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("/proc/PID/mem continues into an adjacent mapping.");
+	igt_subtest("mem-neighbours")
+		test_mem_neighbours(barium_new_client());
+
+	igt_describe("/proc/PID/mem does not write to a mapping of an O_RDONLY file.");
+	igt_subtest("mem-write-read-only-file")
+		test_mem_write_read_only_file(barium_new_client());
+
+	igt_describe("ptrace() reads and writes words of another process.");
+	igt_subtest("ptrace-words")
+		test_ptrace_words(barium_new_client());
+
+	igt_describe("ptrace() reads words up to the end of a mapping.");
+	igt_subtest("ptrace-end")
+		test_ptrace_end(barium_new_client());
+
+	/* These system calls copy bytes, so they need no struct page. */
+	igt_describe("read() and write() copy to and from a mapping.");
+	igt_subtest("copied") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 4);
+		size_t page = barium_page_size();
+		int ends[2];
+
+		barium_stamp(bo.map, 0, 2, 1);
+		igt_assert_eq(pipe(ends), 0);
+		igt_assert_eq(write(ends[1], bo.map, 2 * page), 2 * page);
+		igt_assert_eq(read(ends[0], bo.map + 2 * page, 2 * page), 2 * page);
+		barium_check_stamp(bo.map + 2 * page, 0, 2, 1);
+		close(ends[0]);
+		close(ends[1]);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("vmsplice() gets no pages of a mapping.");
+	igt_subtest("pages-vmsplice")
+		test_pages_vmsplice(barium_new_client());
+
+	igt_describe("process_vm_readv() and process_vm_writev() get no pages of a mapping.");
+	igt_subtest("pages-process-vm") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 1);
+		struct iovec remote = { .iov_base = bo.map, .iov_len = 64 };
+		char copy[64] = {};
+		struct iovec local = { .iov_base = copy, .iov_len = 64 };
+
+		barium_stamp(bo.map, 0, 1, 1);
+		igt_assert_eq(process_vm_readv(getpid(), &local, 1, &remote, 1, 0), -1);
+		igt_assert_eq(errno, EFAULT);
+		igt_assert_eq(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), -1);
+		igt_assert_eq(errno, EFAULT);
+		barium_check_stamp(bo.map, 0, 1, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("Direct I/O gets no pages of a mapping.");
+	igt_subtest("pages-direct-io") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+		int disk = open_direct();
+
+		igt_assert_eq(pread(disk, bo.map, barium_page_size(), 0), -1);
+		igt_assert_eq(errno, EFAULT);
+		barium_stamp(bo.map, 0, 2, 1);
+		igt_assert_eq(pread(disk, bo.map, barium_page_size(), 0), -1);
+		igt_assert_eq(errno, EFAULT);
+		close(disk);
+		barium_check_stamp(bo.map, 0, 2, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("A shared futex gets no page of a mapping.");
+	igt_subtest("pages-futex") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 1);
+
+		igt_assert_eq(syscall(SYS_futex, bo.map, FUTEX_WAKE, 1, NULL, NULL, 0), -1);
+		igt_assert_eq(errno, EFAULT);
+		igt_assert_eq(syscall(SYS_futex, bo.map, FUTEX_WAIT, 1, NULL, NULL, 0), -1);
+		igt_assert_eq(errno, EFAULT);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mlock() of a mapping succeeds and keeps its content.");
+	igt_subtest("mlock") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 4);
+
+		igt_assert_eq(mlock(bo.map, bo.size), 0);
+		barium_stamp(bo.map, 0, 4, 1);
+		igt_assert_eq(munlock(bo.map, bo.size), 0);
+		barium_check_stamp(bo.map, 0, 4, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("madvise() refuses to drop, reclaim or convert pages of a mapping.");
+	igt_subtest("advice-refused")
+		test_advice_refused(barium_new_client());
+
+	igt_describe("Other madvise() values keep the content of a mapping.");
+	igt_subtest("advice-harmless")
+		test_advice_harmless(barium_new_client());
+
+	igt_describe("MADV_DONTFORK keeps a part of a mapping from children.");
+	igt_subtest("advice-dont-fork") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+
+		igt_assert_eq(madvise(bo.map, barium_page_size(), MADV_DONTFORK), 0);
+		igt_fork(child, 1) {
+			igt_assert_eq(barium_try_read(bo.map), SIGSEGV);
+			igt_assert_eq(barium_try_read(bo.map + barium_page_size()), 0);
+		}
+		igt_waitchildren();
+		igt_assert_eq(barium_try_read(bo.map), 0);
+		barium_bo_fini(fd, &bo);
+	}
+
+	/* The dump includes shared file mappings, so only VM_DONTDUMP keeps VRAM out. */
+	igt_describe("A core dump contains no VRAM.");
+	igt_subtest("core-dump") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 16);
+		long long bytes;
+		FILE *core;
+
+		barium_stamp(bo.map, 0, 8, 1);
+		core = barium_dump_core(BARIUM_CORE_ANON_PRIVATE | BARIUM_CORE_FILE_SHARED);
+		bytes = dumped_bytes(core, bo.map);
+		fclose(core);
+		igt_assert_f(bytes == 0, "%lld bytes of VRAM in the core dump\n", bytes);
+		barium_bo_fini(fd, &bo);
+	}
 }

@@ -1,6 +1,68 @@
 // SPDX-License-Identifier: MIT
-/*
- * MAP_AHEAD: mapping a range before it is touched, and the ranges for which that is refused.
+/**
+ * TEST: barium ahead
+ * Description: The ioctl MAP_AHEAD, which maps pages before they are accessed: the ranges that it
+ *   maps and those that it refuses.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: MAP_AHEAD ioctl
+ *
+ * SUBTEST: whole
+ * Description: MAP_AHEAD maps all pages of a mapping.
+ *
+ * SUBTEST: part
+ * Description: MAP_AHEAD maps a part of a mapping.
+ *
+ * SUBTEST: writable
+ * Description: Writes to a range of MAP_AHEAD take no fault.
+ *
+ * SUBTEST: read-only
+ * Description: MAP_AHEAD maps a read-only mapping, which stays read-only.
+ *
+ * SUBTEST: after-touch
+ * Description: MAP_AHEAD maps the remaining pages of a partly mapped range.
+ *
+ * SUBTEST: again
+ * Description: MAP_AHEAD succeeds for a range that is mapped already.
+ *
+ * SUBTEST: scattered
+ * Description: MAP_AHEAD maps an object with many extents.
+ *
+ * SUBTEST: whole-vram
+ * Description: MAP_AHEAD maps an object as large as VRAM.
+ *
+ * SUBTEST: several-mappings
+ * Description: MAP_AHEAD maps a range that spans several VMAs.
+ *
+ * SUBTEST: other-file
+ * Description: MAP_AHEAD accepts a mapping of another client's object.
+ *
+ * SUBTEST: dma-buf
+ * Description: MAP_AHEAD maps a mapping of a dma-buf.
+ *
+ * SUBTEST: write-combining
+ * Description: MAP_AHEAD inserts write-combining entries.
+ *
+ * SUBTEST: empty
+ * Description: MAP_AHEAD refuses an empty range.
+ *
+ * SUBTEST: unaligned
+ * Description: MAP_AHEAD refuses an unaligned range.
+ *
+ * SUBTEST: wrap
+ * Description: MAP_AHEAD refuses a range that wraps around.
+ *
+ * SUBTEST: flags-set
+ * Description: MAP_AHEAD refuses each bit of its flags and its padding.
+ *
+ * SUBTEST: unmapped
+ * Description: MAP_AHEAD stops at an unmapped address with EFAULT.
+ *
+ * SUBTEST: foreign-memory
+ * Description: MAP_AHEAD stops at a VMA that maps no object with EFAULT.
+ *
+ * SUBTEST: no-access
+ * Description: MAP_AHEAD fails for a mapping with PROT_NONE with EFAULT.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,24 +72,27 @@
 #include "igt.h"
 #include "barium_lib_mapping.h"
 
-IGT_TEST_DESCRIPTION("Mapping of pages before they are touched.");
+IGT_TEST_DESCRIPTION("Checks the ioctl that maps pages before they are accessed.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 64
 
-static int __ahead(int fd, const void *map, __u64 size)
+static void map_ahead(int fd, const void *map, __u64 size)
 {
 	struct drm_barium_map_ahead arg = { .address = (uintptr_t)map, .size = size };
 
-	return barium_ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg);
+	do_ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg);
 }
 
-static void ahead(int fd, const void *map, __u64 size)
+/* Asserts that MAP_AHEAD fails with @error. */
+static void map_ahead_refused(int fd, const void *map, __u64 size, int error)
 {
-	igt_assert_eq(__ahead(fd, map, size), 0);
+	struct drm_barium_map_ahead arg = { .address = (uintptr_t)map, .size = size };
+
+	do_ioctl_err(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg, error);
 }
 
-/* Asserts that @pages pages of stamps are there, and that looking takes no fault. */
+/* Asserts that reads of @pages stamped pages take no fault. */
 static void check_mapped(const __u8 *map, size_t first, size_t pages)
 {
 	long before = barium_minor_faults();
@@ -47,111 +112,22 @@ static struct barium_bo stamped(int fd, size_t pages)
 	return bo;
 }
 
-static void whole(int fd)
-{
-	struct barium_bo bo = stamped(fd, PAGES);
-	void *map = barium_mmap(fd, bo.handle, bo.size);
-
-	ahead(fd, map, bo.size);
-	check_mapped(map, 0, PAGES);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static void part(int fd)
-{
-	struct barium_bo bo = stamped(fd, PAGES);
-	size_t page = barium_page_size();
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
-
-	ahead(fd, map + 5 * page, 7 * page);
-	check_mapped(map + 5 * page, 5, 7);
-	barium_check_stamp(map, 0, PAGES, 1);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static void writable(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	long before;
-	size_t i;
-
-	ahead(fd, bo.map, bo.size);
-	before = barium_minor_faults();
-	for (i = 0; i < PAGES; i++)
-		WRITE_ONCE(bo.map[i * barium_page_size()], 1);
-	igt_assert_eq(barium_minor_faults() - before, 0);
-	barium_bo_fini(fd, &bo);
-}
-
-static void read_only(int fd)
+static void test_read_only(int fd)
 {
 	struct barium_bo bo = stamped(fd, PAGES);
 	__u8 *map;
 
 	igt_assert_eq(__barium_mmap(fd, bo.size, PROT_READ, MAP_SHARED, bo.offset, (void **)&map),
 		      0);
-	ahead(fd, map, bo.size);
+	map_ahead(fd, map, bo.size);
 	check_mapped(map, 0, PAGES);
 	igt_assert_eq(barium_try_write(map), SIGSEGV);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
-/* What is mapped already is no reason to leave out what is behind it. */
-static void after_touch(int fd)
-{
-	struct barium_bo bo = stamped(fd, PAGES);
-	size_t page = barium_page_size();
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
-
-	READ_ONCE(map[0]);
-	READ_ONCE(map[40 * page]);
-	ahead(fd, map, bo.size);
-	check_mapped(map, 0, PAGES);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static void again(int fd)
-{
-	struct barium_bo bo = stamped(fd, PAGES);
-
-	ahead(fd, bo.map, bo.size);
-	ahead(fd, bo.map, bo.size);
-	check_mapped(bo.map, 0, PAGES);
-	barium_bo_fini(fd, &bo);
-}
-
-static void scattered(int fd)
-{
-	struct barium_bo bo;
-	int holder = barium_bo_create_scattered(fd, PAGES, &bo);
-	void *map = barium_mmap(fd, bo.handle, bo.size);
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	ahead(fd, map, bo.size);
-	check_mapped(map, 0, PAGES);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-	close(holder);
-}
-
-static void whole_vram(int fd)
-{
-	size_t pages = barium_vram_available(fd) / barium_page_size();
-	struct barium_bo bo = stamped(fd, pages);
-	void *map = barium_mmap(fd, bo.handle, bo.size);
-
-	ahead(fd, map, bo.size);
-	check_mapped(map, 0, pages);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-/* One range over two objects, and over pieces that protections have made of a mapping. */
-static void several_mappings(int fd)
+/* The VMAs map two objects, and mprotect() splits one of them. */
+static void test_several_mappings(int fd)
 {
 	struct barium_bo one = stamped(fd, PAGES), two = stamped(fd, 4);
 	size_t page = barium_page_size();
@@ -160,7 +136,7 @@ static void several_mappings(int fd)
 	igt_assert(mmap(map + 8 * page, two.size, RW, MAP_SHARED | MAP_FIXED, fd, two.offset) ==
 		   map + 8 * page);
 	igt_assert_eq(mprotect(map + 20 * page, 5 * page, PROT_READ), 0);
-	ahead(fd, map, one.size);
+	map_ahead(fd, map, one.size);
 	check_mapped(map, 0, 8);
 	check_mapped(map + 8 * page, 0, 4);
 	check_mapped(map + 12 * page, 12, PAGES - 12);
@@ -169,21 +145,7 @@ static void several_mappings(int fd)
 	barium_bo_fini(fd, &one);
 }
 
-/* A file of the device is all it takes; the object may be another client's. */
-static void other_file(int fd)
-{
-	struct barium_bo bo = stamped(fd, PAGES);
-	void *map = barium_mmap(fd, bo.handle, bo.size);
-	int other = barium_reopen(fd, O_RDWR);
-
-	ahead(other, map, bo.size);
-	check_mapped(map, 0, PAGES);
-	close(other);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-static void buffer(int fd)
+static void test_dma_buf(int fd)
 {
 	struct barium_bo bo = stamped(fd, PAGES);
 	size_t page = barium_page_size();
@@ -192,55 +154,14 @@ static void buffer(int fd)
 
 	igt_require_f(buf >= 0, "objects cannot be exported\n");
 	igt_assert_eq(__barium_mmap(buf, bo.size - 3 * page, RW, MAP_SHARED, 3 * page, &map), 0);
-	ahead(fd, map, bo.size - 3 * page);
+	map_ahead(fd, map, bo.size - 3 * page);
 	check_mapped(map, 3, PAGES - 3);
 	barium_munmap(map, bo.size - 3 * page);
 	close(buf);
 	barium_bo_fini(fd, &bo);
 }
 
-static void write_combining(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	ahead(fd, bo.map, bo.size);
-	barium_check_write_combining(bo.map + 9 * barium_page_size());
-	barium_bo_fini(fd, &bo);
-}
-
-static void empty(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	igt_assert_eq(__ahead(fd, bo.map, 0), -EINVAL);
-	igt_assert_eq(__ahead(fd, NULL, 0), -EINVAL);
-	barium_bo_fini(fd, &bo);
-}
-
-static void unaligned(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	size_t page = barium_page_size();
-
-	igt_assert_eq(__ahead(fd, bo.map + 1, page), -EINVAL);
-	igt_assert_eq(__ahead(fd, bo.map + 8, page - 8), -EINVAL);
-	igt_assert_eq(__ahead(fd, bo.map, page - 1), -EINVAL);
-	igt_assert_eq(__ahead(fd, bo.map, page + 1), -EINVAL);
-	barium_bo_fini(fd, &bo);
-}
-
-static void wrap(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	size_t page = barium_page_size();
-
-	igt_assert_eq(__ahead(fd, bo.map, -page), -EINVAL);
-	igt_assert_eq(__ahead(fd, bo.map, ~0ull), -EINVAL);
-	igt_assert_eq(__ahead(fd, (void *)-page, 2 * page), -EINVAL);
-	barium_bo_fini(fd, &bo);
-}
-
-static void flags_set(int fd)
+static void test_flags_set(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	int bit;
@@ -252,33 +173,33 @@ static void flags_set(int fd)
 		};
 
 		arg.flags = 1u << bit;
-		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg), -EINVAL);
+		do_ioctl_err(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg, EINVAL);
 		arg.flags = 0;
 		arg.pad = 1u << bit;
-		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg), -EINVAL);
+		do_ioctl_err(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg, EINVAL);
 	}
 	barium_bo_fini(fd, &bo);
 }
 
-static void unmapped(int fd)
+static void test_unmapped(int fd)
 {
 	struct barium_bo bo = stamped(fd, PAGES);
 	size_t page = barium_page_size();
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 
-	igt_assert_eq(__ahead(fd, NULL, page), -EFAULT);
-	igt_assert_eq(__ahead(fd, (void *)(1ull << 63), page), -EFAULT);
+	map_ahead_refused(fd, NULL, page, EFAULT);
+	map_ahead_refused(fd, (void *)(1ull << 63), page, EFAULT);
 
 	barium_munmap(map + 10 * page, page);
-	igt_assert_eq(__ahead(fd, map, bo.size), -EFAULT);
+	map_ahead_refused(fd, map, bo.size, EFAULT);
 	check_mapped(map, 0, 10);
-	igt_assert_eq(__ahead(fd, map + 10 * page, page), -EFAULT);
+	map_ahead_refused(fd, map + 10 * page, page, EFAULT);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
-/* Ordinary memory is none of the driver's business, whatever it is. */
-static void foreign_memory(int fd)
+/* Neither anonymous memory nor a file maps an object. */
+static void test_foreign_memory(int fd)
 {
 	struct barium_bo bo = stamped(fd, PAGES);
 	size_t page = barium_page_size();
@@ -288,14 +209,14 @@ static void foreign_memory(int fd)
 
 	igt_assert(mmap(map + 4 * page, page, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
 		   map + 4 * page);
-	igt_assert_eq(__ahead(fd, map + 4 * page, page), -EFAULT);
-	igt_assert_eq(__ahead(fd, map, bo.size), -EFAULT);
+	map_ahead_refused(fd, map + 4 * page, page, EFAULT);
+	map_ahead_refused(fd, map, bo.size, EFAULT);
 	check_mapped(map, 0, 4);
 
 	igt_assert(file && !ftruncate(fileno(file), page));
 	shared = mmap(NULL, page, RW, MAP_SHARED, fileno(file), 0);
 	igt_assert(shared != MAP_FAILED);
-	igt_assert_eq(__ahead(fd, shared, page), -EFAULT);
+	map_ahead_refused(fd, shared, page, EFAULT);
 	barium_munmap(shared, page);
 	fclose(file);
 
@@ -303,43 +224,200 @@ static void foreign_memory(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void no_access(int fd)
+static void test_no_access(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	void *map;
 
 	igt_assert_eq(__barium_mmap(fd, bo.size, PROT_NONE, MAP_SHARED, bo.offset, &map), 0);
-	igt_assert_eq(__ahead(fd, map, bo.size), -EFAULT);
+	map_ahead_refused(fd, map, bo.size, EFAULT);
 	igt_assert_eq(barium_try_read(map), SIGSEGV);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "whole", "A whole mapping can be mapped ahead, and shows the object.", whole },
-	{ "part", "A part of a mapping can be mapped ahead.", part },
-	{ "writable", "What is mapped ahead can be written without a fault.", writable },
-	{ "read-only", "A read-only mapping can be mapped ahead, and stays so.", read_only },
-	{ "after-touch", "What is mapped already does not keep the rest from being mapped ahead.",
-	  after_touch },
-	{ "again", "What is mapped already can be mapped ahead.", again },
-	{ "scattered", "An object in many pieces can be mapped ahead.", scattered },
-	{ "whole-vram", "An object as large as VRAM can be mapped ahead.", whole_vram },
-	{ "several-mappings", "A range may lie in several mappings.", several_mappings },
-	{ "other-file", "A mapping of another client's object can be mapped ahead.", other_file },
-	{ "dma-buf", "A mapping of a dma-buf can be mapped ahead.", buffer },
-	{ "write-combining", "What is mapped ahead is write-combining.", write_combining },
-	{ "empty", "A range of nothing is refused.", empty },
-	{ "unaligned", "A range that is not whole pages is refused.", unaligned },
-	{ "wrap", "A range that wraps around is refused.", wrap },
-	{ "flags-set", "Flags and padding are kept free for later use.", flags_set },
-	{ "unmapped", "A hole ends it, and what is before the hole is mapped.", unmapped },
-	{ "foreign-memory", "Memory that is no object ends it.", foreign_memory },
-	{ "no-access", "A mapping without access gives none.", no_access },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("MAP_AHEAD maps all pages of a mapping.");
+	igt_subtest("whole") {
+		int fd = barium_new_client();
+		struct barium_bo bo = stamped(fd, PAGES);
+		void *map = barium_mmap(fd, bo.handle, bo.size);
+
+		map_ahead(fd, map, bo.size);
+		check_mapped(map, 0, PAGES);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD maps a part of a mapping.");
+	igt_subtest("part") {
+		int fd = barium_new_client();
+		struct barium_bo bo = stamped(fd, PAGES);
+		size_t page = barium_page_size();
+		__u8 *map = barium_mmap(fd, bo.handle, bo.size);
+
+		map_ahead(fd, map + 5 * page, 7 * page);
+		check_mapped(map + 5 * page, 5, 7);
+		barium_check_stamp(map, 0, PAGES, 1);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("Writes to a range of MAP_AHEAD take no fault.");
+	igt_subtest("writable") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		long before;
+		size_t i;
+
+		map_ahead(fd, bo.map, bo.size);
+		before = barium_minor_faults();
+		for (i = 0; i < PAGES; i++)
+			WRITE_ONCE(bo.map[i * barium_page_size()], 1);
+		igt_assert_eq(barium_minor_faults() - before, 0);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD maps a read-only mapping, which stays read-only.");
+	igt_subtest("read-only")
+		test_read_only(barium_new_client());
+
+	igt_describe("MAP_AHEAD maps the remaining pages of a partly mapped range.");
+	igt_subtest("after-touch") {
+		int fd = barium_new_client();
+		struct barium_bo bo = stamped(fd, PAGES);
+		size_t page = barium_page_size();
+		__u8 *map = barium_mmap(fd, bo.handle, bo.size);
+
+		READ_ONCE(map[0]);
+		READ_ONCE(map[40 * page]);
+		map_ahead(fd, map, bo.size);
+		check_mapped(map, 0, PAGES);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD succeeds for a range that is mapped already.");
+	igt_subtest("again") {
+		int fd = barium_new_client();
+		struct barium_bo bo = stamped(fd, PAGES);
+
+		map_ahead(fd, bo.map, bo.size);
+		map_ahead(fd, bo.map, bo.size);
+		check_mapped(bo.map, 0, PAGES);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD maps an object with many extents.");
+	igt_subtest("scattered") {
+		int fd = barium_new_client();
+		struct barium_bo bo;
+		int holder = barium_bo_create_scattered(fd, PAGES, &bo);
+		void *map = barium_mmap(fd, bo.handle, bo.size);
+
+		barium_stamp(bo.map, 0, PAGES, 1);
+		map_ahead(fd, map, bo.size);
+		check_mapped(map, 0, PAGES);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+		close(holder);
+	}
+
+	igt_describe("MAP_AHEAD maps an object as large as VRAM.");
+	igt_subtest("whole-vram") {
+		int fd = barium_new_client();
+		size_t pages = barium_vram_available(fd) / barium_page_size();
+		struct barium_bo bo = stamped(fd, pages);
+		void *map = barium_mmap(fd, bo.handle, bo.size);
+
+		map_ahead(fd, map, bo.size);
+		check_mapped(map, 0, pages);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD maps a range that spans several VMAs.");
+	igt_subtest("several-mappings")
+		test_several_mappings(barium_new_client());
+
+	/* The ioctl does not check which file of the device the VMA belongs to. */
+	igt_describe("MAP_AHEAD accepts a mapping of another client's object.");
+	igt_subtest("other-file") {
+		int fd = barium_new_client();
+		struct barium_bo bo = stamped(fd, PAGES);
+		void *map = barium_mmap(fd, bo.handle, bo.size);
+		int other = barium_reopen(fd, O_RDWR);
+
+		map_ahead(other, map, bo.size);
+		check_mapped(map, 0, PAGES);
+		close(other);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD maps a mapping of a dma-buf.");
+	igt_subtest("dma-buf")
+		test_dma_buf(barium_new_client());
+
+	igt_describe("MAP_AHEAD inserts write-combining entries.");
+	igt_subtest("write-combining") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		map_ahead(fd, bo.map, bo.size);
+		barium_check_write_combining(bo.map + 9 * barium_page_size());
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD refuses an empty range.");
+	igt_subtest("empty") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		map_ahead_refused(fd, bo.map, 0, EINVAL);
+		map_ahead_refused(fd, NULL, 0, EINVAL);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD refuses an unaligned range.");
+	igt_subtest("unaligned") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		size_t page = barium_page_size();
+
+		map_ahead_refused(fd, bo.map + 1, page, EINVAL);
+		map_ahead_refused(fd, bo.map + 8, page - 8, EINVAL);
+		map_ahead_refused(fd, bo.map, page - 1, EINVAL);
+		map_ahead_refused(fd, bo.map, page + 1, EINVAL);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD refuses a range that wraps around.");
+	igt_subtest("wrap") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		size_t page = barium_page_size();
+
+		map_ahead_refused(fd, bo.map, -page, EINVAL);
+		map_ahead_refused(fd, bo.map, ~0ull, EINVAL);
+		map_ahead_refused(fd, (void *)-page, 2 * page, EINVAL);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("MAP_AHEAD refuses each bit of its flags and its padding.");
+	igt_subtest("flags-set")
+		test_flags_set(barium_new_client());
+
+	igt_describe("MAP_AHEAD stops at an unmapped address with EFAULT.");
+	igt_subtest("unmapped")
+		test_unmapped(barium_new_client());
+
+	igt_describe("MAP_AHEAD stops at a VMA that maps no object with EFAULT.");
+	igt_subtest("foreign-memory")
+		test_foreign_memory(barium_new_client());
+
+	igt_describe("MAP_AHEAD fails for a mapping with PROT_NONE with EFAULT.");
+	igt_subtest("no-access")
+		test_no_access(barium_new_client());
 }

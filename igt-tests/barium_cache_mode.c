@@ -1,18 +1,37 @@
 // SPDX-License-Identifier: MIT
-/*
- * The cache mode of mappings: write-combining in the page table itself, where the processor looks,
- * and in the kernel's list of memory types, which decides what gets there.
+/**
+ * TEST: barium cache mode
+ * Description: The cache mode of mappings: write-combining in the page table entries, and in the
+ *   memtype list of the kernel, which determines the mode of new entries.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: cache mode
+ *
+ * SUBTEST: touched
+ * Description: PTEs of touched pages are write-combining.
+ *
+ * SUBTEST: read-only
+ * Description: PTEs of a read-only mapping are write-combining and read-only.
+ *
+ * SUBTEST: after-mprotect
+ * Description: mprotect() keeps PTEs write-combining.
+ *
+ * SUBTEST: fork
+ * Description: PTEs of a child are write-combining.
+ *
+ * SUBTEST: memory-type
+ * Description: The PAT memtype list covers all of VRAM as write-combining.
  */
 #include <sys/mman.h>
 
 #include "igt.h"
 #include "barium_lib_mapping.h"
 
-IGT_TEST_DESCRIPTION("Write-combining, in page tables and memory types.");
+IGT_TEST_DESCRIPTION("Checks that mappings are write-combining.");
 
 #define RW (PROT_READ | PROT_WRITE)
 
-static void touched(int fd)
+static void test_touched(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 4);
 	size_t page = barium_page_size();
@@ -23,13 +42,13 @@ static void touched(int fd)
 	barium_check_write_combining(bo.map);
 	barium_check_write_combining(bo.map + 3 * page);
 
-	/* So that the test is not fooled by a dump that says the same of any page. */
+	/* Shows that the dump distinguishes system memory. */
 	WRITE_ONCE(on_stack, 1);
 	igt_assert(!barium_is_write_combining(&on_stack));
 	barium_bo_fini(fd, &bo);
 }
 
-static void read_only(int fd)
+static void test_read_only(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 1);
 	char entry[256];
@@ -46,22 +65,7 @@ static void read_only(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void after_mprotect(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	size_t page = barium_page_size();
-
-	READ_ONCE(bo.map[0]);
-	igt_assert_eq(mprotect(bo.map, bo.size, PROT_READ), 0);
-	igt_assert_eq(mprotect(bo.map, bo.size, RW), 0);
-	WRITE_ONCE(bo.map[0], 1);
-	WRITE_ONCE(bo.map[page], 1);
-	barium_check_write_combining(bo.map);
-	barium_check_write_combining(bo.map + page);
-	barium_bo_fini(fd, &bo);
-}
-
-static void forked(int fd)
+static void test_fork(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2);
 	size_t page = barium_page_size();
@@ -78,8 +82,8 @@ static void forked(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* All of VRAM is known as write-combining, not just a part of the BAR. */
-static void memory_type(int fd)
+/* No other memory type overlaps VRAM. */
+static void test_memory_type(int fd)
 {
 	FILE *list = barium_debugfs("x86/pat_memtype_list"), *resource;
 	char slot[BARIUM_SLOT_LEN], path[128], line[256];
@@ -108,17 +112,37 @@ static void memory_type(int fd)
 	igt_assert_lte_u64(bar + barium_vram_size(fd), covered);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "touched", "The page table has touched pages as write-combining.", touched },
-	{ "read-only", "Read-only pages are write-combining, and read-only.", read_only },
-	{ "after-mprotect", "A change of protection keeps write-combining.", after_mprotect },
-	{ "fork", "A child's pages are write-combining.", forked },
-	{ "memory-type", "The kernel has all of VRAM as write-combining, and nothing else.",
-	  memory_type },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("PTEs of touched pages are write-combining.");
+	igt_subtest("touched")
+		test_touched(barium_new_client());
+
+	igt_describe("PTEs of a read-only mapping are write-combining and read-only.");
+	igt_subtest("read-only")
+		test_read_only(barium_new_client());
+
+	igt_describe("mprotect() keeps PTEs write-combining.");
+	igt_subtest("after-mprotect") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+		size_t page = barium_page_size();
+
+		READ_ONCE(bo.map[0]);
+		igt_assert_eq(mprotect(bo.map, bo.size, PROT_READ), 0);
+		igt_assert_eq(mprotect(bo.map, bo.size, RW), 0);
+		WRITE_ONCE(bo.map[0], 1);
+		WRITE_ONCE(bo.map[page], 1);
+		barium_check_write_combining(bo.map);
+		barium_check_write_combining(bo.map + page);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("PTEs of a child are write-combining.");
+	igt_subtest("fork")
+		test_fork(barium_new_client());
+
+	igt_describe("The PAT memtype list covers all of VRAM as write-combining.");
+	igt_subtest("memory-type")
+		test_memory_type(barium_new_client());
 }

@@ -1,8 +1,45 @@
 // SPDX-License-Identifier: MIT
-/*
- * Those who look at a mapping from outside: gdb, core dumps, and whatever in the kernel walks page
- * tables or wants pages of system memory. The system calls behind a debugger, and small mappings,
- * are in barium_access.
+/**
+ * TEST: barium debugger
+ * Description: Access to mappings from outside of the program, with large mappings and after
+ *   unbinding: gdb, core dumps, page table walks, and users of get_user_pages(). Small mappings,
+ *   and the system calls behind a debugger, are tested in barium_access.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: access by the kernel
+ *
+ * SUBTEST: gdb
+ * Description: gdb reads and writes arrays in mappings, touched and untouched.
+ *
+ * SUBTEST: gdb-unplugged
+ * Description: gdb accesses a mapping after the device is unbound.
+ *
+ * SUBTEST: core
+ * Description: A core dump of all kinds of memory contains no VRAM.
+ *
+ * SUBTEST: core-unplugged
+ * Description: A core dump contains no pages that replace VRAM after unbinding.
+ *
+ * SUBTEST: mem-ends
+ * Description: /proc/PID/mem crosses the end of a huge PMD and stops at a VMA end.
+ *
+ * SUBTEST: no-vmsplice
+ * Description: vmsplice() gets no pages of any mapping.
+ *
+ * SUBTEST: no-process-vm
+ * Description: process_vm_readv() and process_vm_writev() get no pages of any mapping.
+ *
+ * SUBTEST: no-direct-io
+ * Description: Direct I/O gets no pages of any mapping.
+ *
+ * SUBTEST: no-io-uring
+ * Description: io_uring refuses mappings as registered buffers.
+ *
+ * SUBTEST: no-pages
+ * Description: get_user_pages() and pin_user_pages() get no pages of any mapping.
+ *
+ * SUBTEST: walkers
+ * Description: Page table walks do not change the content of mappings.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,19 +59,19 @@
 #include "barium_lib_core.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Debuggers, core dumps, and who else looks at a mapping from outside.");
+IGT_TEST_DESCRIPTION("Checks debuggers, core dumps and get_user_pages() on mappings.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 16
 #define LARGE_PAGES 1024
 #define WORDS 4
 
-/* What the hidden words are mixed with. */
+/* Words in VRAM are XORed with this, so that the program itself does not contain them. */
 #define MASK 0x0123456789abcdefull
 
 static __u64 half_secret = 0x5ec4e75ec4e7ull;
 
-/* A word that stands nowhere in the program but where it was hidden. */
+/* Returns the word number @word of the secret. */
 static __u64 secret(size_t word)
 {
 	return (READ_ONCE(half_secret) << 16 | word) ^ MASK;
@@ -48,7 +85,7 @@ static void hide(__u8 *map, size_t size)
 		WRITE_ONCE(((__u64 *)map)[i], secret(i));
 }
 
-/* A child that has the mappings of its parent and does nothing. */
+/* Forks a child that has the mappings of its parent and waits. */
 static pid_t start_inferior(void)
 {
 	pid_t pid = fork();
@@ -73,7 +110,7 @@ static void require_gdb(void)
 	igt_require_f(!access("/usr/bin/gdb", X_OK), "no gdb\n");
 }
 
-/* Has gdb attach to @pid and run @script, a file of its commands; gives what it says. */
+/* Attaches gdb to @pid and runs @commands. Returns the output, which the caller frees. */
 static char *ask_gdb(pid_t pid, const char *commands)
 {
 	char path[] = "/tmp/barium-gdb-XXXXXX", line[256], *said = calloc(1, 65536);
@@ -94,26 +131,26 @@ static char *ask_gdb(pid_t pid, const char *commands)
 	return said;
 }
 
-/* gdb's commands that print WORDS words at @at and then set the second of them to @value. */
-static int script(char *text, size_t room, const void *at, __u64 value)
+/* Formats commands that print WORDS words at @at and set the second one to @value. */
+static int script(char *text, size_t length, const void *at, __u64 value)
 {
-	return snprintf(text, room,
+	return snprintf(text, length,
 			"output/x *(unsigned long long *)%p@%d\necho \\n\n"
 			"set var ((unsigned long long *)%p)[1] = 0x%llx\n", at, WORDS, at, value);
 }
 
-/* What gdb prints for those words. */
-static void expected(char *text, size_t room, const __u64 *words)
+/* Formats the words as gdb prints them. */
+static void expected(char *text, size_t length, const __u64 *words)
 {
-	snprintf(text, room, "{0x%llx, 0x%llx, 0x%llx, 0x%llx}", words[0], words[1], words[2],
+	snprintf(text, length, "{0x%llx, 0x%llx, 0x%llx, 0x%llx}", words[0], words[1], words[2],
 		 words[3]);
 }
 
-/* What gdb does with arrays in mappings, all of them at once because it takes long to start. */
+/* An array that gdb reads and writes. gdb starts slowly, so one gdb checks several arrays. */
 struct looked_at {
-	__u8 *map;		/* where gdb looks */
+	__u8 *map;		/* the address for gdb */
 	__u8 *same;		/* the same bytes in another mapping */
-	__u64 words[WORDS];	/* what it has to find */
+	__u64 words[WORDS];	/* the expected content */
 };
 
 static void check_with_gdb(struct looked_at *arrays, size_t count)
@@ -132,7 +169,7 @@ static void check_with_gdb(struct looked_at *arrays, size_t count)
 
 	for (i = 0; i < count; i++) {
 		expected(line, sizeof(line), arrays[i].words);
-		igt_assert_f(strstr(said, line), "array %zu: no %s in what gdb says:\n%s\n", i,
+		igt_assert_f(strstr(said, line), "array %zu: no %s in the output of gdb:\n%s\n", i,
 			     line, said);
 		igt_assert_eq_u64(READ_ONCE(((__u64 *)arrays[i].same)[1]), 0x1000 + i);
 	}
@@ -147,8 +184,8 @@ static struct looked_at look(__u8 *map, __u8 *same)
 	return array;
 }
 
-/* Small and large, through a mapping that is in use and through one that was never touched. */
-static void with_gdb(int fd)
+/* Objects without and with huge PMDs, through touched and through untouched mappings. */
+static void test_gdb(int fd)
 {
 	struct barium_bo small = barium_bo_create(fd, PAGES);
 	struct barium_bo large = barium_bo_create(fd, LARGE_PAGES);
@@ -177,7 +214,7 @@ static void with_gdb(int fd)
 	barium_bo_fini(fd, &large);
 }
 
-static void with_gdb_unplugged(int fd)
+static void test_gdb_unplugged(int fd)
 {
 	struct barium_bo one = barium_bo_create(fd, PAGES), two = barium_bo_create(fd, PAGES);
 	struct looked_at arrays[2];
@@ -195,8 +232,8 @@ static void with_gdb_unplugged(int fd)
 }
 
 /*
- * Whether @file, which has less than @limit bytes, holds the words that were hidden. A few of them
- * may be left on the stack; a page has hundreds.
+ * Returns true if @file contains words of the secret; asserts that it has less than @limit bytes. A
+ * few words may be left on the stack; a page contains hundreds.
  */
 static bool holds_secret(FILE *file, size_t limit)
 {
@@ -206,7 +243,7 @@ static bool holds_secret(FILE *file, size_t limit)
 
 	igt_assert_eq(fstat(fileno(file), &st), 0);
 	igt_assert_lt_u64(0, st.st_size);
-	igt_assert_f((size_t)st.st_size < limit, "it has %zu bytes\n", (size_t)st.st_size);
+	igt_assert_f((size_t)st.st_size < limit, "the dump has %zu bytes\n", (size_t)st.st_size);
 	while ((count = fread(words, 8, ARRAY_SIZE(words), file))) {
 		for (i = 0; i < count; i++)
 			found += (words[i] ^ MASK) >> 16 == half_secret;
@@ -215,8 +252,8 @@ static bool holds_secret(FILE *file, size_t limit)
 }
 
 /*
- * Dumps a process that has @bo mapped, and looks for it in what was dumped: all kinds of memory
- * but private mappings of files, which are the libraries.
+ * Asserts that the core dump of a process that maps @bo does not contain it. The dump has all kinds
+ * of memory except private file mappings, which are the libraries.
  */
 static void check_core(struct barium_bo *bo)
 {
@@ -227,8 +264,8 @@ static void check_core(struct barium_bo *bo)
 	igt_assert_f(!found, "VRAM is in the core dump\n");
 }
 
-/* Large, so that the dump's size alone would show it. */
-static void core(int fd)
+/* The object is so large that the size of the dump reveals it. */
+static void test_core(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 3 * LARGE_PAGES);
 	struct barium_bo small = barium_bo_create(fd, PAGES);
@@ -240,20 +277,8 @@ static void core(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void core_unplugged(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 3 * LARGE_PAGES);
-
-	hide(bo.map, PAGES * barium_page_size());
-	barium_unbind();
-	hide(bo.map, barium_page_size());
-	check_core(&bo);
-	barium_bo_unmap(&bo);
-	barium_bind();
-}
-
-/* Across the end of a huge entry, of the mapping, and of what is left of it after a split. */
-static void mem_ends(int fd)
+/* Accesses cross the end of a huge PMD, and the end of the mapping after munmap() of a part. */
+static void test_mem_ends(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, LARGE_PAGES);
 	size_t page = barium_page_size(), huge = 512 * page;
@@ -279,8 +304,8 @@ static void mem_ends(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Has @try refused by mappings small and large, before and after they are touched. */
-static void by_all(int fd, void (*try)(__u8 *map, size_t size))
+/* Runs @try on a small and on a large mapping, before and after they are touched. */
+static void try_all(int fd, void (*try)(__u8 *map, size_t size))
 {
 	static const size_t pages[] = { PAGES, LARGE_PAGES };
 	size_t i;
@@ -312,11 +337,6 @@ static void try_vmsplice(__u8 *map, size_t size)
 	close(ends[1]);
 }
 
-static void no_vmsplice(int fd)
-{
-	by_all(fd, try_vmsplice);
-}
-
 static void try_process_vm(__u8 *map, size_t size)
 {
 	char copy[64] = {};
@@ -327,16 +347,11 @@ static void try_process_vm(__u8 *map, size_t size)
 	igt_assert_eq(errno, EFAULT);
 	igt_assert_eq(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), -1);
 	igt_assert_eq(errno, EFAULT);
-	/* The other way round, the mapping is memory as any other. */
+	/* The local side is copied to and from, so a mapping works there. */
 	remote = (struct iovec){ .iov_base = copy, .iov_len = 64 };
 	local = (struct iovec){ .iov_base = map + 64, .iov_len = 64 };
 	igt_assert_eq(process_vm_readv(getpid(), &local, 1, &remote, 1, 0), 64);
 	igt_assert_eq(process_vm_writev(getpid(), &local, 1, &remote, 1, 0), 64);
-}
-
-static void no_process_vm(int fd)
-{
-	by_all(fd, try_process_vm);
 }
 
 static int disk = -1;
@@ -351,15 +366,6 @@ static void try_direct_io(__u8 *map, size_t size)
 	igt_assert_eq(errno, EFAULT);
 }
 
-/* The last disk of the guest is for the tests to write to. */
-static void no_direct_io(int fd)
-{
-	disk = open("/dev/vdd", O_RDWR | O_DIRECT | O_CLOEXEC);
-	igt_require_f(disk >= 0, "no disk to read and write directly\n");
-	by_all(fd, try_direct_io);
-	close(disk);
-}
-
 static void try_io_uring(__u8 *map, size_t size)
 {
 	struct io_uring_params params = {};
@@ -372,12 +378,7 @@ static void try_io_uring(__u8 *map, size_t size)
 	close(ring);
 }
 
-static void no_io_uring(int fd)
-{
-	by_all(fd, try_io_uring);
-}
-
-/* What mm/gup_test.h of the kernel has: its own test, which asks for pages in each way. */
+/* The interface of the gup_test module, as in mm/gup_test.h. */
 struct gup_test {
 	__u64 get_delta_usec;
 	__u64 put_delta_usec;
@@ -395,7 +396,7 @@ struct pin_longterm_test {
 	__u32 flags;
 };
 
-/* get and pin, fast and slow, and pinning for long */
+/* The commands GUP_FAST_BENCHMARK to PIN_BASIC_TEST, see mm/gup_test.h. */
 #define GUP_KINDS 5
 #define GUP_TEST(kind) _IOWR('g', 1 + (kind), struct gup_test)
 #define PIN_LONGTERM_START _IOW('g', 7, struct pin_longterm_test)
@@ -417,11 +418,11 @@ static void try_gup(__u8 *map, size_t size)
 			};
 
 			igt_assert_eq(ioctl(gup, GUP_TEST(kind), &test), 0);
-			igt_assert_f(!test.size, "way %u of asking gets %llu bytes\n", kind,
+			igt_assert_f(!test.size, "gup_test command %u gets %llu bytes\n", kind,
 				     test.size);
 		}
 	}
-	/* How virtual machines and devices of userspace ask. */
+	/* KVM, VFIO and RDMA pin pages like this. */
 	for (write = 0; write < 4; write++) {
 		struct pin_longterm_test test = {
 			.addr = (uintptr_t)map, .size = size, .flags = write,
@@ -430,21 +431,6 @@ static void try_gup(__u8 *map, size_t size)
 		igt_assert_eq(ioctl(gup, PIN_LONGTERM_START, &test), -1);
 		igt_assert_eq(errno, EFAULT);
 	}
-}
-
-static void no_pages(int fd)
-{
-	struct gup_test test = { .size = barium_page_size(), .nr_pages_per_call = 1 };
-	__u8 own[2 * barium_page_size()];
-
-	gup = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
-	igt_require_f(gup >= 0, "the kernel has no gup_test\n");
-	/* It does get pages of system memory. */
-	test.addr = ((uintptr_t)own + barium_page_size()) & -barium_page_size();
-	igt_assert_eq(ioctl(gup, GUP_TEST(3), &test), 0);
-	igt_assert_eq_u64(test.size, barium_page_size());
-	by_all(fd, try_gup);
-	close(gup);
 }
 
 static void read_all(const char *path)
@@ -457,7 +443,7 @@ static void read_all(const char *path)
 	close(file);
 }
 
-/* Whoever walks the page tables of a process finds entries that have no page of system memory. */
+/* Starts the page table walks that userspace can start. VRAM has no struct page. */
 static void walk(__u8 *map, size_t size)
 {
 	static const char * const files[] = {
@@ -489,30 +475,80 @@ static void walk(__u8 *map, size_t size)
 	free(map_entries);
 }
 
-static void walkers(int fd)
+int igt_main()
 {
-	by_all(fd, walk);
-}
+	igt_fixture()
+		barium_prepare_unplug();
 
-static const struct barium_subtest tests[] = {
-	{ "gdb", "gdb reads and writes arrays in mappings, touched and untouched.", with_gdb },
-	{ "gdb-unplugged", "gdb sees what the program sees after the device went.",
-	  with_gdb_unplugged },
-	{ "core", "A core dump of all memory is made, and has no VRAM in it.", core },
-	{ "core-unplugged", "Nor has it the pages that replace VRAM.", core_unplugged },
-	{ "mem-ends", "An access goes on over a huge entry's end, and ends with the mapping.",
-	  mem_ends },
-	{ "no-vmsplice", "No mapping gives pages to a pipe.", no_vmsplice },
-	{ "no-process-vm", "No mapping gives pages to process_vm_readv().", no_process_vm },
-	{ "no-direct-io", "No mapping gives pages to direct I/O.", no_direct_io },
-	{ "no-io-uring", "No mapping can be a registered buffer.", no_io_uring },
-	{ "no-pages", "No mapping gives pages to anybody in the kernel, for long or short.",
-	  no_pages },
-	{ "walkers", "Walking the page tables does no harm.", walkers },
-	{}
-};
+	igt_describe("gdb reads and writes arrays in mappings, touched and untouched.");
+	igt_subtest("gdb")
+		test_gdb(barium_new_bound_client());
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_unplug_subtests(tests);
+	igt_describe("gdb accesses a mapping after the device is unbound.");
+	igt_subtest("gdb-unplugged")
+		test_gdb_unplugged(barium_new_bound_client());
+
+	igt_describe("A core dump of all kinds of memory contains no VRAM.");
+	igt_subtest("core")
+		test_core(barium_new_bound_client());
+
+	igt_describe("A core dump contains no pages that replace VRAM after unbinding.");
+	igt_subtest("core-unplugged") {
+		int fd = barium_new_bound_client();
+		struct barium_bo bo = barium_bo_create(fd, 3 * LARGE_PAGES);
+
+		hide(bo.map, PAGES * barium_page_size());
+		barium_unbind();
+		hide(bo.map, barium_page_size());
+		check_core(&bo);
+		barium_bo_unmap(&bo);
+		barium_bind();
+	}
+
+	igt_describe("/proc/PID/mem crosses the end of a huge PMD and stops at a VMA end.");
+	igt_subtest("mem-ends")
+		test_mem_ends(barium_new_bound_client());
+
+	igt_describe("vmsplice() gets no pages of any mapping.");
+	igt_subtest("no-vmsplice")
+		try_all(barium_new_bound_client(), try_vmsplice);
+
+	igt_describe("process_vm_readv() and process_vm_writev() get no pages of any mapping.");
+	igt_subtest("no-process-vm")
+		try_all(barium_new_bound_client(), try_process_vm);
+
+	/* The last disk of the guest is a scratch disk. */
+	igt_describe("Direct I/O gets no pages of any mapping.");
+	igt_subtest("no-direct-io") {
+		int fd = barium_new_bound_client();
+
+		disk = open("/dev/vdd", O_RDWR | O_DIRECT | O_CLOEXEC);
+		igt_require_f(disk >= 0, "no disk to read and write directly\n");
+		try_all(fd, try_direct_io);
+		close(disk);
+	}
+
+	igt_describe("io_uring refuses mappings as registered buffers.");
+	igt_subtest("no-io-uring")
+		try_all(barium_new_bound_client(), try_io_uring);
+
+	igt_describe("get_user_pages() and pin_user_pages() get no pages of any mapping.");
+	igt_subtest("no-pages") {
+		int fd = barium_new_bound_client();
+		struct gup_test test = { .size = barium_page_size(), .nr_pages_per_call = 1 };
+		__u8 own[2 * barium_page_size()];
+
+		gup = open("/sys/kernel/debug/gup_test", O_RDWR | O_CLOEXEC);
+		igt_require_f(gup >= 0, "the kernel has no gup_test\n");
+		/* gup_test gets pages of system memory. */
+		test.addr = ((uintptr_t)own + barium_page_size()) & -barium_page_size();
+		igt_assert_eq(ioctl(gup, GUP_TEST(3), &test), 0);
+		igt_assert_eq_u64(test.size, barium_page_size());
+		try_all(fd, try_gup);
+		close(gup);
+	}
+
+	igt_describe("Page table walks do not change the content of mappings.");
+	igt_subtest("walkers")
+		try_all(barium_new_bound_client(), walk);
 }

@@ -1,8 +1,75 @@
 // SPDX-License-Identifier: MIT
-/*
- * What the first touch of a page finds: the right page of the object, whatever was done to the
- * mapping before, and whoever else touches it. How many faults that takes is in
- * barium_fault_count, the cache mode in barium_cache_mode.
+/**
+ * TEST: barium fault
+ * Description: The page fault handler maps the right page of an object: in every order of access,
+ *   after system calls that change the mapping, after fork(), and with concurrent faults. The
+ *   number of faults is tested in barium_fault_count, the cache mode in barium_cache_mode.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: page faults
+ *
+ * SUBTEST: order-forward
+ * Description: Faults in ascending order map the right pages.
+ *
+ * SUBTEST: order-backward
+ * Description: Faults in descending order map the right pages.
+ *
+ * SUBTEST: order-scattered
+ * Description: Faults in scattered order map the right pages.
+ *
+ * SUBTEST: two-objects
+ * Description: Alternating faults in two objects map the right pages.
+ *
+ * SUBTEST: two-mappings
+ * Description: Data written through one mapping is read through another.
+ *
+ * SUBTEST: after-munmap-front
+ * Description: Faults map the right pages after munmap() of the start of a mapping.
+ *
+ * SUBTEST: after-munmap-middle
+ * Description: Faults map the right pages after munmap() of the middle.
+ *
+ * SUBTEST: after-munmap-end
+ * Description: Faults map the right pages after munmap() of the end of a mapping.
+ *
+ * SUBTEST: after-munmap-twice
+ * Description: Faults map the right pages in a mapping with several holes.
+ *
+ * SUBTEST: after-mprotect
+ * Description: Faults map the right pages after mprotect() splits a mapping.
+ *
+ * SUBTEST: after-mremap
+ * Description: Faults map the right pages after mremap() moves an untouched part.
+ *
+ * SUBTEST: after-mremap-touched
+ * Description: Faults map the right pages after mremap() moves a touched part.
+ *
+ * SUBTEST: after-fixed
+ * Description: Faults map the right pages around another mapping by MAP_FIXED.
+ *
+ * SUBTEST: fork-untouched
+ * Description: The parent sees data in pages that its child touches first.
+ *
+ * SUBTEST: fork-touched
+ * Description: A child shares touched pages with its parent.
+ *
+ * SUBTEST: fork-split
+ * Description: Faults map the right pages in a mapping split before and after fork().
+ *
+ * SUBTEST: two-processes
+ * Description: Two processes communicate through separate mappings.
+ *
+ * SUBTEST: threads
+ * Description: Concurrent faults of threads in one mapping map the right pages.
+ *
+ * SUBTEST: widths
+ * Description: Accesses of every width and alignment read and write the right bytes.
+ *
+ * SUBTEST: border-first-touch
+ * Description: A single access may be the first to two pages.
+ *
+ * SUBTEST: atomics
+ * Description: Atomic additions of two processes lose no update.
  */
 #include <pthread.h>
 #include <sys/mman.h>
@@ -10,12 +77,12 @@
 #include "igt.h"
 #include "barium_lib.h"
 
-IGT_TEST_DESCRIPTION("Which page of an object a fault maps.");
+IGT_TEST_DESCRIPTION("Checks which page of an object a page fault maps.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 64
 
-/* A stamped object; tests look at it through further mappings, which nothing has touched. */
+/* Creates a stamped object. Tests read it through further, untouched mappings. */
 static struct barium_bo stamped(int fd, size_t pages, __u32 seed)
 {
 	struct barium_bo bo = barium_bo_create(fd, pages);
@@ -24,13 +91,13 @@ static struct barium_bo stamped(int fd, size_t pages, __u32 seed)
 	return bo;
 }
 
-/* Page @page of a mapping that shows an object from page @first on. */
+/* Checks page @page of @map, which maps the object from its page @first. */
 static void check_page(__u8 *map, size_t page, size_t first)
 {
 	barium_check_stamp(map + page * barium_page_size(), first + page, 1, 1);
 }
 
-/* Touches all pages: page @first, and then always the one @step further on, around the end. */
+/* Touches every page once: starts at page @first and advances by @step pages, modulo PAGES. */
 static void in_order(int fd, size_t first, size_t step)
 {
 	struct barium_bo bo = stamped(fd, PAGES, 1);
@@ -43,24 +110,13 @@ static void in_order(int fd, size_t first, size_t step)
 	barium_bo_fini(fd, &bo);
 }
 
-static void order_forward(int fd)
+static void test_order_scattered(int fd)
 {
-	in_order(fd, 0, 1);
-}
-
-static void order_backward(int fd)
-{
-	in_order(fd, PAGES - 1, PAGES - 1);
-}
-
-static void order_scattered(int fd)
-{
-	/* It has no factor in common with the number of pages, so each page has its turn. */
+	/* 37 and PAGES are coprime, so this reaches each page. */
 	in_order(fd, 0, 37);
 }
 
-/* Two objects whose pages take turns: neither gets a page of the other. */
-static void two_objects(int fd)
+static void test_two_objects(int fd)
 {
 	struct barium_bo one = barium_bo_create(fd, PAGES), two = barium_bo_create(fd, PAGES);
 	size_t i, at;
@@ -76,19 +132,7 @@ static void two_objects(int fd)
 	barium_bo_fini(fd, &two);
 }
 
-static void written_before_read(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	void *map = barium_mmap(fd, bo.handle, bo.size);
-
-	barium_check_zero(map, bo.size);
-	barium_stamp(bo.map, 0, PAGES, 1);
-	barium_check_stamp(map, 0, PAGES, 1);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Unmaps @count pages from page @first of an untouched mapping, then looks at the rest. */
+/* Unmaps @count pages from page @first of an untouched mapping, then checks the other pages. */
 static void after_munmap(int fd, size_t first, size_t count)
 {
 	size_t page = barium_page_size(), i;
@@ -104,22 +148,7 @@ static void after_munmap(int fd, size_t first, size_t count)
 	barium_bo_fini(fd, &bo);
 }
 
-static void after_munmap_front(int fd)
-{
-	after_munmap(fd, 0, 7);
-}
-
-static void after_munmap_middle(int fd)
-{
-	after_munmap(fd, 20, 5);
-}
-
-static void after_munmap_end(int fd)
-{
-	after_munmap(fd, PAGES - 9, 9);
-}
-
-static void after_munmap_twice(int fd)
+static void test_after_munmap_twice(int fd)
 {
 	size_t page = barium_page_size();
 	struct barium_bo bo = stamped(fd, PAGES, 1);
@@ -138,7 +167,7 @@ static void after_munmap_twice(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void after_mprotect(int fd)
+static void test_after_mprotect(int fd)
 {
 	size_t page = barium_page_size(), i;
 	struct barium_bo bo = stamped(fd, PAGES, 1);
@@ -157,52 +186,52 @@ static void after_mprotect(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Moves pages 5 to 9 of an untouched mapping elsewhere. */
-static void after_mremap(int fd)
+/* Moves pages 5 to 9 of an untouched mapping. */
+static void test_after_mremap(int fd)
 {
 	size_t page = barium_page_size(), i;
 	struct barium_bo bo = stamped(fd, PAGES, 1);
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
-	__u8 *room = mmap(NULL, 5 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u8 *area = mmap(NULL, 5 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	igt_assert(room != MAP_FAILED);
+	igt_assert(area != MAP_FAILED);
 	igt_assert(mremap(map + 5 * page, 5 * page, 5 * page, MREMAP_MAYMOVE | MREMAP_FIXED,
-			  room) == room);
+			  area) == area);
 	for (i = 0; i < 5; i++)
-		check_page(room, i, 5);
+		check_page(area, i, 5);
 	for (i = 10; i < PAGES; i++)
 		check_page(map, i, 0);
 	check_page(map, 4, 0);
 
-	barium_munmap(room, 5 * page);
+	barium_munmap(area, 5 * page);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
-/* Like after_mremap(), with half of the moved pages touched before. */
-static void after_mremap_touched(int fd)
+/* Like test_after_mremap(), but touches half of the moved pages before. */
+static void test_after_mremap_touched(int fd)
 {
 	size_t page = barium_page_size(), i;
 	struct barium_bo bo = stamped(fd, PAGES, 1);
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size), *room;
+	__u8 *map = barium_mmap(fd, bo.handle, bo.size), *area;
 
 	for (i = 0; i < PAGES; i += 2)
 		check_page(map, i, 0);
-	room = mmap(NULL, bo.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	igt_assert(room != MAP_FAILED);
+	area = mmap(NULL, bo.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(area != MAP_FAILED);
 	igt_assert(mremap(map + 16 * page, 16 * page, 16 * page, MREMAP_MAYMOVE | MREMAP_FIXED,
-			  room) == room);
+			  area) == area);
 	for (i = 0; i < 16; i++)
-		check_page(room, i, 16);
+		check_page(area, i, 16);
 	for (i = 32; i < PAGES; i++)
 		check_page(map, i, 0);
 
-	barium_munmap(room, bo.size);
+	barium_munmap(area, bo.size);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
-static void after_fixed(int fd)
+static void test_after_fixed(int fd)
 {
 	size_t page = barium_page_size();
 	struct barium_bo bo = stamped(fd, PAGES, 1), other = stamped(fd, 4, 1);
@@ -220,33 +249,7 @@ static void after_fixed(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void fork_untouched(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	igt_fork(child, 1)
-		barium_stamp(bo.map, 0, PAGES, 1);
-	igt_waitchildren();
-
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-	barium_bo_fini(fd, &bo);
-}
-
-static void fork_touched(int fd)
-{
-	struct barium_bo bo = stamped(fd, PAGES, 1);
-
-	igt_fork(child, 1) {
-		barium_check_stamp(bo.map, 0, PAGES, 1);
-		barium_stamp(bo.map, 0, PAGES, 2);
-	}
-	igt_waitchildren();
-
-	barium_check_stamp(bo.map, 0, PAGES, 2);
-	barium_bo_fini(fd, &bo);
-}
-
-static void fork_split(int fd)
+static void test_fork_split(int fd)
 {
 	size_t page = barium_page_size(), i;
 	struct barium_bo bo = stamped(fd, PAGES, 1);
@@ -267,19 +270,19 @@ static void fork_split(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Waits until the other side has written @wanted, which is a matter of milliseconds. */
+/* Waits until the other process writes @wanted, which takes milliseconds. */
 static void wait_for_turn(__u32 *turn, __u32 wanted)
 {
 	int tries;
 
 	for (tries = 0; READ_ONCE(*turn) != wanted; tries++) {
-		igt_assert_f(tries < 30000, "turn %u never comes\n", wanted);
+		igt_assert_f(tries < 30000, "timed out waiting for turn %u\n", wanted);
 		usleep(1000);
 	}
 }
 
-/* Parent and child each have a mapping of their own, and answer each other through it. */
-static void two_processes(int fd)
+/* Parent and child increment a counter in turns, each through its own mapping. */
+static void test_two_processes(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2);
 	__u32 *turn;
@@ -326,8 +329,8 @@ static void *touch_all(void *data)
 	return NULL;
 }
 
-/* Four threads fault the same mapping, each in an order of its own. */
-static void threads(int fd)
+/* Four threads fault in the same mapping, each in a different order. */
+static void test_threads(int fd)
 {
 	struct barium_bo bo = stamped(fd, PAGES, 1);
 	struct toucher touchers[4];
@@ -350,8 +353,8 @@ static void threads(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Accesses of each width, aligned, unaligned, and across the border of two pages. */
-static void widths(int fd)
+/* The accesses are aligned, unaligned, and across a page boundary. */
+static void test_widths(int fd)
 {
 	typedef __u8 vector __attribute((vector_size(16), aligned(1)));
 	struct barium_bo bo = barium_bo_create(fd, 3);
@@ -372,67 +375,137 @@ static void widths(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* The first access to both pages is one access. */
-static void border_first_touch(int fd)
+int igt_main()
 {
-	struct barium_bo bo = barium_bo_create(fd, 2);
-	__u8 *border = bo.map + barium_page_size();
+	igt_describe("Faults in ascending order map the right pages.");
+	igt_subtest("order-forward")
+		in_order(barium_new_client(), 0, 1);
 
-	*(__u64 __attribute((aligned(1))) *)(border - 3) = 0x0807060504030201;
-	igt_assert(border[-3] == 1 && border[-1] == 3 && border[0] == 4 && border[4] == 8);
-	barium_bo_fini(fd, &bo);
-}
+	igt_describe("Faults in descending order map the right pages.");
+	igt_subtest("order-backward")
+		in_order(barium_new_client(), PAGES - 1, PAGES - 1);
 
-static void atomics(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, 1);
-	__u32 *counter = (__u32 *)bo.map;
+	igt_describe("Faults in scattered order map the right pages.");
+	igt_subtest("order-scattered")
+		test_order_scattered(barium_new_client());
 
-	igt_fork(child, 2) {
-		for (int i = 0; i < 1000; i++)
-			__atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST);
+	igt_describe("Alternating faults in two objects map the right pages.");
+	igt_subtest("two-objects")
+		test_two_objects(barium_new_client());
+
+	igt_describe("Data written through one mapping is read through another.");
+	igt_subtest("two-mappings") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+		void *map = barium_mmap(fd, bo.handle, bo.size);
+
+		barium_check_zero(map, bo.size);
+		barium_stamp(bo.map, 0, PAGES, 1);
+		barium_check_stamp(map, 0, PAGES, 1);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
 	}
-	igt_waitchildren();
-	igt_assert_eq_u32(READ_ONCE(*counter), 2000);
-	barium_bo_fini(fd, &bo);
-}
 
-static const struct barium_subtest tests[] = {
-	{ "order-forward", "Pages touched one after the other are the object's.", order_forward },
-	{ "order-backward", "Pages touched from the end are the object's.", order_backward },
-	{ "order-scattered", "Pages touched here and there are the object's.", order_scattered },
-	{ "two-objects", "Two objects touched by turns keep their pages apart.", two_objects },
-	{ "two-mappings", "What is written through one mapping is read through another.",
-	  written_before_read },
-	{ "after-munmap-front", "A mapping whose start is gone shows the right pages.",
-	  after_munmap_front },
-	{ "after-munmap-middle", "A mapping with a hole shows the right pages.",
-	  after_munmap_middle },
-	{ "after-munmap-end", "A mapping whose end is gone shows the right pages.",
-	  after_munmap_end },
-	{ "after-munmap-twice", "A mapping with several holes shows the right pages.",
-	  after_munmap_twice },
-	{ "after-mprotect", "A mapping with parts of other protection shows the right pages.",
-	  after_mprotect },
-	{ "after-mremap", "A part of a mapping that moved untouched shows the right pages.",
-	  after_mremap },
-	{ "after-mremap-touched", "So does one of which some pages were touched before.",
-	  after_mremap_touched },
-	{ "after-fixed", "A mapping with another put into it shows the right pages.", after_fixed },
-	{ "fork-untouched", "What a child touches first is the object.", fork_untouched },
-	{ "fork-touched", "A child's pages are the parent's, not a copy.", fork_touched },
-	{ "fork-split", "A mapping that is split before and after a fork shows the right pages.",
-	  fork_split },
-	{ "two-processes", "Two processes talk through mappings of their own.", two_processes },
-	{ "threads", "Threads that touch one mapping at the same time get the right pages.",
-	  threads },
-	{ "widths", "Accesses of any width and alignment do what they should.", widths },
-	{ "border-first-touch", "One access can be the first to two pages.", border_first_touch },
-	{ "atomics", "Atomic additions of two processes are all counted.", atomics },
-	{}
-};
+	igt_describe("Faults map the right pages after munmap() of the start of a mapping.");
+	igt_subtest("after-munmap-front")
+		after_munmap(barium_new_client(), 0, 7);
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_subtests(tests);
+	igt_describe("Faults map the right pages after munmap() of the middle.");
+	igt_subtest("after-munmap-middle")
+		after_munmap(barium_new_client(), 20, 5);
+
+	igt_describe("Faults map the right pages after munmap() of the end of a mapping.");
+	igt_subtest("after-munmap-end")
+		after_munmap(barium_new_client(), PAGES - 9, 9);
+
+	igt_describe("Faults map the right pages in a mapping with several holes.");
+	igt_subtest("after-munmap-twice")
+		test_after_munmap_twice(barium_new_client());
+
+	igt_describe("Faults map the right pages after mprotect() splits a mapping.");
+	igt_subtest("after-mprotect")
+		test_after_mprotect(barium_new_client());
+
+	igt_describe("Faults map the right pages after mremap() moves an untouched part.");
+	igt_subtest("after-mremap")
+		test_after_mremap(barium_new_client());
+
+	igt_describe("Faults map the right pages after mremap() moves a touched part.");
+	igt_subtest("after-mremap-touched")
+		test_after_mremap_touched(barium_new_client());
+
+	igt_describe("Faults map the right pages around another mapping by MAP_FIXED.");
+	igt_subtest("after-fixed")
+		test_after_fixed(barium_new_client());
+
+	igt_describe("The parent sees data in pages that its child touches first.");
+	igt_subtest("fork-untouched") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		igt_fork(child, 1)
+			barium_stamp(bo.map, 0, PAGES, 1);
+		igt_waitchildren();
+
+		barium_check_stamp(bo.map, 0, PAGES, 1);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("A child shares touched pages with its parent.");
+	igt_subtest("fork-touched") {
+		int fd = barium_new_client();
+		struct barium_bo bo = stamped(fd, PAGES, 1);
+
+		igt_fork(child, 1) {
+			barium_check_stamp(bo.map, 0, PAGES, 1);
+			barium_stamp(bo.map, 0, PAGES, 2);
+		}
+		igt_waitchildren();
+
+		barium_check_stamp(bo.map, 0, PAGES, 2);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("Faults map the right pages in a mapping split before and after fork().");
+	igt_subtest("fork-split")
+		test_fork_split(barium_new_client());
+
+	igt_describe("Two processes communicate through separate mappings.");
+	igt_subtest("two-processes")
+		test_two_processes(barium_new_client());
+
+	igt_describe("Concurrent faults of threads in one mapping map the right pages.");
+	igt_subtest("threads")
+		test_threads(barium_new_client());
+
+	igt_describe("Accesses of every width and alignment read and write the right bytes.");
+	igt_subtest("widths")
+		test_widths(barium_new_client());
+
+	igt_describe("A single access may be the first to two pages.");
+	igt_subtest("border-first-touch") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 2);
+		__u8 *boundary = bo.map + barium_page_size();
+
+		*(__u64 __attribute((aligned(1))) *)(boundary - 3) = 0x0807060504030201;
+		igt_assert(boundary[-3] == 1 && boundary[-1] == 3);
+		igt_assert(boundary[0] == 4 && boundary[4] == 8);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("Atomic additions of two processes lose no update.");
+	igt_subtest("atomics") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, 1);
+		__u32 *counter = (__u32 *)bo.map;
+
+		igt_fork(child, 2) {
+			for (int i = 0; i < 1000; i++)
+				__atomic_add_fetch(counter, 1, __ATOMIC_SEQ_CST);
+		}
+		igt_waitchildren();
+		igt_assert_eq_u32(READ_ONCE(*counter), 2000);
+		barium_bo_fini(fd, &bo);
+	}
 }

@@ -1,7 +1,44 @@
 // SPDX-License-Identifier: MIT
-/*
- * What it takes to touch a mapping: how many faults, with and without neighbours and advice, and
- * which lock they do without.
+/**
+ * TEST: barium fault count
+ * Description: The number of page faults that access to a mapping takes: with and without
+ *   fault-around and madvise(), and the lock that the faults run under.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: page faults
+ *
+ * SUBTEST: write
+ * Description: Writing takes exactly one fault for each page.
+ *
+ * SUBTEST: read
+ * Description: Reading takes exactly one fault for each page.
+ *
+ * SUBTEST: read-then-write
+ * Description: Writing after reading takes no further fault.
+ *
+ * SUBTEST: stream
+ * Description: Writing in ascending order takes few faults.
+ *
+ * SUBTEST: stream-backward
+ * Description: Writing in descending order takes few faults.
+ *
+ * SUBTEST: random-advice
+ * Description: With MADV_RANDOM, writing takes one fault for each page.
+ *
+ * SUBTEST: will-need
+ * Description: One fault maps the whole range of MADV_WILLNEED.
+ *
+ * SUBTEST: will-need-elsewhere
+ * Description: A fault outside the range of MADV_WILLNEED does not map everything.
+ *
+ * SUBTEST: sequential-advice
+ * Description: With MADV_SEQUENTIAL, a fault maps all later pages and no earlier one.
+ *
+ * SUBTEST: around-ends-with-area
+ * Description: Fault-around maps no page outside the VMA.
+ *
+ * SUBTEST: under-area-lock
+ * Description: Page faults run under the VMA lock, without the mmap lock.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -14,7 +51,7 @@
 #include "igt.h"
 #include "barium_lib.h"
 
-IGT_TEST_DESCRIPTION("How many faults a mapping takes, and which locks.");
+IGT_TEST_DESCRIPTION("Checks how many page faults a mapping takes, and under which lock.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 64
@@ -55,8 +92,8 @@ static long read_pages(__u8 *map, size_t pages)
 }
 
 /*
- * Two passes over an object that nothing has touched, with @advice: the first takes @least to @most
- * faults, the second none.
+ * Runs @pass twice over an untouched object with @advice. Asserts that the first pass takes from
+ * @least to @most faults, and the second one none.
  */
 static void two_passes(int fd, size_t pages, int advice, long (*pass)(__u8 *map, size_t pages),
 		       long least, long most)
@@ -65,7 +102,7 @@ static void two_passes(int fd, size_t pages, int advice, long (*pass)(__u8 *map,
 	long faults;
 
 	igt_assert_eq(madvise(bo.map, bo.size, advice), 0);
-	/* So that its own code and data are there when it counts. */
+	/* Faults in the code and data of the test, so that these faults are not counted. */
 	pass(bo.map, 0);
 	faults = pass(bo.map, pages);
 	igt_assert_lte(least, faults);
@@ -74,27 +111,10 @@ static void two_passes(int fd, size_t pages, int advice, long (*pass)(__u8 *map,
 	barium_bo_fini(fd, &bo);
 }
 
-static void writing(int fd)
+static void test_write(int fd)
 {
 	require_single_pages(fd);
 	two_passes(fd, PAGES, MADV_NORMAL, write_pages, PAGES, PAGES);
-}
-
-static void reading(int fd)
-{
-	require_single_pages(fd);
-	two_passes(fd, PAGES, MADV_NORMAL, read_pages, PAGES, PAGES);
-}
-
-/* The entry that a read makes is writable at once where the mapping is. */
-static void read_then_write(int fd)
-{
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	write_pages(bo.map, 0);
-	read_pages(bo.map, PAGES);
-	igt_assert_eq(write_pages(bo.map, PAGES), 0);
-	barium_bo_fini(fd, &bo);
 }
 
 static void require_fault_around(int fd)
@@ -103,29 +123,21 @@ static void require_fault_around(int fd)
 		      "the driver maps one page at a time\n");
 }
 
-/* No more than a fault for each 32 pages: a loose bound, as the policy may change. */
-static void stream(int fd)
+/* Allows one fault for each 32 pages: a loose bound, because the policy may change. */
+static void test_stream(int fd)
 {
 	require_fault_around(fd);
 	two_passes(fd, 4 * PAGES, MADV_NORMAL, write_pages, 1, PAGES / 8);
 }
 
-static void stream_backward(int fd)
-{
-	require_fault_around(fd);
-	two_passes(fd, 4 * PAGES, MADV_NORMAL, write_backward, 1, PAGES / 8);
-}
-
-static void random_advice(int fd)
-{
-	two_passes(fd, PAGES, MADV_RANDOM, write_pages, PAGES, PAGES);
-}
-
-/* A piece of VRAM too small for a huge entry, and an untouched mapping of it in one page table. */
+/*
+ * Creates a contiguous object that is too small for a huge PMD. Returns an untouched mapping of it
+ * within one page table.
+ */
 static __u8 *map_in_one_table(int fd, struct barium_bo *bo)
 {
 	size_t table = 2ul << 20;
-	__u8 *room, *at;
+	__u8 *area, *at;
 
 	*bo = (struct barium_bo){ .size = 4 * PAGES * barium_page_size() };
 	igt_assert_eq(__barium_gem_create(fd, &bo->size, BARIUM_GEM_CREATE_CONTIGUOUS,
@@ -134,17 +146,17 @@ static __u8 *map_in_one_table(int fd, struct barium_bo *bo)
 	bo->map = barium_mmap(fd, bo->handle, bo->size);
 	barium_stamp(bo->map, 0, 4 * PAGES, 1);
 
-	room = mmap(NULL, 2 * table, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	igt_assert(room != MAP_FAILED);
-	at = (__u8 *)(((uintptr_t)room + table - 1) & ~(table - 1));
+	area = mmap(NULL, 2 * table, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(area != MAP_FAILED);
+	at = (__u8 *)(((uintptr_t)area + table - 1) & ~(table - 1));
 	igt_assert(mmap(at, bo->size, RW, MAP_SHARED | MAP_FIXED, fd, bo->offset) == at);
 	return at;
 }
 
 /*
- * Advises that the part @advised of a mapping, a quarter of it, will be needed. Touches the middle
- * of the part @touched, from where no stream can be expected; returns the faults that the rest of
- * that part then takes.
+ * Divides a mapping into four parts and calls MADV_WILLNEED for the part @advised. Then touches the
+ * middle of the part @touched, so that the driver detects no stream, and returns the number of
+ * faults for the remaining pages of that part.
  */
 static long faults_after_will_need(int fd, size_t advised, size_t touched)
 {
@@ -165,17 +177,7 @@ static long faults_after_will_need(int fd, size_t advised, size_t touched)
 	return rest;
 }
 
-static void will_need(int fd)
-{
-	igt_assert_eq(faults_after_will_need(fd, 1, 1), 0);
-}
-
-static void will_need_elsewhere(int fd)
-{
-	igt_assert_lt(0, faults_after_will_need(fd, 1, 3));
-}
-
-static void sequential_advice(int fd)
+static void test_sequential_advice(int fd)
 {
 	size_t page = barium_page_size(), first = PAGES + PAGES / 2, i;
 	struct barium_bo bo;
@@ -198,8 +200,8 @@ static void sequential_advice(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* What is mapped beside a page ends where the area does, on both sides. */
-static void around_ends_with_area(int fd)
+/* Checks both ends of the VMA. */
+static void test_around_ends_with_area(int fd)
 {
 	size_t page = barium_page_size(), i, j;
 	struct barium_bo bo;
@@ -226,47 +228,50 @@ static void around_ends_with_area(int fd)
 #define TRACE TRACEFS "/instances/barium_fault_count"
 #define LOCK_TAKEN TRACE "/events/mmap_lock/mmap_lock_acquire_returned"
 
-/* Starts a trace of the calling thread's takings of mmap locks, off for now; returns its switch. */
+/*
+ * Creates a trace instance that records when the calling thread acquires an mmap lock. Tracing is
+ * off; returns a file descriptor of the "enable" file.
+ */
 static int trace_mmap_lock(void)
 {
 	FILE *filter;
-	int onoff;
+	int enable;
 
-	/* Fails where it is there already. */
+	/* Fails if tracefs is mounted already. */
 	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
 	rmdir(TRACE);
-	igt_require_f(!mkdir(TRACE, 0700), "the kernel cannot trace\n");
-	onoff = open(LOCK_TAKEN "/enable", O_WRONLY | O_CLOEXEC);
-	if (onoff < 0)
+	igt_require_f(!mkdir(TRACE, 0700), "the kernel has no tracefs instances\n");
+	enable = open(LOCK_TAKEN "/enable", O_WRONLY | O_CLOEXEC);
+	if (enable < 0)
 		rmdir(TRACE);
-	igt_require_f(onoff >= 0, "the kernel does not trace the mmap lock\n");
+	igt_require_f(enable >= 0, "the kernel does not trace the mmap lock\n");
 
 	filter = fopen(LOCK_TAKEN "/filter", "w");
 	igt_assert(filter);
 	fprintf(filter, "common_pid == %d\n", gettid());
 	igt_assert_eq(fclose(filter), 0);
-	return onoff;
+	return enable;
 }
 
-static void end_trace(int onoff)
+static void end_trace(int enable)
 {
-	close(onoff);
+	close(enable);
 	rmdir(TRACE);
 }
 
-/* How many times the calling thread took the mmap lock in @touch of some pages. */
-static long locks_taken(int onoff, void (*touch)(__u8 *map), __u8 *map)
+/* Returns how often the calling thread acquires the mmap lock in @touch. */
+static long count_mmap_locks(int enable, void (*touch)(__u8 *map), __u8 *map)
 {
 	char line[512], on = '1', off = '0';
 	long taken = 0;
 	FILE *trace;
 
-	/* Opening it for writing clears it. */
+	/* Opening the trace for writing clears it. */
 	trace = fopen(TRACE "/trace", "w+");
 	igt_assert(trace);
-	igt_assert_eq(write(onoff, &on, 1), 1);
+	igt_assert_eq(write(enable, &on, 1), 1);
 	touch(map);
-	igt_assert_eq(write(onoff, &off, 1), 1);
+	igt_assert_eq(write(enable, &off, 1), 1);
 
 	while (fgets(line, sizeof(line), trace))
 		taken += line[0] != '#';
@@ -274,7 +279,7 @@ static long locks_taken(int onoff, void (*touch)(__u8 *map), __u8 *map)
 	return taken;
 }
 
-/* Half of the pages are read first, half are written. */
+/* Reads half of the pages and writes the other half. */
 static void touch_some(__u8 *map)
 {
 	size_t page = barium_page_size(), i;
@@ -285,7 +290,7 @@ static void touch_some(__u8 *map)
 	}
 }
 
-/* For its own accesses to the process's memory the kernel always takes the mmap lock. */
+/* Page faults in kernel mode take the mmap lock. */
 static void touch_from_kernel(__u8 *map)
 {
 	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -296,7 +301,7 @@ static void touch_from_kernel(__u8 *map)
 	close(zero);
 }
 
-struct changer {
+struct locker {
 	pthread_t thread;
 	__u8 *map;
 	size_t size;
@@ -304,64 +309,64 @@ struct changer {
 	bool stop;
 };
 
-/* Holds the process's mmap lock for writing nearly all the time. */
-static void *change_areas(void *data)
+/* Holds the mmap lock for writing nearly all the time. */
+static void *hold_mmap_lock(void *data)
 {
-	struct changer *changer = data;
+	struct locker *locker = data;
 
-	while (!READ_ONCE(changer->stop)) {
-		mprotect(changer->map, changer->size, PROT_READ);
-		mprotect(changer->map, changer->size, RW);
-		WRITE_ONCE(changer->turns, changer->turns + 1);
+	while (!READ_ONCE(locker->stop)) {
+		mprotect(locker->map, locker->size, PROT_READ);
+		mprotect(locker->map, locker->size, RW);
+		WRITE_ONCE(locker->turns, locker->turns + 1);
 	}
 
 	return NULL;
 }
 
-static void start_changer(struct changer *changer)
+static void start_locker(struct locker *locker)
 {
-	*changer = (struct changer){ .size = 4 << 20 };
-	changer->map = mmap(NULL, changer->size, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	igt_assert(changer->map != MAP_FAILED);
-	memset(changer->map, 1, changer->size);
-	igt_assert_eq(pthread_create(&changer->thread, NULL, change_areas, changer), 0);
-	while (!READ_ONCE(changer->turns))
+	*locker = (struct locker){ .size = 4 << 20 };
+	locker->map = mmap(NULL, locker->size, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(locker->map != MAP_FAILED);
+	memset(locker->map, 1, locker->size);
+	igt_assert_eq(pthread_create(&locker->thread, NULL, hold_mmap_lock, locker), 0);
+	while (!READ_ONCE(locker->turns))
 		sched_yield();
 }
 
-static void stop_changer(struct changer *changer)
+static void stop_locker(struct locker *locker)
 {
-	WRITE_ONCE(changer->stop, true);
-	pthread_join(changer->thread, NULL);
-	barium_munmap(changer->map, changer->size);
+	WRITE_ONCE(locker->stop, true);
+	pthread_join(locker->thread, NULL);
+	barium_munmap(locker->map, locker->size);
 }
 
 /*
- * Another thread has the mmap lock most of the time, and faults do not want it. They are counted,
- * too: no lock is worth nothing if there was no fault. That the count of locks can be trusted is
- * shown by faults in the same mapping that do want the lock.
+ * Another thread holds the mmap lock most of the time, so a fault that needs it would wait. Counts
+ * faults as well, to show that faults happened, and faults of the kernel in the same mapping, which
+ * take the mmap lock, to show that the trace works.
  */
-static void under_area_lock(int fd)
+static void test_under_area_lock(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 2 * PAGES);
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 	long taken, from_kernel, before, faults;
-	struct changer changer;
-	int onoff;
+	struct locker locker;
+	int enable;
 
-	onoff = trace_mmap_lock();
-	/* So that there is a fault for each page. */
+	enable = trace_mmap_lock();
+	/* Disables fault-around, so that there is a fault for each page. */
 	igt_assert_eq(madvise(map, bo.size, MADV_RANDOM), 0);
-	/* So that the test's own code and data are there when it counts. */
-	locks_taken(onoff, touch_some, bo.map);
+	/* Faults in the code and data of the test, so that these faults are not counted. */
+	count_mmap_locks(enable, touch_some, bo.map);
 
-	start_changer(&changer);
+	start_locker(&locker);
 	before = barium_minor_faults();
-	taken = locks_taken(onoff, touch_some, map);
+	taken = count_mmap_locks(enable, touch_some, map);
 	faults = barium_minor_faults() - before;
-	stop_changer(&changer);
-	from_kernel = locks_taken(onoff, touch_from_kernel, map + PAGES * barium_page_size());
-	end_trace(onoff);
+	stop_locker(&locker);
+	from_kernel = count_mmap_locks(enable, touch_from_kernel, map + PAGES * barium_page_size());
+	end_trace(enable);
 
 	igt_assert_lte(PAGES, faults);
 	igt_assert_lte(PAGES, from_kernel);
@@ -370,27 +375,65 @@ static void under_area_lock(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "write", "Writing takes one fault for each page, once.", writing },
-	{ "read", "Reading takes one fault for each page, once.", reading },
-	{ "read-then-write", "Writing after reading takes no further fault.", read_then_write },
-	{ "stream", "Writing from start to end takes few faults.", stream },
-	{ "stream-backward", "Writing from end to start takes few faults.", stream_backward },
-	{ "random-advice", "A program that says so takes one fault for each page.",
-	  random_advice },
-	{ "will-need", "What a program says it will need comes with one fault.", will_need },
-	{ "will-need-elsewhere", "What it does not say so of comes with more.",
-	  will_need_elsewhere },
-	{ "sequential-advice", "All pages that follow come with one fault, none before it.",
-	  sequential_advice },
-	{ "around-ends-with-area", "Nothing is mapped where the mapping is not.",
-	  around_ends_with_area },
-	{ "under-area-lock", "Faults are served without the lock of all of a process's memory.",
-	  under_area_lock },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("Writing takes exactly one fault for each page.");
+	igt_subtest("write")
+		test_write(barium_new_client());
+
+	igt_describe("Reading takes exactly one fault for each page.");
+	igt_subtest("read") {
+		int fd = barium_new_client();
+
+		require_single_pages(fd);
+		two_passes(fd, PAGES, MADV_NORMAL, read_pages, PAGES, PAGES);
+	}
+
+	/* A read fault in a writable mapping inserts a writable PTE. */
+	igt_describe("Writing after reading takes no further fault.");
+	igt_subtest("read-then-write") {
+		int fd = barium_new_client();
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		write_pages(bo.map, 0);
+		read_pages(bo.map, PAGES);
+		igt_assert_eq(write_pages(bo.map, PAGES), 0);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("Writing in ascending order takes few faults.");
+	igt_subtest("stream")
+		test_stream(barium_new_client());
+
+	igt_describe("Writing in descending order takes few faults.");
+	igt_subtest("stream-backward") {
+		int fd = barium_new_client();
+
+		require_fault_around(fd);
+		two_passes(fd, 4 * PAGES, MADV_NORMAL, write_backward, 1, PAGES / 8);
+	}
+
+	igt_describe("With MADV_RANDOM, writing takes one fault for each page.");
+	igt_subtest("random-advice")
+		two_passes(barium_new_client(), PAGES, MADV_RANDOM, write_pages, PAGES, PAGES);
+
+	igt_describe("One fault maps the whole range of MADV_WILLNEED.");
+	igt_subtest("will-need")
+		igt_assert_eq(faults_after_will_need(barium_new_client(), 1, 1), 0);
+
+	igt_describe("A fault outside the range of MADV_WILLNEED does not map everything.");
+	igt_subtest("will-need-elsewhere")
+		igt_assert_lt(0, faults_after_will_need(barium_new_client(), 1, 3));
+
+	igt_describe("With MADV_SEQUENTIAL, a fault maps all later pages and no earlier one.");
+	igt_subtest("sequential-advice")
+		test_sequential_advice(barium_new_client());
+
+	igt_describe("Fault-around maps no page outside the VMA.");
+	igt_subtest("around-ends-with-area")
+		test_around_ends_with_area(barium_new_client());
+
+	igt_describe("Page faults run under the VMA lock, without the mmap lock.");
+	igt_subtest("under-area-lock")
+		test_under_area_lock(barium_new_client());
 }

@@ -182,7 +182,7 @@ static void check_protected(struct barium_scene *scene)
 	igt_assert_eq(barium_try_read(scene->bo.map + page), 0);
 }
 
-static void make_touched(struct barium_scene *scene)
+static void make_populated(struct barium_scene *scene)
 {
 	make_mapped(scene);
 	barium_stamp(scene->bo.map, 0, PAGES, 1);
@@ -452,7 +452,7 @@ static void test_starved_unplugged(int fd)
 	bool done;
 
 	barium_nth_init();
-	make_touched(&scene);
+	make_populated(&scene);
 	barium_unbind();
 	child = fork();
 	igt_assert_lte(0, child);
@@ -501,19 +501,19 @@ int igt_main()
 	igt_describe("Fault injection into munmap() that splits a mapping.");
 	igt_subtest("munmap-split")
 		barium_nth(.what = "munmap(), split",
-			   .prepare = make_touched, .call = unmap_middle, .check = check_hole,
+			   .prepare = make_populated, .call = unmap_middle, .check = check_hole,
 			   .finish = unmap);
 
 	igt_describe("Fault injection into mprotect() that splits a mapping.");
 	igt_subtest("mprotect-split")
 		barium_nth(.what = "mprotect(), split",
-			   .prepare = make_touched, .call = protect_middle,
+			   .prepare = make_populated, .call = protect_middle,
 			   .check = check_protected, .finish = unmap);
 
 	igt_describe("Fault injection into mremap().");
 	igt_subtest("mremap")
 		barium_nth(.what = "mremap()",
-			   .prepare = make_touched, .call = move, .check = check_content,
+			   .prepare = make_populated, .call = move, .check = check_content,
 			   .finish = unmap);
 
 	igt_describe("Fault injection into MADV_WILLNEED.");
@@ -525,7 +525,7 @@ int igt_main()
 	igt_describe("Fault injection into fork() with a mapping.");
 	igt_subtest("fork")
 		barium_nth(.what = "fork()",
-			   .prepare = make_touched, .call = make_child, .check = check_child,
+			   .prepare = make_populated, .call = make_child, .check = check_child,
 			   .finish = unmap, .stride = 41, .full_stride = 11);
 
 	igt_describe("Fault injection into a fault that a system call takes.");

@@ -1,7 +1,36 @@
 // SPDX-License-Identifier: MIT
-/*
- * fork() with mappings of objects. The driver keeps fork() from copying huge entries, because the
- * kernel copies them without checking that they are still there. It lets small ones be copied.
+/**
+ * TEST: barium fork
+ * Description: fork() with mappings of objects. fork() copies page table entries of 4 KiB. The
+ *   driver prevents copies of huge PMDs, because the kernel copies them without checking that they
+ *   still exist.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: fork
+ *
+ * SUBTEST: small-copied
+ * Description: A child inherits the PTEs of its parent and takes no fault.
+ *
+ * SUBTEST: huge-not-copied
+ * Description: A child inherits no huge PMD and takes faults instead.
+ *
+ * SUBTEST: huge-once
+ * Description: PTEs are inherited after another mapping of the object had huge PMDs.
+ *
+ * SUBTEST: shared-both-ways
+ * Description: Parent and child see what the other one writes after fork().
+ *
+ * SUBTEST: child-survives
+ * Description: Mappings of children outlive the handle and the parent's mappings.
+ *
+ * SUBTEST: keep-on-fork
+ * Description: A child cannot make fork() copy its huge PMDs.
+ *
+ * SUBTEST: parent-unchanged
+ * Description: fork(), munmap() and mremap() keep the entries and the VMA flags.
+ *
+ * SUBTEST: unplug
+ * Description: All children read zeros after the device is unbound.
  */
 #include <errno.h>
 #include <signal.h>
@@ -13,51 +42,15 @@
 #include "barium_lib_mapping.h"
 #include "barium_lib_unplug.h"
 
-/**
- * TEST: barium fork
- * Description: Checks what a child process sees of its parent's mappings, and how it gets there.
- * Category: Core
- * Mega feature: General Core features
- * Functionality: memory management tests
- * Feature: gem_mmap
- * Test category: functionality test
- *
- * SUBTEST: small-copied
- * Description: A child has the small page table entries of its parent and takes no fault.
- *
- * SUBTEST: huge-not-copied
- * Description: A child does not have the huge entries of its parent, and faults for the same pages.
- *
- * SUBTEST: huge-once
- * Description: A child of a process that has small entries only, of an object that has had huge
- *   ones elsewhere, sees the right pages.
- *
- * SUBTEST: shared-both-ways
- * Description: Parent and child each see what the other one writes after the fork.
- *
- * SUBTEST: child-survives
- * Description: A child, and a child of that, see the object after its handle and all mappings of
- *   their parents are gone.
- *
- * SUBTEST: keep-on-fork
- * Description: A child cannot choose to have the huge entries that it maps copied.
- *
- * SUBTEST: parent-unchanged
- * Description: Forking, splitting and moving leave the entries and the flags of the process's own
- *   mappings as they were.
- *
- * SUBTEST: unplug
- * Description: A child that has faulted, and one that has not, see zeros once the device is gone.
- */
-
-IGT_TEST_DESCRIPTION("What a child process sees of its parent's mappings.");
+IGT_TEST_DESCRIPTION("Checks mappings of objects in child processes.");
 
 #define RW (PROT_READ | PROT_WRITE)
 
-/* What one huge entry maps, where there are any, and how many of them the large object fills. */
+/* Bytes that a huge PMD maps. */
 #define HUGE (2ul << 20)
+/* The size of the large object, in huge PMDs. */
 #define COUNT 3
-/* Of the small object, in which there is no room for a huge entry. */
+/* The size of the small object, which is too small for a huge PMD. */
 #define SMALL_PAGES 64
 
 static size_t huge_pages(void)
@@ -70,14 +63,14 @@ static size_t all_pages(void)
 	return COUNT * huge_pages();
 }
 
-/* A stamped object in one piece, mapped with huge entries where there are any. */
+/* Creates a stamped, contiguous object; its mapping has huge PMDs if the kernel supports them. */
 static struct barium_bo large_bo(int fd)
 {
 	struct barium_bo bo = { .size = COUNT * HUGE };
 	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
 
 	igt_require_f(barium_vram_available(fd) >= 4 * HUGE, "not enough VRAM\n");
-	igt_require_f(!huge || huge == HUGE, "huge entries of another size\n");
+	igt_require_f(!huge || huge == HUGE, "huge PMDs have another size\n");
 	igt_assert_eq(__barium_gem_create(fd, &bo.size, BARIUM_GEM_CREATE_CONTIGUOUS, &bo.handle),
 		      0);
 	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
@@ -88,22 +81,22 @@ static struct barium_bo large_bo(int fd)
 
 static void require_huge(int fd)
 {
-	igt_require_f(barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE), "no huge entries\n");
+	igt_require_f(barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE), "no huge PMDs\n");
 }
 
-/* Faults that one read of @byte takes. */
+/* Returns the number of faults that one read of @byte takes. */
 static long faults_of_read(const __u8 *byte)
 {
 	long before;
 
-	/* The first call brings in what the call itself touches. */
+	/* The first call takes the faults of the call itself. */
 	barium_minor_faults();
 	before = barium_minor_faults();
 	READ_ONCE(*byte);
 	return barium_minor_faults() - before;
 }
 
-/* Whether fork() was told to copy nothing of the mapping at @map. */
+/* Returns true if the VMA at @map has VM_WIPEONFORK. */
 static bool is_wiped(const void *map)
 {
 	return barium_has_vm_flag(map, "wf");
@@ -121,7 +114,7 @@ static void wake(int pipe)
 	igt_assert_eq(write(pipe, "", 1), 1);
 }
 
-static void small_copied(int fd)
+static void test_small_copied(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, SMALL_PAGES);
 	size_t page = barium_page_size();
@@ -137,7 +130,7 @@ static void small_copied(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void huge_not_copied(int fd)
+static void test_huge_not_copied(int fd)
 {
 	struct barium_bo bo;
 	int i;
@@ -154,7 +147,7 @@ static void huge_not_copied(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void huge_once(int fd)
+static void test_huge_once(int fd)
 {
 	struct barium_bo bo = large_bo(fd);
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size / 4);
@@ -171,7 +164,7 @@ static void huge_once(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void shared_both_ways(int fd)
+static void test_shared_both_ways(int fd)
 {
 	struct barium_bo bo = large_bo(fd);
 	int to_child[2], to_parent[2];
@@ -198,8 +191,8 @@ static void shared_both_ways(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* Runs @run in a child and asserts that it says 0. */
-static void grandchild(const __u8 *map, int (*run)(const __u8 *map))
+/* Calls @run in a child and asserts that it returns 0. */
+static void run_in_grandchild(const __u8 *map, int (*run)(const __u8 *map))
 {
 	pid_t pid = fork();
 	int status;
@@ -216,7 +209,7 @@ static int sees_stamps(const __u8 *map)
 	return !barium_is_stamped(map, 0, all_pages(), 1);
 }
 
-static void child_survives(int fd)
+static void test_child_survives(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo bo = large_bo(fd);
@@ -225,9 +218,9 @@ static void child_survives(int fd)
 	igt_assert_eq(pipe(go), 0);
 	igt_fork(child, 1) {
 		wait_for(go[0]);
-		grandchild(bo.map, sees_stamps);
+		run_in_grandchild(bo.map, sees_stamps);
 		barium_check_stamp(bo.map, 0, all_pages(), 1);
-		grandchild(bo.map, sees_stamps);
+		run_in_grandchild(bo.map, sees_stamps);
 	}
 	barium_bo_fini(fd, &bo);
 	wake(go[1]);
@@ -242,7 +235,7 @@ static int is_wiped_again(const __u8 *map)
 	return !is_wiped(map) || faults_of_read(map) != 1 || sees_stamps(map);
 }
 
-static void keep_on_fork(int fd)
+static void test_keep_on_fork(int fd)
 {
 	struct barium_bo bo;
 
@@ -252,17 +245,17 @@ static void keep_on_fork(int fd)
 		igt_assert_eq(madvise(bo.map, bo.size, MADV_KEEPONFORK), 0);
 		igt_assert(!is_wiped(bo.map));
 		barium_check_stamp(bo.map, 0, all_pages(), 1);
-		grandchild(bo.map, is_wiped_again);
+		run_in_grandchild(bo.map, is_wiped_again);
 	}
 	igt_waitchildren();
 	barium_bo_fini(fd, &bo);
 }
 
-static void parent_unchanged(int fd)
+static void test_parent_unchanged(int fd)
 {
 	size_t page = barium_page_size();
 	struct barium_bo bo;
-	__u8 *room;
+	__u8 *area;
 
 	require_huge(fd);
 	bo = large_bo(fd);
@@ -273,21 +266,21 @@ static void parent_unchanged(int fd)
 	igt_assert_eq(faults_of_read(bo.map + HUGE), 0);
 
 	igt_assert_eq(mprotect(bo.map + HUGE, page, PROT_READ), 0);
-	room = mmap(NULL, HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	igt_assert(room != MAP_FAILED);
-	igt_assert(mremap(bo.map + 2 * HUGE, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, room) ==
-		   room);
+	area = mmap(NULL, HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(area != MAP_FAILED);
+	igt_assert(mremap(bo.map + 2 * HUGE, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, area) ==
+		   area);
 	igt_assert(!is_wiped(bo.map));
 	igt_assert(!is_wiped(bo.map + HUGE));
 	igt_assert(!is_wiped(bo.map + HUGE + page));
-	igt_assert(!is_wiped(room));
+	igt_assert(!is_wiped(area));
 	barium_check_stamp(bo.map, 0, 2 * huge_pages(), 1);
-	barium_check_stamp(room, 2 * huge_pages(), huge_pages(), 1);
-	barium_munmap(room, HUGE);
+	barium_check_stamp(area, 2 * huge_pages(), huge_pages(), 1);
+	barium_munmap(area, HUGE);
 	barium_bo_fini(fd, &bo);
 }
 
-static void unplug(int fd)
+static void test_unplug(int fd)
 {
 	struct barium_bo bo = large_bo(fd);
 	int go[2], ready[2];
@@ -317,49 +310,40 @@ static void unplug(int fd)
 	barium_check_vram();
 }
 
-static const struct barium_subtest unplug_tests[] = {
-	{ "unplug", "All children see zeros once the device is gone.", unplug },
-	{}
-};
-
-/* Not in a register: libigt jumps back into the body below. */
-static int fd = -1;
-
 int igt_main()
 {
-	igt_fixture()
-		fd = barium_open_render();
-
-	igt_describe("A child has its parent's small entries.");
+	igt_describe("A child inherits the PTEs of its parent and takes no fault.");
 	igt_subtest("small-copied")
-		small_copied(fd);
+		test_small_copied(barium_new_client());
 
-	igt_describe("A child faults for what its parent has huge entries for.");
+	igt_describe("A child inherits no huge PMD and takes faults instead.");
 	igt_subtest("huge-not-copied")
-		huge_not_copied(fd);
+		test_huge_not_copied(barium_new_client());
 
-	igt_describe("An object that has had huge entries can be forked with small ones.");
+	igt_describe("PTEs are inherited after another mapping of the object had huge PMDs.");
 	igt_subtest("huge-once")
-		huge_once(fd);
+		test_huge_once(barium_new_client());
 
-	igt_describe("Parent and child see what the other one writes.");
+	igt_describe("Parent and child see what the other one writes after fork().");
 	igt_subtest("shared-both-ways")
-		shared_both_ways(fd);
+		test_shared_both_ways(barium_new_client());
 
-	igt_describe("Children outlive their parent's mappings.");
+	igt_describe("Mappings of children outlive the handle and the parent's mappings.");
 	igt_subtest("child-survives")
-		child_survives(fd);
+		test_child_survives(barium_new_client());
 
-	igt_describe("A child cannot choose to have huge entries copied.");
+	igt_describe("A child cannot make fork() copy its huge PMDs.");
 	igt_subtest("keep-on-fork")
-		keep_on_fork(fd);
+		test_keep_on_fork(barium_new_client());
 
-	igt_describe("A process's own mappings do not change when it forks.");
+	igt_describe("fork(), munmap() and mremap() keep the entries and the VMA flags.");
 	igt_subtest("parent-unchanged")
-		parent_unchanged(fd);
+		test_parent_unchanged(barium_new_client());
 
 	igt_fixture()
-		close(fd);
+		barium_prepare_unplug();
 
-	barium_unplug_subtests(unplug_tests);
+	igt_describe("All children read zeros after the device is unbound.");
+	igt_subtest("unplug")
+		test_unplug(barium_new_bound_client());
 }

@@ -151,7 +151,7 @@ static void write_both(const struct round *round, int child, __u32 number)
 }
 
 /* Creates a mapping and accesses it. */
-static void map_and_touch(const struct round *round, int child, __u32 number)
+static void map_and_access(const struct round *round, int child, __u32 number)
 {
 	const struct barium_bo *bo = &round->shared;
 	void *map;
@@ -286,7 +286,7 @@ int igt_main()
 	igt_describe("Processes that take faults during unbind continue to run.");
 	igt_subtest("faults") {
 		barium_new_bound_client();
-		race(map_and_touch);
+		race(map_and_access);
 	}
 
 	igt_describe("Objects can be created and closed during unbind.");

@@ -1,9 +1,64 @@
 // SPDX-License-Identifier: MIT
-/*
- * Objects that are large enough for huge page table entries: the rules of barium_fault,
- * barium_access and barium_hotunplug hold for them as well. All tests but those of the entries
- * themselves make sense without huge entries, and run without. All skip where VRAM is less than
- * 8 MiB.
+/**
+ * TEST: barium huge
+ * Description: Objects that are large enough for huge PMDs: the rules of barium_fault,
+ *   barium_access and barium_hotunplug hold for them as well. Subtests that do not check the PMDs
+ *   themselves also run on a kernel without huge PMDs. All skip if less than 8 MiB of VRAM are
+ *   available.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: huge page table entries
+ *
+ * SUBTEST: few-faults
+ * Description: Huge PMDs reduce the number of faults.
+ *
+ * SUBTEST: entry
+ * Description: The page table contains a write-combining huge PMD.
+ *
+ * SUBTEST: read-only
+ * Description: A read-only mapping with huge PMDs stays read-only.
+ *
+ * SUBTEST: odd-addresses
+ * Description: A large object can be mapped at any page-aligned address.
+ *
+ * SUBTEST: in-pieces
+ * Description: A large object with several extents maps the right pages.
+ *
+ * SUBTEST: short-pieces
+ * Description: Extents shorter than a huge PMD map the right pages.
+ *
+ * SUBTEST: munmap-part-touched
+ * Description: munmap() of a part of a huge PMD keeps the other pages.
+ *
+ * SUBTEST: munmap-part-untouched
+ * Description: munmap() of a part of an untouched huge range keeps the other pages.
+ *
+ * SUBTEST: mprotect-part
+ * Description: mprotect() can change a single page of a huge PMD.
+ *
+ * SUBTEST: mprotect-whole
+ * Description: mprotect() of huge PMDs keeps them write-combining.
+ *
+ * SUBTEST: mremap-odd
+ * Description: mremap() can move a part of a large mapping to any address.
+ *
+ * SUBTEST: fork-and-split
+ * Description: Children can unmap single pages of an inherited large mapping.
+ *
+ * SUBTEST: watched-writes
+ * Description: A write fault makes a write-protected huge PMD writable.
+ *
+ * SUBTEST: no-pages
+ * Description: Huge PMDs give out no struct page.
+ *
+ * SUBTEST: debugger
+ * Description: /proc/PID/mem reads the right pages of a large object.
+ *
+ * SUBTEST: dma-buf
+ * Description: A dma-buf of a large object maps the right pages from any offset.
+ *
+ * SUBTEST: outlives-file
+ * Description: A large mapping outlives its handle and its file.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,15 +71,16 @@
 #include "igt.h"
 #include "barium_lib_mapping.h"
 
-IGT_TEST_DESCRIPTION("Mappings that can have huge page table entries.");
+IGT_TEST_DESCRIPTION("Checks mappings with huge PMDs.");
 
 #define RW (PROT_READ | PROT_WRITE)
 
-/* What one huge entry maps where there are any, and how many of them the objects here fill. */
+/* Bytes that a huge PMD maps. */
 #define HUGE (2ul << 20)
+/* The size of the objects, in huge PMDs. */
 #define COUNT 3
-/* How long a write may take, in seconds. */
-#define PATIENCE 20
+/* The longest time that a write may take, in seconds. */
+#define WRITE_TIMEOUT 20
 
 static size_t huge_pages(void)
 {
@@ -36,14 +92,14 @@ static size_t all_pages(void)
 	return COUNT * huge_pages();
 }
 
-/* A stamped object in one piece. */
+/* Creates a stamped, contiguous object of COUNT huge PMDs. */
 static struct barium_bo stamped(int fd)
 {
 	struct barium_bo bo = { .size = COUNT * HUGE };
 	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
 
 	igt_require_f(barium_vram_available(fd) >= 4 * HUGE, "not enough VRAM\n");
-	igt_require_f(!huge || huge == HUGE, "huge entries of another size\n");
+	igt_require_f(!huge || huge == HUGE, "huge PMDs have another size\n");
 	igt_assert_eq(__barium_gem_create(fd, &bo.size, BARIUM_GEM_CREATE_CONTIGUOUS, &bo.handle),
 		      0);
 	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
@@ -54,22 +110,22 @@ static struct barium_bo stamped(int fd)
 
 static void require_huge(int fd)
 {
-	igt_require_f(barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE), "no huge entries\n");
+	igt_require_f(barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE), "no huge PMDs\n");
 }
 
-/* An address that suits huge entries no better than @shift pages past a good one does. */
+/* Maps an object @shift pages after an address that is aligned for a huge PMD. */
 static __u8 *map_shifted(int fd, const struct barium_bo *bo, size_t shift)
 {
-	__u8 *room = mmap(NULL, bo->size + 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u8 *area = mmap(NULL, bo->size + 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	__u8 *at;
 
-	igt_assert(room != MAP_FAILED);
-	at = (__u8 *)(((uintptr_t)room + HUGE - 1) & ~(HUGE - 1)) + shift * barium_page_size();
+	igt_assert(area != MAP_FAILED);
+	at = (__u8 *)(((uintptr_t)area + HUGE - 1) & ~(HUGE - 1)) + shift * barium_page_size();
 	igt_assert(mmap(at, bo->size, RW, MAP_SHARED | MAP_FIXED, fd, bo->offset) == at);
 	return at;
 }
 
-static void few_faults(int fd)
+static void test_few_faults(int fd)
 {
 	size_t page = barium_page_size(), i;
 	struct barium_bo bo;
@@ -87,7 +143,7 @@ static void few_faults(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void huge_entry(int fd)
+static void test_entry(int fd)
 {
 	struct barium_bo bo;
 	char text[256];
@@ -96,7 +152,7 @@ static void huge_entry(int fd)
 	require_huge(fd);
 	bo = stamped(fd);
 	map = barium_mmap(fd, bo.handle, bo.size);
-	/* The first touch may be anywhere in what the entry maps. */
+	/* The first access may be anywhere in the range of the huge PMD. */
 	READ_ONCE(map[HUGE + 300 * barium_page_size()]);
 	barium_page_table_entry(map + HUGE, text, sizeof(text));
 	igt_assert_f(strstr(text, " PSE "), "the page table entry is%s\n", text);
@@ -106,7 +162,7 @@ static void huge_entry(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void read_only(int fd)
+static void test_read_only(int fd)
 {
 	struct barium_bo bo = stamped(fd);
 	__u8 *map;
@@ -120,23 +176,8 @@ static void read_only(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void odd_addresses(int fd)
-{
-	static const size_t shifts[] = { 0, 1, 255, 511 };
-	struct barium_bo bo = stamped(fd);
-	size_t i;
-	void *map;
-
-	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
-		map = map_shifted(fd, &bo, shifts[i]);
-		barium_check_stamp(map, 0, all_pages(), 1);
-		barium_munmap(map, bo.size);
-	}
-	barium_bo_fini(fd, &bo);
-}
-
-/* Not in one piece: some huge, some not, depending on what VRAM has. */
-static void in_pieces(int fd)
+/* The free ranges of VRAM determine which extents get a huge PMD. */
+static void test_in_pieces(int fd)
 {
 	struct barium_bo bo = {}, filler = stamped(fd);
 	size_t pages = all_pages() + 5;
@@ -154,10 +195,10 @@ static void in_pieces(int fd)
 }
 
 /*
- * Pieces that are shorter than a huge entry, some of which start where one could: VRAM is filled
- * with objects of half its size, and every other of them makes room.
+ * Some of the short extents start at an offset that is aligned for a huge PMD: the test fills VRAM
+ * with objects of half that size and closes every other one.
  */
-static void short_pieces(int fd)
+static void test_short_pieces(int fd)
 {
 	size_t page = barium_page_size(), pages = huge_pages() / 2, count, parity, i;
 	struct barium_bo bo;
@@ -192,7 +233,7 @@ static void short_pieces(int fd)
 	free(handles);
 }
 
-/* Takes pages out of the middle of what a huge entry maps; all others stay. */
+/* Unmaps pages in the middle of a huge PMD, and checks the other pages. */
 static void munmap_part(int fd, bool touched)
 {
 	struct barium_bo bo = stamped(fd);
@@ -211,17 +252,7 @@ static void munmap_part(int fd, bool touched)
 	barium_bo_fini(fd, &bo);
 }
 
-static void munmap_part_touched(int fd)
-{
-	munmap_part(fd, true);
-}
-
-static void munmap_part_untouched(int fd)
-{
-	munmap_part(fd, false);
-}
-
-static void mprotect_part(int fd)
+static void test_mprotect_part(int fd)
 {
 	struct barium_bo bo = stamped(fd);
 	size_t page = barium_page_size();
@@ -238,45 +269,29 @@ static void mprotect_part(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void mprotect_whole(int fd)
-{
-	struct barium_bo bo = stamped(fd);
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
-
-	barium_check_stamp(map, 0, all_pages(), 1);
-	igt_assert_eq(mprotect(map, bo.size, PROT_READ), 0);
-	igt_assert_eq(barium_try_write(map + HUGE), SIGSEGV);
-	igt_assert_eq(mprotect(map, bo.size, RW), 0);
-	barium_stamp(map, 0, all_pages(), 2);
-	barium_check_write_combining(map + HUGE);
-	barium_check_stamp(bo.map, 0, all_pages(), 2);
-	barium_munmap(map, bo.size);
-	barium_bo_fini(fd, &bo);
-}
-
-/* Moves a mapping to an address that suits huge entries less, and a part of it. */
-static void mremap_odd(int fd)
+/* Moves a part of a mapping to an address that is not aligned for a huge PMD. */
+static void test_mremap_odd(int fd)
 {
 	struct barium_bo bo = stamped(fd);
 	size_t page = barium_page_size(), first = huge_pages() - 3, count = huge_pages() + 6;
-	__u8 *map = barium_mmap(fd, bo.handle, bo.size), *room, *part;
+	__u8 *map = barium_mmap(fd, bo.handle, bo.size), *area, *part;
 
 	barium_check_stamp(map, 0, all_pages(), 1);
-	room = mmap(NULL, bo.size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	igt_assert(room != MAP_FAILED);
-	part = room + 3 * page;
+	area = mmap(NULL, bo.size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(area != MAP_FAILED);
+	part = area + 3 * page;
 	igt_assert(mremap(map + first * page, count * page, count * page,
 			  MREMAP_MAYMOVE | MREMAP_FIXED, part) == part);
 	barium_check_stamp(part, first, count, 1);
 	barium_check_stamp(map, 0, first, 1);
 	barium_check_stamp(map + (first + count) * page, first + count,
 			   all_pages() - first - count, 1);
-	barium_munmap(room, bo.size + HUGE);
+	barium_munmap(area, bo.size + HUGE);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
-static void fork_and_split(int fd)
+static void test_fork_and_split(int fd)
 {
 	struct barium_bo bo = stamped(fd);
 	size_t page = barium_page_size();
@@ -297,8 +312,7 @@ static void fork_and_split(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* What cannot be had of a page cannot be had of a huge entry either. */
-static void no_pages(int fd)
+static void test_no_pages(int fd)
 {
 	struct barium_bo bo = stamped(fd);
 	struct iovec iov = { .iov_base = bo.map + HUGE, .iov_len = HUGE };
@@ -319,7 +333,7 @@ static void no_pages(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void debugger(int fd)
+static void test_debugger(int fd)
 {
 	struct barium_bo bo = stamped(fd);
 	size_t page = barium_page_size(), first = huge_pages() - 2;
@@ -334,8 +348,8 @@ static void debugger(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-/* A dma-buf that is mapped from a page on that no huge entry starts at, and from one that does. */
-static void buffer(int fd)
+/* Maps a dma-buf from offsets that are aligned for a huge PMD and from others. */
+static void test_dma_buf(int fd)
 {
 	struct barium_bo bo = stamped(fd);
 	size_t firsts[] = { 1, huge_pages() - 1, huge_pages() }, i;
@@ -355,26 +369,12 @@ static void buffer(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void outlives_file(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	int other = barium_reopen(fd, O_RDWR);
-	struct barium_bo bo = stamped(other);
-	void *map = barium_mmap(other, bo.handle, bo.size);
-
-	close(other);
-	barium_check_stamp(map, 0, all_pages(), 1);
-	barium_munmap(map, bo.size);
-	igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
-	barium_munmap(bo.map, bo.size);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
 /*
- * Whoever watches which pages are written to takes the right to write from entries, and not from
- * the mapping. A write gives it back, whether the program makes it or the kernel does for it.
+ * After a write to clear_refs, a read fault in a writable VMA inserts a write-protected entry. The
+ * next write, by the program or by the kernel, makes the entry writable. Returns 0, or the
+ * number of the step that failed.
  */
-static int write_watched(__u8 *map)
+static int write_after_clear_refs(__u8 *map)
 {
 	int clear = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
 	int zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
@@ -383,63 +383,136 @@ static int write_watched(__u8 *map)
 		return 1;
 	READ_ONCE(map[0]);
 	READ_ONCE(map[HUGE]);
-	alarm(PATIENCE);
+	alarm(WRITE_TIMEOUT);
 	WRITE_ONCE(map[0], 0x55);
 	if (READ_ONCE(map[0]) != 0x55)
 		return 2;
 	return read(zero, map + HUGE, 1) == 1 && !READ_ONCE(map[HUGE]) ? 0 : 3;
 }
 
-static void watched_writes(int fd)
+static void test_watched_writes(int fd)
 {
 	struct barium_bo bo = stamped(fd);
-	/* In which nothing is mapped yet: what is mapped keeps its entries. */
+	/* clear_refs skips existing entries of VM_PFNMAP areas, so this one is untouched. */
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 	int status;
 	pid_t pid;
 
-	igt_require_f(barium_has_vm_flag(map, "sd"), "the kernel does not watch writes\n");
+	igt_require_f(barium_has_vm_flag(map, "sd"), "the kernel has no soft-dirty bits\n");
 	pid = fork();
 	if (!pid)
-		_exit(write_watched(map));
+		_exit(write_after_clear_refs(map));
 	igt_assert_eq(waitpid(pid, &status, 0), pid);
-	igt_assert_f(!WIFSIGNALED(status), "it was not done after %d s\n", PATIENCE);
+	igt_assert_f(!WIFSIGNALED(status), "the write did not return within %d s\n", WRITE_TIMEOUT);
 	igt_assert_eq(WEXITSTATUS(status), 0);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "few-faults", "Huge entries take few faults.", few_faults },
-	{ "entry", "A huge entry is in the page table, and write-combining.",
-	  huge_entry },
-	{ "read-only", "A read-only mapping stays so.", read_only },
-	{ "odd-addresses", "Any address is good enough for a large object.", odd_addresses },
-	{ "in-pieces", "A large object in several pieces shows the right pages.", in_pieces },
-	{ "short-pieces", "Pieces shorter than a huge entry show their pages and no others.",
-	  short_pieces },
-	{ "munmap-part-touched", "A hole in what a huge entry maps leaves the rest.",
-	  munmap_part_touched },
-	{ "munmap-part-untouched", "A hole where a huge entry would be leaves the rest.",
-	  munmap_part_untouched },
-	{ "mprotect-part", "A page in a huge entry can have a protection of its own.",
-	  mprotect_part },
-	{ "mprotect-whole", "Huge entries can change their protection, and stay write-combining.",
-	  mprotect_whole },
-	{ "mremap-odd", "A part of a large mapping can move to any address.", mremap_odd },
-	{ "fork-and-split", "Children can take pieces out of a large mapping of theirs.",
-	  fork_and_split },
-	{ "watched-writes", "A huge entry that lost the right to be written to gets it back.",
-	  watched_writes },
-	{ "no-pages", "Huge entries give no pages away.", no_pages },
-	{ "debugger", "A debugger sees the right pages of a large object.", debugger },
-	{ "dma-buf", "A dma-buf of a large object shows the right pages from any page on.",
-	  buffer },
-	{ "outlives-file", "A large mapping outlives handle and file.", outlives_file },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("Huge PMDs reduce the number of faults.");
+	igt_subtest("few-faults")
+		test_few_faults(barium_new_client());
+
+	igt_describe("The page table contains a write-combining huge PMD.");
+	igt_subtest("entry")
+		test_entry(barium_new_client());
+
+	igt_describe("A read-only mapping with huge PMDs stays read-only.");
+	igt_subtest("read-only")
+		test_read_only(barium_new_client());
+
+	igt_describe("A large object can be mapped at any page-aligned address.");
+	igt_subtest("odd-addresses") {
+		int fd = barium_new_client();
+		static const size_t shifts[] = { 0, 1, 255, 511 };
+		struct barium_bo bo = stamped(fd);
+		size_t i;
+		void *map;
+
+		for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+			map = map_shifted(fd, &bo, shifts[i]);
+			barium_check_stamp(map, 0, all_pages(), 1);
+			barium_munmap(map, bo.size);
+		}
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("A large object with several extents maps the right pages.");
+	igt_subtest("in-pieces")
+		test_in_pieces(barium_new_client());
+
+	igt_describe("Extents shorter than a huge PMD map the right pages.");
+	igt_subtest("short-pieces")
+		test_short_pieces(barium_new_client());
+
+	igt_describe("munmap() of a part of a huge PMD keeps the other pages.");
+	igt_subtest("munmap-part-touched")
+		munmap_part(barium_new_client(), true);
+
+	igt_describe("munmap() of a part of an untouched huge range keeps the other pages.");
+	igt_subtest("munmap-part-untouched")
+		munmap_part(barium_new_client(), false);
+
+	igt_describe("mprotect() can change a single page of a huge PMD.");
+	igt_subtest("mprotect-part")
+		test_mprotect_part(barium_new_client());
+
+	igt_describe("mprotect() of huge PMDs keeps them write-combining.");
+	igt_subtest("mprotect-whole") {
+		int fd = barium_new_client();
+		struct barium_bo bo = stamped(fd);
+		__u8 *map = barium_mmap(fd, bo.handle, bo.size);
+
+		barium_check_stamp(map, 0, all_pages(), 1);
+		igt_assert_eq(mprotect(map, bo.size, PROT_READ), 0);
+		igt_assert_eq(barium_try_write(map + HUGE), SIGSEGV);
+		igt_assert_eq(mprotect(map, bo.size, RW), 0);
+		barium_stamp(map, 0, all_pages(), 2);
+		barium_check_write_combining(map + HUGE);
+		barium_check_stamp(bo.map, 0, all_pages(), 2);
+		barium_munmap(map, bo.size);
+		barium_bo_fini(fd, &bo);
+	}
+
+	igt_describe("mremap() can move a part of a large mapping to any address.");
+	igt_subtest("mremap-odd")
+		test_mremap_odd(barium_new_client());
+
+	igt_describe("Children can unmap single pages of an inherited large mapping.");
+	igt_subtest("fork-and-split")
+		test_fork_and_split(barium_new_client());
+
+	igt_describe("A write fault makes a write-protected huge PMD writable.");
+	igt_subtest("watched-writes")
+		test_watched_writes(barium_new_client());
+
+	igt_describe("Huge PMDs give out no struct page.");
+	igt_subtest("no-pages")
+		test_no_pages(barium_new_client());
+
+	igt_describe("/proc/PID/mem reads the right pages of a large object.");
+	igt_subtest("debugger")
+		test_debugger(barium_new_client());
+
+	igt_describe("A dma-buf of a large object maps the right pages from any offset.");
+	igt_subtest("dma-buf")
+		test_dma_buf(barium_new_client());
+
+	igt_describe("A large mapping outlives its handle and its file.");
+	igt_subtest("outlives-file") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		int other = barium_reopen(fd, O_RDWR);
+		struct barium_bo bo = stamped(other);
+		void *map = barium_mmap(other, bo.handle, bo.size);
+
+		close(other);
+		barium_check_stamp(map, 0, all_pages(), 1);
+		barium_munmap(map, bo.size);
+		igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
+		barium_munmap(bo.map, bo.size);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
 }

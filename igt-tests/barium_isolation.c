@@ -1,7 +1,44 @@
 // SPDX-License-Identifier: MIT
-/*
- * What a client can find out of another's objects: nothing. Tested by trying: every handle, every
- * offset, every name; VRAM that somebody had before; and each byte of what the kernel answers.
+/**
+ * TEST: barium isolation
+ * Description: Isolation of clients: attempts to reach another client's objects by every handle,
+ *   fake offset and name; VRAM that another client used before; and each byte that ioctls return.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: isolation of clients
+ *
+ * SUBTEST: handles-swept
+ * Description: No handle refers to another client's object.
+ *
+ * SUBTEST: offsets-swept
+ * Description: No fake offset maps another client's object.
+ *
+ * SUBTEST: next-object
+ * Description: No mapping reaches beyond the end of its object.
+ *
+ * SUBTEST: names-swept
+ * Description: No flink name opens an object without a name.
+ *
+ * SUBTEST: nodes-apart
+ * Description: A client of one node does not reach objects of the other node.
+ *
+ * SUBTEST: killed-while-writing
+ * Description: VRAM of a killed client is zero in new objects.
+ *
+ * SUBTEST: rounded-tail
+ * Description: The bytes between the requested and the rounded size are zero.
+ *
+ * SUBTEST: reply-exact
+ * Description: Ioctls change only the documented bytes of their argument.
+ *
+ * SUBTEST: reply-grown
+ * Description: Ioctls change only the documented bytes of a longer argument.
+ *
+ * SUBTEST: reply-shrunk
+ * Description: Ioctls change only the documented bytes of a shorter argument.
+ *
+ * SUBTEST: reply-refused
+ * Description: Ioctls that fail do not change their argument.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,17 +51,17 @@
 #include "igt.h"
 #include "barium_lib.h"
 
-IGT_TEST_DESCRIPTION("Attempts of a client to reach what belongs to another.");
+IGT_TEST_DESCRIPTION("Checks that a client cannot reach another client's data.");
 
 #define RW (PROT_READ | PROT_WRITE)
 #define OBJECTS 16
-/* Handles and names are small numbers, given out from 1 on. */
+/* Handles and flink names are allocated from 1 upwards. */
 #define GUESSES 512
-/* Page of a device's file from which on objects are found (DRM_FILE_PAGE_OFFSET_START). */
+/* The page offset of the first object (DRM_FILE_PAGE_OFFSET_START). */
 #define FIRST_OFFSET 0x100000ull
-/* How far beyond the last object the sweep goes, in pages. */
+/* The number of pages after the last object that the sweep tries. */
 #define BEYOND 2048
-/* What the tests fill memory with that they want to recognise. */
+/* The byte that marks memory of a client. */
 #define POISON 0xa5
 
 struct owner {
@@ -32,8 +69,8 @@ struct owner {
 	struct barium_bo bos[OBJECTS];
 };
 
-/* A client with objects of several sizes, all with content. */
-static struct owner make_owner(int fd)
+/* Opens a client and creates stamped objects of several sizes. */
+static struct owner create_owner(int fd)
 {
 	struct owner owner = { .fd = barium_reopen(fd, O_RDWR) };
 	size_t i;
@@ -45,8 +82,8 @@ static struct owner make_owner(int fd)
 	return owner;
 }
 
-/* Asserts that nobody has touched its objects, and takes them away. */
-static void end_owner(struct owner *owner)
+/* Asserts that the objects are unchanged, and frees them. */
+static void check_and_free_owner(struct owner *owner)
 {
 	struct drm_barium_gem_info info;
 	size_t i;
@@ -60,9 +97,9 @@ static void end_owner(struct owner *owner)
 	close(owner->fd);
 }
 
-static void handles_swept(int fd)
+static void test_handles_swept(int fd)
 {
-	struct owner owner = make_owner(fd);
+	struct owner owner = create_owner(fd);
 	struct drm_barium_gem_info info;
 	__u64 offset;
 	__u32 handle;
@@ -75,10 +112,10 @@ static void handles_swept(int fd)
 		igt_assert_eq(__barium_gem_export(fd, handle, DRM_RDWR), -ENOENT);
 		igt_assert_eq(__barium_gem_close(fd, handle), -EINVAL);
 	}
-	end_owner(&owner);
+	check_and_free_owner(&owner);
 }
 
-/* How many pages of @fd's file can be mapped from FIRST_OFFSET to @last. */
+/* Counts the page offsets from FIRST_OFFSET to @last that @fd can map. */
 static int sweep(int fd, __u64 last)
 {
 	size_t page = barium_page_size();
@@ -99,10 +136,10 @@ static int sweep(int fd, __u64 last)
 	return found;
 }
 
-/* The owner finds the start of each object by the same sweep: it does pass them. */
-static void offsets_swept(int fd)
+/* The same sweep by the owner finds each object, so the sweep covers them all. */
+static void test_offsets_swept(int fd)
 {
-	struct owner owner = make_owner(fd);
+	struct owner owner = create_owner(fd);
 	size_t page = barium_page_size(), i;
 	__u64 last = 0;
 	unsigned int bit;
@@ -117,11 +154,11 @@ static void offsets_swept(int fd)
 	for (bit = 12; bit < 64; bit++)
 		igt_assert_neq(__barium_mmap(fd, page, PROT_READ, MAP_SHARED, 1ull << bit, &map),
 			       0);
-	end_owner(&owner);
+	check_and_free_owner(&owner);
 }
 
-/* A mapping of the sweeping client's own that is too long does not reach what lies behind. */
-static void next_object(int fd)
+/* The objects of the two clients may be adjacent in VRAM. */
+static void test_next_object(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR), i;
 	size_t page = barium_page_size();
@@ -141,24 +178,24 @@ static void next_object(int fd)
 	close(other);
 }
 
-static void names_swept(int fd)
+static void test_names_swept(int fd)
 {
 	struct drm_gem_flink flink = {};
 	struct drm_gem_open open = {};
-	struct owner owner = make_owner(fd);
+	struct owner owner = create_owner(fd);
 	int primary = barium_open_primary();
 
 	for (open.name = 0; open.name < GUESSES; open.name++) {
-		igt_assert_eq(barium_ioctl(primary, DRM_IOCTL_GEM_OPEN, &open), -ENOENT);
-		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_GEM_OPEN, &open), -EACCES);
+		do_ioctl_err(primary, DRM_IOCTL_GEM_OPEN, &open, ENOENT);
+		do_ioctl_err(fd, DRM_IOCTL_GEM_OPEN, &open, EACCES);
 	}
 	flink.handle = barium_gem_create(fd, barium_page_size());
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_GEM_FLINK, &flink), -EACCES);
+	do_ioctl_err(fd, DRM_IOCTL_GEM_FLINK, &flink, EACCES);
 	close(primary);
-	end_owner(&owner);
+	check_and_free_owner(&owner);
 }
 
-static void nodes_apart(int fd)
+static void test_nodes_apart(int fd)
 {
 	int primary = barium_open_primary();
 	struct barium_bo bo = barium_bo_create(primary, 1), own = barium_bo_create(fd, 1);
@@ -175,7 +212,7 @@ static void nodes_apart(int fd)
 	close(primary);
 }
 
-/* Sizes in pages: kept by the driver after they are closed, not kept, and with huge entries. */
+/* Sizes in pages: some that the driver caches, some that it frees, and some with huge PMDs. */
 static const size_t victims[] = { 1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 16, 16, 17, 40, 513, 700 };
 
 struct victim {
@@ -183,7 +220,7 @@ struct victim {
 	bool *writing;
 };
 
-/* Writes to objects of all those sizes until it is killed. */
+/* Writes to objects of these sizes until the process is killed. */
 static void write_until_killed(struct victim *victim)
 {
 	int fd = barium_reopen(victim->fd, O_RDWR);
@@ -201,7 +238,7 @@ static void write_until_killed(struct victim *victim)
 	}
 }
 
-/* Takes all of VRAM in objects of @pages pages each, and the rest in one; all have to be zero. */
+/* Asserts that all VRAM is zero: creates @count objects of @pages pages, and one of the rest. */
 static void check_all_zero(int fd, size_t pages, size_t count)
 {
 	int other = barium_reopen(fd, O_RDWR);
@@ -222,8 +259,8 @@ static void check_all_zero(int fd, size_t pages, size_t count)
 	close(other);
 }
 
-/* Whoever comes next gets what the victim had, in sizes of which the first are the victim's. */
-static void killed(int fd)
+/* The first new objects have the sizes of the closed ones, so the driver can reuse these. */
+static void test_killed_while_writing(int fd)
 {
 	static const size_t next[] = { 1, 16, 2, 513, 17, 3 };
 	__u64 before = barium_vram_available(fd);
@@ -252,7 +289,7 @@ static void killed(int fd)
 	munmap(victim.writing, sizeof(bool));
 }
 
-/* Leaves all of VRAM full of POISON, in objects of one page that were closed, and in large ones. */
+/* Fills all VRAM with POISON, in small and in large objects, and frees it. */
 static void dirty_vram(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR);
@@ -273,8 +310,7 @@ static void dirty_vram(int fd)
 	close(other);
 }
 
-/* What an object has more than was asked for is as clean as the rest. */
-static void rounded_tail(int fd)
+static void test_rounded_tail(int fd)
 {
 	size_t page = barium_page_size(), i, j;
 	const __u64 wanted[] = {
@@ -300,7 +336,7 @@ static void rounded_tail(int fd)
 	}
 }
 
-/* Each ioctl, an argument that it takes, and which bytes of that its answer is documented to be. */
+/* An ioctl, a valid argument, and the range of bytes that the ioctl is documented to write. */
 struct reply {
 	unsigned long request;
 	size_t size;
@@ -345,12 +381,12 @@ static const struct reply replies[] = {
 	},
 };
 
-/* Room for an argument that has grown beyond what the kernel keeps on its stack. */
+/* The longest argument. drm_ioctl() keeps arguments of up to 128 bytes on its stack. */
 #define GROWN 4096
-/* Stands for the size that an argument has. */
+/* Requests the size of the structure itself. */
 #define EXACT SIZE_MAX
 
-/* Makes a call of @reply with an argument of @size bytes: what goes in and what came out. */
+/* Calls the ioctl with an argument of @size bytes, and returns its bytes before and after. */
 static int call(int fd, const struct reply *reply, unsigned int dir, size_t size, __u8 *in,
 		__u8 *out)
 {
@@ -369,8 +405,8 @@ static int call(int fd, const struct reply *reply, unsigned int dir, size_t size
 }
 
 /*
- * Asserts that all bytes but the documented ones of the @size that were asked for are as they were,
- * or 0 if @or_zero.
+ * Asserts that all bytes except the documented ones within @size are unchanged. With @or_zero, they
+ * may also be 0.
  */
 static void check_reply(const struct reply *reply, size_t size, const __u8 *in, const __u8 *out,
 			bool or_zero)
@@ -381,7 +417,7 @@ static void check_reply(const struct reply *reply, size_t size, const __u8 *in, 
 		if (reply->first <= i && i < reply->first + reply->length && i < size)
 			continue;
 		igt_assert_f(out[i] == in[i] || (or_zero && !out[i]),
-			     "ioctl %#lx answers %#x in byte %zu\n", _IOC_NR(reply->request),
+			     "ioctl %#lx writes %#x to byte %zu\n", _IOC_NR(reply->request),
 			     out[i], i);
 	}
 }
@@ -390,8 +426,8 @@ static const unsigned int directions[] = {
 	_IOC_NONE, _IOC_READ, _IOC_WRITE, _IOC_READ | _IOC_WRITE,
 };
 
-/* All calls, each with an argument of @wanted bytes, or of as many as it has. */
-static void replies_checked(int fd, size_t wanted)
+/* Checks all ioctls, each with an argument of @wanted bytes, or of its own size if EXACT. */
+static void check_replies(int fd, size_t wanted)
 {
 	__u8 *in = malloc(GROWN), *out = malloc(GROWN);
 	size_t i, j, size;
@@ -408,28 +444,7 @@ static void replies_checked(int fd, size_t wanted)
 	free(out);
 }
 
-static void reply_exact(int fd)
-{
-	replies_checked(fd, EXACT);
-}
-
-static void reply_grown(int fd)
-{
-	replies_checked(fd, 64);
-	replies_checked(fd, 200);
-	replies_checked(fd, GROWN);
-}
-
-static void reply_shrunk(int fd)
-{
-	size_t size;
-
-	for (size = 0; size < sizeof(struct drm_barium_map_ahead); size += 4)
-		replies_checked(fd, size);
-}
-
-/* A call that fails answers nothing. */
-static void reply_refused(int fd)
+static void test_reply_refused(int fd)
 {
 	__u8 in[GROWN], out[GROWN];
 	size_t i;
@@ -448,23 +463,59 @@ static void reply_refused(int fd)
 	}
 }
 
-static const struct barium_subtest tests[] = {
-	{ "handles-swept", "No handle names another client's object.", handles_swept },
-	{ "offsets-swept", "No offset maps another client's object.", offsets_swept },
-	{ "next-object", "No mapping reaches the object behind its own.", next_object },
-	{ "names-swept", "No name opens an object that was not given one.", names_swept },
-	{ "nodes-apart", "Objects of one node are not reached through the other.", nodes_apart },
-	{ "killed-while-writing", "What a killed client had in VRAM is zero for whoever is next.",
-	  killed },
-	{ "rounded-tail", "The bytes between wanted and rounded size are zero.", rounded_tail },
-	{ "reply-exact", "An answer has no byte but those that are documented.", reply_exact },
-	{ "reply-grown", "Nor has it if there is more room than the kernel needs.", reply_grown },
-	{ "reply-shrunk", "Nor has it if there is less.", reply_shrunk },
-	{ "reply-refused", "An error answers nothing.", reply_refused },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("No handle refers to another client's object.");
+	igt_subtest("handles-swept")
+		test_handles_swept(barium_new_client());
+
+	igt_describe("No fake offset maps another client's object.");
+	igt_subtest("offsets-swept")
+		test_offsets_swept(barium_new_client());
+
+	igt_describe("No mapping reaches beyond the end of its object.");
+	igt_subtest("next-object")
+		test_next_object(barium_new_client());
+
+	igt_describe("No flink name opens an object without a name.");
+	igt_subtest("names-swept")
+		test_names_swept(barium_new_client());
+
+	igt_describe("A client of one node does not reach objects of the other node.");
+	igt_subtest("nodes-apart")
+		test_nodes_apart(barium_new_client());
+
+	igt_describe("VRAM of a killed client is zero in new objects.");
+	igt_subtest("killed-while-writing")
+		test_killed_while_writing(barium_new_client());
+
+	igt_describe("The bytes between the requested and the rounded size are zero.");
+	igt_subtest("rounded-tail")
+		test_rounded_tail(barium_new_client());
+
+	igt_describe("Ioctls change only the documented bytes of their argument.");
+	igt_subtest("reply-exact")
+		check_replies(barium_new_client(), EXACT);
+
+	igt_describe("Ioctls change only the documented bytes of a longer argument.");
+	igt_subtest("reply-grown") {
+		int fd = barium_new_client();
+
+		check_replies(fd, 64);
+		check_replies(fd, 200);
+		check_replies(fd, GROWN);
+	}
+
+	igt_describe("Ioctls change only the documented bytes of a shorter argument.");
+	igt_subtest("reply-shrunk") {
+		int fd = barium_new_client();
+		size_t size;
+
+		for (size = 0; size < sizeof(struct drm_barium_map_ahead); size += 4)
+			check_replies(fd, size);
+	}
+
+	igt_describe("Ioctls that fail do not change their argument.");
+	igt_subtest("reply-refused")
+		test_reply_refused(barium_new_client());
 }

@@ -550,13 +550,13 @@ int igt_main()
 		int fd = barium_new_bound_primary_client();
 		__u32 handle = create_contiguous(fd, 64 * barium_page_size());
 		struct barium_bo bo;
-		int keeper = barium_bo_create_scattered(fd, 64, &bo);
+		int holder = barium_bo_create_scattered(fd, 64, &bo);
 
 		barium_remove_fb(fd, barium_add_fb(fd, handle, 64, 64, 64 * CPP, 0));
 		fb_refused(fd, bo.handle, 64, 64, 64 * CPP, 0);
 		gem_close(fd, handle);
 		barium_bo_fini(fd, &bo);
-		close(keeper);
+		close(holder);
 	}
 
 	/* DIRTYFB succeeds, and is not required: the device scans out the object itself. */

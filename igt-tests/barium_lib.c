@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the tests of the barium driver share; see barium_lib.h.
+ * Helpers for the tests of the barium driver; see barium_lib.h.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "igt.h"
+#include "igt_kmod.h"
 #include "barium_lib.h"
 
 static bool is_leftover(const char *path)
@@ -80,51 +81,12 @@ int barium_new_primary_client(void)
 	return barium_open_primary();
 }
 
-static void run_subtest(const struct barium_subtest *test, int (*open_device)(void))
-{
-	static int fd;
-
-	igt_subtest_group() {
-		igt_fixture()
-			fd = open_device();
-
-		igt_describe(test->what);
-		igt_subtest(test->name)
-			test->run(fd);
-
-		igt_fixture()
-			barium_clean_up();
-	}
-}
-
-void barium_run_subtest(const struct barium_subtest *test)
-{
-	run_subtest(test, barium_open_render);
-}
-
-void barium_run_primary_subtest(const struct barium_subtest *test)
-{
-	run_subtest(test, barium_open_primary);
-}
-
-void barium_subtests(const struct barium_subtest *tests)
-{
-	for (; tests->name; tests++)
-		barium_run_subtest(tests);
-}
-
-void barium_primary_subtests(const struct barium_subtest *tests)
-{
-	for (; tests->name; tests++)
-		barium_run_primary_subtest(tests);
-}
-
 int barium_ioctl(int fd, unsigned long request, void *arg)
 {
 	return igt_ioctl(fd, request, arg) ? -errno : 0;
 }
 
-static bool is_of_driver(int fd, const char *driver)
+static bool has_driver(int fd, const char *driver)
 {
 	char name[16] = {};
 	struct drm_version version = { .name = name, .name_len = sizeof(name) - 1 };
@@ -152,7 +114,7 @@ static bool sysfs_slot(int fd, char *slot, size_t length)
 	return true;
 }
 
-/* Opens the first node named @prefix* that is @driver's and, if @slot is set, that device's. */
+/* Opens the first node @prefix* of @driver, and of the device at @slot unless that is NULL. */
 static int open_node(const char *driver, const char *prefix, const char *slot, int flags)
 {
 	char path[PATH_MAX], found[BARIUM_SLOT_LEN];
@@ -172,7 +134,7 @@ static int open_node(const char *driver, const char *prefix, const char *slot, i
 		if (fd < 0)
 			continue;
 
-		if (is_of_driver(fd, driver) &&
+		if (has_driver(fd, driver) &&
 		    (!slot || (sysfs_slot(fd, found, sizeof(found)) && !strcmp(slot, found))))
 			break;
 
@@ -289,19 +251,19 @@ __u64 barium_vram_available(int fd)
 
 __u64 barium_vram_largest_piece(int fd)
 {
-	__u64 page = barium_page_size(), fits = 0, step, size;
+	__u64 page = barium_page_size(), largest = 0, step, size;
 	__u32 handle;
 
 	for (step = 1ull << 40; step >= page; step /= 2) {
-		size = fits + step;
+		size = largest + step;
 		if (__barium_gem_create(fd, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle))
 			continue;
 
-		fits = size;
+		largest = size;
 		gem_close(fd, handle);
 	}
 
-	return fits;
+	return largest;
 }
 
 size_t barium_page_size(void)
@@ -417,7 +379,7 @@ void barium_bo_fini(int fd, struct barium_bo *bo)
 	*bo = (struct barium_bo){};
 }
 
-/* Never 0, and different for each page of each seed. */
+/* Returns a value that is never 0 and differs for each page and each seed. */
 static __u64 stamp(size_t page, __u32 seed)
 {
 	return ((__u64)seed << 32 | (__u32)page) * 0x9e3779b97f4a7c15ull | 1;
@@ -462,7 +424,7 @@ void barium_check_stamp(const void *map, size_t first, size_t pages, __u32 seed)
 
 	for (i = 0; i < pages; i++)
 		igt_assert_f(barium_is_stamped(page_start(map, i), first + i, 1, seed),
-			     "page %zu of the object is not what was written to it\n", first + i);
+			     "page %zu of the object has the wrong content\n", first + i);
 }
 
 void barium_check_zero(const void *map, size_t length)
@@ -514,21 +476,21 @@ int barium_try_write(void *byte)
 
 size_t barium_fill(int fd, __u64 size, __u32 **handles)
 {
-	size_t count = 0, room = 64;
+	size_t count = 0, capacity = 64;
 	__u32 handle;
 	__u64 got;
 	int err;
 
-	*handles = malloc(room * sizeof(**handles));
+	*handles = malloc(capacity * sizeof(**handles));
 	for (;;) {
 		got = size;
 		err = __barium_gem_create(fd, &got, 0, &handle);
 		if (err)
 			break;
 
-		if (count == room) {
-			room *= 2;
-			*handles = realloc(*handles, room * sizeof(**handles));
+		if (count == capacity) {
+			capacity *= 2;
+			*handles = realloc(*handles, capacity * sizeof(**handles));
 		}
 		igt_assert(*handles);
 		(*handles)[count++] = handle;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the tests of core dumps share; see barium_lib_core.h.
+ * Helper for tests of core dumps; see barium_lib_core.h.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #define CORE_PATTERN "/proc/sys/kernel/core_pattern"
 
-/* What a child dumps, and where. */
+/* The directory and the coredump_filter of a child. */
 struct dump {
 	const char *dir;
 	unsigned int filter;
@@ -60,6 +60,6 @@ FILE *barium_dump_core(unsigned int filter)
 	unlink(path);
 	rmdir(dir);
 	igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT && WCOREDUMP(status));
-	igt_assert_f(core, "there is no %s\n", path);
+	igt_assert_f(core, "%s does not exist\n", path);
 	return core;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the tests of the display share; see barium_lib_kms.h.
+ * Helpers for tests of the display; see barium_lib_kms.h.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -20,7 +20,7 @@ void *barium_map_bar(int fd, const char *name, size_t length, int flags)
 	barium_slot(fd, slot);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", slot, name);
 	file = open(path, flags | O_CLOEXEC);
-	igt_require_f(file >= 0, "%s is not there\n", path);
+	igt_require_f(file >= 0, "%s does not exist\n", path);
 	map = mmap(NULL, length, flags == O_RDWR ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
 		   file, 0);
 	igt_require_f(map != MAP_FAILED, "%s cannot be mapped\n", path);
@@ -28,7 +28,7 @@ void *barium_map_bar(int fd, const char *name, size_t length, int flags)
 	return map;
 }
 
-/* Asked for no modes, the driver looks for them; asked again, it tells. */
+/* GETCONNECTOR with count_modes 0 probes the connector; the second call returns the modes. */
 void barium_find_pipe(int fd, struct barium_pipe *pipe)
 {
 	struct drm_mode_card_res res = {
@@ -39,19 +39,19 @@ void barium_find_pipe(int fd, struct barium_pipe *pipe)
 	};
 	struct drm_mode_get_connector get = {};
 
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &res), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_GETRESOURCES, &res);
 	igt_assert_eq_u32(res.count_crtcs, 1);
 	igt_assert_eq_u32(res.count_connectors, 1);
 
 	get.connector_id = pipe->connector;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get);
 	igt_assert_eq_u32(get.connection, 1);
 	igt_assert_lte(1, get.count_modes);
 	igt_assert_lte(get.count_modes, BARIUM_MAX_MODES);
 	get.modes_ptr = (uintptr_t)pipe->modes;
 	get.count_props = 0;
 	get.count_encoders = 0;
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_GETCONNECTOR, &get);
 	pipe->count = get.count_modes;
 	pipe->mode = pipe->modes[0];
 }
@@ -89,13 +89,13 @@ __u32 barium_add_dumb(int fd, const struct barium_pipe *pipe, struct drm_mode_cr
 		.height = pipe->mode.vdisplay,
 		.bpp = 32,
 	};
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, dumb), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, dumb);
 	return barium_add_fb(fd, dumb->handle, dumb->width, dumb->height, dumb->pitch, 0);
 }
 
 void barium_remove_fb(int fd, __u32 fb)
 {
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_RMFB, &fb), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_RMFB, &fb);
 }
 
 int __barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y,
@@ -124,7 +124,7 @@ void barium_switch_off(int fd, const struct barium_pipe *pipe)
 {
 	struct drm_mode_crtc set = { .crtc_id = pipe->crtc };
 
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set);
 }
 
 void barium_flip(int fd, const struct barium_pipe *pipe, __u32 fb, __u64 data)
@@ -136,7 +136,7 @@ void barium_flip(int fd, const struct barium_pipe *pipe, __u32 fb, __u64 data)
 		.user_data = data,
 	};
 
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg);
 }
 
 void barium_flipped(int fd, const struct barium_pipe *pipe, __u64 data)

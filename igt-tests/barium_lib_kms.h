@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of the display share: setting modes, flipping, and the device's BARs, in which one
- * sees what it shows without asking the driver. Who sets modes does that on the primary node.
+ * Helpers for tests of the display: they set modes, flip pages, and map the BARs of the device,
+ * which show its state independently of the driver. Setting a mode requires a client on the primary
+ * node.
  */
 #ifndef BARIUM_LIB_KMS_H
 #define BARIUM_LIB_KMS_H
@@ -12,7 +13,7 @@
 
 #define BARIUM_MAX_MODES 64
 
-/* The device's registers: bytes from the start of BAR 2, each of 16 bits. */
+/* Offsets of the 16-bit registers in BAR 2, in bytes. */
 #define BARIUM_REGS_LEN 0x1000
 #define BARIUM_REG_XRES 0x502
 #define BARIUM_REG_YRES 0x504
@@ -26,41 +27,41 @@
 #define BARIUM_CAPABILITIES 0x02
 
 /*
- * Maps @length bytes of a BAR, which is the device's file @name in sysfs, for reading, and with
- * O_RDWR as @flags for writing as well. Skips where there is no such file.
+ * Maps @length bytes of a BAR, the sysfs file @name of the device. @flags is O_RDONLY or O_RDWR.
+ * Skips if the file does not exist.
  */
 void *barium_map_bar(int fd, const char *name, size_t length, int flags);
 
-/* The one CRTC, the one connector, and its modes. */
+/* The only CRTC, the only connector, and its modes. */
 struct barium_pipe {
 	__u32 crtc;
 	__u32 connector;
 	struct drm_mode_modeinfo modes[BARIUM_MAX_MODES];
 	__u32 count;
-	/* What is to be set: the first mode, if the test chooses no other one. */
+	/* The mode that barium_set_crtc() sets: the first one, unless the test changes it. */
 	struct drm_mode_modeinfo mode;
 };
 
 void barium_find_pipe(int fd, struct barium_pipe *pipe);
 
-/* Makes a framebuffer of an object, @offset bytes into it, with @pitch bytes for a line. */
+/* Creates a framebuffer at @offset bytes in an object, with @pitch bytes for each line. */
 int __barium_add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset,
 		    __u32 *fb);
 __u32 barium_add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset);
-/* Makes one of a new dumb buffer that fills the pipe's mode; both go with the file. */
+/* Creates a framebuffer of a new dumb buffer with the size of the pipe's mode. */
 __u32 barium_add_dumb(int fd, const struct barium_pipe *pipe, struct drm_mode_create_dumb *dumb);
 void barium_remove_fb(int fd, __u32 fb);
 
-/* Shows a framebuffer from column @x and line @y on. */
+/* Sets @mode, and shows the framebuffer from pixel (@x, @y). */
 int __barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y,
 		      const struct drm_mode_modeinfo *mode);
-/* The same in the pipe's mode. */
+/* Like __barium_set_crtc(), with the pipe's mode. */
 void barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y);
 void barium_switch_off(int fd, const struct barium_pipe *pipe);
 
-/* Flips to a framebuffer; its event will carry @data. */
+/* Requests a page flip with an event that carries @data. */
 void barium_flip(int fd, const struct barium_pipe *pipe, __u32 fb, __u64 data);
-/* The event of a flip comes, is the only one, and carries what was said. */
+/* Waits for the event of a page flip. Asserts that it carries @data and is the only event. */
 void barium_flipped(int fd, const struct barium_pipe *pipe, __u64 data);
 
 #endif

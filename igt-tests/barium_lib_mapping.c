@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * What the kernel knows about a mapping; see barium_lib_mapping.h.
+ * Helpers that read the state of a mapping; see barium_lib_mapping.h.
  */
 #include <limits.h>
 
 #include "igt.h"
 #include "barium_lib_mapping.h"
 
-/* Enough for each line that the kernel writes here. */
+/* The size of a buffer for a line of these files. */
 #define LINE_LEN 512
 
 FILE *barium_debugfs(const char *name)
@@ -18,7 +18,7 @@ FILE *barium_debugfs(const char *name)
 	return fopen(path, "r");
 }
 
-/* The two-letter flags of the VMA at @addr, with a space before and after each. */
+/* Stores VmFlags of the VMA at @addr in @flags, with a space before and after each flag. */
 static void vm_flags(const void *addr, char flags[static LINE_LEN])
 {
 	FILE *smaps = fopen("/proc/self/smaps", "r");
@@ -40,7 +40,6 @@ static void vm_flags(const void *addr, char flags[static LINE_LEN])
 	flags[strcspn(flags, "\n")] = '\0';
 }
 
-/* It is not one of hugetlbfs ("ht"), nor has it struct pages among its page frames ("mm"). */
 void barium_check_vm_flags(const void *addr)
 {
 	static const char * const wanted[] = { " sh ", " pf ", " io ", " de ", " dd " };
@@ -83,7 +82,7 @@ void barium_page_table_entry(const void *addr, char *entry, size_t length)
 	entry[strcspn(entry, "\n")] = '\0';
 }
 
-/* The two bits choose an entry of the PAT, in which the kernel has write-combining at number 1. */
+/* PWT and PCD are the low bits of the PAT index. Linux stores write-combining at index 1. */
 static bool is_write_combining(const char *entry)
 {
 	return strstr(entry, " PWT ") && !strstr(entry, " PCD ");

@@ -1,33 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel knows about a mapping: the flags of its VMA and the entries of its page table, as
- * procfs and debugfs show them.
+ * Helpers that read the state of a mapping from procfs and debugfs: the flags of its VMA, and its
+ * page table entries.
  */
 #ifndef BARIUM_LIB_MAPPING_H
 #define BARIUM_LIB_MAPPING_H
 
 #include "barium_lib.h"
 
-/* Opens a file of debugfs; NULL if it is not there. */
+/* Opens a file of debugfs for reading. Returns NULL if it does not exist. */
 FILE *barium_debugfs(const char *name);
 
 /*
- * Asserts that the kernel takes the mapping at @addr for one of a device's page frames: shared,
- * without struct pages, not to be expanded, and not to be dumped.
+ * Asserts that the VMA at @addr has VM_SHARED, VM_PFNMAP, VM_IO, VM_DONTEXPAND and VM_DONTDUMP, and
+ * neither VM_HUGETLB nor VM_MIXEDMAP.
  */
 void barium_check_vm_flags(const void *addr);
 
-/* Whether it has the flag with these two letters for the mapping at @addr. */
+/* Returns true if VmFlags in smaps has the two-letter code @flag for the VMA at @addr. */
 bool barium_has_vm_flag(const void *addr, const char *flag);
 
 /*
- * The attributes that the page table holds for @addr, as the kernel dumps them, which is like
- * " USR RW PWT NX pte". Skips where the kernel has no such dump, as the next two do.
+ * Stores the attributes of the page table entry for @addr in @entry, in the form of the kernel's
+ * page table dump: " USR RW PWT NX pte". This function and the next two skip if the kernel has no
+ * dump.
  */
 void barium_page_table_entry(const void *addr, char *entry, size_t length);
-/* Whether that entry is write-combining. */
+/* Returns true if the entry is write-combining. */
 bool barium_is_write_combining(const void *addr);
-/* Asserts that it is, and that it is one for programs. */
+/* Asserts that the entry is write-combining and accessible to user mode. */
 void barium_check_write_combining(const void *addr);
 
 #endif

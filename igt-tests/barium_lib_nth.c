@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls in which one allocation fails; see barium_lib_nth.h.
+ * Helpers for tests of fault injection; see barium_lib_nth.h.
  *
- * The kernel counts the allocations of a task down from the number in its fail-nth file, and fails
- * the one at which it comes to 0.
+ * /proc/PID/task/TID/fail-nth holds a number that the kernel decrements at each allocation of the
+ * task. The allocation that decrements it to 0 fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,14 +16,14 @@
 #include "barium_lib_unplug.h"
 
 #define DEBUGFS "/sys/kernel/debug/"
-/* No call has as many allocations. */
-#define MOST 50000
+/* The maximum number of repetitions; no call has so many allocations. */
+#define MAX_REPETITIONS 50000
 
 /*
- * Linux 7.3 does not survive it when DRM makes the sysfs devices of a driver's device nodes and
- * their memory cannot be had, whatever the driver: drm_minor_alloc_release() puts an error pointer.
+ * Linux 7.3 crashes if an allocation in this function fails, with any driver:
+ * drm_minor_alloc_release() passes an error pointer to put_device().
  */
-#define NOT_SURVIVED "drm_sysfs_minor_alloc"
+#define CRASHING_FUNCTION "drm_sysfs_minor_alloc"
 
 static const char * const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
 
@@ -56,7 +56,7 @@ static void stop_failing(int sig)
 	set_knob("failslab", "probability", "0");
 }
 
-/* The addresses of a function: the first, and the first of what follows. */
+/* The start address of a function, and the end address, which is exclusive. */
 struct text {
 	unsigned long start;
 	unsigned long end;
@@ -83,7 +83,7 @@ static struct text find_text(const char *function)
 	return text;
 }
 
-/* Has what is allocated or copied count as `which` ("require", "reject") says of its callers. */
+/* Restricts faults to callers in @text (@which is "require"), or to others ("reject"). */
 static bool set_callers(const char *which, struct text text)
 {
 	char knob[32], value[32];
@@ -108,7 +108,7 @@ void barium_nth_init(void)
 
 	if (counter < 0)
 		counter = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	igt_require_f(counter >= 0, "the kernel injects no faults\n");
+	igt_require_f(counter >= 0, "the kernel has no fault injection\n");
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
 		igt_require_f(set_knob(kinds[i], "verbose", "0"), "the kernel has no %s\n",
@@ -118,13 +118,13 @@ void barium_nth_init(void)
 		igt_assert(set_knob(kinds[i], "task-filter", "1"));
 	}
 	igt_assert(set_knob("failslab", "cache-filter", "0"));
-	/* Allocations that may wait, of single pages too: those are what a driver makes. */
+	/* Includes allocations that may sleep and those of order 0, which the driver makes. */
 	igt_assert(set_knob("failslab", "ignore-gfp-wait", "0"));
 	igt_assert(set_knob("fail_page_alloc", "ignore-gfp-wait", "0"));
 	igt_assert(set_knob("fail_page_alloc", "ignore-gfp-highmem", "0"));
 	igt_assert(set_knob("fail_page_alloc", "min-order", "0"));
 	igt_assert(set_callers("require", anywhere));
-	igt_assert(set_callers("reject", find_text(NOT_SURVIVED)));
+	igt_assert(set_callers("reject", find_text(CRASHING_FUNCTION)));
 	igt_install_exit_handler(stop_failing);
 }
 
@@ -135,7 +135,7 @@ static void count_only(const char *cache)
 	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/failslab", cache);
 	igt_assert(write_text(path, "1"));
 	igt_assert(set_knob("failslab", "cache-filter", "1"));
-	/* There are no pages of such an order. */
+	/* No page has this order, so no page allocation fails. */
 	igt_assert(set_knob("fail_page_alloc", "min-order", "20"));
 }
 
@@ -152,7 +152,7 @@ static void arm(unsigned int nth)
 	igt_assert_eq(pwrite(counter, text, len, 0), len);
 }
 
-/* Returns whether it has come to 0. The accesses to the file are counted too. */
+/* Returns true if an allocation failed. Accesses to the file itself are counted, too. */
 static bool disarm(void)
 {
 	char text[16] = {};
@@ -192,9 +192,9 @@ static unsigned int stride_of(const struct barium_nth_call *call)
 	return (is_full() ? call->full_stride : call->stride) ?: 1;
 }
 
-/* One turn. Returns whether the allocation that was to fail was met. */
-static bool turn(int fd, const struct barium_nth_call *call, unsigned int nth,
-		 struct tally *tally)
+/* Makes one repetition. Returns true if the call reached allocation @nth, which failed. */
+static bool repeat(int fd, const struct barium_nth_call *call, unsigned int nth,
+		   struct tally *tally)
 {
 	struct barium_scene scene = { .fd = -1, .other = -1, .buf = -1 };
 	bool fired;
@@ -209,7 +209,7 @@ static bool turn(int fd, const struct barium_nth_call *call, unsigned int nth,
 	err = call->call(&scene);
 	fired = disarm();
 
-	igt_assert_f(fired || !err, "error %d, though nothing was made to fail\n", err);
+	igt_assert_f(fired || !err, "error %d without an injected fault\n", err);
 	if (fired)
 		count(tally, err);
 	if (err) {
@@ -243,11 +243,11 @@ void barium_nth_run(int fd, const struct barium_nth_call *call)
 		igt_assert(set_callers("require", find_text(call->within)));
 	if (call->before)
 		call->before(fd);
-	/* What is allocated at the first time only is not what this is about. */
-	turn(fd, call, 0, &none);
+	/* The first call may allocate memory that later calls reuse. */
+	repeat(fd, call, 0, &none);
 	for (nth = 1; fired; nth += stride) {
-		igt_assert_lt(nth, MOST);
-		fired = turn(fd, call, nth, &tally);
+		igt_assert_lt(nth, MAX_REPETITIONS);
+		fired = repeat(fd, call, nth, &tally);
 		if (fired)
 			last = nth;
 		if (!call->no_client)
@@ -256,23 +256,7 @@ void barium_nth_run(int fd, const struct barium_nth_call *call)
 
 	if (call->after)
 		call->after();
-	igt_info("note: %s: %u up to position %u: %u ENOMEM, %u EFAULT, %u other, %u done even so\n",
+	igt_info("note: %s: %u up to position %u: %u ENOMEM, %u EFAULT, %u other, %u succeeded\n",
 		 call->what, tally.failed, last, tally.no_memory, tally.fault, tally.other,
 		 tally.failed - tally.no_memory - tally.fault - tally.other);
-}
-
-static const struct barium_nth_call *current;
-
-static void run_current(int fd)
-{
-	barium_nth_run(fd, current);
-}
-
-void barium_nth_subtests(const struct barium_nth_call *calls)
-{
-	for (current = calls; current->name; current++) {
-		struct barium_subtest one[] = { { current->name, current->what, run_current }, {} };
-
-		barium_unplug_subtests(one);
-	}
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls in which one allocation fails, or one copy from or to userspace: the first, then the
- * second, and so on until the call gets through without meeting the one that would have failed.
+ * Helpers for tests of fault injection: they repeat a call, and let one allocation or one copy from
+ * or to userspace fail each time.
  */
 #ifndef BARIUM_LIB_NTH_H
 #define BARIUM_LIB_NTH_H
 
 #include "barium_lib_unplug.h"
 
-/* What the calls work with. Each takes of it what it needs. */
+/* The state of a call. Each call uses the members that it needs. */
 struct barium_scene {
-	int fd;			/* a client of its own for each turn */
-	int other;		/* a file beside it */
+	int fd;			/* a new client for each repetition */
+	int other;		/* another client */
 	int buf;		/* a dma-buf */
 	pid_t child;
 	__u32 handle;
@@ -22,38 +22,37 @@ struct barium_scene {
 };
 
 struct barium_nth_call {
-	const char *name;
 	const char *what;
-	/* Makes what the call needs. May be NULL. */
+	/* Creates the state that the call needs. May be NULL. */
 	void (*prepare)(struct barium_scene *scene);
-	/* 0 or a negative errno. What else it does counts as well: no more than the call. */
+	/* Makes the call, and nothing else. Returns 0 or a negative errno. */
 	int (*call)(struct barium_scene *scene);
-	/* Asserts that a call that returned 0 has done all it should. May be NULL. */
+	/* Asserts that a successful call had its effect. May be NULL. */
 	void (*check)(struct barium_scene *scene);
-	/* Gives back what the scene has beside its files and its dma-buf. May be NULL. */
+	/* Frees the state, except the files and the dma-buf. May be NULL. */
 	void (*finish)(struct barium_scene *scene);
-	/* An errno that is a clean failure beside ENOMEM and EFAULT. */
+	/* Another errno that is a clean failure, like ENOMEM and EFAULT. */
 	int also;
 	/* Any errno is a clean failure. */
 	bool any_error;
-	/* Only every so many'th position is tried, and with $BARIUM_FAULT_FULL; 0 is 1. */
+	/* The distance of tried positions, normally and with $BARIUM_FAULT_FULL. 0 means 1. */
 	unsigned int stride;
 	unsigned int full_stride;
 	/*
-	 * The slab cache whose objects count alone, beside copies. Of all that count otherwise,
-	 * some come now and then only, so that an allocation is not always at one position.
+	 * If set, only objects of this slab cache fail, and copies. Other allocations may happen
+	 * only occasionally, so that the position of an allocation changes between repetitions.
 	 */
 	const char *cache;
-	/* The function of the kernel in which alone they count. */
+	/* If set, only allocations and copies in this kernel function fail. */
 	const char *within;
-	/* The device is not there before and after each turn: there is no client. */
+	/* The device is unbound before and after each repetition, so there is no client. */
 	bool no_client;
-	/* What there is before the first turn and after the last. May be NULL. */
+	/* Run before the first and after the last repetition. May be NULL. */
 	void (*before)(int fd);
 	void (*after)(void);
 };
 
-/* Sets up fault injection; skips if the kernel has none. */
+/* Sets up fault injection. Skips if the kernel does not support it. */
 void barium_nth_init(void);
 
 /*
@@ -67,17 +66,7 @@ void barium_nth_run(int fd, const struct barium_nth_call *call);
 #define barium_nth(...) \
 	barium_nth_run(barium_new_bound_client(), &(const struct barium_nth_call){ __VA_ARGS__ })
 
-/*
- * For tests that still list their subtests in a table.
- *
- * Runs a subtest for each call, up to the first one without a name: makes it with its first
- * allocation failing, its second, and so on. Asserts after each that it failed with an error that
- * says so or did all that it should, that it works when it is made once more, and that all VRAM is
- * back. Notes how many were failed.
- */
-void barium_nth_subtests(const struct barium_nth_call *calls);
-
-/* Has all allocations of pages fail in tasks that have written 1 to their make-it-fail, or none. */
+/* Lets all page allocations fail in tasks with make-it-fail set, or stops that. */
 void barium_fail_pages(bool fail);
 
 #endif

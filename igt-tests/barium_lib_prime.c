@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Dma-bufs; see barium_lib_prime.h.
+ * Helpers for tests of dma-bufs; see barium_lib_prime.h.
  */
 #include <errno.h>
 #include <fcntl.h>

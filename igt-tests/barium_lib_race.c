@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Threads that do things to the same mapping or the same handles; see barium_lib_race.h.
+ * Helpers for tests with several threads; see barium_lib_race.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +14,11 @@
 #include "igt.h"
 #include "barium_lib_race.h"
 
-/* Handles are small numbers, so they can be guessed. */
+/* Handles are small numbers, so a thread can guess them. */
 #define GUESSES 12
 #define RW (PROT_READ | PROT_WRITE)
 
-/* Ends the test: a thread can do no more than say so. */
+/* Stops all threads. Only the main thread may assert. */
 void barium_race_failed(struct barium_arena *arena, const char *why)
 {
 	arena->why = why;
@@ -57,7 +57,7 @@ void barium_catch_segv(struct sigaction *old)
 	sigaction(SIGSEGV, &action, old);
 }
 
-/* SIGBUS kills: it may not happen. */
+/* SIGBUS is not handled, because it must not happen. */
 bool barium_peek(const __u8 *page, __u64 *start)
 {
 	if (sigsetjmp(trap, 1))
@@ -87,7 +87,7 @@ void barium_fill_words(__u8 *map, size_t pages)
 		WRITE_ONCE(*(__u64 *)(map + i * barium_page_size()), barium_word_of(i));
 }
 
-/* The mapping may be gone at any time. */
+/* Another thread may remove the mapping at any time. */
 void *barium_toucher(void *data)
 {
 	struct barium_arena *arena = data;
@@ -101,7 +101,7 @@ void *barium_toucher(void *data)
 		at = READ_ONCE(arena->map) + page * barium_page_size();
 		if (barium_peek(at, &word) && word != barium_word_of(page) &&
 		    !(arena->may_be_zero && !word))
-			barium_race_failed(arena, "a page shows what is not its own");
+			barium_race_failed(arena, "a page has the wrong content");
 		barium_poke(at + 64);
 		barium_count(arena);
 	}
@@ -167,13 +167,13 @@ void *barium_ahead_mapper(void *data)
 		int err = barium_ioctl(arena->fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg);
 
 		if (err && err != -EFAULT && err != -ENODEV)
-			barium_race_failed(arena, "mapping ahead ends with a strange error");
+			barium_race_failed(arena, "MAP_AHEAD fails with an unexpected error");
 		barium_count(arena);
 	}
 	return NULL;
 }
 
-/* Does what it likes with handles that other threads make and close at the same time. */
+/* Makes random calls with handles that other threads create and close concurrently. */
 void *barium_guesser(void *data)
 {
 	struct barium_arena *arena = data;
@@ -210,14 +210,14 @@ void *barium_guesser(void *data)
 						    offset, &map);
 			if (err)
 				break;
-			/* Only these threads write to what they make, and always the same. */
+			/* Only guessers write to these objects, and always the same values. */
 			if (barium_peek(map, &word) && word && word != barium_word_of(0))
-				barium_race_failed(arena, "a new object is not clean");
+				barium_race_failed(arena, "a new object is not zero");
 			barium_fill_words(map, 1);
 			munmap(map, barium_page_size());
 		}
 		if (err < 0 && err != -ENOENT && err != -EINVAL && err != -EACCES && err != -ENODEV)
-			barium_race_failed(arena, "a guess ends with a strange error");
+			barium_race_failed(arena, "a guess fails with an unexpected error");
 		barium_count(arena);
 	}
 	return NULL;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tests share in which several threads do things to the same mapping or the same handles.
+ * Helpers for tests in which several threads use the same mapping or the same handles.
  */
 #ifndef BARIUM_LIB_RACE_H
 #define BARIUM_LIB_RACE_H
@@ -9,7 +9,7 @@
 
 #include "barium_lib.h"
 
-/* What all threads of a test see. */
+/* The state that all threads of a test share. */
 struct barium_arena {
 	bool stop;
 	bool failed;
@@ -19,42 +19,42 @@ struct barium_arena {
 	struct barium_bo bo;
 	__u8 *map;
 	size_t pages;
-	/* A page may have turned to zero, because the device may be gone. */
+	/* Pages may read as zero, because the device may be unbound. */
 	bool may_be_zero;
 };
 
-/* An object of @pages pages, filled by barium_fill_words(), and a mapping of it. */
+/* Creates and maps an object of @pages pages, and fills it with barium_fill_words(). */
 struct barium_arena barium_arena_make(int fd, size_t pages);
 
-/* How long a race lasts, in seconds. */
+/* Returns the duration of a race in seconds: $BARIUM_RACE_SECONDS, or 0.3. */
 double barium_race_seconds(void);
 double barium_now(void);
 
 typedef void *(*barium_thread)(void *arena);
 
-/* Runs these threads beside @main, which is called over and over, until time is up. */
+/* Runs the threads, and calls @main repeatedly, until the duration is over or a thread fails. */
 void barium_race(struct barium_arena *arena, const barium_thread *threads, size_t number,
 		 void (*main)(struct barium_arena *arena));
 
-/* For threads: whether to go on; that a turn is done; and that the test has failed. */
+/* For threads: return false to stop; count a completed turn; report a failure. */
 bool barium_goes_on(struct barium_arena *arena);
 void barium_count(struct barium_arena *arena);
 void barium_race_failed(struct barium_arena *arena, const char *why);
 
-/* A small generator of numbers of 24 bits; each thread has its own @state. */
+/* Returns a pseudorandom number of 24 bits. Each thread has its own @state. */
 __u32 barium_draw(__u32 *state);
 
-/* The first word of each page of the object. The rest of a page is for writing to. */
+/* Returns the content of the first word of a page. Threads may write to the rest of a page. */
 __u64 barium_word_of(size_t page);
 void barium_fill_words(__u8 *map, size_t pages);
 
-/* Have SIGSEGV come back here, in any thread. */
+/* Lets barium_peek() and barium_poke() handle SIGSEGV, in all threads. */
 void barium_catch_segv(struct sigaction *old);
-/* Reads the first word of a page, writes a byte: false if nothing is mapped there. */
+/* Read the first word of a page, or write a byte. Return false if the address is not mapped. */
 bool barium_peek(const __u8 *page, __u64 *start);
 bool barium_poke(__u8 *byte);
 
-/* Threads. They touch the arena's mapping, map it ahead, and guess handles of its client. */
+/* Threads: access the mapping of the arena, call MAP_AHEAD for it, use guessed handles. */
 void *barium_toucher(void *arena);
 void *barium_ahead_mapper(void *arena);
 void *barium_guesser(void *arena);

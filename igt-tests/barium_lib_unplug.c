@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What those tests share that take the device away; see barium_lib_unplug.h.
+ * Helpers for tests that unbind or remove the device; see barium_lib_unplug.h.
  */
 #include <fcntl.h>
 
@@ -9,11 +9,11 @@
 
 #define DRIVER "/sys/bus/pci/drivers/barium/"
 
-/* The PCI address of the device that the tests are about. */
+/* The PCI address of the device under test, and its available VRAM before the first subtest. */
 static char slot[BARIUM_SLOT_LEN];
-static __u64 room;
+static __u64 initial_vram;
 
-/* Fit for a signal handler. */
+/* Async-signal-safe. */
 static bool write_sysfs(const char *path, const char *text)
 {
 	int file = open(path, O_WRONLY | O_CLOEXEC);
@@ -65,7 +65,7 @@ void barium_remove(void)
 	igt_assert(!is_bound());
 }
 
-static void make_bound(int sig)
+static void ensure_bound(int sig)
 {
 	(void)sig;
 
@@ -78,7 +78,7 @@ static void make_bound(int sig)
 
 void barium_rescan(void)
 {
-	make_bound(0);
+	ensure_bound(0);
 	igt_assert(is_bound());
 }
 
@@ -99,14 +99,14 @@ void barium_check_vram(void)
 {
 	int fd = barium_open_bound();
 
-	igt_assert_eq_u64(barium_vram_available(fd), room);
-	gem_close(fd, barium_gem_create(fd, room));
+	igt_assert_eq_u64(barium_vram_available(fd), initial_vram);
+	gem_close(fd, barium_gem_create(fd, initial_vram));
 	close(fd);
 }
 
 __u64 barium_room(void)
 {
-	return room;
+	return initial_vram;
 }
 
 void barium_bo_unmap(struct barium_bo *bo)
@@ -132,52 +132,26 @@ void barium_prepare_unplug(void)
 {
 	int fd;
 
-	make_bound(0);
+	ensure_bound(0);
 	fd = barium_open_render();
 
 	barium_slot(fd, slot);
-	room = barium_vram_available(fd);
+	initial_vram = barium_vram_available(fd);
 	close(fd);
-	igt_require_f(!access(DRIVER "unbind", W_OK), "no right to unbind\n");
-	igt_install_exit_handler(make_bound);
+	igt_require_f(!access(DRIVER "unbind", W_OK), "no permission to unbind\n");
+	igt_install_exit_handler(ensure_bound);
 }
 
 int barium_new_bound_client(void)
 {
 	barium_clean_up();
-	make_bound(0);
+	ensure_bound(0);
 	return barium_open_render();
 }
 
 int barium_new_bound_primary_client(void)
 {
 	barium_clean_up();
-	make_bound(0);
+	ensure_bound(0);
 	return barium_open_primary();
-}
-
-static void unplug_subtests(const struct barium_subtest *tests,
-			    void (*run)(const struct barium_subtest *test))
-{
-	/* Kept over the jump that ends a fixture early. */
-	static const struct barium_subtest *test;
-
-	igt_fixture()
-		barium_prepare_unplug();
-
-	for (test = tests; test->name; test++) {
-		igt_fixture()
-			make_bound(0);
-		run(test);
-	}
-}
-
-void barium_unplug_subtests(const struct barium_subtest *tests)
-{
-	unplug_subtests(tests, barium_run_subtest);
-}
-
-void barium_unplug_primary_subtests(const struct barium_subtest *tests)
-{
-	unplug_subtests(tests, barium_run_primary_subtest);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What those tests share that take the device away: unbinding, binding, and what must hold after
- * that. There is one device in this, that of barium_open_render().
+ * Helpers for tests that unbind or remove the device, and check the state after that. The device is
+ * that of barium_open_render().
  */
 #ifndef BARIUM_LIB_UNPLUG_H
 #define BARIUM_LIB_UNPLUG_H
@@ -21,38 +21,28 @@ void barium_prepare_unplug(void);
 int barium_new_bound_client(void);
 int barium_new_bound_primary_client(void);
 
-/*
- * For tests that still list their subtests in a table.
- *
- * Runs subtests up to the first one without a name. Whatever one of them leaves behind, the next
- * one and the next program find the device bound. Skips if it cannot be unbound.
- */
-void barium_unplug_subtests(const struct barium_subtest *tests);
-/* The same with clients on the primary node. */
-void barium_unplug_primary_subtests(const struct barium_subtest *tests);
-
-/* These assert that they work. */
+/* Unbind and bind the driver, and assert success. */
 void barium_unbind(void);
 void barium_bind(void);
-/* The same for the device at another PCI address. */
+/* Unbind and bind the device at PCI address @other. */
 void barium_unbind_other(const char *other);
 void barium_bind_other(const char *other);
-/* Removes the device from its bus. */
+/* Removes the device from the PCI bus. */
 void barium_remove(void);
-/* Finds it there again. */
+/* Rescans the PCI bus, so that a removed device is bound again. */
 void barium_rescan(void);
 
-/* Opens the bound device's render node: a descriptor, or a negative errno. */
+/* Opens the render node of the device. Returns a file descriptor or a negative errno. */
 int __barium_open_bound(void);
 int barium_open_bound(void);
 
-/* Bytes of VRAM that were to be had before the first test: the kernel's console has the rest. */
+/* Returns the bytes of VRAM that were available in barium_prepare_unplug(). */
 __u64 barium_room(void);
-/* Asserts that they are to be had. */
+/* Asserts that the same bytes are available, and allocates them once. */
 void barium_check_vram(void);
-/* Unmaps an object whose handle went with the device, or with its file. */
+/* Unmaps an object whose handle is invalid since its file was closed or its device unbound. */
 void barium_bo_unmap(struct barium_bo *bo);
-/* Asserts that a mapping reads as zero, and can be written to. */
+/* Asserts that zero pages replace VRAM in a mapping, and that they are writable. */
 void barium_check_replaced(__u8 *map, size_t length);
 
 #endif

@@ -1,7 +1,65 @@
 // SPDX-License-Identifier: MIT
-/*
- * How long objects live: as long as a handle or a mapping does, and no longer. Dma-bufs are in
- * barium_prime, devices that go away in barium_hotunplug.
+/**
+ * TEST: barium lifetime
+ * Description: Objects live as long as a handle or a mapping refers to them, and no longer.
+ *   Dma-bufs are tested in barium_prime, unbinding of the device in barium_hotunplug.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: lifetime of GEM objects
+ *
+ * SUBTEST: close-handle
+ * Description: A mapping outlives the handle of its object.
+ *
+ * SUBTEST: close-file
+ * Description: A mapping outlives the file.
+ *
+ * SUBTEST: close-file-with-handles
+ * Description: Closing a file frees its objects.
+ *
+ * SUBTEST: close-file-duplicate
+ * Description: A file lives until its last descriptor is closed.
+ *
+ * SUBTEST: mapping-keeps-vram
+ * Description: VRAM that is mapped is not reused.
+ *
+ * SUBTEST: split-pieces
+ * Description: Each part of a split mapping keeps the object alive.
+ *
+ * SUBTEST: split-and-merge
+ * Description: Splitting and merging VMAs keeps the reference count balanced.
+ *
+ * SUBTEST: remap-loop
+ * Description: mremap() can move a mapping repeatedly.
+ *
+ * SUBTEST: remap-shrink
+ * Description: A mapping that mremap() shrinks keeps the object to the last page.
+ *
+ * SUBTEST: map-unmap-loop
+ * Description: An object can be mapped and unmapped repeatedly.
+ *
+ * SUBTEST: create-close-loop
+ * Description: Objects can be created and closed repeatedly.
+ *
+ * SUBTEST: child-outlives-parent
+ * Description: A child's mapping outlives the process that created the object.
+ *
+ * SUBTEST: killed-while-writing
+ * Description: Killing a client frees its VRAM.
+ *
+ * SUBTEST: fork-storm
+ * Description: Children that exit do not change the mapping of their parent.
+ *
+ * SUBTEST: client-storm
+ * Description: Clients that exit concurrently free their VRAM.
+ *
+ * SUBTEST: close-race
+ * Description: Of two concurrent GEM_CLOSE calls for a handle, one succeeds.
+ *
+ * SUBTEST: guess-race
+ * Description: Guessed handles of objects that are created and closed do no harm.
+ *
+ * SUBTEST: replace-while-touched
+ * Description: MAP_FIXED can replace a mapping while a thread reads it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,82 +72,11 @@
 #include "igt.h"
 #include "barium_lib.h"
 
-IGT_TEST_DESCRIPTION("Lifetime of objects across handles, files, mappings and processes.");
+IGT_TEST_DESCRIPTION("Checks the lifetime of objects across handles, files and processes.");
 
 #define PAGES 16
 
-static void close_handle(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-
-	barium_stamp(bo.map, 0, PAGES / 2, 1);
-	gem_close(fd, bo.handle);
-	igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
-
-	barium_stamp(bo.map + bo.size / 2, PAGES / 2, PAGES / 2, 1);
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-	barium_munmap(bo.map, bo.size);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
-static void close_file(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	int other = barium_reopen(fd, O_RDWR);
-	struct barium_bo bo = barium_bo_create(other, PAGES);
-
-	barium_stamp(bo.map, 0, PAGES / 2, 1);
-	close(other);
-	igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
-
-	barium_stamp(bo.map + bo.size / 2, PAGES / 2, PAGES / 2, 1);
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-	barium_munmap(bo.map, bo.size);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
-static void close_file_with_handles(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	int other = barium_reopen(fd, O_RDWR), i;
-
-	for (i = 0; i < 50; i++)
-		barium_gem_create(other, 3 * barium_page_size());
-	close(other);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
-static void close_file_duplicate(int fd)
-{
-	int other = barium_reopen(fd, O_RDWR), copy = dup(other);
-	struct barium_bo bo = barium_bo_create(other, PAGES);
-
-	close(other);
-	barium_stamp(bo.map, 0, PAGES, 1);
-	barium_bo_fini(copy, &bo);
-	close(copy);
-}
-
-/* What a mapping keeps cannot be had by another object. */
-static void mapping_keeps_vram(int fd)
-{
-	__u64 vram = barium_vram_available(fd), size = vram;
-	struct barium_bo bo = barium_bo_create(fd, vram / barium_page_size());
-	__u32 handle;
-
-	barium_stamp(bo.map, 0, PAGES, 1);
-	gem_close(fd, bo.handle);
-	size = barium_page_size();
-	igt_assert_eq(__barium_gem_create(fd, &size, 0, &handle), -ENOSPC);
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-
-	barium_munmap(bo.map, bo.size);
-	gem_close(fd, barium_gem_create(fd, vram));
-}
-
-/* Each piece of a mapping keeps the object. */
-static void split_pieces(int fd)
+static void test_split_pieces(int fd)
 {
 	__u64 before = barium_vram_available(fd), page = barium_page_size();
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -108,8 +95,8 @@ static void split_pieces(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Protections split the mapping, and put it together again. */
-static void split_and_merge(int fd)
+/* mprotect() splits the VMA and merges it again. */
+static void test_split_and_merge(int fd)
 {
 	__u64 before = barium_vram_available(fd), page = barium_page_size();
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -126,20 +113,20 @@ static void split_and_merge(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void remap_loop(int fd)
+static void test_remap_loop(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	__u8 *room = mmap(NULL, 2 * bo.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u8 *area = mmap(NULL, 2 * bo.size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	__u8 *to;
 	int round;
 
-	igt_assert(room != MAP_FAILED);
+	igt_assert(area != MAP_FAILED);
 	barium_stamp(bo.map, 0, PAGES, 1);
 	gem_close(fd, bo.handle);
 	bo.handle = 0;
 	for (round = 0; round < 100; round++) {
-		to = room + round % 2 * bo.size;
+		to = area + round % 2 * bo.size;
 		igt_assert(mremap(bo.map, bo.size, bo.size, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
 			   to);
 		bo.map = to;
@@ -147,11 +134,11 @@ static void remap_loop(int fd)
 	}
 	igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
 
-	barium_munmap(room, 2 * bo.size);
+	barium_munmap(area, 2 * bo.size);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void remap_shrink(int fd)
+static void test_remap_shrink(int fd)
 {
 	__u64 before = barium_vram_available(fd), page = barium_page_size();
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -168,7 +155,7 @@ static void remap_shrink(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void map_unmap_loop(int fd)
+static void test_map_unmap_loop(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -185,20 +172,6 @@ static void map_unmap_loop(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static void create_close_loop(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	struct barium_bo bo;
-	int round;
-
-	for (round = 0; round < 200; round++) {
-		bo = barium_bo_create(fd, 1 + round % 9);
-		barium_stamp(bo.map, 0, 1, round);
-		barium_bo_fini(fd, &bo);
-	}
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
 struct family {
 	int fd;
 	int go[2];
@@ -206,8 +179,8 @@ struct family {
 };
 
 /*
- * Makes an object and a child that has nothing of it but the mapping. The child writes to it when
- * told to, answers whether the object is whole, and goes when the other end of the pipe does.
+ * Creates an object and a child that keeps only the mapping. On request, the child writes to the
+ * mapping and reports whether the content is right. It exits when the pipe is closed.
  */
 static void leave_child(void *data)
 {
@@ -231,7 +204,7 @@ static void leave_child(void *data)
 	}
 }
 
-static void child_outlives_parent(int fd)
+static void test_child_outlives_parent(int fd)
 {
 	__u64 before = barium_vram_available(fd), size = PAGES * barium_page_size();
 	struct family family = { .fd = fd };
@@ -248,7 +221,7 @@ static void child_outlives_parent(int fd)
 	igt_assert(good);
 	igt_assert_eq_u64(barium_vram_available(fd), before - size);
 
-	/* Nobody can wait for a grandchild's end, which is what the object's end comes with. */
+	/* The exit of the grandchild frees the object, but only init can wait for that. */
 	close(family.go[1]);
 	for (tries = 0; tries < 500 && barium_vram_available(fd) != before; tries++)
 		usleep(10000);
@@ -276,7 +249,7 @@ static void write_until_killed(void *data)
 	}
 }
 
-static void killed_while_writing(int fd)
+static void test_killed_while_writing(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	int ready[2], round, status;
@@ -303,7 +276,7 @@ static void killed_while_writing(int fd)
 	close(ready[1]);
 }
 
-static void fork_storm(int fd)
+static void test_fork_storm(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -324,8 +297,8 @@ static void fork_storm(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Children that each make, map and leave objects behind at the same time. */
-static void client_storm(int fd)
+/* The children create and map objects concurrently, and close only some of them. */
+static void test_client_storm(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	int other, i;
@@ -353,7 +326,7 @@ struct worker {
 	bool good;
 };
 
-/* Closes its guess of a handle that another thread is closing as well. */
+/* Closes a handle that another thread closes, too. */
 static void *close_guess(void *data)
 {
 	struct worker *worker = data;
@@ -362,7 +335,7 @@ static void *close_guess(void *data)
 	return NULL;
 }
 
-static void close_race(int fd)
+static void test_close_race(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct worker workers[2];
@@ -383,7 +356,7 @@ static void close_race(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Asks about and maps handles that the main thread may not have made yet, or has closed. */
+/* Uses a handle that the main thread creates and closes concurrently. */
 static void *use_guesses(void *data)
 {
 	struct worker *worker = data;
@@ -410,29 +383,13 @@ static void *use_guesses(void *data)
 	return NULL;
 }
 
-static void guess_race(int fd)
-{
-	__u64 before = barium_vram_available(fd);
-	__u32 first = barium_gem_create(fd, barium_page_size());
-	struct worker worker = { .fd = fd, .handle = first };
-	int round;
-
-	gem_close(fd, first);
-	igt_assert_eq(pthread_create(&worker.thread, NULL, use_guesses, &worker), 0);
-	for (round = 0; round < 300; round++)
-		gem_close(fd, barium_gem_create(fd, barium_page_size()));
-	pthread_join(worker.thread, NULL);
-	igt_assert(worker.good);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
 struct touched {
 	__u8 *map;
 	bool stop;
 	bool good;
 };
 
-/* Touches a mapping that the main thread keeps replacing by a new one of the same object. */
+/* Reads a mapping that the main thread replaces repeatedly with another one of the object. */
 static void *touch_replaced(void *data)
 {
 	struct touched *touched = data;
@@ -450,7 +407,7 @@ static void *touch_replaced(void *data)
 	return NULL;
 }
 
-static void replace_while_touched(int fd)
+static void test_replace_while_touched(int fd)
 {
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -473,37 +430,155 @@ static void replace_while_touched(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "close-handle", "A mapping outlives the handle.", close_handle },
-	{ "close-file", "A mapping outlives the file.", close_file },
-	{ "close-file-with-handles", "The end of a file is the end of its objects.",
-	  close_file_with_handles },
-	{ "close-file-duplicate", "A file ends with its last descriptor.", close_file_duplicate },
-	{ "mapping-keeps-vram", "VRAM that is mapped is not given away.", mapping_keeps_vram },
-	{ "split-pieces", "Each piece of a mapping keeps the object.", split_pieces },
-	{ "split-and-merge", "Splitting and merging a mapping loses no reference.",
-	  split_and_merge },
-	{ "remap-loop", "A mapping can move again and again.", remap_loop },
-	{ "remap-shrink", "A mapping that shrinks keeps the object to the last page.",
-	  remap_shrink },
-	{ "map-unmap-loop", "An object can be mapped again and again.", map_unmap_loop },
-	{ "create-close-loop", "VRAM can be had and given back again and again.",
-	  create_close_loop },
-	{ "child-outlives-parent", "A child's mapping outlives the process that made the object.",
-	  child_outlives_parent },
-	{ "killed-while-writing", "A client that is killed leaves nothing behind.",
-	  killed_while_writing },
-	{ "fork-storm", "Children that come and go leave the mapping as it is.", fork_storm },
-	{ "client-storm", "Clients that come and go together leave nothing behind.",
-	  client_storm },
-	{ "close-race", "Of two who close one handle, one does.", close_race },
-	{ "guess-race", "Guessing handles that come and go does no harm.", guess_race },
-	{ "replace-while-touched", "A mapping may be replaced while a thread uses it.",
-	  replace_while_touched },
-	{}
-};
-
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_subtests(tests);
+	igt_describe("A mapping outlives the handle of its object.");
+	igt_subtest("close-handle") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		struct barium_bo bo = barium_bo_create(fd, PAGES);
+
+		barium_stamp(bo.map, 0, PAGES / 2, 1);
+		gem_close(fd, bo.handle);
+		igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
+
+		barium_stamp(bo.map + bo.size / 2, PAGES / 2, PAGES / 2, 1);
+		barium_check_stamp(bo.map, 0, PAGES, 1);
+		barium_munmap(bo.map, bo.size);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	igt_describe("A mapping outlives the file.");
+	igt_subtest("close-file") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		int other = barium_reopen(fd, O_RDWR);
+		struct barium_bo bo = barium_bo_create(other, PAGES);
+
+		barium_stamp(bo.map, 0, PAGES / 2, 1);
+		close(other);
+		igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
+
+		barium_stamp(bo.map + bo.size / 2, PAGES / 2, PAGES / 2, 1);
+		barium_check_stamp(bo.map, 0, PAGES, 1);
+		barium_munmap(bo.map, bo.size);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	igt_describe("Closing a file frees its objects.");
+	igt_subtest("close-file-with-handles") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		int other = barium_reopen(fd, O_RDWR), i;
+
+		for (i = 0; i < 50; i++)
+			barium_gem_create(other, 3 * barium_page_size());
+		close(other);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	igt_describe("A file lives until its last descriptor is closed.");
+	igt_subtest("close-file-duplicate") {
+		int fd = barium_new_client();
+		int other = barium_reopen(fd, O_RDWR), copy = dup(other);
+		struct barium_bo bo = barium_bo_create(other, PAGES);
+
+		close(other);
+		barium_stamp(bo.map, 0, PAGES, 1);
+		barium_bo_fini(copy, &bo);
+		close(copy);
+	}
+
+	igt_describe("VRAM that is mapped is not reused.");
+	igt_subtest("mapping-keeps-vram") {
+		int fd = barium_new_client();
+		__u64 vram = barium_vram_available(fd), size = vram;
+		struct barium_bo bo = barium_bo_create(fd, vram / barium_page_size());
+		__u32 handle;
+
+		barium_stamp(bo.map, 0, PAGES, 1);
+		gem_close(fd, bo.handle);
+		size = barium_page_size();
+		igt_assert_eq(__barium_gem_create(fd, &size, 0, &handle), -ENOSPC);
+		barium_check_stamp(bo.map, 0, PAGES, 1);
+
+		barium_munmap(bo.map, bo.size);
+		gem_close(fd, barium_gem_create(fd, vram));
+	}
+
+	igt_describe("Each part of a split mapping keeps the object alive.");
+	igt_subtest("split-pieces")
+		test_split_pieces(barium_new_client());
+
+	igt_describe("Splitting and merging VMAs keeps the reference count balanced.");
+	igt_subtest("split-and-merge")
+		test_split_and_merge(barium_new_client());
+
+	igt_describe("mremap() can move a mapping repeatedly.");
+	igt_subtest("remap-loop")
+		test_remap_loop(barium_new_client());
+
+	igt_describe("A mapping that mremap() shrinks keeps the object to the last page.");
+	igt_subtest("remap-shrink")
+		test_remap_shrink(barium_new_client());
+
+	igt_describe("An object can be mapped and unmapped repeatedly.");
+	igt_subtest("map-unmap-loop")
+		test_map_unmap_loop(barium_new_client());
+
+	igt_describe("Objects can be created and closed repeatedly.");
+	igt_subtest("create-close-loop") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		struct barium_bo bo;
+		int round;
+
+		for (round = 0; round < 200; round++) {
+			bo = barium_bo_create(fd, 1 + round % 9);
+			barium_stamp(bo.map, 0, 1, round);
+			barium_bo_fini(fd, &bo);
+		}
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	igt_describe("A child's mapping outlives the process that created the object.");
+	igt_subtest("child-outlives-parent")
+		test_child_outlives_parent(barium_new_client());
+
+	igt_describe("Killing a client frees its VRAM.");
+	igt_subtest("killed-while-writing")
+		test_killed_while_writing(barium_new_client());
+
+	igt_describe("Children that exit do not change the mapping of their parent.");
+	igt_subtest("fork-storm")
+		test_fork_storm(barium_new_client());
+
+	igt_describe("Clients that exit concurrently free their VRAM.");
+	igt_subtest("client-storm")
+		test_client_storm(barium_new_client());
+
+	igt_describe("Of two concurrent GEM_CLOSE calls for a handle, one succeeds.");
+	igt_subtest("close-race")
+		test_close_race(barium_new_client());
+
+	igt_describe("Guessed handles of objects that are created and closed do no harm.");
+	igt_subtest("guess-race") {
+		int fd = barium_new_client();
+		__u64 before = barium_vram_available(fd);
+		__u32 first = barium_gem_create(fd, barium_page_size());
+		struct worker worker = { .fd = fd, .handle = first };
+		int round;
+
+		gem_close(fd, first);
+		igt_assert_eq(pthread_create(&worker.thread, NULL, use_guesses, &worker), 0);
+		for (round = 0; round < 300; round++)
+			gem_close(fd, barium_gem_create(fd, barium_page_size()));
+		pthread_join(worker.thread, NULL);
+		igt_assert(worker.good);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	igt_describe("MAP_FIXED can replace a mapping while a thread reads it.");
+	igt_subtest("replace-while-touched")
+		test_replace_while_touched(barium_new_client());
 }

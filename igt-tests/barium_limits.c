@@ -1,8 +1,45 @@
 // SPDX-License-Identifier: MIT
-/*
- * Clients that want too much: objects, mappings, processes, sizes. They get an error, others go on
- * working meanwhile and after, and all comes back. What an object costs in kernel memory is
- * measured.
+/**
+ * TEST: barium limits
+ * Description: Clients that exceed limits: the number of objects, handles, clients, mappings and
+ *   processes, and extreme sizes. They get an error, other clients continue to work, and all VRAM
+ *   is free afterwards. The kernel memory of an object is measured.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: resource limits
+ *
+ * SUBTEST: many-objects
+ * Description: A client with very many objects does not disturb another client.
+ *
+ * SUBTEST: many-handles
+ * Description: Very many handles can be closed one by one.
+ *
+ * SUBTEST: many-clients
+ * Description: As many clients as RLIMIT_NOFILE allows can create objects.
+ *
+ * SUBTEST: many-mappings
+ * Description: An object can have as many mappings as max_map_count allows.
+ *
+ * SUBTEST: fork-bomb
+ * Description: A fork bomb with many mappings does not disturb another client.
+ *
+ * SUBTEST: sizes
+ * Description: GEM_CREATE accepts or refuses sizes around each power of two.
+ *
+ * SUBTEST: ranges
+ * Description: MAP_AHEAD accepts or refuses ranges around each power of two.
+ *
+ * SUBTEST: lengths
+ * Description: mmap() accepts or refuses lengths around each power of two.
+ *
+ * SUBTEST: ahead-interrupted
+ * Description: A signal interrupts MAP_AHEAD of a vast range.
+ *
+ * SUBTEST: ahead-unplugged
+ * Description: MAP_AHEAD of a vast range does not delay unbinding.
+ *
+ * SUBTEST: ahead-other-unplugged
+ * Description: MAP_AHEAD of a vast range does not delay unbinding another device.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,24 +58,24 @@
 #include "igt.h"
 #include "barium_lib_unplug.h"
 
-IGT_TEST_DESCRIPTION("Clients that want more than there is.");
+IGT_TEST_DESCRIPTION("Checks clients that exceed the limits of the system.");
 
 #define RW (PROT_READ | PROT_WRITE)
-/* Objects of a page, if VRAM has so many; and on a kernel that takes its time for each. */
+/* The maximum number of objects of one page, on an optimised and on a debug kernel. */
 #define MANY 100000
 #define MANY_DEBUG 500
-/* Pages of VRAM that are left to the other client. */
+/* Pages of VRAM that remain for the other client. */
 #define LEFT 64
-/* What an object of a page may cost in kernel memory, in bytes. */
+/* The maximum of kernel memory for an object of one page, in bytes. */
 #define OBJECT_COST 1280
-/* Mappings of one process in a test run; with $BARIUM_LIMITS_FULL as many as the system allows. */
+/* The maximum number of mappings, unless $BARIUM_LIMITS_FULL asks for the limit of the system. */
 #define MAPPINGS 16384
 #define MAPPINGS_DEBUG 2048
-/* nobody */
+/* The user "nobody". */
 #define USER 65534
 
-/* What another client expects: to work as ever. */
-static void work(int fd)
+/* Asserts that a client can create, map and use an object. */
+static void check_client(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 4);
 
@@ -56,7 +93,7 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-/* Kernel memory in use for objects of all kinds, in bytes. */
+/* Returns the size of all slab caches in bytes. */
 static long slab_bytes(void)
 {
 	FILE *file = fopen("/proc/meminfo", "r");
@@ -73,18 +110,18 @@ static long slab_bytes(void)
 	return kib * 1024;
 }
 
-/* The checkers of such a kernel make each object larger. */
+/* A debug kernel needs more memory for an object, and more time. */
 static bool is_debug_kernel(void)
 {
 	return !access("/sys/kernel/debug/kmemleak", F_OK);
 }
 
-static void many_objects(int fd)
+static void test_many_objects(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR);
 	__u64 page = barium_page_size(), before = barium_vram_available(fd), i;
-	__u64 room = before / page - LEFT, most = is_debug_kernel() ? MANY_DEBUG : MANY;
-	__u64 wanted = room < most ? room : most;
+	__u64 available = before / page - LEFT, most = is_debug_kernel() ? MANY_DEBUG : MANY;
+	__u64 wanted = available < most ? available : most;
 	double start = now(), made, closed;
 	long slab, cost;
 
@@ -92,47 +129,30 @@ static void many_objects(int fd)
 	for (i = 0; i < wanted; i++) {
 		barium_gem_create(fd, page);
 		if (i % 1024 == 0)
-			work(other);
+			check_client(other);
 	}
 	made = now();
 	cost = (slab_bytes() - slab) / (long)wanted;
 	igt_assert_eq_u64(barium_vram_available(other), before - wanted * page);
-	work(other);
+	check_client(other);
 
-	/* The client goes, and with it all it has. */
+	/* Closing the file frees all its objects. */
 	i = barium_reopen(fd, O_RDWR);
 	close(fd);
 	closed = now();
 	igt_assert_eq_u64(barium_vram_available(other), before);
-	work(other);
+	check_client(other);
 	close(other);
 	close(i);
 
 	igt_info("note: %llu objects of a page%s: made in %.2f s, closed in %.2f s, %ld bytes of kernel memory each\n",
-		 wanted, wanted == room ? " (all that VRAM has room for)" : "", made - start,
-		 closed - made, cost);
+		 wanted, wanted == available ? " (all that VRAM has room for)" : "",
+		 made - start, closed - made, cost);
 	if (!is_debug_kernel())
 		igt_assert_lt(cost, OBJECT_COST);
 }
 
-/* One by one, from the last to the first, which is not how they lie in VRAM. */
-static void many_handles(int fd)
-{
-	__u64 size = barium_page_size() * (is_debug_kernel() ? 8 : 1);
-	__u64 before = barium_vram_available(fd);
-	size_t count, i;
-	__u32 *handles;
-
-	count = barium_fill(fd, size, &handles);
-	igt_assert_eq_u64(count * size, before);
-	for (i = count; i > 0; i--)
-		gem_close(fd, handles[i - 1]);
-	free(handles);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-	gem_close(fd, barium_gem_create(fd, before));
-}
-
-static void many_clients(int fd)
+static void test_many_clients(int fd)
 {
 	struct rlimit old, limit = { 2048, 2048 };
 	__u64 before = barium_vram_available(fd);
@@ -154,12 +174,12 @@ static void many_clients(int fd)
 		barium_gem_create(file, barium_page_size());
 	}
 	igt_assert_eq(errno, EMFILE);
-	work(fd);
+	check_client(fd);
 	for (i = 0; i < count; i++)
 		close(files[i]);
 	setrlimit(RLIMIT_NOFILE, &old);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
-	work(fd);
+	check_client(fd);
 	igt_info("note: %d clients at once\n", count);
 }
 
@@ -192,8 +212,8 @@ static void restore_map_count(int sig)
 		set_map_count(old_map_count);
 }
 
-/* Every other page of one object, so that no two of the mappings become one. */
-static void many_mappings(int fd)
+/* Maps the same page again and again, so the kernel cannot merge the VMAs. */
+static void test_many_mappings(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR), limit, count = 0, i, err;
 	__u64 before = barium_vram_available(fd), page = barium_page_size();
@@ -216,7 +236,7 @@ static void many_mappings(int fd)
 		if (count % 16 == 1)
 			WRITE_ONCE(maps[count - 1][0], 0x5a);
 		if (count % 1024 == 0)
-			work(other);
+			check_client(other);
 	}
 	igt_assert_eq(err, -ENOMEM);
 	igt_assert_lt(limit / 2, count);
@@ -230,7 +250,7 @@ static void many_mappings(int fd)
 	restore_map_count(0);
 	barium_bo_fini(fd, &bo);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
-	work(other);
+	check_client(other);
 	close(other);
 	igt_info("note: %d mappings of one object in one process\n", count);
 }
@@ -241,7 +261,7 @@ struct bomb {
 	__u32 *count;
 };
 
-/* Touches all, and forks as often as it may. */
+/* Forks without end. Each child touches all mappings. */
 static void explode(struct bomb *bomb)
 {
 	size_t i;
@@ -255,8 +275,8 @@ static void explode(struct bomb *bomb)
 	}
 }
 
-/* Processes of an ordinary user, as many as one may have. */
-static void fork_bomb(int fd)
+/* The bomb runs as an unprivileged user with a limited number of processes. */
+static void test_fork_bomb(int fd)
 {
 	struct rlimit limit = { 100, 100 };
 	__u64 before = barium_vram_available(fd);
@@ -281,10 +301,10 @@ static void fork_bomb(int fd)
 		explode(&bomb);
 	}
 
-	/* On a slow machine the bomb takes its time to go off. */
+	/* Forking 20 children takes longer on a slow machine. */
 	while (now() < end || (READ_ONCE(*bomb.count) <= 20 && now() < end + 60))
-		work(other);
-	/* Until there is nobody left: one that is killed may have forked just before. */
+		check_client(other);
+	/* Repeats until no process is left: a killed one may have forked just before. */
 	do {
 		kill(-pid, SIGKILL);
 	} while (waitpid(-1, NULL, 0) > 0);
@@ -295,21 +315,21 @@ static void fork_bomb(int fd)
 		barium_munmap(bomb.maps[i], bomb.bo.size);
 	barium_bo_fini(fd, &bomb.bo);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
-	work(other);
+	check_client(other);
 	close(other);
 	igt_info("note: %u processes with 64 mappings each were forked\n", *bomb.count);
 	munmap(bomb.count, sizeof(__u32));
 }
 
-/* The numbers around which something may go wrong. */
-static __u64 edge(unsigned int nth)
+/* Returns boundary values: each power of two, and the numbers before and after it. */
+static __u64 boundary(unsigned int nth)
 {
 	return (1ull << (nth / 3 % 64)) + nth % 3 - 1;
 }
 
-#define EDGES (3 * 64)
+#define BOUNDARIES (3 * 64)
 
-static void sizes(int fd)
+static void test_sizes(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR);
 	__u64 before = barium_vram_available(fd), size, wanted;
@@ -317,8 +337,8 @@ static void sizes(int fd)
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < 2 * EDGES; i++) {
-		wanted = i < EDGES ? edge(i) : -edge(i);
+	for (i = 0; i < 2 * BOUNDARIES; i++) {
+		wanted = i < BOUNDARIES ? boundary(i) : -boundary(i);
 		for (flags = 0; flags <= BARIUM_GEM_CREATE_CONTIGUOUS; flags++) {
 			size = wanted;
 			err = __barium_gem_create(fd, &size, flags, &handle);
@@ -331,28 +351,31 @@ static void sizes(int fd)
 			}
 		}
 		if (i % 16 == 0)
-			work(other);
+			check_client(other);
 	}
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 	close(other);
 }
 
-/* Nothing but what is mapped can be mapped ahead, and no number makes the kernel look elsewhere. */
-static void ranges(int fd)
+/* MAP_AHEAD succeeds only for ranges inside the mapping. */
+static void test_ranges(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 4);
 	struct drm_barium_map_ahead arg;
 	__u64 page = barium_page_size(), start = (uintptr_t)bo.map;
 	unsigned int i, j;
 
-	for (i = 0; i < EDGES; i++) {
-		arg = (struct drm_barium_map_ahead){ .address = start, .size = edge(i) };
+	for (i = 0; i < BOUNDARIES; i++) {
+		arg = (struct drm_barium_map_ahead){ .address = start, .size = boundary(i) };
 		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg),
 			      !arg.size || arg.size % page ? -EINVAL :
 			      arg.size <= bo.size ? 0 :
 			      start + arg.size < start ? -EINVAL : -EFAULT);
-		for (j = 0; j < EDGES; j += 7) {
-			arg = (struct drm_barium_map_ahead){ .address = edge(i), .size = edge(j) };
+		for (j = 0; j < BOUNDARIES; j += 7) {
+			arg = (struct drm_barium_map_ahead){
+				.address = boundary(i),
+				.size = boundary(j),
+			};
 			igt_assert_neq(barium_ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg), 0);
 		}
 	}
@@ -361,7 +384,7 @@ static void ranges(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void lengths(int fd)
+static void test_lengths(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, 4);
 	unsigned int i;
@@ -369,8 +392,8 @@ static void lengths(int fd)
 	void *map;
 	int err;
 
-	for (i = 0; i < 2 * EDGES; i++) {
-		length = i < EDGES ? edge(i) : -edge(i);
+	for (i = 0; i < 2 * BOUNDARIES; i++) {
+		length = i < BOUNDARIES ? boundary(i) : -boundary(i);
 		err = __barium_mmap(fd, length, RW, MAP_SHARED, bo.offset, &map);
 		if (length && length <= bo.size) {
 			igt_assert_eq(err, 0);
@@ -388,7 +411,7 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
-/* Pages that are no neighbours in VRAM, mapped over and over: a range that takes very long. */
+/* An object without adjacent pages, mapped many times in a row: MAP_AHEAD takes very long. */
 struct vast {
 	int fd;
 	int holder;
@@ -398,36 +421,36 @@ struct vast {
 	bool was_running;
 };
 
-static struct vast make_vast(int fd)
+static struct vast create_vast(int fd)
 {
 	struct vast vast = { .fd = fd };
-	__u8 *room;
+	__u8 *area;
 	size_t at;
 
 	vast.holder = barium_bo_create_scattered(fd, 256, &vast.bo);
 	vast.range.size = 8192 * vast.bo.size;
-	room = mmap(NULL, vast.range.size, PROT_NONE,
+	area = mmap(NULL, vast.range.size, PROT_NONE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	igt_assert(room != MAP_FAILED);
-	vast.range.address = (uintptr_t)room;
+	igt_assert(area != MAP_FAILED);
+	vast.range.address = (uintptr_t)area;
 	for (at = 0; at < vast.range.size; at += vast.bo.size)
-		igt_assert(mmap(room + at, vast.bo.size, RW, MAP_SHARED | MAP_FIXED, fd,
-				vast.bo.offset) == room + at);
+		igt_assert(mmap(area + at, vast.bo.size, RW, MAP_SHARED | MAP_FIXED, fd,
+				vast.bo.offset) == area + at);
 	return vast;
 }
 
-static void end_vast(struct vast *vast)
+static void destroy_vast(struct vast *vast)
 {
 	munmap((void *)(uintptr_t)vast->range.address, vast->range.size);
 	barium_munmap(vast->bo.map, vast->bo.size);
 	close(vast->holder);
 }
 
-static void ahead_interrupted(int fd)
+static void test_ahead_interrupted(int fd)
 {
 	struct itimerval after = { .it_value.tv_usec = 200000 };
 	struct sigaction action = { .sa_handler = on_alarm }, old;
-	struct vast vast = make_vast(fd);
+	struct vast vast = create_vast(fd);
 	double took;
 	int err;
 
@@ -437,11 +460,11 @@ static void ahead_interrupted(int fd)
 	err = ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &vast.range) ? -errno : 0;
 	took += now();
 	sigaction(SIGALRM, &old, NULL);
-	end_vast(&vast);
+	destroy_vast(&vast);
 
 	igt_assert_eq(err, -EINTR);
-	igt_assert_f(took < 3, "a signal is noticed after %.1f s\n", took);
-	work(fd);
+	igt_assert_f(took < 3, "the signal interrupted it after %.1f s\n", took);
+	check_client(fd);
 }
 
 static void *map_vast(void *data)
@@ -452,7 +475,7 @@ static void *map_vast(void *data)
 	return NULL;
 }
 
-/* How long unplugging by @unplug takes while a vast range is mapped ahead, in seconds. */
+/* Returns how many seconds @unplug takes while another thread runs MAP_AHEAD of a vast range. */
 static double unplug_meanwhile(struct vast *vast, void (*unplug)(void))
 {
 	pthread_t thread;
@@ -469,19 +492,6 @@ static double unplug_meanwhile(struct vast *vast, void (*unplug)(void))
 	return took;
 }
 
-/* Unplugging waits for whoever is in the driver, so that may not take as long as a client likes. */
-static void ahead_unplugged(int fd)
-{
-	struct vast vast = make_vast(fd);
-	double took = unplug_meanwhile(&vast, barium_unbind);
-
-	end_vast(&vast);
-	barium_bind();
-
-	igt_assert_eq(vast.err, -ENODEV);
-	igt_assert_f(took < 5, "the device goes after %.1f s\n", took);
-}
-
 static const char *other_slot;
 
 static void unbind_other(void)
@@ -489,53 +499,98 @@ static void unbind_other(void)
 	barium_unbind_other(other_slot);
 }
 
-/* DRM has one list of all who are in a driver, whatever the device. */
-static void ahead_other_unplugged(int fd)
+/* drm_unplug_srcu is one for all DRM devices, so drm_dev_unplug() waits for this ioctl, too. */
+static void test_ahead_other_unplugged(int fd)
 {
-	struct vast vast = make_vast(fd);
+	struct vast vast = create_vast(fd);
 	double took;
 
-	/* This is waited for. */
+	/* Half of the range, because this call runs to its end. */
 	vast.range.size /= 2;
 	took = unplug_meanwhile(&vast, unbind_other);
 	vast.range.size *= 2;
-	end_vast(&vast);
+	destroy_vast(&vast);
 	barium_bind_other(other_slot);
 
 	igt_assert_eq(vast.err, 0);
-	igt_assert_f(vast.was_running, "the range is mapped within %.1f s\n", took);
-	igt_assert_f(took < 3, "the other device goes after %.1f s\n", took);
+	igt_assert_f(vast.was_running, "MAP_AHEAD finished within %.1f s\n", took);
+	igt_assert_f(took < 3, "unbinding the other device took %.1f s\n", took);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "many-objects", "One client has objects by the ten thousand, the other goes on working.",
-	  many_objects },
-	{ "many-handles", "Each of very many handles can be closed.", many_handles },
-	{ "many-clients", "As many clients as there may be files have objects.", many_clients },
-	{ "many-mappings", "An object has as many mappings as a process may have.", many_mappings },
-	{ "fork-bomb", "Processes with many mappings fork as often as they may.", fork_bomb },
-	{ "sizes", "Sizes around each power of two fit, or are refused.", sizes },
-	{ "ranges", "Ranges around each power of two are mapped ahead, or refused.", ranges },
-	{ "lengths", "Lengths around each power of two are mapped, or refused.", lengths },
-	{ "ahead-interrupted", "Mapping a vast range ahead ends with a signal.",
-	  ahead_interrupted },
-	{ "ahead-unplugged", "Mapping a vast range ahead does not hold up unplugging.",
-	  ahead_unplugged },
-	{}
-};
-
-static const struct barium_subtest other_tests[] = {
-	{ "ahead-other-unplugged",
-	  "Mapping a vast range ahead does not hold up unplugging another device.",
-	  ahead_other_unplugged },
-	{}
-};
-
-/* With $BARIUM_OTHER_DEVICE, the address of another display, there is one more. */
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
+int igt_main()
 {
-	barium_unplug_subtests(tests);
+	igt_fixture()
+		barium_prepare_unplug();
+
+	igt_describe("A client with very many objects does not disturb another client.");
+	igt_subtest("many-objects")
+		test_many_objects(barium_new_bound_client());
+
+	/* Closes the handles in descending order. */
+	igt_describe("Very many handles can be closed one by one.");
+	igt_subtest("many-handles") {
+		int fd = barium_new_bound_client();
+		__u64 size = barium_page_size() * (is_debug_kernel() ? 8 : 1);
+		__u64 before = barium_vram_available(fd);
+		size_t count, i;
+		__u32 *handles;
+
+		count = barium_fill(fd, size, &handles);
+		igt_assert_eq_u64(count * size, before);
+		for (i = count; i > 0; i--)
+			gem_close(fd, handles[i - 1]);
+		free(handles);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+		gem_close(fd, barium_gem_create(fd, before));
+	}
+
+	igt_describe("As many clients as RLIMIT_NOFILE allows can create objects.");
+	igt_subtest("many-clients")
+		test_many_clients(barium_new_bound_client());
+
+	igt_describe("An object can have as many mappings as max_map_count allows.");
+	igt_subtest("many-mappings")
+		test_many_mappings(barium_new_bound_client());
+
+	igt_describe("A fork bomb with many mappings does not disturb another client.");
+	igt_subtest("fork-bomb")
+		test_fork_bomb(barium_new_bound_client());
+
+	igt_describe("GEM_CREATE accepts or refuses sizes around each power of two.");
+	igt_subtest("sizes")
+		test_sizes(barium_new_bound_client());
+
+	igt_describe("MAP_AHEAD accepts or refuses ranges around each power of two.");
+	igt_subtest("ranges")
+		test_ranges(barium_new_bound_client());
+
+	igt_describe("mmap() accepts or refuses lengths around each power of two.");
+	igt_subtest("lengths")
+		test_lengths(barium_new_bound_client());
+
+	igt_describe("A signal interrupts MAP_AHEAD of a vast range.");
+	igt_subtest("ahead-interrupted")
+		test_ahead_interrupted(barium_new_bound_client());
+
+	/* drm_dev_unplug() waits for running ioctls, so no client may prolong them. */
+	igt_describe("MAP_AHEAD of a vast range does not delay unbinding.");
+	igt_subtest("ahead-unplugged") {
+		int fd = barium_new_bound_client();
+		struct vast vast = create_vast(fd);
+		double took = unplug_meanwhile(&vast, barium_unbind);
+
+		destroy_vast(&vast);
+		barium_bind();
+
+		igt_assert_eq(vast.err, -ENODEV);
+		igt_assert_f(took < 5, "unbinding took %.1f s\n", took);
+	}
+
+	/* The PCI address of another device of the driver. */
 	other_slot = getenv("BARIUM_OTHER_DEVICE");
-	if (other_slot)
-		barium_unplug_subtests(other_tests);
+	if (other_slot) {
+		igt_describe("MAP_AHEAD of a vast range does not delay unbinding another device.");
+		igt_subtest("ahead-other-unplugged")
+			test_ahead_other_unplugged(barium_new_bound_client());
+	}
 }

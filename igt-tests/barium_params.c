@@ -1,7 +1,56 @@
 // SPDX-License-Identifier: MIT
-/*
- * GET_PARAM and what surrounds the driver's ioctls: numbers that are not there, arguments of
- * another size, pointers to nowhere.
+/**
+ * TEST: barium params
+ * Description: The ioctl GET_PARAM, and the handling of ioctls in general: undefined numbers,
+ *   arguments of another size, and invalid pointers.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: ioctl arguments
+ *
+ * SUBTEST: vram-size
+ * Description: The size of VRAM is a multiple of a page and not larger than BAR 0.
+ *
+ * SUBTEST: vram-available-idle
+ * Description: Without objects, the console uses all VRAM that is not available.
+ *
+ * SUBTEST: vram-available-accounts
+ * Description: Available VRAM decreases by the size of each object until it is closed.
+ *
+ * SUBTEST: vram-available-all-clients
+ * Description: Available VRAM counts the objects of all clients.
+ *
+ * SUBTEST: page-size
+ * Description: The page size of the driver is that of the system.
+ *
+ * SUBTEST: huge-size
+ * Description: The size of a huge page is 0 or a power of two larger than a page.
+ *
+ * SUBTEST: fault-around
+ * Description: A page fault maps at least one page.
+ *
+ * SUBTEST: primary-node
+ * Description: GET_PARAM returns the same values on the primary node.
+ *
+ * SUBTEST: unknown-param
+ * Description: GET_PARAM refuses undefined parameters.
+ *
+ * SUBTEST: pad-set
+ * Description: GET_PARAM refuses each bit of its padding.
+ *
+ * SUBTEST: value-ignored
+ * Description: GET_PARAM ignores the input value of its output field.
+ *
+ * SUBTEST: bad-pointer
+ * Description: Ioctls fail with EFAULT for an unreadable argument.
+ *
+ * SUBTEST: read-only-argument
+ * Description: GET_PARAM fails with EFAULT for an argument that it cannot write.
+ *
+ * SUBTEST: argument-sizes
+ * Description: GET_PARAM accepts longer and shorter structures.
+ *
+ * SUBTEST: unknown-ioctl
+ * Description: The driver refuses undefined ioctl numbers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +62,7 @@
 #include "igt.h"
 #include "barium_lib.h"
 
-IGT_TEST_DESCRIPTION("Properties of the device, and ioctls that must be refused.");
+IGT_TEST_DESCRIPTION("Checks the properties of the device and the arguments of ioctls.");
 
 static const __u32 params[] = {
 	BARIUM_PARAM_VRAM_SIZE,
@@ -23,21 +72,7 @@ static const __u32 params[] = {
 	BARIUM_PARAM_FAULT_AROUND,
 };
 
-static void vram_size(int fd)
-{
-	char slot[BARIUM_SLOT_LEN], path[128];
-	struct stat bar;
-
-	igt_assert_lt_u64(0, barium_vram_size(fd));
-	igt_assert_eq_u64(barium_vram_size(fd) % barium_page_size(), 0);
-
-	barium_slot(fd, slot);
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", slot);
-	igt_assert_eq(stat(path, &bar), 0);
-	igt_assert_lte_u64(barium_vram_size(fd), bar.st_size);
-}
-
-/* Reads numbers from an attribute of the console's framebuffer. */
+/* Reads one or two numbers from a sysfs attribute of the console's framebuffer. */
 static int read_numbers(const char *console, const char *name, __u64 *one, __u64 *two)
 {
 	char path[PATH_MAX];
@@ -52,7 +87,7 @@ static int read_numbers(const char *console, const char *name, __u64 *one, __u64
 	return count;
 }
 
-/* Bytes of VRAM that the console's picture takes. */
+/* Returns how many bytes of VRAM the framebuffer of the console takes. */
 static __u64 console_bytes(int fd)
 {
 	__u64 stride, width, height, page = barium_page_size();
@@ -66,12 +101,7 @@ static __u64 console_bytes(int fd)
 	return (stride * height + page - 1) / page * page;
 }
 
-static void vram_available_idle(int fd)
-{
-	igt_assert_eq_u64(barium_vram_available(fd), barium_vram_size(fd) - console_bytes(fd));
-}
-
-static void vram_available_accounts(int fd)
+static void test_vram_available_accounts(int fd)
 {
 	static const size_t pages[] = { 1, 2, 3, 16, 37, 256 };
 	__u64 before = barium_vram_available(fd), left = before;
@@ -93,52 +123,7 @@ static void vram_available_accounts(int fd)
 	igt_assert_eq_u64(left, before);
 }
 
-static void vram_available_all_clients(int fd)
-{
-	int other = barium_reopen(fd, O_RDWR);
-	__u64 before = barium_vram_available(fd);
-
-	barium_gem_create(other, barium_page_size());
-	igt_assert_eq_u64(barium_vram_available(fd), before - barium_page_size());
-
-	close(other);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-}
-
-static void page_size(int fd)
-{
-	igt_assert_eq_u64(barium_get_param(fd, BARIUM_PARAM_PAGE_SIZE), barium_page_size());
-}
-
-static void huge_size(int fd)
-{
-	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
-
-	if (!huge)
-		return;
-
-	igt_assert_eq_u64(huge & (huge - 1), 0);
-	igt_assert_lt_u64(barium_page_size(), huge);
-}
-
-static void fault_around(int fd)
-{
-	igt_assert_lte_u64(1, barium_get_param(fd, BARIUM_PARAM_FAULT_AROUND));
-}
-
-static void primary_node(int fd)
-{
-	int primary = barium_open_primary();
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(params); i++)
-		igt_assert_eq_u64(barium_get_param(primary, params[i]),
-				  barium_get_param(fd, params[i]));
-
-	close(primary);
-}
-
-static void unknown_param(int fd)
+static void test_unknown_param(int fd)
 {
 	__u64 value;
 	__u32 bit;
@@ -150,7 +135,7 @@ static void unknown_param(int fd)
 		igt_assert_eq(__barium_get_param(fd, 1u << bit, &value), -EINVAL);
 }
 
-static void pad_set(int fd)
+static void test_pad_set(int fd)
 {
 	__u32 bit;
 	size_t i;
@@ -162,21 +147,9 @@ static void pad_set(int fd)
 				.pad = 1u << bit,
 			};
 
-			igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_GET_PARAM, &arg), -EINVAL);
+			do_ioctl_err(fd, DRM_IOCTL_BARIUM_GET_PARAM, &arg, EINVAL);
 		}
 	}
-}
-
-/* The value on entry is not an input: whatever a caller left there does not matter. */
-static void value_ignored(int fd)
-{
-	struct drm_barium_get_param arg = {
-		.param = BARIUM_PARAM_PAGE_SIZE,
-		.value = ~0ull,
-	};
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_GET_PARAM, &arg), 0);
-	igt_assert_eq_u64(arg.value, barium_page_size());
 }
 
 static unsigned long request_of(unsigned int nr)
@@ -184,32 +157,22 @@ static unsigned long request_of(unsigned int nr)
 	return DRM_IOWR(DRM_COMMAND_BASE + nr, struct drm_barium_get_param);
 }
 
-static void bad_pointer(int fd)
+static void test_bad_pointer(int fd)
 {
 	void *none = mmap(NULL, barium_page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned int nr;
 
 	igt_assert(none != MAP_FAILED);
 	for (nr = DRM_BARIUM_GET_PARAM; nr <= DRM_BARIUM_MAP_AHEAD; nr++) {
-		igt_assert_eq(barium_ioctl(fd, request_of(nr), NULL), -EFAULT);
-		igt_assert_eq(barium_ioctl(fd, request_of(nr), none), -EFAULT);
+		do_ioctl_err(fd, request_of(nr), NULL, EFAULT);
+		do_ioctl_err(fd, request_of(nr), none, EFAULT);
 	}
 
 	barium_munmap(none, barium_page_size());
 }
 
-static void read_only_argument(int fd)
-{
-	struct drm_barium_get_param *arg = mmap(NULL, barium_page_size(), PROT_READ,
-						MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	igt_assert(arg != MAP_FAILED);
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_BARIUM_GET_PARAM, arg), -EFAULT);
-	barium_munmap(arg, barium_page_size());
-}
-
-/* An older program with a shorter structure, and a newer one with a longer structure. */
-static void argument_sizes(int fd)
+/* An older program passes a shorter structure, a newer one a longer structure. */
+static void test_argument_sizes(int fd)
 {
 	struct {
 		struct drm_barium_get_param arg;
@@ -224,48 +187,134 @@ static void argument_sizes(int fd)
 	unsigned int dir = _IOC_READ | _IOC_WRITE;
 	size_t used = offsetof(typeof(shrunk), guard);
 
-	igt_assert_eq(barium_ioctl(fd, _IOC(dir, DRM_IOCTL_BASE, nr, sizeof(grown)), &grown), 0);
+	do_ioctl(fd, _IOC(dir, DRM_IOCTL_BASE, nr, sizeof(grown)), &grown);
 	igt_assert_eq_u64(grown.arg.value, barium_page_size());
 
-	igt_assert_eq(barium_ioctl(fd, _IOC(dir, DRM_IOCTL_BASE, nr, used), &shrunk), 0);
+	do_ioctl(fd, _IOC(dir, DRM_IOCTL_BASE, nr, used), &shrunk);
 	igt_assert_eq_u64(shrunk.guard, ~0ull);
 }
 
-static void unknown_ioctl(int fd)
+int igt_main()
 {
-	struct drm_barium_get_param arg = {};
-	unsigned int nr;
+	igt_describe("The size of VRAM is a multiple of a page and not larger than BAR 0.");
+	igt_subtest("vram-size") {
+		int fd = barium_new_client();
+		char slot[BARIUM_SLOT_LEN], path[128];
+		struct stat bar;
 
-	for (nr = DRM_BARIUM_MAP_AHEAD + 1; nr < DRM_COMMAND_END - DRM_COMMAND_BASE; nr++)
-		igt_assert_eq(barium_ioctl(fd, request_of(nr), &arg), -EINVAL);
-}
+		igt_assert_lt_u64(0, barium_vram_size(fd));
+		igt_assert_eq_u64(barium_vram_size(fd) % barium_page_size(), 0);
 
-static const struct barium_subtest tests[] = {
-	{ "vram-size", "VRAM is whole pages, and no more than the device's BAR.", vram_size },
-	{ "vram-available-idle", "With no object, all VRAM but the console's is available.",
-	  vram_available_idle },
-	{ "vram-available-accounts",
-	  "What objects take is missing from the available VRAM, and comes back with each close.",
-	  vram_available_accounts },
-	{ "vram-available-all-clients",
-	  "Available VRAM counts the objects of every client.", vram_available_all_clients },
-	{ "page-size", "The driver's page is the system's page.", page_size },
-	{ "huge-size", "A huge entry is nothing, or a power of two of pages.", huge_size },
-	{ "fault-around", "A fault maps at least the page that it is for.", fault_around },
-	{ "primary-node", "The primary node answers as the render node does.", primary_node },
-	{ "unknown-param", "A parameter that does not exist is refused.", unknown_param },
-	{ "pad-set", "Padding is kept free for later use: each set bit is refused.", pad_set },
-	{ "value-ignored", "What stands in an output field beforehand is ignored.", value_ignored },
-	{ "bad-pointer", "An argument that cannot be read is an error, not a fault.", bad_pointer },
-	{ "read-only-argument", "An argument that cannot be written is an error.",
-	  read_only_argument },
-	{ "argument-sizes", "Structures that have grown or not yet grown are understood.",
-	  argument_sizes },
-	{ "unknown-ioctl", "Numbers after the last ioctl are refused.", unknown_ioctl },
-	{}
-};
+		barium_slot(fd, slot);
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", slot);
+		igt_assert_eq(stat(path, &bar), 0);
+		igt_assert_lte_u64(barium_vram_size(fd), bar.st_size);
+	}
 
-int igt_main_args(NULL, NULL, NULL, NULL, NULL)
-{
-	barium_subtests(tests);
+	igt_describe("Without objects, the console uses all VRAM that is not available.");
+	igt_subtest("vram-available-idle") {
+		int fd = barium_new_client();
+
+		igt_assert_eq_u64(barium_vram_available(fd),
+				  barium_vram_size(fd) - console_bytes(fd));
+	}
+
+	igt_describe("Available VRAM decreases by the size of each object until it is closed.");
+	igt_subtest("vram-available-accounts")
+		test_vram_available_accounts(barium_new_client());
+
+	igt_describe("Available VRAM counts the objects of all clients.");
+	igt_subtest("vram-available-all-clients") {
+		int fd = barium_new_client();
+		int other = barium_reopen(fd, O_RDWR);
+		__u64 before = barium_vram_available(fd);
+
+		barium_gem_create(other, barium_page_size());
+		igt_assert_eq_u64(barium_vram_available(fd), before - barium_page_size());
+
+		close(other);
+		igt_assert_eq_u64(barium_vram_available(fd), before);
+	}
+
+	igt_describe("The page size of the driver is that of the system.");
+	igt_subtest("page-size")
+		igt_assert_eq_u64(barium_get_param(barium_new_client(), BARIUM_PARAM_PAGE_SIZE),
+				  barium_page_size());
+
+	igt_describe("The size of a huge page is 0 or a power of two larger than a page.");
+	igt_subtest("huge-size") {
+		__u64 huge = barium_get_param(barium_new_client(), BARIUM_PARAM_HUGE_SIZE);
+
+		if (huge) {
+			igt_assert_eq_u64(huge & (huge - 1), 0);
+			igt_assert_lt_u64(barium_page_size(), huge);
+		}
+	}
+
+	igt_describe("A page fault maps at least one page.");
+	igt_subtest("fault-around")
+		igt_assert_lte_u64(1, barium_get_param(barium_new_client(),
+						       BARIUM_PARAM_FAULT_AROUND));
+
+	igt_describe("GET_PARAM returns the same values on the primary node.");
+	igt_subtest("primary-node") {
+		int fd = barium_new_client();
+		int primary = barium_open_primary();
+		size_t i;
+
+		for (i = 0; i < ARRAY_SIZE(params); i++)
+			igt_assert_eq_u64(barium_get_param(primary, params[i]),
+					  barium_get_param(fd, params[i]));
+
+		close(primary);
+	}
+
+	igt_describe("GET_PARAM refuses undefined parameters.");
+	igt_subtest("unknown-param")
+		test_unknown_param(barium_new_client());
+
+	igt_describe("GET_PARAM refuses each bit of its padding.");
+	igt_subtest("pad-set")
+		test_pad_set(barium_new_client());
+
+	igt_describe("GET_PARAM ignores the input value of its output field.");
+	igt_subtest("value-ignored") {
+		int fd = barium_new_client();
+		struct drm_barium_get_param arg = {
+			.param = BARIUM_PARAM_PAGE_SIZE,
+			.value = ~0ull,
+		};
+
+		do_ioctl(fd, DRM_IOCTL_BARIUM_GET_PARAM, &arg);
+		igt_assert_eq_u64(arg.value, barium_page_size());
+	}
+
+	igt_describe("Ioctls fail with EFAULT for an unreadable argument.");
+	igt_subtest("bad-pointer")
+		test_bad_pointer(barium_new_client());
+
+	igt_describe("GET_PARAM fails with EFAULT for an argument that it cannot write.");
+	igt_subtest("read-only-argument") {
+		int fd = barium_new_client();
+		struct drm_barium_get_param *arg = mmap(NULL, barium_page_size(), PROT_READ,
+							MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		igt_assert(arg != MAP_FAILED);
+		do_ioctl_err(fd, DRM_IOCTL_BARIUM_GET_PARAM, arg, EFAULT);
+		barium_munmap(arg, barium_page_size());
+	}
+
+	igt_describe("GET_PARAM accepts longer and shorter structures.");
+	igt_subtest("argument-sizes")
+		test_argument_sizes(barium_new_client());
+
+	igt_describe("The driver refuses undefined ioctl numbers.");
+	igt_subtest("unknown-ioctl") {
+		int fd = barium_new_client();
+		struct drm_barium_get_param arg = {};
+		unsigned int nr;
+
+		for (nr = DRM_BARIUM_MAP_AHEAD + 1; nr < DRM_COMMAND_END - DRM_COMMAND_BASE; nr++)
+			do_ioctl_err(fd, request_of(nr), &arg, EINVAL);
+	}
 }

@@ -46,11 +46,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "igt.h"
+#include "igt_kmod.h"
+#include "barium_lib_prime.h"
+
+/* IGT refuses headers of the kernel that define _AC() before its own. */
 #include <linux/udmabuf.h>
 #include <linux/videodev2.h>
-
-#include "igt.h"
-#include "barium_lib_prime.h"
 
 IGT_TEST_DESCRIPTION("Sharing objects with clients, processes and devices.");
 

@@ -167,13 +167,13 @@ int igt_main()
 	igt_subtest("fault-after") {
 		int fd = barium_new_client();
 		struct barium_bo bo = barium_bo_create(fd, PAGES);
-		__u8 *untouched = barium_mmap(fd, bo.handle, bo.size);
+		__u8 *unpopulated = barium_mmap(fd, bo.handle, bo.size);
 
 		barium_stamp(bo.map, 0, PAGES, 1);
 		suspend();
-		barium_check_stamp(untouched, 0, PAGES, 1);
-		barium_check_write_combining(untouched);
-		barium_munmap(untouched, bo.size);
+		barium_check_stamp(unpopulated, 0, PAGES, 1);
+		barium_check_write_combining(unpopulated);
+		barium_munmap(unpopulated, bo.size);
 		barium_bo_fini(fd, &bo);
 	}
 

@@ -25,14 +25,14 @@
 
 IGT_TEST_DESCRIPTION("Sequence numbers and timestamps of vblank events.");
 
-#define NSEC_PER_USEC	1000ll
-#define NSEC_PER_SEC	1000000000ll
+#define NS_PER_US	1000ll
+#define NS_PER_S	1000000000ll
 
 /* Time for which a test disables the CRTC: many frames. */
 #define OFF_USEC	1000000
 
 /* Tolerance for the time between two vblanks. */
-#define SLACK_NSEC	(100 * NSEC_PER_USEC)
+#define SLACK_NSEC	(100 * NS_PER_US)
 
 /* A client that displays a framebuffer. */
 struct client {
@@ -55,7 +55,7 @@ static long long now_nsec(void)
 	struct timespec time;
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * NSEC_PER_SEC + time.tv_nsec;
+	return time.tv_sec * NS_PER_S + time.tv_nsec;
 }
 
 static __u32 find_active(int fd, __u32 crtc)
@@ -126,7 +126,7 @@ static struct vblank read_vblank(const struct client *client)
 	igt_assert_eq(read(client->fd, &event, sizeof(event)), sizeof(event));
 	igt_assert_eq_u32(event.base.type, DRM_EVENT_FLIP_COMPLETE);
 	vblank.number = event.sequence;
-	vblank.nsec = event.tv_sec * NSEC_PER_SEC + event.tv_usec * NSEC_PER_USEC;
+	vblank.nsec = event.tv_sec * NS_PER_S + event.tv_usec * NS_PER_US;
 	igt_assert_f(vblank.nsec <= now_nsec(), "the timestamp is in the future\n");
 	return vblank;
 }
@@ -174,7 +174,7 @@ static void test_switched_on(int fd)
 	start = now_nsec();
 	on = set_active(&client, true);
 	igt_assert_f(on.nsec >= start, "the vblank is %lld us before the commit\n",
-		     (start - on.nsec) / NSEC_PER_USEC);
+		     (start - on.nsec) / NS_PER_US);
 	igt_assert_lt_u64(off.number, on.number);
 	check_frames(&client, on, flip(&client));
 }

@@ -1,14 +1,15 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Shared by the shell that runs on the host: where things are, how to say things, and the rule
-# by which parts of the cache are made. Sourced, never run.
+# Shared by the scripts that run on the host: paths, messages, and the cache of parts. Sourced,
+# never run.
 #
-# A part is a directory CACHE/KIND-KEY, where KEY is a hash of what it is made from. It is made as
-# CACHE/KIND-KEY.tmp by a script of its own in tools/setup and renamed when whole, under a lock per
-# kind, and renamed back before it is removed: a part that exists is finished.
+# A part is a directory CACHE/KIND-KEY; KEY is a hash of its inputs. A script in tools/setup makes
+# it as CACHE/KIND-KEY.tmp under a lock for its kind, and it gets its final name when it is
+# complete. Before it is removed, it is renamed back. So a part with its final name is always
+# complete.
 
-# say WHO TEXT...: one line of progress.
+# say TOPIC TEXT...: prints one line of progress.
 say() {
 	local who=$1
 	shift
@@ -28,26 +29,26 @@ CACHE=$(realpath -m -- "${BARIUM_CACHE:-${XDG_CACHE_HOME:-${HOME-}/.cache}/bariu
 OUT=$(realpath -m -- "${OUT:-$TOP/out}")
 LOG=$OUT/log
 
-# MiB on disk while it is being made, by kind of part.
+# Disk space in MiB that making a part takes, by kind.
 declare -A SPACE=([toolbox]=4500 [linux]=2000 [kernel-opt]=1200 [kernel-debug]=3000 [kernel-kcsan]=1500
-	[guest]=900)
-# What a part has when it is whole, by the first word of its kind: one that somebody has emptied is
-# made again.
+	[kernel-cfi]=1500 [guest]=900)
+# A file that a complete part has, by the first word of its kind. If the file is missing, the part
+# is made again.
 declare -A PROOF=([toolbox]=usr/libexec/igt-gpu-tools/core_auth [linux]=rust/kernel/drm
 	[kernel]=modules/release [guest]=root.squashfs)
 
-# hash_of: 12 hex digits of what is on stdin.
+# hash_of: prints 12 hex digits of a hash of stdin.
 hash_of() {
 	sha256sum | cut -c1-12
 }
 
-# is_root: whether the toolbox can be made and entered without a user namespace.
+# is_root: returns true if the toolbox can be made and entered without a user namespace.
 is_root() {
 	[[ $(id -u) -eq 0 ]]
 }
 
-# contained CMD...: runs CMD so that its processes and mounts are gone when this shell is, however
-# it ends.
+# contained CMD...: runs CMD in mount and PID namespaces of its own. Its processes and mounts
+# disappear when this shell ends, for whatever reason.
 contained() {
 	local userns=()
 	is_root || userns=(--user --map-auto --map-root-user)
@@ -55,8 +56,8 @@ contained() {
 		unshare "${userns[@]}" --mount --pid --fork --kill-child -- "$@"
 }
 
-# make_part KIND KEY TEXT SCRIPT [ARG...]: sees to it that the part is there. SCRIPT gets the
-# temporary path and ARGs; its output goes to a log. Sets PART to the part's path.
+# make_part KIND KEY TEXT SCRIPT [ARG...]: makes the part with SCRIPT if it does not exist. SCRIPT
+# gets the temporary path and the ARGs; its output goes to a log. Sets PART to the part's path.
 make_part() {
 	local kind=$1 key=$2 text=$3 script=$4
 	shift 4
@@ -78,7 +79,7 @@ make_part() {
 		if ! setpriv --pdeathsig KILL -- bash "$TOOLS/setup/$script" "$PART.tmp" "$@" >"$log" 2>&1; then
 			not_made "$kind" "$log"
 		fi
-		# A machine that loses its power may keep the new name and lose what is in the files.
+		# After a power failure, the file system may have the new name and no file contents.
 		sync --file-system "$PART.tmp"
 		mv -T "$PART.tmp" "$PART"
 		say "$kind" "done in $((SECONDS - start)) s"
@@ -86,7 +87,7 @@ make_part() {
 	exec {lock}>&-
 }
 
-# not_made KIND LOG: says why, and ends.
+# not_made KIND LOG: prints why a part could not be made, and ends.
 not_made() {
 	local kind=$1 log=$2 advice=
 	tail -n 20 "$log" >&2
@@ -99,7 +100,7 @@ not_made() {
 	die "$kind: could not be made; the lines above are the end of $log. $advice"
 }
 
-# need_room DIR MIB: ends if there is less in the cache.
+# need_room DIR MIB: ends with a message if DIR has less free space.
 need_room() {
 	local free
 	free=$(free_mib "$1")
@@ -107,13 +108,13 @@ need_room() {
 		"Set BARIUM_CACHE to a directory with more room."
 }
 
-# free_mib DIR: MiB that can still be written there.
+# free_mib DIR: prints the free space in MiB.
 free_mib() {
 	df --output=avail -BM "$1" | tail -n1 | tr -dc 0-9
 }
 
-# take_lock FILE [OPTION]...: takes the lock, options being flock's. It is held until this shell and
-# all that it has started are gone.
+# take_lock FILE [OPTION]...: takes the lock with flock's OPTIONs. The lock is held until this shell
+# and all its child processes have ended.
 take_lock() {
 	local file=$1 lock
 	shift
@@ -121,7 +122,7 @@ take_lock() {
 		mkdir -p "${file%/*}"
 		exec {lock}>"$file"
 		flock "$@" "$lock" || break
-		# Who had it may have removed the file.
+		# The previous owner of the lock may have removed the file.
 		[[ ! /proc/self/fd/$lock -ef $file ]] || return 0
 		exec {lock}>&-
 	done
@@ -129,7 +130,7 @@ take_lock() {
 	return 1
 }
 
-# discard PATH...: removes parts that are there; at no moment is one taken for whole.
+# discard PATH...: removes parts. A part loses its final name before its content is removed.
 discard() {
 	local path
 	for path in "$@"; do
@@ -142,7 +143,7 @@ discard() {
 	done
 }
 
-# remove_leftovers: what runs that did not come to their end have left in the cache.
+# remove_leftovers: removes partial parts of interrupted runs from the cache.
 remove_leftovers() {
 	local path kind lock
 	for path in "$CACHE"/*-*.tmp; do
@@ -158,7 +159,8 @@ remove_leftovers() {
 	done
 }
 
-# remove_tree PATH...: removes what is there, also what belongs to users of our user namespace.
+# remove_tree PATH...: removes PATHs if they exist, including files of other users of the user
+# namespace.
 remove_tree() {
 	local path
 	for path in "$@"; do

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# `make lint`, in the toolbox: format, clippy, checkpatch, ShellCheck, and where unsafe may be. Runs
-# all of them, and is content only if all are.
+# `make lint`, in the toolbox: formatting, clippy, checkpatch, ShellCheck, rustdoc, and this driver's own
+# rules. Runs all steps, and fails if one of them fails. LINT=<text> runs the steps with this in their
+# name; rustdoc, cfi-list, snippets and examples need what driver-clippy has built.
 set -uo pipefail
 
 source=/barium/src
@@ -12,10 +13,11 @@ failed=()
 cd "$source" || exit
 mkdir -p "$log"
 
-# lint NAME COMMAND...: quiet if COMMAND is content, else shows what it says.
+# lint NAME COMMAND...: runs COMMAND and prints its output only if it fails.
 lint() {
 	local name=$1 start=$SECONDS
 	shift
+	[[ $name == *"${LINT-}"* ]] || return 0
 	if ("$@") >"$log/lint-$name.log" 2>&1; then
 		echo "[lint] $name: fine, $((SECONDS - start)) s"
 	else
@@ -26,12 +28,12 @@ lint() {
 }
 
 driver_format() {
-	mapfile -t files < <(find drivers -name '*.rs')
+	mapfile -t files < <(find drivers tools/lint -name '*.rs')
 	[[ ${#files[@]} -gt 0 ]] || return
 	rustfmt --check --edition 2021 --config-path .rustfmt.toml "${files[@]}"
 }
 
-# In an output directory of its own, empty: what is built already is not looked at again.
+# Builds into an empty directory of its own: clippy does not check what is already built.
 driver_clippy() {
 	rm -rf /barium/out/lint
 	mkdir -p /barium/out/lint
@@ -39,13 +41,58 @@ driver_clippy() {
 		CLIPPY=1 W=1 KRUSTFLAGS=-Dwarnings KCFLAGS=-Werror modules
 }
 
-# The driver's rule: unsafe is for upstream/. Comments may talk about it.
+# unsafe is only allowed in upstream/. Comments are not searched.
 no_unsafe() {
 	local found
-	found=$(find drivers -name '*.rs' -not -path '*/upstream/*' -exec awk '
+	found=$(find drivers tools/lint -name '*.rs' -not -path '*/upstream/*' -exec awk '
 		{ sub(/\/\/.*/, "") }
 		/(^|[^A-Za-z0-9_])unsafe([^A-Za-z0-9_]|$)/ { print FILENAME ":" FNR ":" $0 }' {} +)
 	[[ -z $found ]] || { echo "$found" && return 1; }
+}
+
+# The crate's documentation, private items too: nobody outside of the crate reads it. By the command
+# that the kernel build has recorded for the driver.
+driver_rustdoc() {
+	local crate=drivers/gpu/drm/barium doc=/barium/out/doc command
+	cd /barium/out/lint || return
+	command=$(sed -n 's/^savedcmd_[^ ]* := \([^;]*\).*/\1/p' "$crate/.barium_main.o.cmd" | sed -E '
+		s/[^ ]*clippy-driver/rustdoc/
+		s/--emit=[^ ]*//g
+		s/--out-dir [^ ]*//') || return
+	[[ $command == *rustdoc* ]] || { echo "$crate/.barium_main.o.cmd: no command in it" && return 1; }
+	rm -rf "$doc.tmp"
+	RUSTC_BOOTSTRAP=1 BARIUM_UAPI_RS=$PWD/$crate/barium_uapi_generated.rs \
+		BARIUM_KMS_RS=$PWD/$crate/barium_kms_generated.rs \
+		bash -c "$command --crate-name barium --output $doc.tmp --document-private-items \
+			-Dwarnings -Drustdoc::broken_intra_doc_links -Arustdoc::private_intra_doc_links" ||
+		return
+	rm -rf "$doc"
+	mv "$doc.tmp" "$doc"
+}
+
+# The headers for the tests declare only what libigt exports, and compile on their own.
+igt_header() {
+	local library header declared exported missing
+	library=$(gcc -print-file-name=libigt.so.0)
+	[[ -e $library ]] || { echo "$library is missing" && return 1; }
+	mapfile -t flags < <(pkg-config --cflags libdrm | xargs -n1)
+	exported=$(nm -D --defined-only "$library" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u)
+	for header in igt-tests/include/*.h; do
+		gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror "${flags[@]}" -x c -fsyntax-only \
+			-aux-info /tmp/declared "$header" || return
+		declared=$(sed -n "s|^/\* $header:[0-9]*:NC \*/ extern .*[ *]\([A-Za-z0-9_]*\) (.*|\1|p" \
+			/tmp/declared | sort -u)
+		[[ -n $declared ]] || { echo "$header declares no functions" && return 1; }
+		# Variables, except a weak one that the tests define.
+		declared+=$(sed -n '/__weak/!s/^extern .*[ *]\([A-Za-z0-9_]*\);$/\n\1/p' "$header")
+		missing=$(comm -23 <(sort -u <<<"$declared" | grep .) <(echo "$exported"))
+		[[ -z $missing ]] || { echo "not in $library: $missing" && return 1; }
+	done
+}
+
+# own STEP: a check of the harness's.
+own() {
+	/barium/out/bin/barium lint "$1"
 }
 
 harness_format() {
@@ -82,7 +129,7 @@ fuzz_tests() {
 	bash tools/setup/guest-build.sh fuzz test
 }
 
-# check_c ARG... -- DIR...: checkpatch on the C files there.
+# check_c ARG... -- DIR...: runs checkpatch with ARGs on the C files in the DIRs.
 check_c() {
 	local options=() files
 	while [[ $1 != -- ]]; do
@@ -95,11 +142,39 @@ check_c() {
 		"${options[@]}" -f "${files[@]}"
 }
 
-# The names of libdrm's functions are not ours to choose, nor are the errors that DRM returns. IGT's
+# libdrm defines the names of its functions, and DRM the errors that it returns. IGT's
 # `int igt_main()` is a macro without parameters.
 checkpatch() {
 	check_c -- drivers uapi &&
 		check_c --ignore CAMELCASE,ENOSYS,FUNCTION_WITHOUT_ARGS -- igt-tests examples
+}
+
+# In the IGT tests, each subtest follows its description, and the TEST block lists it.
+igt_form() {
+	local file
+	for file in igt-tests/barium_*.c; do
+		[[ $file != */barium_lib* ]] || continue
+		# shellcheck disable=SC2016
+		awk '
+			/^ \* SUBTEST: / { listed[$3] = FNR }
+			match($0, /^\t+igt_subtest(_f|_with_dynamic)?\("[^"]*"/) {
+				name = substr($0, RSTART, RLENGTH)
+				gsub(/^[^"]*"|"$/, "", name)
+				stands[name] = FNR
+				if (last !~ /^\t+igt_describe(_f)?\(.*\);$/)
+					print FILENAME ":" FNR ": no igt_describe() before " name
+				if (!(name in listed))
+					print FILENAME ":" FNR ": no SUBTEST: " name
+			}
+			{ last = $0 }
+			END {
+				for (name in listed)
+					if (!(name in stands))
+						print FILENAME ":" listed[name] ": no igt_subtest() " name
+				if (!length(stands))
+					print FILENAME ": no subtest"
+			}' "$file"
+	done | { ! grep .; }
 }
 
 shell() {
@@ -112,6 +187,7 @@ lint harness-format harness_format
 lint driver-format driver_format
 lint unsafe no_unsafe
 lint checkpatch checkpatch
+lint igt-form igt_form
 lint harness-clippy harness_clippy
 lint bench-format bench_format
 lint bench-clippy bench_clippy
@@ -119,7 +195,15 @@ lint bench-tests bench_tests
 lint fuzz-format fuzz_format
 lint fuzz-clippy fuzz_clippy
 lint fuzz-tests fuzz_tests
+lint igt-header igt_header
+lint rooms own rooms
+lint safety own safety
 lint driver-clippy driver_clippy
+# These need what driver-clippy has built.
+lint rustdoc driver_rustdoc
+lint cfi-list own cfi
+lint snippets own snippets
+lint examples own examples
 
 if [[ ${#failed[@]} -gt 0 ]]; then
 	echo "[lint] failed: ${failed[*]}"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
- * What the benchmark uses of each driver's ABI, for bindgen. The ioctl numbers are macros, which
- * bindgen does not evaluate: the enum gives them a value.
+ * The parts of each driver's ABI that the benchmark uses, for bindgen. bindgen does not evaluate
+ * the ioctl numbers, which are macros: the enum gives them values.
  */
 #include <drm.h>
 #include <drm_mode.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Generates the Rust side of the ioctls from the headers that are their only source.
+//! Generates the ioctl numbers and structures from the kernel's headers with bindgen.
 
 use std::env;
 use std::path::PathBuf;

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A reserved range of addresses where programs may map, unmap and write as they like.
+//! A reserved address range in which programs may map, unmap and write freely.
 
 use std::ops::Range;
 
 use crate::sys::{self, PAGE};
 
-/// Its pages.
+/// Its size in pages.
 pub const PAGES: usize = 64 << 8;
-/// Where it starts: far from everything else, and where huge entries fit. In its middle a table of page
-/// tables ends.
+/// Its start: away from all other mappings and aligned for huge entries. The end of a PMD table
+/// lies in the middle of the arena.
 pub const START: usize = (64 << 30) - PAGES / 2 * PAGE;
 
-/// Whether all of `range` is in it.
+/// Returns true if the arena contains all of `range`.
 pub fn has(range: &Range<usize>) -> bool {
     START <= range.start && range.end <= START + PAGES * PAGE
 }
 
-/// Reserves it in the calling process.
+/// Reserves the arena in the calling process.
 pub fn reserve() -> Result<(), i32> {
     let flags =
         libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;

@@ -1,75 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a call is: its kind and its arguments, as they are made of bytes. Arguments are choices, not
-//! values: which of the handles that there are, which kind of size. [`crate::world`] knows what there
-//! is when the call is made, and most choices come out valid, some nearly, a few wild.
+//! The calls of a program: their kinds and arguments, decoded from bytes. Arguments are choices and
+//! not values, such as one of the existing handles, or a kind of size. [`crate::model`] turns them
+//! into values when the call is made. Most values are valid, some are slightly wrong, a few are
+//! arbitrary.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-/// One of the things that there are; from [`Pick::WILD`] on something that is not there.
+/// Selects one of the existing items; from [`Pick::WILD`] on, an item that does not exist.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Pick(pub u8);
 
 impl Pick {
-    /// Where wild choices begin.
+    /// The first choice that selects no existing item.
     pub const WILD: u8 = 0xf0;
 
-    /// One of `count` things.
+    /// Returns the index of one of `count` items.
     pub fn of(self, count: usize) -> Option<usize> {
         (self.0 < Self::WILD && count > 0).then(|| usize::from(self.0) % count)
     }
 }
 
-/// A choice from a list.
+/// Selects an element of a list.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Choice(pub u8);
 
 impl Choice {
-    /// One of `list`.
+    /// Returns an element of `list`.
     pub fn of<T: Copy>(self, list: &[T]) -> T {
         list[usize::from(self.0) % list.len()]
     }
 
-    /// True in one of `count` cases.
+    /// Returns true in one of `count` cases.
     pub fn one_in(self, count: u8) -> bool {
         self.0 % count == count - 1
     }
 }
 
-/// Bytes of an object.
+/// The size of an object in bytes.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Size {
-    /// Which kind of size.
+    /// The kind of size.
     pub kind: Choice,
-    /// Which one of it.
+    /// The size within that kind.
     pub number: u16,
 }
 
-/// A range of addresses: in a mapping or, if `odd` says so, beside it.
+/// A range of addresses within a mapping, or partly outside it, as `odd` selects.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Range {
     /// The mapping.
     pub map: Pick,
-    /// The first page in it.
+    /// The first page within the mapping.
     pub page: u16,
-    /// How many pages.
+    /// The number of pages.
     pub pages: u16,
-    /// What is wrong with it, if anything.
+    /// What is wrong with the range, if anything.
     pub odd: Choice,
 }
 
-/// Files of the device.
+/// Calls on files of the device.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum FileCall {
-    /// `open()` of a node, from [`FileCall::OTHER`] on of another display.
+    /// `open()` of a device node; from [`FileCall::OTHER`] on, a node of the other display.
     Open { card: Choice, flags: Choice },
-    /// `close()` of a client.
+    /// `close()` of a client's file.
     Close { client: Pick },
-    /// `dup()` of a client.
+    /// `dup()` of a client's file.
     Dup { client: Pick },
     /// `close()` of a dma-buf.
     CloseBuffer { buffer: Pick },
-    /// What else can be done with a file: read, seek, poll and so on.
+    /// Other file operations: read, seek, poll and so on.
     Other {
         client: Pick,
         what: Choice,
@@ -97,9 +98,10 @@ pub enum DriverCall {
         size: Size,
         flags: Choice,
     },
-    /// The same, what is likely to work: programs need objects.
+    /// `GEM_CREATE` with arguments that are likely to work: most programs need objects.
     CreateGood { client: Pick, pages: u8 },
-    /// Many small ones, of which every second is closed, and one that does not fit between them.
+    /// Creates many small objects, closes every second one, and creates a large one that needs
+    /// several blocks.
     Scatter {
         client: Pick,
         pages: u8,
@@ -124,7 +126,7 @@ pub enum DriverCall {
         range: Range,
         flags: Choice,
     },
-    /// `MAP_AHEAD` of a whole mapping while a timer interrupts.
+    /// `MAP_AHEAD` of a whole mapping while a timer interrupts the call.
     AheadInterrupted { client: Pick, map: Pick, after: u8 },
 }
 
@@ -160,10 +162,10 @@ pub enum GemCall {
     DestroyDumb { client: Pick, handle: Pick },
 }
 
-/// What puts objects on a screen.
+/// Mode setting.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum KmsCall {
-    /// Opens the card and asks for all that there is.
+    /// Opens the card and enumerates its resources.
     Open { caps: Choice },
     /// `MODE_ADDFB2`
     AddFb {
@@ -193,19 +195,19 @@ pub enum KmsCall {
         to: [u8; 4],
         odd: Choice,
     },
-    /// `MODE_ATOMIC`: a mode of any size, without a picture; or, with a rate from
-    /// [`KmsCall::WITH_PICTURE`] on, one of a picture's size, with it.
+    /// `MODE_ATOMIC`: a mode of any size without a framebuffer; from the rate
+    /// [`KmsCall::WITH_PICTURE`] on, a mode of a framebuffer's size with that framebuffer.
     Mode {
         width: Choice,
         height: Choice,
         rate: u8,
         test: Choice,
     },
-    /// A panic's message on the screen, as debugfs has it drawn without a panic.
+    /// Draws the panic screen through debugfs, without a panic.
     Panic,
     /// `MODE_DIRTYFB`
     Dirty { fb: Pick, count: Choice, rect: u16 },
-    /// `MODE_ATOMIC`, of a few properties.
+    /// `MODE_ATOMIC` with a few properties.
     Atomic {
         flags: Choice,
         fb: Pick,
@@ -220,7 +222,7 @@ pub enum KmsCall {
 impl KmsCall {
     /// See [`KmsCall::Mode`].
     pub const WITH_PICTURE: u8 = 0x80;
-    /// From here on, the choice of a framebuffer's offset is that of the last one.
+    /// From here on, a framebuffer's offset makes it end at the end of the object.
     pub const AT_END: u8 = 0xf0;
 }
 
@@ -229,44 +231,44 @@ impl KmsCall {
 pub struct RawIoctl {
     /// The file.
     pub client: Pick,
-    /// The number.
+    /// The ioctl number.
     pub number: u8,
-    /// Whether the number is one of the driver's, and which direction it says.
+    /// Selects the range of numbers (DRM's or the driver's) and the direction.
     pub kind: Choice,
-    /// The size that the number says.
+    /// The size encoded in the ioctl number.
     pub size: u8,
-    /// What the argument holds.
+    /// The content of the argument.
     pub fill: u8,
-    /// Where the argument is.
+    /// Selects the memory of the argument.
     pub place: Choice,
-    /// A mapping, if it is there.
+    /// The mapping that holds the argument, if `place` selects one.
     pub map: Pick,
 }
 
 /// `mmap()`
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Mmap {
-    /// What is mapped.
+    /// The object to map.
     pub handle: Pick,
-    /// Through which file, if not through the client that has the handle.
+    /// Selects another file than that of the client that owns the handle.
     pub client: Choice,
-    /// From which page on.
+    /// The first page of the object.
     pub page: u16,
-    /// How many pages.
+    /// The number of pages.
     pub pages: u16,
     /// The protection.
     pub prot: Choice,
     /// The flags.
     pub flags: Choice,
-    /// Where.
+    /// Selects the address.
     pub place: Choice,
-    /// At which page of the arena, if there.
+    /// The page in the arena, for an address in the arena.
     pub at: u16,
     /// What is wrong with the range, if anything.
     pub odd: Choice,
 }
 
-/// What can be done with addresses.
+/// System calls on address ranges.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum AreaCall {
     /// `munmap()`
@@ -282,9 +284,9 @@ pub enum AreaCall {
     Protect { range: Range, prot: Choice },
     /// `madvise()`
     Advise { range: Range, advice: Choice },
-    /// `madvise()` with one of those that the driver listens to.
+    /// `madvise()` with advice that the driver evaluates.
     AdviseGood { range: Range, advice: Choice },
-    /// `mlock()` and relatives.
+    /// `mlock()` and related calls.
     Lock { range: Range, how: Choice },
     /// `msync()`, `mincore()`, `remap_file_pages()`, `mseal()`.
     Other {
@@ -301,63 +303,63 @@ pub enum AreaCall {
     },
 }
 
-/// Accesses of the program itself.
+/// Memory accesses of the program.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Touch {
     /// The mapping.
     pub map: Pick,
     /// The first page.
     pub page: u16,
-    /// How many.
+    /// The number of pages.
     pub count: u8,
-    /// How far from one to the next.
+    /// The distance between them.
     pub stride: Choice,
-    /// Where in the page, and whether to read or write.
+    /// The offset in the page, and read or write.
     pub what: Choice,
 }
 
 impl Touch {
-    /// From here on the choice of a page is one at the edge of a page table.
+    /// From here on, the page is the first or last one of a page table.
     pub const EDGES: u16 = 0xe000;
 }
 
 /// Accesses of a debugger.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Debug {
-    /// By which means.
+    /// The interface.
     pub means: Choice,
-    /// Where.
+    /// The range of addresses.
     pub range: Range,
-    /// Bytes into the page.
+    /// The offset in the first page.
     pub at: Choice,
-    /// How many bytes.
+    /// The number of bytes.
     pub len: u16,
 }
 
-/// System calls that use a mapping as their buffer: most want to pin its pages.
+/// System calls with a mapping as their buffer; most need to pin its pages.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Buffer {
-    /// Which one.
+    /// The system call.
     pub what: Choice,
     /// The buffer.
     pub range: Range,
 }
 
-/// Processes.
+/// Calls on processes.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum ProcessCall {
-    /// `fork()`; the child touches a mapping, and is waited for or not.
+    /// `fork()`; the child touches a mapping. The parent waits for the child or not.
     Fork {
         map: Pick,
         page: u16,
         count: u8,
         what: Choice,
     },
-    /// The process is killed.
-    Die { sure: Choice },
+    /// Kills the process.
+    Die { chance: Choice },
 }
 
-/// What happens to the device.
+/// Actions on the device.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Device {
     /// Unbind, bind, remove, rescan, or [`Device::SLEEP`].
@@ -365,38 +367,38 @@ pub struct Device {
 }
 
 impl Device {
-    /// The machine sleeps and wakes up.
+    /// The machine suspends and resumes.
     pub const SLEEP: u8 = 0xff;
 }
 
-/// The device goes while the next call's argument is being copied.
+/// The device disappears while the kernel copies the next call's argument.
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub struct Late {
-    /// How many ioctls of the call that are more than a question come in time, below
-    /// [`Late::SKIPS`].
+pub struct DelayedCopy {
+    /// How many ioctls of the call (queries not counted) complete normally before that, below
+    /// [`DelayedCopy::SKIPS`].
     pub skip: Choice,
-    /// How the device goes.
+    /// How the device disappears.
     pub how: Choice,
 }
 
-impl Late {
-    /// See [`Late::skip`].
+impl DelayedCopy {
+    /// See [`DelayedCopy::skip`].
     pub const SKIPS: u8 = 3;
 
-    /// What is done to the device, as [`Device::what`] has it: it is unbound, or removed.
+    /// The action, encoded as in [`Device::what`]: unbind or remove.
     pub fn action(self) -> u8 {
         self.how.of(&[0, 0, 0, 5])
     }
 }
 
-/// Allocations that are made to fail.
+/// The allocation that fails in a call.
 pub mod fail {
-    /// So many from the first on.
+    /// Numbers below this one select the first allocations one by one.
     const FIRST: u8 = 48;
-    /// From there on, every so many'th: there are hundreds in binding the device.
+    /// The other numbers select every `STRIDE`th allocation: binding the device makes hundreds.
     const STRIDE: usize = 3;
 
-    /// Which one of a call `number` means.
+    /// Returns the position of the allocation that `number` selects.
     pub fn position(number: u8) -> usize {
         match number.checked_sub(FIRST) {
             None => 1 + usize::from(number),
@@ -432,35 +434,35 @@ pub enum Call {
     Process(ProcessCall),
     /// See [`Device`].
     Device(Device),
-    /// See [`Late`].
-    Late(Late),
-    /// The kernel's allocation (or copy) with this number fails in the next call.
+    /// See [`DelayedCopy`].
+    DelayedCopy(DelayedCopy),
+    /// The allocation (or user copy) with this number fails in the next call.
     Fail(u8),
 }
 
 impl Call {
-    /// Bytes that mean [`Call::Fail`]: with one of 256 numbers, chance takes long to make it.
+    /// Returns the bytes of [`Call::Fail`]: random bytes rarely select a given number.
     pub fn fail_bytes(number: u8) -> [u8; 2] {
         [63, number]
     }
 
-    /// Bytes that mean [`Call::Device`].
+    /// Returns the bytes of [`Call::Device`].
     pub fn device_bytes(what: u8) -> [u8; 3] {
         [60, 0, what]
     }
 
-    /// Bytes that mean [`Call::Late`]: the device is unbound after so many ioctls.
-    pub fn late_bytes(skip: u8) -> [u8; 4] {
+    /// Returns the bytes of [`Call::DelayedCopy`]: the device is unbound after `skip` ioctls.
+    pub fn delayed_copy_bytes(skip: u8) -> [u8; 4] {
         [61, 0, skip, 0]
     }
 
-    /// Bytes that mean [`DriverCall::Create`] by the second client, as which drills open the card,
-    /// if there are two.
+    /// Returns the bytes of [`DriverCall::Create`] by the second client, if there are two. Seed
+    /// programs open the card as the second client.
     pub fn create_bytes(kind: u8, number: u8, flags: u8) -> [u8; 10] {
         [5, 0, 0, 0, 0x30, 1, kind, number, 0, flags]
     }
 
-    /// Bytes that mean [`KmsCall::AddFb`] of a handle of the client's.
+    /// Returns the bytes of [`KmsCall::AddFb`] for a handle of the client.
     pub fn add_fb_bytes(sides: [u8; 2], pitch: u8, format: u8, offset: u8) -> [u8; 13] {
         let [width, height] = sides;
         [
@@ -468,15 +470,15 @@ impl Call {
         ]
     }
 
-    /// Whether it has the device go or come, which takes long.
+    /// Returns true if the call acts on the device, which is slow.
     pub fn is_about_device(&self) -> bool {
-        matches!(self, Self::Device(_) | Self::Late(_))
+        matches!(self, Self::Device(_) | Self::DelayedCopy(_))
     }
 }
 
 impl<'a> Arbitrary<'a> for Call {
-    /// Kinds are not equally likely: a program that does nothing but open files finds nothing, and
-    /// one in which the device goes takes very long.
+    /// Kinds have different probabilities: programs that only open files find nothing, and programs
+    /// that unbind the device are very slow.
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
         Ok(match u8::arbitrary(bytes)? % 64 {
             0..=4 => Call::File(bytes.arbitrary()?),
@@ -492,7 +494,7 @@ impl<'a> Arbitrary<'a> for Call {
             58..=59 => Call::Process(bytes.arbitrary()?),
             60 if u8::arbitrary(bytes)? < 64 => Call::Device(bytes.arbitrary()?),
             60 => Call::File(bytes.arbitrary()?),
-            61 if u8::arbitrary(bytes)? < 32 => Call::Late(bytes.arbitrary()?),
+            61 if u8::arbitrary(bytes)? < 32 => Call::DelayedCopy(bytes.arbitrary()?),
             _ => Call::Fail(bytes.arbitrary()?),
         })
     }
@@ -538,8 +540,10 @@ mod tests {
                 offset: Choice(3),
             })
         ));
-        let late = call(&Call::late_bytes(2));
-        assert!(matches!(late, Call::Late(late) if late.skip.0 == 2 && late.action() == 0));
+        let delayed_copy = call(&Call::delayed_copy_bytes(2));
+        assert!(
+            matches!(delayed_copy, Call::DelayedCopy(delayed_copy) if delayed_copy.skip.0 == 2 && delayed_copy.action() == 0)
+        );
         let sleep = call(&Call::device_bytes(Device::SLEEP));
         assert!(matches!(sleep, Call::Device(device) if device.what.0 == Device::SLEEP));
     }

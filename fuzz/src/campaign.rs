@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The search: runs programs, keeps those that reach something new, makes others of them, and for each
-//! thing that is found the shortest program that still finds it.
+//! The fuzzing campaign: runs programs, keeps those that reach new coverage, mutates them, and
+//! shortens each program that reproduces a bug.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,85 +10,85 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::drill;
-use crate::lane::Trace;
 use crate::module::Mode;
 use crate::program::{Program, Random};
-use crate::watch::{Watch, HANGS, LIMIT};
+use crate::seed_corpus;
+use crate::supervisor::{Supervisor, HANGS, LIMIT};
+use crate::thread_context::Trace;
 
-/// One in so many programs is new, the others are made of those that are kept.
+/// One in this many programs is random; the others are mutants of kept programs.
 const FRESH_ONE_IN: usize = 6;
-/// One in so many programs to begin with is one that takes long.
+/// One in this many seed programs is a slow one.
 const SLOW_ONE_IN: usize = 8;
-/// After so many things are found, it is enough.
+/// The campaign ends after this many findings.
 const MOST_FINDINGS: usize = 5;
-/// How often programs are run to make one shorter.
+/// Maximum number of runs to shorten a program.
 const SHORTENING_RUNS: usize = 150;
-/// How long that may take.
+/// Maximum time to shorten a program.
 const SHORTENING_TIME: Duration = Duration::from_secs(180);
-/// How much more time a program gets to end that did not.
+/// Factor of the time limit when a program that did not end is run again.
 const PATIENCE: u32 = 4;
-/// How often a program is run to make it shorter if each run takes as long as it may.
+/// Maximum number of runs to shorten a program whose runs all reach the time limit.
 const SHORTENING_HANGS: usize = 12;
-/// How often a program has to be run for what it finds, if that is a race.
+/// Number of runs that check whether a finding is reproducible.
 const TRIES: usize = 4;
-/// How often a race is run to see it again.
+/// Number of runs in a replay of a multi-threaded program.
 const REPLAYS_OF_RACES: usize = 20;
-/// How often the state is told.
+/// Interval of progress messages.
 const TELL: Duration = Duration::from_secs(30);
 
-/// The share of the time, in percent, that goes by before the driver is loaded in each mode.
+/// For each mode: the share of the time, in percent, after which the campaign switches to it.
 const MODES: [u128; Mode::ALL.len()] = [0, 55, 70, 85];
 
-/// In which mode the driver is after so long of a search of that length.
+/// Returns the mode for this point in a campaign of this length.
 fn mode_at(elapsed: Duration, length: Duration) -> u8 {
     let percent = elapsed.as_millis() * 100 / length.as_millis().max(1);
     let begun = MODES.iter().filter(|begin| percent >= **begin).count();
     u8::try_from(begun.saturating_sub(1)).unwrap_or(0)
 }
 
-/// Something that is not as it has to be.
+/// A program and the bug that it reproduces.
 struct Finding {
     what: String,
     program: Program,
-    /// How often in [`TRIES`] it was found again.
-    again: usize,
+    /// How many of [`TRIES`] runs found it again.
+    reproduced: usize,
 }
 
-/// See the head of this file.
+/// The state of the campaign.
 pub struct Campaign {
-    watch: Watch,
+    supervisor: Supervisor,
     random: Random,
     seed: u64,
     corpus: Vec<Program>,
-    /// Programs that all else waits for.
+    /// Seed programs that run before all others.
     first: Vec<Program>,
-    /// Programs to begin with that did not run yet: quick ones, and those that take long.
-    drill: [Vec<Program>; 2],
-    /// All that was seen: places in the driver, and what calls returned.
+    /// Seed programs that have not run yet: fast ones and slow ones.
+    seed_corpus: [Vec<Program>; 2],
+    /// Bits for the coverage points and system call results seen so far.
     seen: Vec<u64>,
     findings: Vec<Finding>,
     programs: u64,
     calls: u64,
-    /// Seconds, programs, places: how it went.
+    /// Progress: seconds, programs, coverage points.
     course: Vec<(u64, u64, usize)>,
-    /// In which of its modes the driver is.
+    /// The driver's current mode.
     mode: u8,
     dir: PathBuf,
 }
 
 impl Campaign {
-    /// One that leaves what it finds in `dir`.
-    pub fn new(watch: Watch, seed: u64, dir: &Path) -> Self {
-        let seen = watch.ground().shared.marks().map(|_| 0).collect();
+    /// Creates a campaign that writes its findings to `dir`.
+    pub fn new(supervisor: Supervisor, seed: u64, dir: &Path) -> Self {
+        let seen = supervisor.env().shared.marks().map(|_| 0).collect();
         let mut random = Random::new(seed);
-        let first = drill::first(&mut random);
-        let drill = drill::programs(&mut random).into_iter();
-        let (slow, quick) = drill.partition(Program::has_device_calls);
+        let first = seed_corpus::first(&mut random);
+        let seed_corpus = seed_corpus::programs(&mut random).into_iter();
+        let (slow, quick) = seed_corpus.partition(Program::has_device_calls);
         Self {
-            watch,
+            supervisor,
             first,
-            drill: [quick, slow],
+            seed_corpus: [quick, slow],
             random,
             seed,
             corpus: Vec::new(),
@@ -102,15 +102,15 @@ impl Campaign {
         }
     }
 
-    /// Counts addresses in the driver as seen.
+    /// Marks addresses in the driver as covered.
     pub fn see(&mut self, addresses: &[usize]) {
-        let text = &self.watch.ground().text;
-        for place in addresses.iter().filter_map(|address| text.place(*address)) {
-            self.seen[place / 64] |= 1 << (place % 64);
+        let text = &self.supervisor.env().text;
+        for point in addresses.iter().filter_map(|address| text.point(*address)) {
+            self.seen[point / 64] |= 1 << (point % 64);
         }
     }
 
-    /// Searches for that long. Whether nothing was found.
+    /// Runs for `length`. Returns true if nothing was found.
     pub fn run(&mut self, length: Duration) -> Result<bool, String> {
         let start = Instant::now();
         let mut told = start;
@@ -118,11 +118,11 @@ impl Campaign {
             let mode = mode_at(start.elapsed(), length);
             if mode != self.mode {
                 self.mode = mode;
-                self.drill[0].extend(drill::mappings(&mut self.random));
+                self.seed_corpus[0].extend(seed_corpus::mappings(&mut self.random));
             }
             let program = self.next().in_mode(mode);
-            if let Err(what) = self.attempt(&program) {
-                self.found(program, what)?;
+            if let Err(what) = self.run_program(&program) {
+                self.record_finding(program, what)?;
             }
             if told.elapsed() > TELL {
                 told = Instant::now();
@@ -138,24 +138,24 @@ impl Campaign {
         if let Some(program) = self.first.pop() {
             return program;
         }
-        // In any order: a short search has some of each kind. Of those that take long it has fewer.
+        // In random order, so that a short campaign runs some of each kind, and fewer slow ones.
         let slow_first = self.random.below(SLOW_ONE_IN) == 0;
-        let [quick, slow] = &mut self.drill;
+        let [quick, slow] = &mut self.seed_corpus;
         let order = if slow_first {
             [slow, quick]
         } else {
             [quick, slow]
         };
-        for drill in order {
-            if !drill.is_empty() {
-                return drill.swap_remove(self.random.below(drill.len()));
+        for seed_corpus in order {
+            if !seed_corpus.is_empty() {
+                return seed_corpus.swap_remove(self.random.below(seed_corpus.len()));
             }
         }
         let count = self.corpus.len();
         if count == 0 || self.random.below(FRESH_ONE_IN) == 0 {
             return Program::random(&mut self.random);
         }
-        // What was kept last reaches what is least known.
+        // Programs kept recently reach the least explored code.
         let recent = self.random.below(2) == 0;
         let from = if recent { count - count.div_ceil(4) } else { 0 };
         let index = from + self.random.below(count - from);
@@ -163,13 +163,17 @@ impl Campaign {
         self.corpus[index].mutated(&self.corpus[other], &mut self.random)
     }
 
-    /// Runs a program, and keeps it if it has reached something new.
-    fn attempt(&mut self, program: &Program) -> Result<(), String> {
-        let done = self.watch.run(program, None);
+    /// Runs a program and keeps it if it reaches new coverage.
+    fn run_program(&mut self, program: &Program) -> Result<(), String> {
+        let done = self.supervisor.run(program, None);
         self.programs += 1;
-        self.calls += self.watch.ground().shared.calls();
+        self.calls += self.supervisor.env().shared.calls();
         let mut is_new = false;
-        for (seen, now) in self.seen.iter_mut().zip(self.watch.ground().shared.marks()) {
+        for (seen, now) in self
+            .seen
+            .iter_mut()
+            .zip(self.supervisor.env().shared.marks())
+        {
             is_new |= now & !*seen != 0;
             *seen |= now;
         }
@@ -179,94 +183,102 @@ impl Campaign {
         done
     }
 
-    /// Places in the driver that were seen.
-    fn places(&self) -> usize {
-        let words = &self.seen[..self.watch.ground().shared.place_words()];
+    /// Returns the number of covered points.
+    fn points(&self) -> usize {
+        let words = &self.seen[..self.supervisor.env().shared.point_words()];
         words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     fn tell(&mut self, start: Instant) {
         let seconds = start.elapsed().as_secs();
-        let places = self.places();
+        let points = self.points();
         println!(
-            "{seconds} s: {} programs, {} calls, {} kept, {places} places seen, {} findings",
+            "{seconds} s: {} programs, {} calls, {} kept, {points} points seen, {} findings",
             self.programs,
             self.calls,
             self.corpus.len(),
             self.findings.len()
         );
-        self.course.push((seconds, self.programs, places));
+        self.course.push((seconds, self.programs, points));
     }
 
-    /// Takes note of something that was found, unless it is known.
-    fn found(&mut self, program: Program, what: String) -> Result<(), String> {
+    /// Records a finding unless it is known.
+    fn record_finding(&mut self, program: Program, what: String) -> Result<(), String> {
         println!("found: {what}");
-        if self.findings.iter().any(|f| gist(&f.what) == gist(&what)) {
+        if self
+            .findings
+            .iter()
+            .any(|f| strip_numbers(&f.what) == strip_numbers(&what))
+        {
             return Ok(());
         }
         if what.starts_with(HANGS) && !self.hangs(&program) {
-            println!("it does end if it is given more time: the machine is busy");
+            println!("it ends within a longer time limit: the machine is busy");
             return Ok(());
         }
-        let short = self.shortened(&program, &what);
-        let again = (0..TRIES).filter(|_| self.finds(&short, &what)).count();
+        let short = self.shorten(&program, &what);
+        let reproduced = (0..TRIES)
+            .filter(|_| self.reproduces(&short, &what))
+            .count();
         let number = self.findings.len();
         self.findings.push(Finding {
             what,
             program: short,
-            again,
+            reproduced,
         });
         let finding = &self.findings[number];
         let path = self.dir.join(format!("finding-{number}.program"));
         fs::write(&path, finding.program.bytes()).map_err(|e| e.to_string())?;
         println!(
-            "found {again} of {TRIES} times again with {} calls, in {}; its steps:",
+            "found {reproduced} of {TRIES} times again with {} calls, in {}; its steps:",
             finding.program.len(),
             path.display()
         );
         let program = finding.program.clone();
-        let _ = self.watch.run(&program, Some(&Trace::new()));
+        let _ = self.supervisor.run(&program, Some(&Trace::new()));
         self.write(Duration::ZERO)
     }
 
-    /// Whether the program does not end in much more time either.
+    /// Returns true if the program does not end within a longer time limit either.
     fn hangs(&mut self, program: &Program) -> bool {
-        self.watch.set_limit(LIMIT * PATIENCE);
-        let ended = self.attempt(program);
-        self.watch.set_limit(LIMIT);
+        self.supervisor.set_limit(LIMIT * PATIENCE);
+        let ended = self.run_program(program);
+        self.supervisor.set_limit(LIMIT);
         ended.is_err()
     }
 
-    /// Whether the program finds this too.
-    fn finds(&mut self, program: &Program, what: &str) -> bool {
-        matches!(self.attempt(program), Err(is) if gist(&is) == gist(what))
+    /// Returns true if the program reproduces the finding.
+    fn reproduces(&mut self, program: &Program, what: &str) -> bool {
+        matches!(self.run_program(program), Err(is) if strip_numbers(&is) == strip_numbers(what))
     }
 
-    /// The shortest program that was found which finds the same.
-    fn shortened(&mut self, program: &Program, what: &str) -> Program {
-        let tries = if program.lanes() > 1 { TRIES } else { 1 };
+    /// Returns the shortest program found that reproduces the finding.
+    fn shorten(&mut self, program: &Program, what: &str) -> Program {
+        let tries = if program.threads() > 1 { TRIES } else { 1 };
         let most = match what.starts_with(HANGS) {
             true => SHORTENING_HANGS,
             false => SHORTENING_RUNS,
         };
         let mut runs = 0;
         let start = Instant::now();
-        let mut finds = |campaign: &mut Self, program: &Program| {
+        let mut reproduces = |campaign: &mut Self, program: &Program| {
             (0..tries).any(|_| {
                 runs += 1;
-                runs < most && start.elapsed() < SHORTENING_TIME && campaign.finds(program, what)
+                runs < most
+                    && start.elapsed() < SHORTENING_TIME
+                    && campaign.reproduces(program, what)
             })
         };
         let mut best = program.clone();
-        if best.lanes() > 1 && finds(self, &best.in_one_lane()) {
-            best = best.in_one_lane();
+        if best.threads() > 1 && reproduces(self, &best.single_threaded()) {
+            best = best.single_threaded();
         }
         let mut part = best.len().div_ceil(2);
         while part > 0 {
             let mut at = 0;
             while at < best.len() {
                 let shorter = best.without(at..best.len().min(at + part));
-                if finds(self, &shorter) {
+                if reproduces(self, &shorter) {
                     best = shorter;
                 } else {
                     at += part;
@@ -277,20 +289,20 @@ impl Campaign {
         best
     }
 
-    /// Leaves the figures, and the programs that are kept.
+    /// Writes the figures and the kept programs.
     fn write(&self, length: Duration) -> Result<(), String> {
-        let ground = self.watch.ground();
-        let mut places = BTreeSet::new();
-        let words = &self.seen[..ground.shared.place_words()];
+        let env = self.supervisor.env();
+        let mut points = BTreeSet::new();
+        let words = &self.seen[..env.shared.point_words()];
         for (word, bits) in words.iter().enumerate() {
             for bit in (0..64).filter(|bit| (*bits >> bit) & 1 != 0) {
-                places.insert(ground.text.name(word * 64 + bit));
+                points.insert(env.text.name(word * 64 + bit));
             }
         }
         let findings: Vec<_> = self
             .findings
             .iter()
-            .map(|f| json!({ "what": f.what, "calls": f.program.len(), "again": f.again }))
+            .map(|f| json!({ "what": f.what, "calls": f.program.len(), "again": f.reproduced }))
             .collect();
         let report = json!({
             "seed": self.seed,
@@ -300,7 +312,7 @@ impl Campaign {
             "kept": self.corpus.len(),
             "findings": findings,
             "course": self.course,
-            "places": places,
+            "places": points,
         });
         fs::write(self.dir.join("fuzz.json"), format!("{report}\n")).map_err(|e| e.to_string())?;
         let mut corpus = Vec::new();
@@ -313,8 +325,8 @@ impl Campaign {
     }
 }
 
-/// What is the same in a finding each time: not its numbers.
-fn gist(what: &str) -> String {
+/// Returns the text of a finding without numbers, which differ from run to run.
+fn strip_numbers(what: &str) -> String {
     let words = what.split(|c: char| c.is_whitespace() || c == ',');
     words
         .filter(|word| !word.contains(|c: char| c.is_ascii_digit()))
@@ -322,13 +334,13 @@ fn gist(what: &str) -> String {
         .join(" ")
 }
 
-/// Runs programs one after the other and tells their steps; one that has several threads and is alone
-/// runs many times. Whether nothing was found.
-pub fn replay(mut watch: Watch, programs: &[Program]) -> bool {
+/// Runs programs in order and prints their steps. A single program with several threads runs many
+/// times. Returns true if nothing was found.
+pub fn replay(mut supervisor: Supervisor, programs: &[Program]) -> bool {
     let trace = Trace::new();
     let mut good = true;
     let times = match programs {
-        [program] if program.lanes() > 1 => REPLAYS_OF_RACES,
+        [program] if program.threads() > 1 => REPLAYS_OF_RACES,
         _ => 1,
     };
     let all = std::iter::repeat_n(programs, times).flatten();
@@ -336,9 +348,9 @@ pub fn replay(mut watch: Watch, programs: &[Program]) -> bool {
         trace.say(&format!(
             "fuzz: program {number}: {} calls, {} threads",
             program.len(),
-            program.lanes()
+            program.threads()
         ));
-        if let Err(what) = watch.run(program, Some(&trace)) {
+        if let Err(what) = supervisor.run(program, Some(&trace)) {
             trace.say(&format!("fuzz: program {number}: found: {what}"));
             good = false;
         }

@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the kernel has in use, taken at quiet points: when no process uses the device, and after what
-//! is only kept for later has been given back.
+//! Samples of the kernel's resource usage, taken while no process uses the device and after the
+//! kernel has freed its caches.
 //!
-//! Caches are emptied first (`drop_caches`), and each slab cache is shrunk, which also empties KASAN's
-//! quarantine of freed objects for it; so objects that are counted are in use.
+//! A sample first drops caches (`drop_caches`) and shrinks each slab cache, which also empties
+//! KASAN's quarantine. So the counted objects are in use.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use crate::device::Place;
+use crate::device::PciDevice;
 use crate::sys;
 
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
-/// kmemleak only reports what is older than this.
+/// kmemleak only reports older objects.
 const LEAK_AGE: Duration = Duration::from_secs(6);
 
-/// The figures of one moment.
-pub struct Mark {
+/// One sample.
+pub struct Sample {
     /// Seconds since the start.
     pub at: u64,
-    /// Bytes of VRAM available.
+    /// Bytes of available VRAM.
     pub vram: u64,
     /// Lines of kmemleak's report.
     pub leaks: usize,
-    /// KiB by name, of /proc/meminfo.
+    /// /proc/meminfo: KiB by name.
     pub memory: BTreeMap<String, u64>,
-    /// Objects in use, and bytes of each, by slab cache.
+    /// Objects in use and object size, by slab cache.
     pub slabs: BTreeMap<String, (u64, u64)>,
-    /// Areas of vmalloc and ioremap.
+    /// Number of vmalloc and ioremap areas.
     pub areas: usize,
-    /// Open files.
+    /// Number of open files.
     pub files: u64,
-    /// dma-bufs.
+    /// Number of dma-bufs.
     pub buffers: usize,
 }
 
-impl Mark {
-    /// Takes them.
-    pub fn take(at: u64, place: &Place) -> Result<Self, String> {
-        place.bind()?;
-        let (_, vram) = place.vram()?;
+impl Sample {
+    /// Takes a sample.
+    pub fn take(at: u64, device: &PciDevice) -> Result<Self, String> {
+        device.bind()?;
+        let (_, vram) = device.vram()?;
         settle();
         let leaks = leaks();
         let slabs = slabs();
@@ -61,19 +61,19 @@ impl Mark {
         })
     }
 
-    /// KiB of slab objects in use.
+    /// Returns the size of all slab objects in use, in KiB.
     pub fn slab_kib(&self) -> u64 {
         let bytes: u64 = self.slabs.values().map(|(count, size)| count * size).sum();
         bytes / 1024
     }
 
-    /// KiB of this name.
+    /// Returns an entry of /proc/meminfo, in KiB.
     pub fn kib(&self, name: &str) -> u64 {
         self.memory.get(name).copied().unwrap_or(0)
     }
 }
 
-/// What kmemleak reports.
+/// Returns kmemleak's report.
 pub fn leaks() -> String {
     let _ = sys::write_file(KMEMLEAK, "scan");
     thread::sleep(LEAK_AGE);
@@ -81,7 +81,7 @@ pub fn leaks() -> String {
     text(KMEMLEAK)
 }
 
-/// Has given back what is only kept.
+/// Makes the kernel free its caches.
 fn settle() {
     for _ in 0..2 {
         let _ = sys::write_file("/proc/sys/vm/drop_caches", "3");
@@ -93,7 +93,7 @@ fn settle() {
             let shrink = entry.path().join("shrink");
             let _ = sys::write_file(&shrink.to_string_lossy(), "1");
         }
-        // Freeing after a grace period, and in the background.
+        // Objects are also freed after a grace period and by workers.
         thread::sleep(Duration::from_secs(1));
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The device: where its nodes are, and taking it away and bringing it back through sysfs.
+//! The device: finds its nodes, and unbinds, removes and rebinds it through sysfs.
 
 use std::fs;
 use std::path::Path;
@@ -11,21 +11,21 @@ use crate::abi;
 use crate::call::Device;
 use crate::sys;
 
-/// How long it may take to be there again.
+/// Time limit for binding.
 const BIND_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long its nodes may take to be there.
+/// Time limit for the device nodes to appear.
 const NODE_LIMIT: Duration = Duration::from_secs(3);
 
-/// Which device.
+/// A PCI device.
 #[derive(Clone)]
-pub struct Place {
-    /// The address on the PCI bus.
+pub struct PciDevice {
+    /// Its PCI address.
     slot: String,
 }
 
-/// Switches all slots on: one whose device had been removed when the machine went to sleep is off
-/// when it wakes up.
+/// Switches all PCIe slots on: a slot whose device was removed before a suspend is off after the
+/// resume.
 fn power_slots() {
     let slots = fs::read_dir("/sys/bus/pci/slots").into_iter().flatten();
     for slot in slots.flatten() {
@@ -33,8 +33,8 @@ fn power_slots() {
     }
 }
 
-impl Place {
-    /// Those that the driver has, in the order of their addresses.
+impl PciDevice {
+    /// Returns the devices bound to the driver, in the order of their addresses.
     pub fn find() -> Result<Vec<Self>, String> {
         let dir = "/sys/bus/pci/drivers/barium";
         let entries = fs::read_dir(dir).map_err(|e| format!("{dir}: {e}"))?;
@@ -50,7 +50,7 @@ impl Place {
         }
     }
 
-    /// Where `card` or `renderD` and a number is, now.
+    /// Returns the current path of the node of this kind (`card` or `renderD`).
     pub fn node(&self, kind: &str) -> Option<String> {
         let dir = format!("/sys/bus/pci/devices/{}/drm", self.slot);
         let names = fs::read_dir(dir).ok()?;
@@ -60,14 +60,14 @@ impl Place {
             .map(|name| format!("/dev/dri/{name}"))
     }
 
-    /// The file `name` of the card in debugfs, now.
+    /// Returns the current path of the card's debugfs file `name`.
     pub fn debugfs(&self, name: &str) -> String {
         let card = self.node("card").unwrap_or_default();
         let minor = card.trim_start_matches("/dev/dri/card");
         format!("/sys/kernel/debug/dri/{minor}/{name}")
     }
 
-    /// Path and text that are written for each of the things that can be done to it.
+    /// Returns the sysfs file and the text to write for an action.
     pub fn action(&self, number: u8) -> (String, &str) {
         let slot = &self.slot;
         match number % 8 {
@@ -79,12 +79,12 @@ impl Place {
         }
     }
 
-    /// Whether the driver has it.
+    /// Returns true if the driver has bound it.
     pub fn is_bound(&self) -> bool {
         Path::new(&format!("/sys/bus/pci/drivers/barium/{}", self.slot)).exists()
     }
 
-    /// Sees to it that the driver has it, and that its nodes are there.
+    /// Binds it if necessary and waits for its nodes.
     pub fn bind(&self) -> Result<(), String> {
         let start = Instant::now();
         let mut bound = None;
@@ -97,7 +97,7 @@ impl Place {
                     return Ok(());
                 }
                 if bound.get_or_insert_with(Instant::now).elapsed() > NODE_LIMIT {
-                    // The kernel does not mind that it had no memory for the node.
+                    // Without memory, the kernel binds the device and silently lacks its node.
                     let _ = sys::write_file("/sys/bus/pci/drivers/barium/unbind", &self.slot);
                     bound = None;
                 }
@@ -113,7 +113,7 @@ impl Place {
         Err("the device cannot be bound again".into())
     }
 
-    /// Bytes of VRAM: all, and those that no object has.
+    /// Returns the bytes of VRAM in total and available.
     pub fn vram(&self) -> Result<(u64, u64), String> {
         let node = self.node("renderD").ok_or("there is no render node")?;
         let fd = sys::open(&node, libc::O_RDWR | libc::O_CLOEXEC)

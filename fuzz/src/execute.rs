@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Running a program, in a process of its own.
+//! Runs a program in a process of its own.
 
 use std::ffi::CString;
 use std::sync::Mutex;
@@ -9,32 +9,32 @@ use std::thread;
 use crate::arena;
 use crate::call::Call;
 use crate::calls;
-use crate::device::Place;
+use crate::device::PciDevice;
+use crate::faulting_access;
 use crate::kcov::{Kcov, Text};
-use crate::lane::{Lane, Trace};
-use crate::probe;
-use crate::program::{Program, MAX_LANES};
+use crate::model::Model;
+use crate::program::{Program, MAX_THREADS};
 use crate::shared::Shared;
 use crate::sys;
-use crate::world::World;
+use crate::thread_context::{ThreadContext, Trace};
 
 /// A display.
 pub struct Display {
-    /// Where it is.
-    pub place: Place,
+    /// Its PCI device.
+    pub device: PciDevice,
     /// Bytes of VRAM.
     pub vram: u64,
-    /// Bytes of it that are available when no program runs.
+    /// Bytes of VRAM available while no program runs.
     pub available: u64,
 }
 
 impl Display {
-    /// All that the driver has.
+    /// Returns all displays bound to the driver.
     pub fn find() -> Result<Vec<Self>, String> {
-        let displays = Place::find()?.into_iter().map(|place| {
-            let (vram, available) = place.vram()?;
+        let displays = PciDevice::find()?.into_iter().map(|device| {
+            let (vram, available) = device.vram()?;
             Ok(Self {
-                place,
+                device,
                 vram,
                 available,
             })
@@ -43,76 +43,77 @@ impl Display {
     }
 }
 
-/// What there is before any program runs.
-pub struct Ground {
+/// The environment of all programs.
+pub struct Environment {
     /// The displays, at least one.
     pub displays: Vec<Display>,
-    /// Where the driver's code is.
+    /// The addresses of the driver's code.
     pub text: Text,
-    /// What programs tell.
+    /// Memory shared with the programs.
     pub shared: Shared,
-    /// Buffers for coverage, one for each thread and one for the first; none on a kernel without.
+    /// Coverage buffers: one for each thread and one for the main thread. Empty on a kernel without
+    /// KCOV.
     pub kcovs: Vec<Kcov>,
 }
 
-impl Ground {
-    /// How many buffers there have to be.
-    pub const KCOVS: usize = MAX_LANES + 1;
+impl Environment {
+    /// Number of coverage buffers.
+    pub const KCOVS: usize = MAX_THREADS + 1;
 
-    /// The first display, which the load of `make soak` is on.
+    /// Returns the first display; the load of `make soak` uses it.
     pub fn display(&self) -> &Display {
         &self.displays[0]
     }
 
-    /// The display that `program` is for.
+    /// Returns the display that `program` uses.
     pub fn display_of(&self, program: &Program) -> &Display {
         &self.displays[program.display(self.displays.len())]
     }
 }
 
 /// Runs `program` and ends the process.
-pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
-    probe::catch();
+pub fn execute(env: &Environment, program: &Program, trace: Option<&Trace>) -> ! {
+    faulting_access::catch();
     let limit = [0u64; 2];
     let pointer = limit.as_ptr() as usize;
     let _ = sys::call(libc::SYS_setrlimit, &[libc::RLIMIT_CORE as usize, pointer]);
     if arena::reserve().is_err() {
-        ground.shared.find("the arena cannot be reserved");
+        env.shared.report("the arena cannot be reserved");
         sys::exit(1);
     }
-    let display = ground.display_of(program);
+    let display = env.display_of(program);
     let is_other = |d: &&Display| !std::ptr::eq(*d, display);
-    let other = ground.displays.iter().find(is_other).unwrap_or(display);
-    let world = Mutex::new(World::new(display.vram));
-    let lanes = program.lanes();
-    let lane = |number: usize, kcov: usize| Lane {
+    let other = env.displays.iter().find(is_other).unwrap_or(display);
+    let model = Mutex::new(Model::new(display.vram));
+    let threads = program.threads();
+    let ctx = |number: usize, kcov: usize| ThreadContext {
         number,
-        exact: lanes == 1,
-        world: &world,
-        place: &display.place,
-        other: &other.place,
-        shared: &ground.shared,
-        kcov: ground.kcovs.get(kcov),
-        text: &ground.text,
+        exact: threads == 1,
+        model: &model,
+        device: &display.device,
+        other: &other.device,
+        shared: &env.shared,
+        kcov: env.kcovs.get(kcov),
+        text: &env.text,
         trace,
         fail: fail_file(),
-        late: Mutex::default(),
+        delayed_copy: Mutex::default(),
     };
-    let first = lane(0, MAX_LANES);
+    let first = ctx(0, MAX_THREADS);
     first.start();
     let flags = libc::O_RDWR | libc::O_CLOEXEC;
-    calls::open_node(&first, &display.place, "renderD", flags);
-    if lanes == 1 {
+    calls::open_node(&first, &display.device, "renderD", flags);
+    if threads == 1 {
         first.run(&calls_of(program, 0));
     } else {
         thread::scope(|scope| {
-            for number in 0..lanes {
-                let lane = &lane;
+            for number in 0..threads {
+                let ctx = &ctx;
                 scope.spawn(move || {
-                    let lane = lane(number, number);
-                    lane.start();
+                    let ctx = ctx(number, number);
+                    ctx.start();
                     for _ in 0..program.rounds() {
-                        lane.run(&calls_of(program, number));
+                        ctx.run(&calls_of(program, number));
                     }
                 });
             }
@@ -125,7 +126,7 @@ pub fn execute(ground: &Ground, program: &Program, trace: Option<&Trace>) -> ! {
     sys::exit(0);
 }
 
-/// The calls that thread `number` makes.
+/// Returns the calls that thread `number` makes.
 fn calls_of(program: &Program, number: usize) -> Vec<Call> {
     let calls = program.calls().into_iter();
     calls
@@ -134,7 +135,7 @@ fn calls_of(program: &Program, number: usize) -> Vec<Call> {
         .collect()
 }
 
-/// The file through which the calling thread has allocations fail; none if the kernel cannot.
+/// Opens the calling thread's fail-nth file; -1 if the kernel has no fault injection.
 fn fail_file() -> i32 {
     let path = CString::new("/proc/thread-self/fail-nth").expect("no zero in it");
     let flags = (libc::O_RDWR | libc::O_CLOEXEC) as usize;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Failing allocations: what the kernel makes fail when a thread asks for it through its `fail-nth`.
+//! Fault injection with `fail-nth`.
 
 use std::fs;
 use std::ops::Range;
@@ -9,18 +9,18 @@ use crate::sys;
 
 const DEBUGFS: &str = "/sys/kernel/debug";
 
-/// Linux 7.3 does not survive it when DRM makes the sysfs devices of a driver's device nodes and their
-/// memory cannot be had, whatever the driver: `drm_minor_alloc_release()` puts an error pointer.
-const NOT_SURVIVED: &str = "drm_sysfs_minor_alloc";
-/// The kinds of failures that look at the stack.
+/// Linux 7.3 oopses if an allocation of this function fails, for any driver:
+/// `drm_minor_alloc_release()` passes an error pointer to `put_device()`.
+const EXCLUDED_FUNCTION: &str = "drm_sysfs_minor_alloc";
+/// The fault injection kinds that filter by stack trace.
 const KINDS: [&str; 2] = ["failslab", "fail_page_alloc"];
-/// As many callers are looked at as the kernel can.
-const FAR: usize = 32;
-/// From the failing allocation up, what a driver's own allocations have on the stack, and those of a
-/// function that it calls.
-const NEAR: usize = 12;
+/// The maximum stack depth that the kernel supports.
+const MAX_STACK_DEPTH: usize = 32;
+/// Stack depth within which the allocations of the driver, and of functions that it calls directly,
+/// have the driver's code.
+const NEAR_STACK_DEPTH: usize = 12;
 
-/// Has all kinds of allocations fail, without a word, but in what the kernel does not survive.
+/// Enables silent failures of all allocations, except those that the kernel does not survive.
 pub fn prepare() {
     for (file, value) in [
         ("failslab/verbose", "0"),
@@ -31,20 +31,22 @@ pub fn prepare() {
         ("fail_page_alloc/ignore-gfp-highmem", "N"),
         ("fail_page_alloc/min-order", "0"),
     ] {
-        // A kernel without them does not fail.
+        // A kernel without fault injection does not have these files.
         let _ = sys::write_file(&format!("{DEBUGFS}/{file}"), value);
     }
     let symbols = fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    let Some((start, end)) = function(&symbols, NOT_SURVIVED) else {
+    let Some((start, end)) = function(&symbols, EXCLUDED_FUNCTION) else {
         return;
     };
     set(&[("reject-start", start), ("reject-end", end)]);
 }
 
-/// Has those allocations fail, and be counted, that are made by code at these addresses or near below
-/// it; all, if there are none.
-pub fn count_near(code: Option<&Range<usize>>) {
-    let (depth, start, end) = code.map_or((FAR, 0, usize::MAX), |c| (NEAR, c.start, c.end));
+/// Restricts failures, and the count of allocations, to those with `code` near the top of the
+/// stack; `None` removes the restriction.
+pub fn restrict_to(code: Option<&Range<usize>>) {
+    let (depth, start, end) = code.map_or((MAX_STACK_DEPTH, 0, usize::MAX), |c| {
+        (NEAR_STACK_DEPTH, c.start, c.end)
+    });
     set(&[
         ("stacktrace-depth", depth),
         ("require-start", start),
@@ -55,7 +57,7 @@ pub fn count_near(code: Option<&Range<usize>>) {
 fn set(knobs: &[(&str, usize)]) {
     for kind in KINDS {
         for (knob, value) in knobs {
-            // The depth is a decimal number, addresses are not.
+            // The stack depth is decimal, addresses are hexadecimal.
             let value = match *knob {
                 "stacktrace-depth" => value.to_string(),
                 _ => format!("{value:#x}"),
@@ -65,8 +67,8 @@ fn set(knobs: &[(&str, usize)]) {
     }
 }
 
-/// The addresses of the function `name`: the first, and the first of what follows it in `symbols`, which
-/// are as /proc/kallsyms has them.
+/// Returns the start and end of the function `name` according to `symbols`, the content of
+/// /proc/kallsyms.
 fn function(symbols: &str, name: &str) -> Option<(usize, usize)> {
     let mut symbols = symbols.lines().filter_map(|line| {
         let mut words = line.split_ascii_whitespace();

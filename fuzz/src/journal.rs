@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The last programs, on a disk: each is there before it runs, so it outlives the guest's kernel. The
-//! host reads them when a guest is lost, and gives programs to a guest in the same form.
+//! The journal: the last programs, each written to a disk before it runs, so that they survive a
+//! crash of the guest's kernel. The host reads them when a guest is lost, and passes programs to a
+//! guest in the same format.
 //!
-//! From [`START`] on there are [`SLOTS`] blocks of 4 KiB, used in turn. A block: "BARIUMFZ", the
-//! program's number from 1 on (64 bit, little-endian), its length in bytes (64 bit), the program.
-//! The host knows how long the program's head and records are, to make it shorter.
+//! The journal consists of [`SLOTS`] blocks of 4 KiB from [`START`] on, used as a ring. A block has
+//! "BARIUMFZ", the program's number from 1 on (64 bits, little-endian), its length in bytes (64
+//! bits), and the program. To shorten programs, the host also knows the size of a program's header
+//! and records.
 
 use std::fs::File;
 use std::io;
@@ -13,18 +15,18 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
 use crate::program::Program;
 
-/// Where the first block is, in bytes.
+/// Offset of the first block in bytes.
 const START: u64 = 1 << 20;
-/// How many there are.
+/// Number of blocks.
 const SLOTS: u64 = 64;
-/// Bytes of a block.
+/// Size of a block in bytes.
 const BLOCK: usize = 4096;
-/// What a block begins with.
+/// Magic number of a block.
 const MAGIC: &[u8; 8] = b"BARIUMFZ";
 /// Bytes before the program.
 const HEAD: usize = 24;
 
-/// A block, aligned as direct I/O wants it.
+/// A block, aligned for direct I/O.
 #[repr(align(4096))]
 struct Block([u8; BLOCK]);
 
@@ -35,7 +37,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// On the disk `path`.
+    /// Opens the disk `path`.
     pub fn open(path: &str) -> io::Result<Self> {
         let disk = File::options()
             .read(true)
@@ -45,7 +47,7 @@ impl Journal {
         Ok(Self { disk, number: 0 })
     }
 
-    /// Adds a program. It is with the host when this returns.
+    /// Adds a program. The host sees it when this function returns.
     pub fn add(&mut self, program: &Program) -> io::Result<()> {
         self.number += 1;
         let bytes = program.bytes();
@@ -58,7 +60,7 @@ impl Journal {
         self.disk.write_all_at(&block.0, at)
     }
 
-    /// The programs that are there, in order.
+    /// Returns the programs in the journal, in order.
     pub fn read(&self) -> io::Result<Vec<Program>> {
         let mut found = Vec::new();
         let mut block = Box::new(Block([0; BLOCK]));

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The kernel's coverage of a thread (KCOV). Only the driver is built with it, so what is covered is
-//! the driver.
+//! KCOV, the kernel's coverage of a thread. Only the driver is instrumented.
 
 use std::fs;
 use std::fs::OpenOptions;
@@ -12,30 +11,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::abi;
 use crate::sys;
 
-/// Where debugfs has it.
+/// KCOV's debugfs file.
 const FILE: &str = "/sys/kernel/debug/kcov";
-/// Words of a buffer: far more than one call of ours covers.
+/// Size of a buffer in words: far more than one call needs.
 const WORDS: usize = 1 << 15;
 
-/// A buffer for the coverage of one thread at a time. It is made before the process forks, and used
-/// in its children.
+/// A coverage buffer for one thread at a time. It is created before the process forks and used in
+/// child processes.
 pub struct Kcov {
     file: i32,
     area: *const AtomicU64,
 }
 
-// SAFETY: the area is memory that is shared with the kernel, accessed by atomic operations only.
+// SAFETY: the buffer is memory shared with the kernel, and only accessed by atomic operations.
 unsafe impl Send for Kcov {}
-// SAFETY: as above.
+// SAFETY: the buffer is memory shared with the kernel, and only accessed by atomic operations.
 unsafe impl Sync for Kcov {}
 
 impl Kcov {
-    /// Whether the kernel has it.
+    /// Returns true if the kernel has KCOV.
     pub fn is_there() -> bool {
         fs::exists(FILE).unwrap_or(false)
     }
 
-    /// A new buffer.
+    /// Creates a buffer.
     pub fn new() -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
@@ -69,18 +68,19 @@ impl Kcov {
 
     fn word(&self, index: usize) -> &AtomicU64 {
         assert!(index < WORDS);
-        // SAFETY: within the area, which is never unmapped.
+        // SAFETY: `index` is within the buffer, which is never unmapped.
         unsafe { &*self.area.add(index) }
     }
 
-    /// Has the calling thread covered, until it ends.
+    /// Enables coverage of the calling thread until it ends.
     pub fn enable(&self) -> bool {
         self.word(0).store(0, Ordering::Relaxed);
         let enable = [sys::fd(self.file), abi::FUZZ_KCOV_ENABLE as usize, 0];
         sys::call(libc::SYS_ioctl, &enable).is_ok()
     }
 
-    /// Takes what was covered since the last time: addresses after the calls that record them.
+    /// Returns the coverage since the last call: return addresses of the calls at the coverage
+    /// points.
     pub fn take(&self, mut each: impl FnMut(usize)) {
         let count = self.word(0).load(Ordering::Relaxed) as usize;
         for index in 1..=count.min(WORDS - 1) {
@@ -90,18 +90,18 @@ impl Kcov {
     }
 }
 
-/// Bytes that a section of the driver's code may have; each has as many places, so that a place keeps
-/// its number when the module is loaded elsewhere.
+/// Maximum size of a section of the driver's code in bytes. Each section gets this many point
+/// numbers, so that a point keeps its number when the module is loaded at another address.
 const SECTION: usize = 1 << 20;
 
-/// Where the loaded driver's code is.
+/// The addresses of the loaded driver's code.
 pub struct Text {
-    /// Name in the object, first address and length of each section with code.
+    /// Object file name, first address and length of each code section.
     pub sections: Vec<(String, usize, usize)>,
 }
 
 impl Text {
-    /// Of the module as it is loaded.
+    /// Reads the addresses of the loaded module.
     pub fn find() -> io::Result<Self> {
         let dir = "/sys/module/barium/sections";
         let mut starts = Vec::new();
@@ -115,7 +115,7 @@ impl Text {
         starts.sort_by_key(|(_, start)| *start);
         let mut sections = Vec::new();
         for (index, (name, start)) in starts.iter().enumerate() {
-            // Sections are listed without their length: each goes on to the next, or to a guess.
+            // sysfs has no section lengths: a section extends to the next one, or to a guessed end.
             let end = starts
                 .get(index + 1)
                 .map_or(start + SECTION, |(_, next)| *next);
@@ -127,29 +127,29 @@ impl Text {
         Ok(Self { sections })
     }
 
-    /// The addresses of its largest part.
+    /// Returns the address range of the largest section.
     pub fn main(&self) -> Option<std::ops::Range<usize>> {
         let found = self.sections.iter().find(|(name, ..)| name == ".text");
         found.map(|(_, start, len)| *start..start + len)
     }
 
-    /// How many numbers places have.
+    /// Returns the number of point numbers.
     pub fn len(&self) -> usize {
         self.sections.len() * SECTION
     }
 
-    /// The number of the place at `address`.
-    pub fn place(&self, address: usize) -> Option<usize> {
+    /// Returns the number of the point at `address`.
+    pub fn point(&self, address: usize) -> Option<usize> {
         let is_here =
             |(_, start, len): &(String, usize, usize)| (*start..start + len).contains(&address);
         let index = self.sections.iter().position(is_here)?;
         Some(index * SECTION + address - self.sections[index].1)
     }
 
-    /// The place with this number, as `SECTION+OFFSET`.
-    pub fn name(&self, place: usize) -> String {
-        let section = self.sections.get(place / SECTION);
+    /// Returns the name of a point: `SECTION+OFFSET`.
+    pub fn name(&self, point: usize) -> String {
+        let section = self.sections.get(point / SECTION);
         let name = section.map_or("?", |(name, ..)| name);
-        format!("{name}+{:#x}", place % SECTION)
+        format!("{name}+{:#x}", point % SECTION)
     }
 }

@@ -1,41 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The load of the soak test: processes that use the device as programs do, go on when it goes, and
-//! take the one that comes back. Each runs until it is killed.
+//! The load of the soak test: processes that use the device like ordinary programs. When the device
+//! disappears, they open it again after it returns. Each runs until it is killed.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::time::{Duration, Instant};
 
 use crate::abi;
-use crate::device::Place;
-use crate::execute::{self, Ground};
-use crate::probe;
+use crate::device::PciDevice;
+use crate::execute::{self, Environment};
+use crate::faulting_access;
 use crate::program::{Program, Random};
 use crate::sys::{self, Returned, PAGE};
 
-/// Bytes of memory that the one that presses takes.
+/// Bytes allocated by the process that causes memory pressure.
 const PRESSURE: usize = 192 << 20;
-/// How long the device stays, and stays away.
+/// How long the device stays bound, and unbound.
 const BOUND: Duration = Duration::from_secs(3);
 const UNBOUND: Duration = Duration::from_millis(200);
 
-/// What a process of the load does.
+/// The work of one process of the load.
 #[derive(Clone, Copy, Debug)]
 pub enum Load {
-    /// Draws into large objects, and reads back what it drew.
+    /// Draws into large objects and reads them back.
     Draw,
-    /// Makes and drops small objects.
+    /// Creates and closes small objects.
     Churn,
-    /// Has children that touch its mapping.
+    /// Forks children that touch its mapping.
     Fork,
     /// Shares objects with itself through dma-bufs.
     Share,
     /// Runs programs of the fuzzer.
     Fuzz,
-    /// Takes memory and gives it back.
+    /// Allocates and frees memory.
     Press,
-    /// Takes the device away and brings it back.
+    /// Unbinds and binds the device.
     Unbind,
 }
 
@@ -53,35 +53,35 @@ pub const ALL: &[Load] = &[
 ];
 
 impl Load {
-    /// Does it, for ever; `rounds` counts.
-    pub fn run(self, ground: &Ground, seed: u64, count: &dyn Fn()) -> ! {
-        probe::catch();
+    /// Runs for ever; `count` counts the rounds.
+    pub fn run(self, env: &Environment, seed: u64, count: &dyn Fn()) -> ! {
+        faulting_access::catch();
         let mut random = Random::new(seed);
-        let place = &ground.display().place;
+        let device = &env.display().device;
         loop {
-            // What fails does so because the device went, or VRAM is full: on to the next.
+            // Failures come from an unbound device or from full VRAM: continue with the next round.
             let _ = match self {
-                Load::Draw => draw(place, &mut random),
-                Load::Churn => churn(place, &mut random),
-                Load::Fork => fork(place, &mut random),
-                Load::Share => share(place, &mut random),
-                Load::Fuzz => fuzz(ground, &mut random),
+                Load::Draw => draw(device, &mut random),
+                Load::Churn => churn(device, &mut random),
+                Load::Fork => fork(device, &mut random),
+                Load::Share => share(device, &mut random),
+                Load::Fuzz => fuzz(env, &mut random),
                 Load::Press => press(),
-                Load::Unbind => unbind(place),
+                Load::Unbind => unbind(device),
             };
             count();
         }
     }
 }
 
-/// An open file of the device, closed when dropped.
-fn open(place: &Place) -> Result<File, i32> {
-    let node = place.node("renderD").ok_or_else(|| {
+/// Opens the device.
+fn open(device: &PciDevice) -> Result<File, i32> {
+    let node = device.node("renderD").ok_or_else(|| {
         std::thread::sleep(Duration::from_millis(50));
         libc::ENODEV
     })?;
     let fd = sys::open(&node, libc::O_RDWR | libc::O_CLOEXEC)?;
-    // SAFETY: just opened, and nobody else's.
+    // SAFETY: the descriptor was just opened, and nothing else owns it.
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 
@@ -100,7 +100,7 @@ fn create(file: &File, pages: usize) -> Result<u32, i32> {
     ioctl(file, abi::FUZZ_GEM_CREATE, &mut argument).map(|_| argument.handle)
 }
 
-/// A mapping of a whole object, gone when dropped.
+/// A mapping of a whole object; unmapped when dropped.
 struct Mapping {
     start: usize,
     pages: usize,
@@ -125,11 +125,11 @@ impl Mapping {
     }
 
     fn write(&self, page: usize, word: u64) -> Result<(), i32> {
-        probe::store(self.start + page * PAGE, word)
+        faulting_access::store(self.start + page * PAGE, word)
     }
 
     fn read(&self, page: usize) -> Result<u64, i32> {
-        probe::load(self.start + page * PAGE)
+        faulting_access::load(self.start + page * PAGE)
     }
 }
 
@@ -139,11 +139,11 @@ impl Drop for Mapping {
     }
 }
 
-/// Exit status of a process that has seen what must not be.
+/// Exit status of a process that has found a bug.
 pub const WRONG: i32 = 3;
 
-/// An access that gets a signal ends the process, which the soak test takes for a failure.
-fn sure<T>(done: Result<T, i32>) -> T {
+/// A signal on an access ends the process, which the soak test counts as a failure.
+fn expect_no_signal<T>(done: Result<T, i32>) -> T {
     match done {
         Ok(value) => value,
         Err(signal) => {
@@ -153,16 +153,16 @@ fn sure<T>(done: Result<T, i32>) -> T {
     }
 }
 
-fn draw(place: &Place, random: &mut Random) -> Result<(), i32> {
-    let file = open(place)?;
+fn draw(device: &PciDevice, random: &mut Random) -> Result<(), i32> {
+    let file = open(device)?;
     let pages = 1 + random.below(1024);
     let map = Mapping::new(&file, create(&file, pages)?, pages)?;
     for page in 0..pages {
-        sure(map.write(page, page as u64 + 1));
+        expect_no_signal(map.write(page, page as u64 + 1));
     }
     for page in 0..pages {
-        let word = sure(map.read(page));
-        // Zeros, or what was written to any page, once the device has gone.
+        let word = expect_no_signal(map.read(page));
+        // After unplug, a word is zero or what was written to any page.
         if word > pages as u64 {
             println!("page {page} of {pages} reads {word:#x}");
             sys::exit(WRONG);
@@ -171,18 +171,18 @@ fn draw(place: &Place, random: &mut Random) -> Result<(), i32> {
     Ok(())
 }
 
-fn churn(place: &Place, random: &mut Random) -> Result<(), i32> {
-    let file = open(place)?;
+fn churn(device: &PciDevice, random: &mut Random) -> Result<(), i32> {
+    let file = open(device)?;
     for _ in 0..50 {
         let handle = create(&file, 1 + random.below(20))?;
         if random.below(4) == 0 {
             let map = Mapping::new(&file, handle, 1)?;
-            let word = sure(map.read(0));
+            let word = expect_no_signal(map.read(0));
             if word != 0 {
                 println!("a new object reads {word:#x}");
                 sys::exit(WRONG);
             }
-            sure(map.write(0, 1));
+            expect_no_signal(map.write(0, 1));
         }
         let mut argument = abi::drm_gem_close { handle, pad: 0 };
         ioctl(&file, abi::FUZZ_GEM_CLOSE, &mut argument)?;
@@ -190,8 +190,8 @@ fn churn(place: &Place, random: &mut Random) -> Result<(), i32> {
     Ok(())
 }
 
-fn fork(place: &Place, random: &mut Random) -> Result<(), i32> {
-    let file = open(place)?;
+fn fork(device: &PciDevice, random: &mut Random) -> Result<(), i32> {
+    let file = open(device)?;
     let pages = 1 + random.below(600);
     let map = Mapping::new(&file, create(&file, pages)?, pages)?;
     drop(file);
@@ -200,7 +200,7 @@ fn fork(place: &Place, random: &mut Random) -> Result<(), i32> {
         match sys::fork()? {
             0 => {
                 for page in (number..pages).step_by(7) {
-                    sure(map.write(page, 7));
+                    expect_no_signal(map.write(page, 7));
                 }
                 sys::exit(0);
             }
@@ -217,8 +217,8 @@ fn fork(place: &Place, random: &mut Random) -> Result<(), i32> {
     Ok(())
 }
 
-fn share(place: &Place, random: &mut Random) -> Result<(), i32> {
-    let (one, other) = (open(place)?, open(place)?);
+fn share(device: &PciDevice, random: &mut Random) -> Result<(), i32> {
+    let (one, other) = (open(device)?, open(device)?);
     let pages = 1 + random.below(64);
     let handle = create(&one, pages)?;
     let mut export = abi::drm_prime_handle {
@@ -227,7 +227,7 @@ fn share(place: &Place, random: &mut Random) -> Result<(), i32> {
         fd: -1,
     };
     ioctl(&one, abi::FUZZ_HANDLE_TO_FD, &mut export)?;
-    // SAFETY: just made, and nobody else's.
+    // SAFETY: the descriptor was just created, and nothing else owns it.
     let buffer = unsafe { File::from_raw_fd(export.fd) };
     let mut import = abi::drm_prime_handle {
         handle: 0,
@@ -239,19 +239,19 @@ fn share(place: &Place, random: &mut Random) -> Result<(), i32> {
     let map = Mapping::of(buffer.as_raw_fd(), 0, pages)?;
     let same = Mapping::new(&other, import.handle, pages)?;
     for page in 0..pages {
-        sure(map.write(page, 5));
-        sure(same.read(page));
+        expect_no_signal(map.write(page, 5));
+        expect_no_signal(same.read(page));
     }
     Ok(())
 }
 
-/// A program in a process of its own, that is killed if it takes long.
-fn fuzz(ground: &Ground, random: &mut Random) -> Result<(), i32> {
+/// Runs a program in a process of its own, and kills the process if it takes too long.
+fn fuzz(env: &Environment, random: &mut Random) -> Result<(), i32> {
     let program = Program::random(random);
     let child = match sys::fork()? {
         0 => {
             let _ = sys::call(libc::SYS_setpgid, &[0, 0]);
-            execute::execute(ground, &program, None)
+            execute::execute(env, &program, None)
         }
         child => child,
     };
@@ -276,12 +276,12 @@ fn press() -> Result<(), i32> {
     Ok(())
 }
 
-fn unbind(place: &Place) -> Result<(), i32> {
+fn unbind(device: &PciDevice) -> Result<(), i32> {
     std::thread::sleep(BOUND);
-    let (path, text) = place.action(0);
+    let (path, text) = device.action(0);
     let _ = sys::write_file(&path, text);
     std::thread::sleep(UNBOUND);
-    if let Err(why) = place.bind() {
+    if let Err(why) = device.bind() {
         println!("{why}");
         sys::exit(WRONG);
     }

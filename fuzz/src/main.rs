@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A fuzzer for the driver, guided by its coverage. It runs in the guest.
+//! A coverage-guided fuzzer for the driver. It runs in the guest.
 //!
-//! A program is a row of calls ([`program`], [`call`]), made of bytes. It runs in a process of its own
-//! ([`execute`], [`calls`]), on what it has got so far ([`world`]), under the eyes of another
-//! ([`watch`]). Programs that reach something new are kept, and others are made of them
-//! ([`campaign`]). The last ones are on a disk before they run ([`journal`]).
+//! A program is a sequence of calls ([`program`], [`call`]), decoded from bytes. It runs in a
+//! process of its own ([`execute`], [`calls`]), with a model of its files, handles and mappings
+//! ([`model`]), and a [`supervisor`] checks it. Programs that reach new coverage are kept and mutated
+//! ([`campaign`]). A journal on a disk has the last programs ([`journal`]).
 
 mod abi;
 mod arena;
@@ -13,36 +13,36 @@ mod call;
 mod calls;
 mod campaign;
 mod counters;
+mod delayed_copy;
 mod device;
-mod drill;
 mod execute;
 mod failing;
+mod faulting_access;
 mod journal;
 mod kcov;
-mod lane;
-mod late;
 mod load;
+mod model;
 mod module;
-mod probe;
 mod program;
+mod seed_corpus;
 mod shared;
 mod soak;
+mod supervisor;
 mod sys;
-mod watch;
-mod world;
+mod thread_context;
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use campaign::Campaign;
-use execute::{Display, Ground};
+use execute::{Display, Environment};
 use journal::Journal;
 use kcov::{Kcov, Text};
 use module::{Mode, Module};
 use program::Program;
 use shared::Shared;
-use watch::Watch;
+use supervisor::Supervisor;
 
 const USAGE: &str = "usage:
   barium-fuzz run DISK SEED SECONDS DIR MODULE
@@ -71,11 +71,11 @@ fn run(arguments: &[&str]) -> Result<bool, String> {
             let (seed, seconds) = (number(seed)?, number(seconds)?);
             let mut module = Module::new(module);
             let loaded = module.load(Mode::ALL[0])?;
-            // It has had the other displays so far, which the driver has reported. It would take ours
-            // when that is found anew.
+            // The driver has logged that bochs held the other displays. bochs would also bind our
+            // display when it is found again.
             let _ = module::unload(c"bochs");
-            let watch = Watch::new(ground()?, module, open(disk)?)?;
-            let mut campaign = Campaign::new(watch, seed, Path::new(dir));
+            let supervisor = Supervisor::new(env()?, module, open(disk)?)?;
+            let mut campaign = Campaign::new(supervisor, seed, Path::new(dir));
             campaign.see(&loaded);
             campaign.run(Duration::from_secs(seconds))
         }
@@ -88,53 +88,48 @@ fn run(arguments: &[&str]) -> Result<bool, String> {
                 return Err(format!("there is no program on {disk}"));
             }
             Ok(campaign::replay(
-                Watch::new(ground()?, module, journal)?,
+                Supervisor::new(env()?, module, journal)?,
                 &programs,
             ))
         }
         ["show", disk] => {
             for program in open(disk)?.read().map_err(|e| format!("{disk}: {e}"))? {
-                println!("{} threads, {} times", program.lanes(), program.rounds());
-                for (lane, call) in program.calls() {
-                    println!("  {lane}: {call:?}");
+                println!("{} threads, {} times", program.threads(), program.rounds());
+                for (thread, call) in program.calls() {
+                    println!("  {thread}: {call:?}");
                 }
             }
             Ok(true)
         }
         ["soak", seed, seconds, dir] => {
             let (seed, seconds) = (number(seed)?, number(seconds)?);
-            soak::soak(
-                &ground()?,
-                Duration::from_secs(seconds),
-                seed,
-                Path::new(dir),
-            )
+            soak::soak(&env()?, Duration::from_secs(seconds), seed, Path::new(dir))
         }
         _ => Err(USAGE.into()),
     }
 }
 
 fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| format!("{text} is no number"))
+    text.parse().map_err(|_| format!("{text} is not a number"))
 }
 
 fn open(disk: &str) -> Result<Journal, String> {
     Journal::open(disk).map_err(|e| format!("{disk}: {e}"))
 }
 
-fn ground() -> Result<Ground, String> {
+fn env() -> Result<Environment, String> {
     failing::prepare();
-    // What a device does on its way to sleep, the thread does that asked for it.
+    // Makes the thread that suspends the machine also suspend the device.
     let _ = sys::write_file("/sys/power/pm_async", "0");
     let displays = Display::find()?;
     let text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;
     let shared = Shared::new(text.len()).map_err(|e| format!("shared memory: {e}"))?;
     let kcovs = match Kcov::is_there() {
-        true => (0..Ground::KCOVS).map(|_| Kcov::new()).collect(),
+        true => (0..Environment::KCOVS).map(|_| Kcov::new()).collect(),
         false => Ok(Vec::new()),
     };
     let kcovs = kcovs.map_err(|e: std::io::Error| format!("KCOV: {e}"))?;
-    Ok(Ground {
+    Ok(Environment {
         displays,
         text,
         shared,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Loading and unloading modules: the driver has parameters, and works in other ways with them.
+//! Loads and unloads modules; the driver's parameters select its mode.
 
 use std::ffi::{CStr, CString};
 use std::thread;
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 use crate::kcov::Kcov;
 use crate::sys;
 
-/// How long whoever uses a module may take to go.
+/// Time limit for other users of a module to release it.
 const UNLOAD_LIMIT: Duration = Duration::from_secs(30);
 
-/// A way to load the driver.
+/// A mode of the driver: its module parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode {
-    /// A fault maps neighbours of a page.
+    /// Fault-around is enabled.
     pub fault_around: bool,
-    /// There are huge entries.
+    /// Huge entries are enabled.
     pub huge: bool,
 }
 
 impl Mode {
-    /// All of them, the driver's own choice first.
+    /// All modes, the driver's default first.
     pub const ALL: [Self; 4] = [
         Self::new(true, true),
         Self::new(false, false),
@@ -42,7 +42,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// That in the file `path`.
+    /// Returns the module in the file `path`.
     pub fn new(path: &str) -> Self {
         Self {
             path: path.into(),
@@ -50,12 +50,12 @@ impl Module {
         }
     }
 
-    /// Whether it is loaded in this way.
+    /// Returns true if the module is loaded in this mode.
     pub fn is_in(&self, mode: Mode) -> bool {
         self.mode == Some(mode)
     }
 
-    /// Loads it in this way, and gives the addresses of what was covered, which runs only once.
+    /// Loads the module in this mode and returns the coverage of its initialisation.
     pub fn load(&mut self, mode: Mode) -> Result<Vec<usize>, String> {
         let path = &self.path;
         let failed = |error| format!("{path} cannot be loaded: {}", sys::error_name(error));
@@ -97,7 +97,7 @@ impl Module {
     }
 }
 
-/// Unloads the module `name`, if it is there.
+/// Unloads the module `name` if it is loaded.
 pub fn unload(name: &CStr) -> Result<(), i32> {
     let start = Instant::now();
     loop {

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A program: a row of calls. To the fuzzer it is a string of bytes, a head and then a record of the
-//! same length for each call, so that whole calls can be cut out, doubled and taken from other
-//! programs. What a record means is [`crate::call`]'s business.
+//! A program: a sequence of calls. The fuzzer treats it as bytes: a header, and a record of fixed
+//! size for each call, so that calls can be removed, duplicated and copied between programs.
+//! [`crate::call`] decodes records.
 
 use arbitrary::Unstructured;
 
 use crate::call::Call;
 use crate::module::Mode;
 
-/// Bytes before the first record.
+/// Size of the header in bytes.
 const HEAD: usize = 4;
-/// Bytes of a record: the lane, and what the call is made of.
+/// Size of a record in bytes: the thread's number and the encoded call.
 const RECORD: usize = 24;
-/// The most calls that a program has.
+/// Maximum number of calls in a program.
 pub const MAX_CALLS: usize = 24;
-/// The most bytes that a program has.
+/// Maximum size of a program in bytes.
 pub const MAX_BYTES: usize = HEAD + RECORD * MAX_CALLS;
-/// The most threads that a program has.
-pub const MAX_LANES: usize = 3;
+/// Maximum number of threads of a program.
+pub const MAX_THREADS: usize = 3;
 
-/// A call, as bytes.
+/// An encoded call.
 pub type Record = [u8; RECORD];
 
-/// Numbers that follow from a seed and nothing else (SplitMix64).
+/// A deterministic random number generator (SplitMix64).
 pub struct Random(u64);
 
 impl Random {
-    /// With this seed.
+    /// Starts from `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Any number.
+    /// Returns the next number.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -41,12 +41,12 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `limit`, which is not 0.
+    /// Returns a number below `limit`, which must not be 0.
     pub fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
     }
 
-    /// A record of a call that is as wanted.
+    /// Returns a random record whose call satisfies `is`.
     pub fn record(&mut self, is: impl Fn(&Call) -> bool) -> Record {
         loop {
             let mut record = [0; RECORD];
@@ -57,7 +57,7 @@ impl Random {
         }
     }
 
-    /// A record of the call that begins with these bytes.
+    /// Returns a record that begins with these bytes of a call; the rest is random.
     pub fn record_of(&mut self, bytes: &[u8]) -> Record {
         let mut record = [0; RECORD];
         self.fill(&mut record);
@@ -65,7 +65,7 @@ impl Random {
         record
     }
 
-    /// Changes some of a record's arguments, such that it stays as wanted.
+    /// Changes some arguments of a record such that its call still satisfies `is`.
     pub fn vary(&mut self, record: &mut Record, is: impl Fn(&Call) -> bool) {
         for _ in 0..RECORD {
             let mut other = *record;
@@ -84,7 +84,7 @@ impl Random {
     }
 }
 
-/// Whether a record is a call as wanted.
+/// Returns true if the record's call satisfies `is`.
 fn means(record: &Record, is: impl Fn(&Call) -> bool) -> bool {
     let call = Unstructured::new(&record[1..]).arbitrary();
     call.is_ok_and(|call| is(&call))
@@ -95,7 +95,7 @@ fn means(record: &Record, is: impl Fn(&Call) -> bool) -> bool {
 pub struct Program(Vec<u8>);
 
 impl Program {
-    /// The program that `bytes` mean; what is too much is left out.
+    /// Decodes a program; surplus bytes are dropped.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut bytes = bytes.to_vec();
         bytes.resize(bytes.len().clamp(HEAD, MAX_BYTES), 0);
@@ -104,19 +104,19 @@ impl Program {
         Self(bytes)
     }
 
-    /// One thread that makes these calls and then tidies up.
+    /// Returns a program of one thread that makes these calls and then cleans up.
     pub fn of(records: &[Record]) -> Self {
         let mut bytes = vec![0, 0, 1, 1];
         bytes.extend(records.as_flattened());
         Self::from_bytes(&bytes)
     }
 
-    /// Its bytes.
+    /// Returns its bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// A new one.
+    /// Returns a random program.
     pub fn random(random: &mut Random) -> Self {
         let calls = 3 + random.below(MAX_CALLS - 6);
         let mut bytes = vec![0; HEAD + RECORD * calls];
@@ -124,41 +124,41 @@ impl Program {
         Self(bytes)
     }
 
-    /// How many threads run it.
-    pub fn lanes(&self) -> usize {
+    /// Returns the number of threads.
+    pub fn threads(&self) -> usize {
         match self.0[0] % 8 {
             6 => 2,
-            7 => MAX_LANES,
+            7 => MAX_THREADS,
             _ => 1,
         }
     }
 
-    /// How often each thread goes through its calls: races want to be tried more than once.
+    /// Returns how often each thread repeats its calls: races need several attempts.
     pub fn rounds(&self) -> usize {
-        match self.lanes() {
+        match self.threads() {
             1 => 1,
             _ => 1 + usize::from(self.0[1] % 6),
         }
     }
 
-    /// Whether it ends without unmapping and closing what it has.
+    /// Returns true if the program ends without unmapping and closing its resources.
     pub fn is_abrupt(&self) -> bool {
         self.0[2] & 1 == 0
     }
 
-    /// Whether only allocations of the driver fail, and those right below it: else its own are few
-    /// among those that the kernel makes for it.
+    /// Returns true if only allocations of the driver and of functions that it calls directly fail.
+    /// Among all allocations of a call, these are few.
     pub fn fails_near(&self) -> bool {
         self.0[2] & 2 != 0
     }
 
-    /// The program with only those failing.
+    /// Sets that flag.
     pub fn failing_near(mut self) -> Self {
         self.0[2] |= 2;
         self
     }
 
-    /// For which of `count` displays it is: most are for the first.
+    /// Returns the index of its display among `count`; most programs use the first.
     pub fn display(&self, count: usize) -> usize {
         match self.0[3] % 4 {
             0 => 1 % count,
@@ -166,24 +166,24 @@ impl Program {
         }
     }
 
-    /// The program for the second display.
+    /// Selects the second display.
     pub fn for_second_display(mut self) -> Self {
         self.0[3] &= !3;
         self
     }
 
-    /// How the driver is loaded for it.
+    /// Returns the mode of the driver.
     pub fn mode(&self) -> Mode {
         Mode::ALL[usize::from(self.0[3] >> 2) % Mode::ALL.len()]
     }
 
-    /// The program with the driver loaded in mode `number`.
+    /// Selects the driver's mode `number`.
     pub fn in_mode(mut self, number: u8) -> Self {
         self.0[3] = (self.0[3] & 3) | (number << 2);
         self
     }
 
-    /// How many calls there are.
+    /// Returns the number of calls.
     pub fn len(&self) -> usize {
         (self.0.len() - HEAD) / RECORD
     }
@@ -192,38 +192,38 @@ impl Program {
         &self.0[HEAD + index * RECORD..][..RECORD]
     }
 
-    /// The calls, each with the thread that makes it.
+    /// Returns the calls, each with the number of its thread.
     pub fn calls(&self) -> Vec<(usize, Call)> {
-        let lanes = self.lanes();
+        let threads = self.threads();
         (0..self.len())
             .filter_map(|index| {
-                let (lane, rest) = self.record(index).split_first()?;
+                let (thread, rest) = self.record(index).split_first()?;
                 let call = Unstructured::new(rest).arbitrary().ok()?;
-                Some((usize::from(*lane) % lanes, call))
+                Some((usize::from(*thread) % threads, call))
             })
             .collect()
     }
 
-    /// Whether it does something to the device, which takes long.
+    /// Returns true if a call acts on the device, which is slow.
     pub fn has_device_calls(&self) -> bool {
         self.calls().iter().any(|(_, call)| call.is_about_device())
     }
 
-    /// The program without the calls in `range`.
+    /// Returns the program without the calls in `range`.
     pub fn without(&self, range: std::ops::Range<usize>) -> Self {
         let mut bytes = self.0.clone();
         bytes.drain(HEAD + range.start * RECORD..HEAD + range.end * RECORD);
         Self(bytes)
     }
 
-    /// The program with one thread.
-    pub fn in_one_lane(&self) -> Self {
+    /// Returns the program with a single thread.
+    pub fn single_threaded(&self) -> Self {
         let mut bytes = self.0.clone();
         bytes[0] = 0;
         Self(bytes)
     }
 
-    /// A program like this one; `other` may lend calls.
+    /// Returns a mutated program; some mutations copy calls from `other`.
     pub fn mutated(&self, other: &Self, random: &mut Random) -> Self {
         let mut program = self.clone();
         for _ in 0..1 + random.below(4) {
@@ -240,13 +240,13 @@ impl Program {
         let calls = self.len();
         let at = random.below(calls + 1);
         match random.below(16) {
-            // A new call.
+            // Inserts a new call.
             0..=3 => {
                 let mut record = [0; RECORD];
                 random.fill(&mut record);
                 self.insert(at, &record);
             }
-            // Calls of another program.
+            // Inserts calls of another program.
             4..=6 if other.len() > 0 => {
                 let from = random.below(other.len());
                 let count = 1 + random.below((other.len() - from).min(6));
@@ -270,7 +270,7 @@ impl Program {
                 self.insert(to, &record);
             }
             10 => self.0[random.below(HEAD)] = random.next() as u8,
-            // Other arguments.
+            // Changes an argument.
             _ if calls > 0 => {
                 let byte = HEAD + random.below(calls * RECORD);
                 self.0[byte] = match random.below(3) {

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a program's process tells the one that watches it, in memory that both have: it is there
-//! whatever becomes of the process.
+//! Memory that a program's process shares with its supervisor; it survives the process.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicU8, Ordering};
 
 use crate::sys;
 
-/// Bytes of the text of a finding.
+/// Maximum length of the text of a finding.
 const TEXT: usize = 1024;
-/// Bits for what calls returned.
+/// Number of bits for the results of calls.
 const RESULTS: usize = 1 << 16;
 
 /// The part of fixed size.
 #[repr(C)]
 struct Head {
     calls: AtomicU64,
-    /// Bytes in `text`; 0 without a finding.
+    /// Length of `text`; 0 if there is no finding.
     len: AtomicU32,
     failing: AtomicBool,
     dying: AtomicBool,
@@ -25,29 +24,30 @@ struct Head {
     results: [AtomicU64; RESULTS / 64],
 }
 
-/// See the head of this file.
+/// The shared memory.
 pub struct Shared {
     head: &'static Head,
-    /// A bit for each place in the driver's code.
+    /// A bit for each coverage point.
     seen: &'static [AtomicU64],
 }
 
 impl Shared {
-    /// With room for `places` places. It is never given back.
-    pub fn new(places: usize) -> io::Result<Self> {
-        let words = places.div_ceil(64);
+    /// Allocates the memory for `points` coverage points. It is never freed.
+    pub fn new(points: usize) -> io::Result<Self> {
+        let words = points.div_ceil(64);
         let start = sys::map_shared(size_of::<Head>() + words * size_of::<u64>())?;
-        // SAFETY: fresh memory, aligned to pages, all zero, which is a value of the type; it is
+        // SAFETY: the memory is new, page-aligned and zeroed, all-zero bytes are a valid `Head`, and it is
         // never unmapped.
         let head = unsafe { &*start.cast::<Head>() };
-        // SAFETY: as above, and behind the head.
+        // SAFETY: the bitmap follows the head in the same mapping, which is large enough, zeroed, and
+        // never unmapped.
         let seen = unsafe {
             std::slice::from_raw_parts(start.add(size_of::<Head>()).cast::<AtomicU64>(), words)
         };
         Ok(Self { head, seen })
     }
 
-    /// Ready for the next program.
+    /// Resets the state for the next program.
     pub fn clear(&self) {
         self.head.calls.store(0, Ordering::Relaxed);
         self.head.len.store(0, Ordering::Relaxed);
@@ -58,52 +58,52 @@ impl Shared {
         }
     }
 
-    /// A call was made.
+    /// Counts a call.
     pub fn count(&self) {
         self.head.calls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many there were.
+    /// Returns the number of calls.
     pub fn calls(&self) -> u64 {
         self.head.calls.load(Ordering::Relaxed)
     }
 
-    /// A place in the driver's code was seen.
-    pub fn see(&self, place: usize) {
-        if let Some(word) = self.seen.get(place / 64) {
-            word.fetch_or(1 << (place % 64), Ordering::Relaxed);
+    /// Marks a coverage point.
+    pub fn see(&self, point: usize) {
+        if let Some(word) = self.seen.get(point / 64) {
+            word.fetch_or(1 << (point % 64), Ordering::Relaxed);
         }
     }
 
-    /// A call of a kind ended in some way: both are folded into `what`.
+    /// Marks a combination of call and result; `what` is its hash.
     pub fn note(&self, what: u64) {
         let bit = (what.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize % RESULTS;
         self.head.results[bit / 64].fetch_or(1 << (bit % 64), Ordering::Relaxed);
     }
 
-    /// The next call has an allocation fail. What becomes of a process that gets a signal then is
-    /// not the driver's doing.
+    /// Marks that the next call has a failing allocation. A signal that kills the process meanwhile
+    /// is not the driver's bug.
     pub fn set_failing(&self, failing: bool) {
         self.head.failing.store(failing, Ordering::Relaxed);
     }
 
-    /// Whether it has.
+    /// Returns that mark.
     pub fn is_failing(&self) -> bool {
         self.head.failing.load(Ordering::Relaxed)
     }
 
-    /// The process kills itself.
+    /// Marks that the process kills itself.
     pub fn set_dying(&self) {
         self.head.dying.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it does.
+    /// Returns that mark.
     pub fn is_dying(&self) -> bool {
         self.head.dying.load(Ordering::Relaxed)
     }
 
-    /// Something is not as it has to be. The first one counts.
-    pub fn find(&self, text: &str) {
+    /// Records a finding; only the first one counts.
+    pub fn report(&self, text: &str) {
         let bytes = &text.as_bytes()[..text.len().min(TEXT)];
         if self.finding().is_some() {
             return;
@@ -115,7 +115,7 @@ impl Shared {
         self.head.len.store(len, Ordering::Release);
     }
 
-    /// What that is.
+    /// Returns the finding.
     pub fn finding(&self) -> Option<String> {
         let len = self.head.len.load(Ordering::Acquire) as usize;
         let text = self.head.text.iter().take(len);
@@ -123,14 +123,14 @@ impl Shared {
         (len > 0).then(|| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// A bit for each place that was seen, and for what calls returned.
+    /// Returns the bitmaps of coverage points and of call results.
     pub fn marks(&self) -> impl Iterator<Item = u64> + '_ {
         let all = self.seen.iter().chain(&self.head.results);
         all.map(|word| word.load(Ordering::Relaxed))
     }
 
-    /// How many of the first of these words are places.
-    pub fn place_words(&self) -> usize {
+    /// Returns how many of these words are for coverage points.
+    pub fn point_words(&self) -> usize {
         self.seen.len()
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The soak test: a mixed load, and at marks, when it rests, a look at what the kernel has in use. What
-//! is taken and not given back shows as growth from mark to mark.
+//! The soak test: a mixed load that pauses at intervals, when samples of the kernel's resource
+//! usage are taken. A leak shows as growth from sample to sample.
 
 use std::fs;
 use std::path::Path;
@@ -11,48 +11,50 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::counters::{self, Mark};
-use crate::execute::Ground;
+use crate::counters::{self, Sample};
+use crate::execute::Environment;
 use crate::load::{self, Load, WRONG};
 use crate::sys;
 
-/// Marks in a run, the first one after a short time: until then the kernel makes what it keeps.
-const MARKS: u32 = 8;
-/// How long the load goes on before the first one.
+/// Number of samples, without the first one, which follows a warm-up that fills the kernel's
+/// caches.
+const SAMPLES: u32 = 8;
+/// Duration of the warm-up.
 const WARM_UP: Duration = Duration::from_secs(60);
 
-/// A slab cache has grown if it has more objects than at the first mark by more than this part of
-/// them, and by more than this number; and more at each mark than at the one before, but one.
-const GROWTH: u64 = 20;
-const FEW: u64 = 100;
-/// vmalloc has grown if the fewest areas of the later marks are more than the fewest of the earlier
-/// ones by more than this number.
-const MORE: u64 = 8;
+/// A slab cache has grown if its last count exceeds the first one by more than `first /
+/// GROWTH_DIVISOR` and by more than [`MIN_NEW_OBJECTS`], and if all but one of the samples exceed
+/// the previous one.
+const GROWTH_DIVISOR: u64 = 20;
+const MIN_NEW_OBJECTS: u64 = 100;
+/// vmalloc has grown if the minimum of the later samples exceeds that of the earlier ones by more
+/// than this number of areas.
+const MAX_NEW_AREAS: u64 = 8;
 
-/// Runs it for that long. Whether nothing was lost.
-pub fn soak(ground: &Ground, length: Duration, seed: u64, dir: &Path) -> Result<bool, String> {
-    // SAFETY: a flag of this process: it gets the orphans of the load.
+/// Runs the soak test for `length`. Returns true if it found no leak.
+pub fn soak(env: &Environment, length: Duration, seed: u64, dir: &Path) -> Result<bool, String> {
+    // SAFETY: this only sets a flag: the process adopts the orphans of the load.
     unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
     let counts = sys::map_shared(load::ALL.len() * size_of::<u64>()).map_err(|e| e.to_string())?;
-    // SAFETY: fresh memory, which is never unmapped.
+    // SAFETY: the memory is new and zeroed, large enough, and never unmapped.
     let counts = unsafe { std::slice::from_raw_parts(counts.cast::<AtomicU64>(), load::ALL.len()) };
-    let display = ground.display();
+    let display = env.display();
     let start = Instant::now();
-    let mut marks: Vec<Mark> = Vec::new();
+    let mut samples: Vec<Sample> = Vec::new();
     let mut problems = Vec::new();
-    let step = length.saturating_sub(WARM_UP) / MARKS;
-    for number in 0..=MARKS {
+    let step = length.saturating_sub(WARM_UP) / SAMPLES;
+    for number in 0..=SAMPLES {
         let time = if number == 0 {
             WARM_UP.min(length)
         } else {
             step
         };
-        problems.extend(load_for(ground, time, seed + u64::from(number), counts)?);
-        let mark = Mark::take(start.elapsed().as_secs(), &display.place)?;
-        println!("{}", row(&mark));
-        marks.push(mark);
+        problems.extend(load_for(env, time, seed + u64::from(number), counts)?);
+        let sample = Sample::take(start.elapsed().as_secs(), &display.device)?;
+        println!("{}", row(&sample));
+        samples.push(sample);
     }
-    problems.extend(judge(display.available, &marks));
+    problems.extend(find_leaks(display.available, &samples));
     let rounds: Vec<String> = load::ALL
         .iter()
         .zip(counts)
@@ -62,13 +64,13 @@ pub fn soak(ground: &Ground, length: Duration, seed: u64, dir: &Path) -> Result<
     for problem in &problems {
         println!("problem: {problem}");
     }
-    write(dir, &marks, &rounds, &problems)?;
+    write(dir, &samples, &rounds, &problems)?;
     Ok(problems.is_empty())
 }
 
-/// The load, for that long, and then nothing of it any more.
+/// Runs the load for this time, then ends all its processes.
 fn load_for(
-    ground: &Ground,
+    env: &Environment,
     time: Duration,
     seed: u64,
     counts: &[AtomicU64],
@@ -81,7 +83,7 @@ fn load_for(
                 let count = || {
                     counts[index].fetch_add(1, Ordering::Relaxed);
                 };
-                kind.run(ground, seed * 100 + index as u64, &count)
+                kind.run(env, seed * 100 + index as u64, &count)
             }
             Ok(child) => children.push((child, *kind)),
             Err(error) => return Err(format!("fork(): {}", sys::error_name(error))),
@@ -93,7 +95,7 @@ fn load_for(
         let _ = sys::kill(child, libc::SIGKILL);
         problems.extend(problem(child, kind));
     }
-    // What they have left behind: each program of the fuzzer is a group of its own.
+    // Programs of the fuzzer are process groups of their own and may be left.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match sys::wait(-1, libc::WNOHANG) {
@@ -110,7 +112,7 @@ fn load_for(
     }
 }
 
-/// Waits for a process of the load that was killed; what was wrong with it, if it had ended before.
+/// Waits for a killed process of the load. Returns an error if it had ended before.
 fn problem(child: libc::pid_t, kind: Load) -> Option<String> {
     let (_, status) = sys::wait(child, 0).ok()?;
     let ended = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == WRONG;
@@ -118,7 +120,7 @@ fn problem(child: libc::pid_t, kind: Load) -> Option<String> {
     (ended || died).then(|| format!("{kind:?} ended with status {status:#x}"))
 }
 
-/// Kills the children of this process, whoever made them.
+/// Kills all children of this process, including adopted ones.
 fn kill_children() {
     let own = std::process::id().to_string();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -136,17 +138,17 @@ fn kill_children() {
     }
 }
 
-/// What is not as it has to be, if that many bytes of VRAM were available before.
-fn judge(available: u64, marks: &[Mark]) -> Vec<String> {
+/// Returns the problems that the samples show; `available` is the VRAM available at the start.
+fn find_leaks(available: u64, samples: &[Sample]) -> Vec<String> {
     let mut problems = Vec::new();
-    let (Some(first), Some(last)) = (marks.first(), marks.last()) else {
+    let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
         return problems;
     };
-    for mark in marks {
-        if mark.vram != available {
+    for sample in samples {
+        if sample.vram != available {
             problems.push(format!(
                 "{} bytes of VRAM available at {} s, {available} at the start",
-                mark.vram, mark.at
+                sample.vram, sample.at
             ));
         }
     }
@@ -157,67 +159,72 @@ fn judge(available: u64, marks: &[Mark]) -> Vec<String> {
         problems.push(format!("{} dma-bufs are left", last.buffers));
     }
     for name in last.slabs.keys() {
-        let counts = marks
+        let counts = samples
             .iter()
-            .map(|mark| mark.slabs.get(name).map_or(0, |s| s.0));
+            .map(|sample| sample.slabs.get(name).map_or(0, |s| s.0));
         if let Some(growth) = growth(&counts.collect::<Vec<_>>()) {
             problems.push(format!("slab cache {name} has grown: {growth:?}"));
         }
     }
-    let areas: Vec<u64> = marks.iter().map(|mark| mark.areas as u64).collect();
-    if more_than_ever(&areas) {
+    let areas: Vec<u64> = samples.iter().map(|sample| sample.areas as u64).collect();
+    if minimum_grows(&areas) {
         problems.push(format!("areas of vmalloc: {areas:?}"));
     }
     problems
 }
 
-/// The counts, if they grow.
+/// Returns the counts if they grow.
 fn growth(counts: &[u64]) -> Option<&[u64]> {
     let (first, last) = (*counts.first()?, *counts.last()?);
-    let much = last > first + FEW && last > first + first / GROWTH;
+    let much = last > first + MIN_NEW_OBJECTS && last > first + first / GROWTH_DIVISOR;
     let steps = counts.windows(2).filter(|pair| pair[0] < pair[1]).count();
     (much && steps + 2 >= counts.len()).then_some(counts)
 }
 
-/// Whether there are never as few any more as there were: the kernel keeps stacks of processes that
-/// ended, now more and now less, so a single count says little.
-fn more_than_ever(counts: &[u64]) -> bool {
-    let (early, late) = counts.split_at(counts.len() / 2);
-    let least = |counts: &[u64]| counts.iter().min().copied();
-    least(early).is_some_and(|early| least(late) > Some(early + MORE))
+/// Returns true if the minimum of the later half exceeds that of the earlier half. The kernel
+/// caches a varying number of stacks of dead processes, so a single count proves nothing.
+fn minimum_grows(counts: &[u64]) -> bool {
+    let (early, later) = counts.split_at(counts.len() / 2);
+    let minimum = |counts: &[u64]| counts.iter().min().copied();
+    minimum(early).is_some_and(|early| minimum(later) > Some(early + MAX_NEW_AREAS))
 }
 
-/// A line of the table.
-fn row(mark: &Mark) -> String {
+/// Formats a row of the table.
+fn row(sample: &Sample) -> String {
     format!(
-        "mark {:>5} s: VRAM {:>9}, leaks {}, slab objects {:>7} KiB, unreclaimable slab {:>7} KiB, \
+        "sample {:>5} s: VRAM {:>9}, leaks {}, slab objects {:>7} KiB, unreclaimable slab {:>7} KiB, \
          vmalloc {:>6} KiB in {} areas, page tables {:>5} KiB, {} files, {} dma-bufs",
-        mark.at,
-        mark.vram,
-        mark.leaks,
-        mark.slab_kib(),
-        mark.kib("SUnreclaim"),
-        mark.kib("VmallocUsed"),
-        mark.areas,
-        mark.kib("PageTables"),
-        mark.files,
-        mark.buffers
+        sample.at,
+        sample.vram,
+        sample.leaks,
+        sample.slab_kib(),
+        sample.kib("SUnreclaim"),
+        sample.kib("VmallocUsed"),
+        sample.areas,
+        sample.kib("PageTables"),
+        sample.files,
+        sample.buffers
     )
 }
 
-fn write(dir: &Path, marks: &[Mark], rounds: &[String], problems: &[String]) -> Result<(), String> {
-    let all: Vec<_> = marks
+fn write(
+    dir: &Path,
+    samples: &[Sample],
+    rounds: &[String],
+    problems: &[String],
+) -> Result<(), String> {
+    let all: Vec<_> = samples
         .iter()
-        .map(|mark| {
+        .map(|sample| {
             json!({
-                "at": mark.at,
-                "vram": mark.vram,
-                "leaks": mark.leaks,
-                "memory": mark.memory,
-                "slabs": mark.slabs,
-                "areas": mark.areas,
-                "files": mark.files,
-                "buffers": mark.buffers,
+                "at": sample.at,
+                "vram": sample.vram,
+                "leaks": sample.leaks,
+                "memory": sample.memory,
+                "slabs": sample.slabs,
+                "areas": sample.areas,
+                "files": sample.files,
+                "buffers": sample.buffers,
             })
         })
         .collect();
@@ -239,8 +246,8 @@ mod tests {
 
     #[test]
     fn what_comes_and_goes_is_no_growth() {
-        assert!(!more_than_ever(&[123, 121, 113, 138, 116, 134, 119, 132]));
-        assert!(more_than_ever(&[120, 118, 126, 130, 138, 134]));
-        assert!(!more_than_ever(&[120]));
+        assert!(!minimum_grows(&[123, 121, 113, 138, 116, 134, 119, 132]));
+        assert!(minimum_grows(&[120, 118, 126, 130, 138, 134]));
+        assert!(!minimum_grows(&[120]));
     }
 }

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! System calls, in the raw form that a fuzzer needs.
+//! Raw system calls.
 
 use std::ffi::CString;
 use std::io;
 
-/// Bytes of a page. The fuzzer is for x86-64, which has just this.
+/// Bytes of a page. The fuzzer supports only x86-64.
 pub const PAGE: usize = 4096;
 
-/// What a system call returned, or its error number.
+/// The return value of a system call, or its error number.
 pub type Returned = Result<usize, i32>;
 
-/// System call `number` with up to six arguments.
+/// Makes the system call `number` with up to six arguments.
 ///
-/// The fuzzer's rule, which makes this sound: only calls that read and write the memory that their
-/// arguments point to are made, and what is unmapped or mapped over is mapped memory of the device
-/// or the [`crate::arena`], to which no Rust reference exists.
+/// Soundness: callers make only system calls that access the memory their arguments point to. The
+/// address ranges that they unmap or overwrite are device mappings or the [`crate::arena`], and no
+/// Rust reference points there.
 pub fn call(number: libc::c_long, arguments: &[usize]) -> Returned {
     let argument = |index: usize| arguments.get(index).copied().unwrap_or(0);
-    // SAFETY: by the rule above.
+    // SAFETY: the callers keep to the rule above.
     let done = unsafe {
         libc::syscall(
             number,
@@ -32,14 +32,14 @@ pub fn call(number: libc::c_long, arguments: &[usize]) -> Returned {
     };
     match done {
         -1 => Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)),
-        // An address may have the sign bit of `c_long` set in no process.
+        // No process has addresses with the sign bit of `c_long` set.
         done => Ok(done as usize),
     }
 }
 
-/// A file descriptor as an argument.
+/// Converts a file descriptor to an argument.
 pub fn fd(fd: i32) -> usize {
-    // The kernel takes the low 32 bits of it.
+    // The kernel uses the low 32 bits.
     fd as usize
 }
 
@@ -68,25 +68,25 @@ pub fn write_file(path: &str, text: &str) -> Returned {
     done
 }
 
-/// Starts a process. In a process with several threads the child may only make system calls.
+/// Forks. In a process with several threads, the child may only make system calls.
 pub fn fork() -> Result<libc::pid_t, i32> {
-    // SAFETY: the child keeps to what is said above: no locks, no memory of Rust's allocator.
+    // SAFETY: as documented above, the child takes no locks and does not use Rust's allocator.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)),
         pid => Ok(pid),
     }
 }
 
-/// Ends the process without any clean-up.
+/// Ends the process without clean-up.
 pub fn exit(status: i32) -> ! {
-    // SAFETY: never returns.
+    // SAFETY: `_exit()` has no preconditions and never returns.
     unsafe { libc::_exit(status) }
 }
 
-/// Waits for a child; 0 if none of them has ended and `flags` has `WNOHANG`.
+/// Waits for a child. Returns 0 if no child has ended and `flags` has `WNOHANG`.
 pub fn wait(pid: libc::pid_t, flags: i32) -> Result<(libc::pid_t, i32), i32> {
     let mut status = 0;
-    // SAFETY: the kernel writes one status.
+    // SAFETY: the kernel writes one `c_int` to `status`.
     match unsafe { libc::waitpid(pid, &mut status, flags) } {
         -1 => Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)),
         pid => Ok((pid, status)),
@@ -100,7 +100,7 @@ pub fn kill(pid: libc::pid_t, signal: i32) -> Returned {
 
 /// Maps `len` bytes that child processes share.
 pub fn map_shared(len: usize) -> io::Result<*mut u8> {
-    // SAFETY: the kernel chooses a free address.
+    // SAFETY: a new mapping at an address that the kernel chooses affects no other memory.
     let start = unsafe {
         libc::mmap(
             std::ptr::null_mut(),
@@ -117,7 +117,7 @@ pub fn map_shared(len: usize) -> io::Result<*mut u8> {
     Ok(start.cast())
 }
 
-/// The name of an error number.
+/// Returns the name of an error number.
 pub fn error_name(error: i32) -> String {
     const NAMES: &[(i32, &str)] = &[
         (libc::EPERM, "EPERM"),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests here use of IGT's own library, and nothing else of it.
+ * The part of IGT's library that the tests in this directory use.
  *
  * Distributions ship libigt without its headers. This file declares the functions of libigt 2.5
- * that the tests call, and the control flow blocks on top of them, so that skip, failure, subtest
- * enumeration and descriptions are IGT's own. In an IGT checkout it is not used: IGT has an igt.h.
+ * that the tests call, and the control flow macros on top of them, so that libigt itself handles
+ * skips, failures, the list of subtests and their descriptions. An IGT checkout has its own igt.h,
+ * which replaces this file.
  */
 #ifndef BARIUM_IGT_H
 #define BARIUM_IGT_H
@@ -44,7 +45,7 @@ typedef int (*igt_opt_handler_t)(int opt, int opt_index, void *data);
 typedef void (*igt_exit_handler_t)(int sig);
 typedef int (*igt_ioctl_fn_t)(int fd, unsigned long request, void *arg);
 
-/* Where libigt jumps to when a fixture or a subtest ends early; it lives in the test's binary. */
+/* The target of libigt's longjmp() when a fixture or a subtest ends early. */
 extern jmp_buf igt_subtest_jmpbuf;
 
 int igt_subtest_init_parse_opts(int *argc, char **argv, const char *short_opts,
@@ -78,7 +79,7 @@ void igt_kmsg(const char *fmt, ...);
 bool __igt_fork(void);
 void igt_waitchildren(void);
 
-/* drmIoctl(), or its replacement by igt_while_interruptible: returns 0, or -1 and sets errno. */
+/* Calls drmIoctl(), unless a test replaces it. Returns 0, or -1 with errno set. */
 extern __thread igt_ioctl_fn_t igt_ioctl;
 
 void gem_close(int fd, __u32 handle);
@@ -99,14 +100,12 @@ enum igt_suspend_test {
 	SUSPEND_TEST_CORE,
 };
 
-/* Seconds that the next sleep lasts. */
+/* Sets the duration of the next suspend in seconds. */
 void igt_set_autoresume_delay(enum igt_suspend_state state, int delay_secs);
-/* Skips where the machine cannot sleep like that. */
+/* Suspends the machine, and wakes it up after that time. Skips if that is not supported. */
 void igt_system_suspend_autoresume(enum igt_suspend_state state, enum igt_suspend_test test);
 
-int igt_kmod_load(const char *mod_name, const char *opts);
-
-/* The lines that igt_kmsg() writes carry their level in front. */
+/* The prefix of a line for igt_kmsg(), with the log level. */
 #define KMSG_WARNING		"<4>[IGT] "
 
 #define IGT_TEST_DESCRIPTION(text)	const char *__igt_test_description = (text)
@@ -116,7 +115,7 @@ extern const char *__igt_test_description __weak;
 #define igt_tokencat(a, b)	__igt_paste(a, b)
 #define igt_unique(prefix)	igt_tokencat(igt_tokencat(__igt_unique__, prefix), __LINE__)
 
-/* The body that follows becomes a function; main() parses IGT's options, calls it and reports. */
+/* Turns the body that follows into a function. main() parses IGT's options and calls it. */
 #define igt_main_args(short_opts, long_opts, help, handler, data)				\
 	main(int argc, char **argv);								\
 	static void igt_unique(body)(void);							\
@@ -132,8 +131,8 @@ extern const char *__igt_test_description __weak;
 #define igt_main()	igt_main_args(NULL, NULL, NULL, NULL, NULL)
 
 /*
- * Each of these is a loop that runs its body at most once: the condition asks libigt whether to
- * run it and notes where to jump to, the step tells libigt that the body came to its end.
+ * Each of these macros is a loop that runs its body at most once. The condition asks libigt whether
+ * to run the body, and sets the target of longjmp(). The step reports the end of the body.
  */
 #define igt_fixture()									\
 	for (int igt_unique(left) = 1;							\
@@ -174,7 +173,7 @@ static inline bool *igt_is_child(void)
 	return &child;
 }
 
-/* Returns once in each child, with its number, and once in the parent. */
+/* Forks @count children. Returns the number of the child in each of them, and -1 in the parent. */
 static inline int igt_fork_children(int count)
 {
 	for (int child = 0; child < count; child++) {
@@ -230,7 +229,7 @@ static inline int igt_fork_children(int count)
 #define igt_assert_lt_u64(a, b)		__igt_compare(__u64, "%#llx is not below %#llx", a, <, b)
 #define igt_assert_lte_u64(a, b)	__igt_compare(__u64, "%#llx is above %#llx", a, <=, b)
 
-/* An ioctl() that has to succeed, and one that has to fail with the positive errno @err. */
+/* Assert that an ioctl succeeds, or that it fails with the positive errno @err. */
 #define do_ioctl(fd, request, arg)	igt_assert_eq(igt_ioctl(fd, request, arg), 0)
 #define do_ioctl_err(fd, request, arg, err) \
 	igt_assert_eq(igt_ioctl(fd, request, arg) ? errno : 0, err)

@@ -1,19 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Checks that the set-up is robust: check.sh quick|all. `quick` makes stand-ins for the parts, which
-# takes seconds; `all` also kills real runs, which need the parts in BARIUM_CACHE, and takes minutes.
-# Everything happens in directories of its own, and in a mount namespace of its own.
+# Tests that the set-up is robust: check.sh quick|all. `quick` uses fake parts and takes seconds.
+# `all` also kills real runs, which need the parts in BARIUM_CACHE, and takes minutes. All checks
+# work in temporary directories and in a separate mount namespace.
 #
-# Each line of its output is `passed NAME`, `skipped NAME: why` or `failed NAME: why`, the last one
-# counts them. CHECK=<regex> runs only checks with names like this.
+# Prints lines `passed NAME`, `skipped NAME: why` or `failed NAME: why`, and finally the number of
+# each. CHECK=<regex> selects checks by name.
 # shellcheck disable=SC2317 # what check() calls is reached
 set -uo pipefail
 
 here=$(cd -- "${BASH_SOURCE[0]%/*}" && pwd)
 top=${here%/tools/*}
 
-# What is mounted here is gone when this is.
+# All mounts disappear with this mount namespace.
 if [[ -z ${CHECK_SETUP_INSIDE-} ]]; then
 	userns=()
 	[[ $(id -u) -eq 0 ]] || userns=(--user --map-root-user)
@@ -29,13 +29,13 @@ mount -t tmpfs -o mode=755 barium-check "$work"
 unset BARIUM_CACHE XDG_CACHE_HOME OUT KSRC ONLY TESTS MUTANT BENCH KERNEL JOBS MAKEFLAGS MAKELEVEL
 counts=([0]=0 [1]=0 [77]=0)
 
-# check NAME COMMAND...: COMMAND returns 0 for passed, 77 for skipped; the last line that it prints is
-# the reason if it does not pass.
+# check NAME COMMAND...: runs COMMAND as a check. Status 0 means passed, 77 skipped. The last line
+# of its output is the reason of a failure or skip.
 check() {
 	local name=$1 status word
 	shift
 	[[ $name =~ ${CHECK-} ]] || return 0
-	fresh
+	reset_sandbox
 	("$@") >"$work/check.log" 2>&1
 	status=$?
 	unmount_all
@@ -52,9 +52,9 @@ check() {
 	fi
 }
 
-# fail WORDS...: ends a check; what the run under test said comes before.
+# fail WORDS...: ends a check with a failure, after the output of the run under test.
 fail() {
-	cat "$said" 2>/dev/null
+	cat "$output" 2>/dev/null
 	echo "$*"
 	exit 1
 }
@@ -64,34 +64,35 @@ skip() {
 	exit 77
 }
 
-# fresh: the tree under test with stand-ins for all that takes long, an empty cache, no results.
-fresh() {
-	cache=$work/cache out=$work/out tree=$work/tree said=$work/said
+# reset_sandbox: sets up a source tree with fake scripts for all slow steps, an empty cache and an empty
+# OUT.
+reset_sandbox() {
+	cache=$work/cache out=$work/out tree=$work/tree output=$work/output
 	export FAKE_LOG=$work/made
 	chmod -R u+rwX "$work" 2>/dev/null
 	rm -rf "$cache" "$out" "$tree" "$FAKE_LOG" "${work:?}"/{bin,other,some}
 	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
-	touch "$FAKE_LOG" "$said"
+	touch "$FAKE_LOG" "$output"
 	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
 	cp -r "$top"/tools/{barium,lib.sh,setup,kernel} "$tree/tools"
 	local part
 	for part in toolbox linux guest kernel; do
 		cp "$here/fake-part.sh" "$tree/tools/setup/$part.sh"
 	done
-	# A machine with room, and with the packages that it needs.
+	# A machine with enough disk space and all required packages.
 	fake_command df 'printf "Avail\n99999M\n"'
 	fake_command mmdebstrap 'exit 1'
 	PATH=$work/bin:$real_path
 }
 real_path=$PATH
 
-# fake_command NAME SHELL: a command that stands before the machine's own.
+# fake_command NAME SHELL: overrides a command of the host.
 fake_command() {
 	printf '#!/bin/sh\n%s\n' "$2" >"$work/bin/$1"
 	chmod 755 "$work/bin/$1"
 }
 
-# unmount_all: what a check has mounted.
+# unmount_all: removes the mounts of a check.
 unmount_all() {
 	local point
 	while read -r _ _ _ _ point _; do
@@ -101,32 +102,33 @@ unmount_all() {
 	done </proc/self/mountinfo | tac | xargs -r -n1 umount --lazy
 }
 
-# barium ARG...: the command under test; its output is in $said.
+# barium ARG...: runs the command under test; its output goes to $output.
 barium() {
-	BARIUM_CACHE=$cache OUT=$out "$tree/tools/barium" "$@" >"$said" 2>&1 </dev/null
+	BARIUM_CACHE=$cache OUT=$out "$tree/tools/barium" "$@" >"$output" 2>&1 </dev/null
 }
 
-# says REGEX COMMAND...: fails within a minute, and says why in words that REGEX knows; a message of
-# the shell itself is not one for the user.
-says() {
+# fails_with REGEX COMMAND...: checks that COMMAND fails within a minute with a message that matches
+# REGEX, and not with an error message of the shell.
+fails_with() {
 	local regex=$1 status=0 start=$SECONDS
 	shift
 	"$@" || status=$?
 	[[ $status -ne 0 ]] || fail "it did not fail"
 	[[ $status -lt 126 ]] || fail "ended with $status"
 	((SECONDS - start < 60)) || fail "took $((SECONDS - start)) s"
-	grep -Eq -- "$regex" "$said" || fail "does not say \`$regex\` but: $(tail -n 2 "$said" | tr '\n' ' ')"
-	! grep -E '(barium|\.sh): line [0-9]+:' "$said" || fail "the shell complains: $(cat "$said")"
+	grep -Eq -- "$regex" "$output" || fail "does not say \`$regex\` but: $(tail -n 2 "$output" | tr '\n' ' ')"
+	! grep -E '(barium|\.sh): line [0-9]+:' "$output" || fail "the shell complains: $(cat "$output")"
 }
 
-# refused REGEX COMMAND...: like says, and leaves nothing half-made.
-refused() {
-	says "$@"
-	nothing_half_made
+# fails_cleanly REGEX COMMAND...: like fails_with; also checks that no partial part is left.
+fails_cleanly() {
+	fails_with "$@"
+	no_partial_parts
 }
 
-# nothing_half_made: each part that has a final name is whole, and nothing else is in the cache.
-nothing_half_made() {
+# no_partial_parts: checks that each part with a final name is complete, and that the cache has
+# nothing else.
+no_partial_parts() {
 	local path
 	for path in "$cache"/*; do
 		case ${path##*/} in
@@ -137,25 +139,25 @@ nothing_half_made() {
 	done
 }
 
-# start COMMAND...: in the background, in a session of its own, with an interrupt working as on a
-# terminal. Sets session.
+# start COMMAND...: starts COMMAND in the background, in a session of its own in which SIGINT works
+# as on a terminal. Sets session.
 start() {
-	: >"$said"
-	env --default-signal=INT,QUIT setsid "$@" >>"$said" 2>&1 </dev/null &
+	: >"$output"
+	env --default-signal=INT,QUIT setsid "$@" >>"$output" 2>&1 </dev/null &
 	session=$!
 }
 
-# wait_until_says REGEX: until what was started has said that.
+# wait_until_says REGEX: waits until the output of the started command matches REGEX.
 wait_until_says() {
 	local tries
 	for tries in {1..300}; do
-		! grep -q -- "$1" "$said" || return 0
+		! grep -q -- "$1" "$output" || return 0
 		sleep 0.1
 	done
 	fail "does not say \`$1\` within $((tries / 10)) s"
 }
 
-# session_left: processes of the session, whatever namespace they are in.
+# session_left: lists the remaining processes of the session in all namespaces.
 session_left() {
 	local stat state pid sid
 	for stat in /proc/[0-9]*/stat; do
@@ -166,9 +168,9 @@ session_left() {
 	done
 }
 
-# hit SIGNAL: the session by SIGNAL: INT as from the keyboard, others make alone. Nothing of it is left
-# some seconds later.
-hit() {
+# kill_session SIGNAL: sends INT to the whole session, as the keyboard does, and other signals to make only.
+# Checks that all processes of the session are gone some seconds later.
+kill_session() {
 	local to=$session tries
 	[[ $1 != INT ]] || to=-$session
 	kill -s "$1" -- "$to" 2>/dev/null
@@ -193,6 +195,6 @@ main() {
 	[[ ${counts[1]} -eq 0 ]]
 }
 
-# The whole file has been read when this runs: changing it meanwhile does no harm.
+# bash has read the whole file when it gets here: editing the file during a run is safe.
 main "$@"
 exit

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Checks with stand-ins for the parts. Sourced by check.sh.
+# Checks with fake parts. Sourced by check.sh.
 # shellcheck disable=SC2154 # check.sh sets real_path, session, work
 
 quick_checks() {
@@ -50,23 +50,23 @@ made() {
 
 all_parts='guest kernel-debug kernel-opt linux toolbox '
 
-# good COMMAND...: succeeds, and all parts are there.
-good() {
+# succeeds COMMAND...: checks that COMMAND succeeds and that all parts exist.
+succeeds() {
 	"$@" || fail "ended with $?"
 	local kind
 	for kind in $all_parts; do
 		[[ -n $(compgen -G "$cache/$kind-*") ]] || fail "there is no $kind"
 	done
-	nothing_half_made
+	no_partial_parts
 }
 
 once() {
-	good barium setup
-	good barium setup
+	succeeds barium setup
+	succeeds barium setup
 	[[ $(made) == "$all_parts" ]] || fail "made: $(made)"
 }
 
-# make_setup OUT: the command for start().
+# make_setup OUT: starts `make setup` in the background.
 make_setup() {
 	start env BARIUM_CACHE="$cache" OUT="$1" FAKE_SECONDS="${FAKE_SECONDS-}" make -C "$tree" setup
 }
@@ -76,14 +76,14 @@ two_at_once() {
 	FAKE_SECONDS=1
 	make_setup "$out"
 	first=$session
-	said=$work/said-too
+	output=$work/output-too
 	make_setup "$work/out-too"
 	wait "$session" || fail "the second ended with $?"
-	said=$work/said
+	output=$work/output
 	wait "$first" || fail "the first ended with $?"
-	nothing_half_made
+	no_partial_parts
 	[[ $(made) == "$all_parts" ]] || fail "made: $(made)"
-	cat "$work/said" "$work/said-too" | grep "waiting for that" || fail "no word about waiting"
+	cat "$work/output" "$work/output-too" | grep "waiting for that" || fail "no word about waiting"
 }
 
 same_out() {
@@ -91,52 +91,52 @@ same_out() {
 	make_setup "$out"
 	local first=$session
 	wait_until_says "making"
-	said=$work/said-too
-	good barium setup
-	grep "is using $out: waiting" "$said" || fail "no word about waiting"
+	output=$work/output-too
+	succeeds barium setup
+	grep "is using $out: waiting" "$output" || fail "no word about waiting"
 	wait "$first" || fail "the first ended with $?"
 }
 
 leftovers() {
-	good barium setup
+	succeeds barium setup
 	mkdir -p "$cache/kernel-opt-0123456789ab.tmp/with" "$cache/toolbox-0123456789ab.tmp"
 	chmod 000 "$cache/kernel-opt-0123456789ab.tmp/with"
-	good barium setup
+	succeeds barium setup
 }
 
 damaged() {
-	good barium setup
+	succeeds barium setup
 	local path=("$cache"/kernel-opt-*)
 	rm -r "${path[0]:?}"/*
-	good barium setup
-	grep "kernel-opt" "$said" || fail "no word about it"
+	succeeds barium setup
+	grep "kernel-opt" "$output" || fail "no word about it"
 }
 
 part_fails() {
-	FAKE=broken refused "toolbox: could not be made.*$out/log/toolbox.log" barium setup
-	grep "a reason" "$said" || fail "no word of why"
-	good barium setup
+	FAKE=broken fails_cleanly "toolbox: could not be made.*$out/log/toolbox.log" barium setup
+	grep "a reason" "$output" || fail "no word of why"
+	succeeds barium setup
 }
 
 disk_full() {
 	mount -t tmpfs -o size=16m tmpfs "$cache"
-	FAKE=large refused "No space left on device" barium setup
-	grep "No space is left in $cache.*BARIUM_CACHE" "$said" || fail "no word of where"
+	FAKE=large fails_cleanly "No space left on device" barium setup
+	grep "No space is left in $cache.*BARIUM_CACHE" "$output" || fail "no word of where"
 	umount "$cache"
-	good barium setup
+	succeeds barium setup
 }
 
 cache_too_small() {
 	rm "$work/bin/df"
 	mount -t tmpfs -o size=1g tmpfs "$cache"
-	refused "$cache has 10.. MiB free.* takes [0-9]+ MiB.*BARIUM_CACHE" barium setup
+	fails_cleanly "$cache has 10.. MiB free.* takes [0-9]+ MiB.*BARIUM_CACHE" barium setup
 	[[ -z $(made) ]] || fail "made: $(made)"
 }
 
 out_too_small() {
 	mount -t tmpfs -o size=1m tmpfs "$out"
 	fake_command df "case \$* in *$out) printf 'Avail\\n1M\\n';; *) printf 'Avail\\n99999M\\n';; esac"
-	refused "$out has 1 MiB free, 500 MiB are needed.*OUT=" barium setup
+	fails_cleanly "$out has 1 MiB free, 500 MiB are needed.*OUT=" barium setup
 }
 
 read_only() {
@@ -146,39 +146,39 @@ read_only() {
 
 cache_read_only() {
 	read_only "$cache"
-	refused "cannot write to $cache.*BARIUM_CACHE" barium setup
+	fails_cleanly "cannot write to $cache.*BARIUM_CACHE" barium setup
 }
 
 source_read_only() {
 	read_only "$tree"
-	good barium setup
+	succeeds barium setup
 }
 
 source_read_only_without_out() {
 	read_only "$tree"
-	out='' refused "cannot (write to|make) $tree/out.*OUT=" barium setup
+	out='' fails_cleanly "cannot (write to|make) $tree/out.*OUT=" barium setup
 }
 
 no_home() {
-	refused "HOME.*BARIUM_CACHE" env -u HOME OUT="$out" "$tree/tools/barium" setup >"$said" 2>&1
+	fails_cleanly "HOME.*BARIUM_CACHE" env -u HOME OUT="$out" "$tree/tools/barium" setup >"$output" 2>&1
 }
 
 colon() {
 	out=$work/out:put
 	mkdir "$out"
-	refused "$out.*colon" barium setup
+	fails_cleanly "$out.*colon" barium setup
 }
 
 spaces() {
 	mv "$tree" "$work/a tree"
 	tree="$work/a tree" cache="$work/a cache" out="$work/an out"
-	good barium setup
-	good barium setup
+	succeeds barium setup
+	succeeds barium setup
 	rm -rf "$tree" "$cache" "$out"
 }
 
-# without COMMAND...: a PATH with all commands but these.
-without() {
+# hide_commands COMMAND...: sets PATH to one with all commands but these.
+hide_commands() {
 	local dir name
 	mkdir "$work/some"
 	for dir in ${real_path//:/ }; do
@@ -191,119 +191,120 @@ without() {
 }
 
 no_mmdebstrap() {
-	without mmdebstrap apt-get
-	refused "missing on this machine: mmdebstrap.*install" barium setup
+	hide_commands mmdebstrap apt-get
+	fails_cleanly "missing on this machine: mmdebstrap.*install" barium setup
 }
 
 apt_get_fails() {
-	without mmdebstrap
+	hide_commands mmdebstrap
 	fake_command apt-get 'echo "E: Unable to locate package mmdebstrap"; exit 100'
-	refused "could not install mmdebstrap.*host.log" barium setup
-	grep "Unable to locate" "$said" || fail "no word of why"
+	fails_cleanly "could not install mmdebstrap.*host.log" barium setup
+	grep "Unable to locate" "$output" || fail "no word of why"
 }
 
 no_unshare() {
-	without unshare
-	refused "missing on this machine: util-linux.*install" barium setup
+	hide_commands unshare
+	fails_cleanly "missing on this machine: util-linux.*install" barium setup
 }
 
-# as_user COMMAND...: as a user without rights, to whom the directories belong.
+# as_user COMMAND...: runs tools/barium as an unprivileged user who owns the directories.
 as_user() {
 	chown -R 65534:65534 "$work" 2>/dev/null || skip "there is no other user in this user namespace"
 	setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all -- \
-		env BARIUM_CACHE="$cache" OUT="$out" "$tree/tools/barium" "$@" >"$said" 2>&1 </dev/null
+		env BARIUM_CACHE="$cache" OUT="$out" "$tree/tools/barium" "$@" >"$output" 2>&1 </dev/null
 }
 
 user_without_uidmap() {
-	without newuidmap
-	refused "missing on this machine: uidmap.*install" as_user setup
+	hide_commands newuidmap
+	fails_cleanly "missing on this machine: uidmap.*install" as_user setup
 }
 
 user_without_ids() {
 	fake_command newuidmap 'exit 1'
 	fake_command newgidmap 'exit 1'
-	refused "user namespace.*/etc/subuid" as_user setup
+	fails_cleanly "user namespace.*/etc/subuid" as_user setup
 }
 
 in_container() {
 	setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin -- \
-		env BARIUM_CACHE="$cache" OUT="$out" "$tree/tools/barium" "$@" >"$said" 2>&1
+		env BARIUM_CACHE="$cache" OUT="$out" "$tree/tools/barium" "$@" >"$output" 2>&1
 }
 
 no_capability() {
-	refused "unshare is refused.*CAP_SYS_ADMIN" in_container setup
+	fails_cleanly "unshare is refused.*CAP_SYS_ADMIN" in_container setup
 }
 
 mirror_without_linux() {
-	FAKE=without-linux refused "no linux-source-7.3.*KSRC" barium setup
+	FAKE=without-linux fails_cleanly "no linux-source-7.3.*KSRC" barium setup
 }
 
 ksrc_is_no_kernel() {
 	mkdir "$work/bin/empty"
-	KSRC=$work/bin/empty refused "KSRC=.* is not a kernel source tree" barium setup
+	KSRC=$work/bin/empty fails_cleanly "KSRC=.* is not a kernel source tree" barium setup
 }
 
 ksrc_was_built_in() {
 	mkdir -p "$work/bin/linux/rust/kernel/drm"
 	touch "$work/bin/linux/.config"
-	KSRC=$work/bin/linux refused "KSRC=.*mrproper" barium setup
+	KSRC=$work/bin/linux fails_cleanly "KSRC=.*mrproper" barium setup
 }
 
 unknown_kernel() {
-	KERNEL=optimal refused "KERNEL=optimal: must be opt or debug" barium shell
+	KERNEL=optimal fails_cleanly "KERNEL=optimal: must be opt or debug" barium shell
 }
 
 unknown_command() {
-	refused "setup" barium st
+	fails_cleanly "setup" barium st
 }
 
-# in_use COMMAND DIR OUT: while a run with OUT makes something, COMMAND leaves DIR alone.
+# in_use COMMAND DIR OUT: checks that COMMAND does not touch DIR while a run with OUT is making a
+# part.
 in_use() {
-	good barium setup
+	succeeds barium setup
 	rm -r "$cache"/kernel-opt-*
 	FAKE_SLOW=kernel-opt make_setup "$3"
 	wait_until_says "kernel-opt.*building"
-	said=$work/said-too
-	says "another run is using $2" barium "$1"
-	hit KILL
+	output=$work/output-too
+	fails_with "another run is using $2" barium "$1"
+	kill_session KILL
 }
 
 foreign_out() {
 	touch "$out/mine"
-	refused "$out has files in it.*OUT=" barium setup
-	refused "$out has files in it.*OUT=" barium clean
+	fails_cleanly "$out has files in it.*OUT=" barium setup
+	fails_cleanly "$out has files in it.*OUT=" barium clean
 	[[ $(ls -A "$out") == mine ]] || fail "there is: $(ls -A "$out")"
 }
 
-# What was built from another tree is not taken for built.
+# make must not take files that were built from another source tree for up to date.
 other_tree() {
-	good barium setup
+	succeeds barium setup
 	mkdir "$out/igt"
-	good barium setup
+	succeeds barium setup
 	[[ -e $out/igt ]] || fail "what was built is gone"
 	mv "$tree" "$work/tree-too"
-	tree=$work/tree-too good barium setup
+	tree=$work/tree-too succeeds barium setup
 	rm -r "$work/tree-too"
 	[[ ! -e $out/igt ]] || fail "what was built is still there"
 }
 
 clean_own() {
-	good barium setup
+	succeeds barium setup
 	mkdir "$out/mine"
 	barium clean || fail "ended with $?"
 	[[ $(ls -A "$out") == mine ]] || fail "there is: $(ls -A "$out")"
 }
 
 distclean_all() {
-	good barium setup
+	succeeds barium setup
 	touch "$cache/mine"
 	barium distclean || fail "ended with $?"
 	[[ $(ls -A "$cache") == mine ]] || fail "there is: $(ls -A "$cache")"
 }
 
-# Killed while it removes the second part.
+# distclean is killed while it removes the second part.
 distclean_killed() {
-	good barium setup
+	succeeds barium setup
 	# shellcheck disable=SC2016 # the command expands it
 	fake_command rm 'for path; do :; done
 		case $path in *kernel-opt*) exec /bin/rm "$path/whole";; esac
@@ -315,20 +316,20 @@ distclean_killed() {
 	for path in "$cache"/*-*; do
 		[[ $path == *.tmp || $path == */harness-* || -e $path/whole ]] || fail "$path is not whole"
 	done
-	good barium setup
+	succeeds barium setup
 }
 
-# killed SIGNAL: while a part is made, be it the first or the last; all is well with the next run.
+# killed SIGNAL: kills a run while it makes a random part, and checks that the next run succeeds.
 killed() {
 	local kinds
 	read -r -a kinds <<<"$all_parts"
 	FAKE_SLOW=${kinds[RANDOM % ${#kinds[@]}]} make_setup "$out"
 	sleep "$((RANDOM % 3)).$((RANDOM % 10))"
-	hit "$1"
+	kill_session "$1"
 	local path
 	for path in "$cache"/*-*; do
 		[[ $path == *.tmp || $path == */harness-* || $path == *'*'* || -e $path/whole ]] ||
 			fail "$path is not whole"
 	done
-	good barium setup
+	succeeds barium setup
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guest whose kernel writes on the screen: its console, and why it panics.
+# Scenario of the guest with the kernel's console on the screen: text, hot-unplug, and a kernel
+# panic.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
@@ -10,19 +11,10 @@ on_barium() {
 		fail "it is not: $(cat /sys/class/graphics/*/name; dmesg | tail -n 10)"
 }
 
-# written COLUMN ROW TEXT: what is written there is on the screen, and nothing else is. The terminal
-# counts from 1.
-written() {
-	printf '\033[2J\033[?25l\033[%d;%dH%s' "$(($2 + 1))" "$(($1 + 1))" "$3" >/dev/tty0
-	# shellcheck disable=SC2046 # width and height
-	on_screen console@written 10 console \
-		$(tr , ' ' </sys/class/graphics/fb0/virtual_size) "$1" "$2" "$3"
-}
-
 tell begin load
 modprobe barium
 check console@on-barium on_barium
-check console@written written 17 5 "Barium: the kernel's console, in VRAM"
+check console@written text_on_console console@written 17 5 "Barium: the kernel's console, in VRAM"
 check console@unplugged barium_hotunplug_race --run-subtest console
 check console@back on_barium
 if wanted panic@readable; then

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guest with odd devices: several displays of different sizes at once, devices that
-# have to be refused, and displays that another driver has.
+# Scenario of the guest with unusual devices: several displays with different VRAM sizes, devices
+# that the driver must refuse, and a display that another driver has bound.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
-# Addresses as guests.rs in tools/harness gives them.
+# PCI addresses; odd_devices() in tools/harness/src/guests.rs sets them.
 small=0000:00:10.0
 large=0000:00:11.0
 usual=0000:00:12.0
@@ -17,7 +17,8 @@ bound_to_barium() {
 		fail "$1 is bound to $(readlink "/sys/bus/pci/devices/$1/driver")"
 }
 
-# usable PCI-ADDRESS MIB: the driver sees VRAM of this size there, and all of it can be used.
+# usable PCI-ADDRESS MIB: checks that the driver reports this VRAM size and that all of VRAM is
+# usable.
 usable() {
 	bound_to_barium "$1"
 	dmesg | grep "barium $1: $2 MiB of VRAM" || fail "not $2 MiB: $(dmesg | grep "$1")"
@@ -25,35 +26,35 @@ usable() {
 	BARIUM_DEVICE=$1 barium_mmap --run-subtest whole-vram || fail "whole-vram: $?"
 }
 
-# objects PCI-ADDRESS: one client has as many objects of a page as there can be.
+# objects PCI-ADDRESS: checks that one client can create as many one-page objects as VRAM has pages.
 objects() {
 	BARIUM_DEVICE=$1 barium_limits --run-subtest many-objects || fail "many-objects: $?"
 }
 
-# not_held_up PCI-ADDRESS OTHER: who is busy on one does not hold up the going of the other.
-not_held_up() {
+# unplug_not_delayed PCI-ADDRESS OTHER: checks that a client busy on PCI-ADDRESS does not delay the
+# unplugging of OTHER.
+unplug_not_delayed() {
 	BARIUM_DEVICE=$1 BARIUM_OTHER_DEVICE=$2 \
 		barium_limits --run-subtest ahead-other-unplugged || fail "ahead-other-unplugged: $?"
 }
 
-# errors_of PCI-ADDRESS [TEXT]: how many errors with TEXT the kernel log has for the device.
-errors_of() {
+# count_errors PCI-ADDRESS [TEXT]: counts the errors with TEXT for the device in the kernel log.
+count_errors() {
 	dmesg --level err | grep "barium $1" | grep -c -- "${2:-.}"
 }
 
-# refused PCI-ADDRESS TEXT: probing fails, and the kernel log has a new error for the device that
-# says why.
+# refused PCI-ADDRESS TEXT: checks that probing fails and logs a new error with TEXT for the device.
 refused() {
-	errors=$(errors_of "$1" "$2")
+	errors=$(count_errors "$1" "$2")
 	echo barium >"/sys/bus/pci/devices/$1/driver_override"
 	echo "$1" >/sys/bus/pci/drivers_probe 2>/dev/null
 	dmesg | grep "barium $1"
 	[ ! -e "/sys/bus/pci/devices/$1/driver" ] || fail "it was bound"
-	[ "$(errors_of "$1" "$2")" -gt "$errors" ] || fail "without the error \`$2\` in the kernel log"
+	[ "$(count_errors "$1" "$2")" -gt "$errors" ] || fail "without the error \`$2\` in the kernel log"
 	echo >"/sys/bus/pci/devices/$1/driver_override"
 }
 
-# A display that has to be refused keeps the framebuffer that the firmware has set up there.
+# A display that the driver refuses keeps the framebuffer that the firmware set up.
 framebuffer_kept() {
 	case $(readlink -f "$framebuffers") in
 	*/$blind/*) ;;
@@ -62,7 +63,7 @@ framebuffer_kept() {
 	[ "$(firmware_framebuffers)" = "$framebuffers" ] || fail "it is gone"
 }
 
-# A display that bochs has stays with it until it is unbound by hand, as the kernel log says.
+# A display that bochs has bound stays bound until the user unbinds it, and the driver logs how.
 taken_over() {
 	rmmod barium
 	modprobe bochs
@@ -87,7 +88,7 @@ check devices@4-MiB usable "$small" 4
 check devices@256-MiB usable "$large" 256
 check devices@16-MiB usable "$usual" 16
 check limits@256-MiB objects "$large"
-check limits@ahead-other-unplugged not_held_up "$usual" "$small"
+check limits@ahead-other-unplugged unplug_not_delayed "$usual" "$small"
 check refused@no-register-bar refused "$blind" "register BAR"
 check handover@refused-display-keeps-framebuffer framebuffer_kept
 check refused@edu refused "$edu" "register BAR"

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guest that shows something: an example program, modetest and a compositor, each in
-# several modes. The host compares what is on the screen with what should be.
+# Scenario of the guest that uses the display: an example program, modetest and a compositor, each
+# in several modes. The host compares the screen with the expected picture.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
-# listed_modes: the sizes that the connector lists, each once.
+# listed_modes: prints the sizes that the connector lists, without duplicates.
 listed_modes() {
 	modetest -M barium -c | awk '$1 ~ /^#[0-9]+$/ { print $2 }' | sort -u
 }
@@ -17,7 +17,7 @@ modes_are_listed() {
 	[ -n "$modes" ] || fail "no modes: $(dmesg | tail -n 10)"
 }
 
-# shows MODE: a picture, a flip to another one, and a flip back.
+# shows MODE: checks a picture, a flip to another one, and a flip back.
 shows() {
 	start_show --mode "$1"
 	[ "${show_width}x$show_height" = "$1" ] || fail "the mode is not $1: $(cat "$show_output")"
@@ -29,7 +29,7 @@ shows() {
 	end_show
 }
 
-# start_modetest OPTION...: modetest, which goes on until its input has a line.
+# start_modetest OPTION...: starts modetest, which runs until it reads a line from its stdin.
 start_modetest() {
 	rm -f /tmp/modetest.go
 	mkfifo /tmp/modetest.go
@@ -44,12 +44,12 @@ end_modetest() {
 	wait "$modetest_pid" || fail "modetest ended with $?: $(cat /tmp/modetest.out)"
 }
 
-# connector: the id of the one there is.
+# connector: prints the id of the connected connector.
 connector() {
 	modetest -M barium -c | awk '$3 == "connected" { print $1 }'
 }
 
-# bars MODE...: modetest's colour bars in each of these modes.
+# bars MODE...: checks modetest's colour bars in each of these modes.
 bars() {
 	for bars_mode; do
 		start_modetest -s "$(connector):$bars_mode"
@@ -60,8 +60,8 @@ bars() {
 	echo "note: $# modes"
 }
 
-# bars_flip MODE: modetest flips to another picture and back with each vblank. After 60 flips it says how
-# many that is a second; a mode has 60 vblanks.
+# bars_flip MODE: modetest flips between two buffers at each vblank. After 60 flips it prints their
+# rate, which must not exceed the 60 vblanks per second of the mode.
 bars_flip() {
 	start_modetest -v -s "$(connector):$1"
 	on_screen modetest@flips 10 flips "${1%x*}" "${1#*x}" || fail "$(cat /tmp/modetest.out)"
@@ -72,10 +72,10 @@ bars_flip() {
 	echo "note: $frequency flips a second"
 }
 
-# start_seat: what a compositor needs of a system, if that is not there: devices that udev knows, and
-# seatd, which opens them for it and takes them away while another terminal is in front. libseat could
-# do that in a child of weston, but weston blocks SIGUSR1, its child does so as well, and with that
-# signal the kernel asks whether another terminal may come to the front.
+# start_seat: starts what a compositor needs, if it does not run: udev for the list of devices, and
+# seatd, which opens devices for the compositor and revokes them while another VT is active. libseat
+# can do the latter in a child process of weston, but that inherits weston's blocked SIGUSR1, and
+# the kernel requests VT switches by this signal.
 start_seat() {
 	if ! pidof systemd-udevd >/dev/null; then
 		/usr/lib/systemd/systemd-udevd --daemon
@@ -90,7 +90,7 @@ start_seat() {
 	fi
 }
 
-# start_weston MODE: a compositor in that mode, which draws without a GPU, and clients.
+# start_weston MODE: starts weston in this mode with its software renderer, and some clients.
 start_weston() {
 	export XDG_RUNTIME_DIR=/run/weston LIBSEAT_BACKEND=seatd
 	mkdir -p $XDG_RUNTIME_DIR
@@ -121,7 +121,7 @@ start_weston() {
 	done
 }
 
-# end_weston: if it has not ended. Its clients end with it.
+# end_weston: ends weston, if it runs. Its clients end with it.
 end_weston() {
 	weston_pid=$(cat /tmp/weston.pid)
 	kill "$weston_pid" 2>/dev/null
@@ -131,13 +131,13 @@ end_weston() {
 	rm /tmp/weston.pid
 }
 
-# weston_shows TEST MODE: it draws a scene in which something moves.
+# weston_shows TEST MODE: checks that the screen shows a moving scene.
 weston_shows() {
 	alive "$(cat /tmp/weston.pid)" weston "$results/log/weston-$2.log"
 	on_screen "$1" 40 scene "${2%x*}" "${2#*x}" || fail "$(cat "$results/log/weston-$2.log")"
 }
 
-# weston_draws MODE: it does, in two buffers that are in VRAM, and nowhere else.
+# weston_draws MODE: checks that weston draws into two buffers, which are in VRAM.
 weston_draws() {
 	start_weston "$1"
 	weston_shows weston@draws "$1"
@@ -147,8 +147,9 @@ weston_draws() {
 	echo "note: $used bytes of VRAM, two buffers have $buffers"
 }
 
-# weston_in MODE: it ends, somebody else has the screen in a mode of its own, and it starts in MODE.
-weston_in() {
+# weston_after_other_client MODE: weston ends, another client sets a different mode, and weston starts again in
+# MODE.
+weston_after_other_client() {
 	end_weston
 	bars 640x480
 	start_weston "$1"
@@ -156,27 +157,27 @@ weston_in() {
 	end_weston
 }
 
-# to_terminal NUMBER: brings that terminal to the front.
-to_terminal() {
+# switch_vt NUMBER: switches to this VT.
+switch_vt() {
 	timeout 20 busybox chvt "$1" || fail "terminal $1 does not come: $(tail -n 12 "$results/log/seatd.log")"
 }
 
-# weston_behind MODE: somebody else has the screen while another terminal is in front.
-weston_behind() {
+# weston_vt_switch MODE: another client uses the display while another VT is active.
+weston_vt_switch() {
 	start_weston "$1"
 	weston_shows weston@switched-away "$1"
 	terminal=$(sed s/tty// /sys/class/tty/tty0/active)
-	to_terminal 9
+	switch_vt 9
 	start_show --mode 640x480
 	picture_on_screen weston@switched-away 0 || fail "while another terminal was in front"
 	end_show
-	to_terminal "$terminal"
+	switch_vt "$terminal"
 	weston_shows weston@switched-back "$1"
 	end_weston
 }
 
-# weston_unplugged MODE: the device goes and comes back while it draws. It may end, but not crash, and
-# can be started again.
+# weston_unplugged MODE: unbinds and binds the device while weston draws. weston may end but not
+# crash, and must work again when it is restarted.
 weston_unplugged() {
 	start_weston "$1"
 	weston_shows weston@unplugged "$1"
@@ -203,7 +204,7 @@ done
 check modetest@each-mode bars $(listed_modes)
 check modetest@flips bars_flip 1024x768
 check weston@draws weston_draws 1024x768
-check weston@other-mode weston_in 1280x800
-check weston@switched-away weston_behind 1024x768
+check weston@other-mode weston_after_other_client 1280x800
+check weston@switched-away weston_vt_switch 1024x768
 check weston@unplugged weston_unplugged 1280x800
 check vram@returns-to-start same_vram "$available"

@@ -1,16 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the fuzzer: it searches for some time (guest_fuzz_seconds) from a seed (guest_fuzz_seed),
-# or, with guest_fuzz_replay, runs the programs that the host has put on the exchange disk.
+# Scenario of the fuzzer: it generates programs for guest_fuzz_seconds from the seed
+# guest_fuzz_seed. With guest_fuzz_replay, it runs the programs that the host has put on the
+# exchange disk.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
 fuzzer=/barium/fuzz/barium-fuzz
 module=$(modinfo -n barium)
 
-# strangers DISPLAY...: there are devices that the driver has to refuse when it is loaded, and one that
-# another driver has, beside these displays.
+# strangers DISPLAY...: sets up devices that the driver must refuse when it is loaded, and leaves one
+# display, which is not among DISPLAYs, to bochs.
 strangers() {
 	modprobe bochs
 	for device; do
@@ -23,7 +24,7 @@ strangers() {
 
 search() {
 	mkdir -p "$results/fuzz"
-	# The fuzzer loads the driver itself, to see what that covers.
+	# The fuzzer loads the driver itself: so it records the coverage of module initialisation.
 	displays=$(devices_of barium)
 	rmmod barium
 	# shellcheck disable=SC2086 # one argument for each

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guest whose only display has a framebuffer, set up by the firmware, that a driver
-# of the kernel's draws on when ours comes.
+# Scenario of the guest whose only display has a firmware framebuffer, which one of the kernel's
+# drivers uses until Barium takes the display over.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
@@ -12,7 +12,7 @@ drawn_on() {
 	grep -i 'simple' /proc/iomem || fail "it has no memory: $(cat /proc/iomem)"
 }
 
-# Ours has the display then, and what was there before has lost driver and memory.
+# Loading Barium unbinds that driver and releases the memory.
 taken_over() {
 	modprobe barium || fail "modprobe: $?"
 	[ -n "$(devices_of barium)" ] || fail "not bound: $(dmesg | tail -n 5)"
@@ -21,7 +21,7 @@ taken_over() {
 	grep ' : barium VRAM' /proc/iomem || fail "VRAM is not ours"
 }
 
-# Nobody draws there afterwards but us, also when we have gone and come again.
+# The firmware framebuffer's driver does not return, even after Barium is unloaded and loaded again.
 stays_taken() {
 	rmmod barium
 	[ -z "$(firmware_framebuffers)" ] || fail "the firmware's framebuffer has a driver again"

@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guest that hibernates while a picture is on the screen and a process has an object mapped.
-# The host starts QEMU again, with empty VRAM, and the guest resumes from the image on its swap disk. At the
-# end the guest halts, and the host checks that the display is disabled.
+# Scenario of the guest that hibernates while the screen shows a picture and a process has an object
+# mapped. The machine powers off and resumes from the image on its swap disk; VRAM is empty then. At
+# the end the machine halts, and the host checks that the display is disabled.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
 swap=/dev/vde
 
-# hibernate MODE: hibernates in a mode of /sys/power/disk. Fails if the kernel does.
+# hibernate HOW: hibernates with HOW in /sys/power/disk. Fails if the kernel refuses.
 hibernate() {
 	echo "$1" >/sys/power/disk || fail "no $1 in $(cat /sys/power/disk)"
 	sync
@@ -24,7 +24,7 @@ hibernate() {
 	return "$hibernate_status"
 }
 
-# hibernates TEST MODE: screen, VRAM and the mapping are the same after hibernation as before.
+# hibernates NAME HOW: checks that the screen and VRAM are the same before and after.
 hibernates() {
 	start_show --mode 1024x768
 	start_draw --width 640 --height 480
@@ -42,7 +42,7 @@ hibernates() {
 	end_show
 }
 
-# halts: halts the machine while a picture is on the screen.
+# halts: halts the machine while the screen shows a picture.
 halts() {
 	start_show
 	tell halt shutdown@display-off "$(devices_of barium)"

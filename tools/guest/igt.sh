@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of `make igt`: IGT's own tests of what a display driver has to do, on the driver that
-# guest_driver names (the name that it has to DRM) and guest_module is the module of.
+# Scenario of `make igt`: runs IGT's own tests of display drivers on one driver. guest_module is its
+# module, guest_driver its name in DRM.
 # shellcheck source=igt-lib.sh
 . /barium/guest/igt-lib.sh
 
 driver=${guest_driver:?}
-# They are subtests here, and no names of checks.
+# Here guest_tests selects subtests and not the names of checks.
 subtests=$guest_tests
 guest_tests=
 

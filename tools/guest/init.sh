@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Brings the guest up, runs the scenario that the kernel command line names (guest_run), hands the
-# results to the host and switches off.
+# Sets up the guest, runs the scenario that the kernel command line names (guest_run), passes the
+# results to the host and shuts down.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/barium/bin:/barium/igt HOME=/root TERM="${TERM:-linux}"
 export guest_run guest_kernel guest_modes guest_mode_tests guest_self_check guest_test_timeout
 export guest_unplug_rounds guest_race_seconds guest_warn_level guest_fault_full guest_width guest_height
-export guest_fuzz_seconds guest_fuzz_seed guest_fuzz_replay guest_hibernate
+export guest_fuzz_seconds guest_fuzz_seed guest_fuzz_replay guest_hibernate guest_displays
+export guest_console
 
 mkdir -p /proc /sys /dev/pts /dev/shm /tmp /run /root
 mount -t proc proc /proc
@@ -18,12 +19,12 @@ mount -t tmpfs tmpfs /run
 mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 ip link set lo up
-# The first to look at tracing through debugfs makes the kernel warn: better now than in a test.
+# The first access to tracing through debugfs triggers a kernel warning: trigger it before any test.
 ls /sys/kernel/debug/tracing >/dev/null 2>&1
 cd /root || exit
 mkdir -p /tmp/results/log
 
-# The user's choice of tests, a regular expression that may be too long for the command line.
+# The user's selection of tests: a regular expression that may be too long for the command line.
 guest_tests=$(dd if=/dev/vdd bs=64k count=1 status=none | tr -d '\0')
 export guest_tests
 
@@ -36,8 +37,8 @@ if [ "$guest_run" != shell ]; then
 	sync
 	echo end >&3
 fi
-# Waits until all is sent.
+# Closing the file waits until all output is sent.
 exec 3>&-
-# QEMU is told to end instead of rebooting. Power-off would not do: once the machine has slept, ACPI's
-# wake status stays set, and the kernel takes it for a power-off that has failed.
+# QEMU exits on a reboot (-no-reboot). Power-off does not work here: after a suspend, ACPI's wake
+# status stays set, and the kernel reports the power-off as failed.
 exec busybox reboot -f

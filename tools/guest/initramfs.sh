@@ -1,8 +1,8 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# The guest's first process: puts payload, root file system and a tmpfs on top of each other and
-# goes on there with init.sh.
+# The guest's first process: stacks payload, root file system and a tmpfs into one overlay, and
+# continues there with init.sh.
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mkdir /root/fs
 /bin/busybox mount -t squashfs -o ro /dev/vda /root/fs

@@ -1,14 +1,14 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Shared by the scenarios: telling the host results over the control line (file descriptor 3), and
-# finding devices. The host's side is tools/harness/src/vm.rs.
+# Shared by the scenarios: sends requests and results to the host over the control line (file
+# descriptor 3), and finds devices. tools/harness/src/vm.rs is the host's side.
 
 results=/tmp/results
 kmemleak=/sys/kernel/debug/kmemleak
 
-# Devices that the driver has to refuse, where there are any. Addresses as guests.rs in tools/harness
-# gives them.
+# PCI addresses of the devices that the driver must refuse, in guests that have them; strangers() in
+# tools/harness/src/guests.rs sets them. `blind` is a display without registers.
 # shellcheck disable=SC2034 # for the scenarios
 {
 	blind=0000:00:13.0
@@ -22,14 +22,15 @@ tell() {
 	printf '%s\n' "$*" >&3
 }
 
-# ask WORDS...: a question to the host; its answer is in $answer.
+# ask WORDS...: sends a request to the host and stores its reply in $answer.
 ask() {
 	tell "$*"
 	read -r answer <&3
 }
 
-# load_driver MODE: the driver with the parameters that make this mode: default, strict (one page
-# for a fault), around (no huge entries) or huge (nothing around a single page).
+# load_driver MODE: loads the driver with the module parameters of a mode: default, strict (a fault
+# maps one page), around (fault-around without huge entries) or huge (huge entries without
+# fault-around).
 load_driver() {
 	case $1 in
 	default) modprobe barium ;;
@@ -40,18 +41,19 @@ load_driver() {
 	esac
 }
 
-# wanted NAME: whether the user wants this test (guest_tests, a regular expression).
+# wanted NAME: returns true if the user selects this test (guest_tests, a regular expression).
 wanted() {
 	[ -z "$guest_tests" ] || printf '%s\n' "$1" | grep -Eq -- "$guest_tests"
 }
 
-# now: seconds since boot.
+# now: prints the time since boot in seconds.
 now() {
 	cut -d' ' -f1 /proc/uptime
 }
 
-# check NAME COMMAND...: a test; COMMAND returns 0 for passed, 77 for skipped. What it prints is kept,
-# and is the reason if it fails; lines that begin with "note: " are told in any case.
+# check NAME COMMAND...: runs COMMAND as a test. Status 0 means passed, 77 skipped. Its output is
+# saved, and its last lines are the reason of a failure. Lines that begin with "note: " are reported
+# for a test that passes as well.
 check() {
 	check_name=$1
 	shift
@@ -73,19 +75,20 @@ check() {
 		"$check_name" "$check_reason"
 }
 
-# fail WORDS...: ends a test's command.
+# fail WORDS...: prints WORDS and ends the test with a failure.
 fail() {
 	echo "$*"
 	exit 1
 }
 
-# alive PID PROGRAM OUTPUT: fails, with the end of what PROGRAM has written to OUTPUT, if it has ended.
+# alive PID PROGRAM OUTPUT: fails if PROGRAM has ended, and quotes the end of its output in the file
+# OUTPUT.
 alive() {
 	kill -0 "$1" 2>/dev/null || fail "$2 has ended: $(tail -n 12 "$3")"
 }
 
-# wait_for PID PROGRAM OUTPUT CONDITION...: waits until CONDITION, a command, succeeds; fails if PROGRAM
-# ends before that.
+# wait_for PID PROGRAM OUTPUT CONDITION...: waits until the command CONDITION succeeds. Fails if
+# PROGRAM ends before that.
 wait_for() {
 	waiting_pid=$1 waiting_program=$2 waiting_output=$3
 	shift 3
@@ -95,7 +98,7 @@ wait_for() {
 	done
 }
 
-# devices_of DRIVER: the PCI addresses bound to it.
+# devices_of DRIVER: prints the PCI addresses of the devices bound to DRIVER.
 devices_of() {
 	for device_path in "/sys/bus/pci/drivers/$1"/*:*; do
 		[ -e "$device_path" ] && echo "${device_path##*/}"
@@ -103,7 +106,7 @@ devices_of() {
 	return 0
 }
 
-# displays: PCI addresses of all 1234:1111, whoever drives them.
+# displays: prints the PCI addresses of all devices with the ID 1234:1111, whatever their driver.
 displays() {
 	for device_path in /sys/bus/pci/devices/*; do
 		[ "$(cat "$device_path/vendor" "$device_path/device" | tr '\n' ' ')" = "0x1234 0x1111 " ] &&
@@ -112,7 +115,7 @@ displays() {
 	return 0
 }
 
-# render_node PCI-ADDRESS: the path of the device's render node.
+# render_node PCI-ADDRESS: prints the path of the device's render node.
 render_node() {
 	for node_path in "/sys/bus/pci/devices/$1"/drm/renderD*; do
 		[ -e "$node_path" ] && echo "/dev/dri/${node_path##*/}"
@@ -120,7 +123,7 @@ render_node() {
 	return 0
 }
 
-# firmware_framebuffers: the devices through which a driver draws on what the firmware has set up.
+# firmware_framebuffers: prints the DRM devices that drive a framebuffer set up by the firmware.
 firmware_framebuffers() {
 	for device_path in /sys/bus/platform/drivers/simple-framebuffer/*/drm; do
 		[ -e "$device_path" ] && echo "$device_path"
@@ -128,7 +131,7 @@ firmware_framebuffers() {
 	return 0
 }
 
-# bind PCI-ADDRESS DRIVER, unbind PCI-ADDRESS DRIVER
+# bind PCI-ADDRESS DRIVER: binds the device to DRIVER; unbind does the opposite.
 bind() {
 	echo "$1" >"/sys/bus/pci/drivers/$2/bind"
 }
@@ -137,7 +140,8 @@ unbind() {
 	echo "$1" >"/sys/bus/pci/drivers/$2/unbind"
 }
 
-# start_draw ARG...: barium-draw, waiting with its object mapped; its output is in $draw_output.
+# start_draw ARG...: starts barium-draw and waits until it has drawn. It keeps its object mapped.
+# $draw_output is the file with its output.
 start_draw() {
 	draw_output=/tmp/draw.out
 	rm -f /tmp/draw.go "$draw_output"
@@ -148,14 +152,14 @@ start_draw() {
 	wait_for "$draw_pid" barium-draw "$draw_output" grep -q '^ready' "$draw_output"
 }
 
-# end_draw: lets it end, which has to be a good end.
+# end_draw: ends barium-draw and checks its status.
 end_draw() {
 	echo >&4
 	exec 4>&-
 	wait "$draw_pid" || fail "barium-draw ended with $?: $(cat "$draw_output")"
 }
 
-# matches: whether the host has answered that what it sees is what it should be.
+# matches: returns true if the host has replied that it sees the expected content.
 matches() {
 	case $answer in
 	match\ *) ;;
@@ -163,7 +167,8 @@ matches() {
 	esac
 }
 
-# look NAME MIN-PIECES ARG...: draws, and has the host compare what the device then holds.
+# look NAME MIN-PIECES ARG...: draws, and makes the host compare the drawing with the content of
+# VRAM.
 look() {
 	look_name=$1 look_pieces=$2
 	shift 2
@@ -176,21 +181,21 @@ look() {
 	matches
 }
 
-# vram_available: bytes of VRAM that no object has, as the driver says.
+# vram_available: prints how many bytes of VRAM the driver reports as available.
 vram_available() {
 	barium-draw --width 64 --height 64 --reference /tmp/available |
 		sed -n 's/^vram_available: //p'
 }
 
-# same_vram BYTES: as much VRAM is available as at the start.
+# same_vram BYTES: checks that as much VRAM is available as at the start.
 same_vram() {
 	is=$(vram_available)
 	echo "$1 bytes of VRAM were available at the start, now $is"
 	[ -n "$is" ] && [ "$is" = "$1" ]
 }
 
-# no_leaks: an object is reported when two scans did not find a pointer to it, and it is some
-# seconds old.
+# no_leaks: checks that kmemleak reports nothing. It reports an object that is some seconds old and
+# that two scans found no pointer to.
 no_leaks() {
 	echo scan >"$kmemleak"
 	sleep 6
@@ -199,7 +204,8 @@ no_leaks() {
 	[ -z "$(cat "$kmemleak")" ]
 }
 
-# told NAME COMMAND...: runs it; its output goes on the control line too, so that the host can say how it goes.
+# told NAME COMMAND...: runs COMMAND and copies its output to the control line, so that the host can
+# show its progress.
 told() {
 	told_name=$1
 	shift
@@ -213,8 +219,18 @@ told() {
 	return "$(cat /tmp/status)"
 }
 
-# start_show ARG...: barium-show, which shows its first picture then; its output is in $show_output,
-# its pictures, of $show_width x $show_height pixels, are in /tmp/pictures.
+# text_on_console TEST COLUMN ROW TEXT: clears the console, writes TEXT at this position, and checks that
+# the screen shows it and nothing else. Columns and rows count from 0; the terminal's escape sequences
+# count from 1.
+text_on_console() {
+	printf '\033[2J\033[?25l\033[%d;%dH%s' "$(($3 + 1))" "$(($2 + 1))" "$4" >/dev/tty0
+	# shellcheck disable=SC2046 # width and height
+	on_screen "$1" 10 console \
+		$(tr , ' ' </sys/class/graphics/fb0/virtual_size) "$2" "$3" "$4"
+}
+
+# start_show ARG...: starts barium-show and waits until it shows its first picture. Its output is in
+# $show_output, its pictures of $show_width x $show_height pixels are in /tmp/pictures.
 start_show() {
 	show_output=/tmp/show.out
 	rm -f /tmp/show.go "$show_output"
@@ -227,34 +243,35 @@ start_show() {
 	show_height=$(sed -n 's/^mode: [0-9]*x\([0-9]*\).*/\1/p' "$show_output")
 }
 
-# has_flipped COUNT: whether it has flipped so often.
+# has_flipped COUNT: returns true if barium-show has flipped COUNT times.
 has_flipped() {
 	[ "$(grep -c '^flipped' "$show_output")" = "$1" ]
 }
 
-# flip COUNT: has it flip to the other picture, for the COUNTth time.
+# flip COUNT: makes barium-show flip to its other picture, for the COUNTth time.
 flip() {
 	echo >&5
 	wait_for "$show_pid" barium-show "$show_output" has_flipped "$1"
 }
 
-# end_show: lets it end, which has to be a good end.
+# end_show: ends barium-show and checks its status.
 end_show() {
 	exec 5>&-
 	wait "$show_pid" || fail "barium-show ended with $?: $(cat "$show_output")"
 }
 
-# on_screen TEST SECONDS WORDS...: has the host look until the screen shows what WORDS say, for so long
-# at most.
+# on_screen TEST SECONDS WORDS...: makes the host wait until the screen shows what WORDS describe,
+# for at most SECONDS. The screen is that of the display with the QEMU id $display_id,
+# or display0.
 on_screen() {
 	on_screen_test=$1 on_screen_seconds=$2
 	shift 2
-	ask screen "$on_screen_test" "$on_screen_seconds" display0 "$@"
+	ask screen "$on_screen_test" "$on_screen_seconds" "${display_id:-display0}" "$@"
 	echo "$on_screen_test: $answer"
 	matches
 }
 
-# picture_on_screen TEST NUMBER: has the host compare the screen, as it is now, with picture 0 or 1 of
+# picture_on_screen TEST NUMBER: makes the host compare the current screen with picture 0 or 1 of
 # barium-show.
 picture_on_screen() {
 	dd if=/tmp/pictures of=/dev/vdd bs="$((show_width * show_height * 4))" skip="$2" count=1 \

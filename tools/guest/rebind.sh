@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Part of the test scenario: unloading and binding again, with the device in use and not.
+# Part of the test scenario: unloads the driver and rebinds the device, idle and in use.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
@@ -17,7 +17,7 @@ refused_while_mapped() {
 	end_draw
 }
 
-# A process has a file and a mapping when the device goes and when it comes back.
+# A process has an open file and a mapping while the device is unbound and bound again.
 unbind_in_use() {
 	slot=$(devices_of barium)
 	start_draw --width 256 --height 256
@@ -39,7 +39,7 @@ unbind_bind_often() {
 	[ -c "$(render_node "$slot")" ] || fail "no render node"
 }
 
-# soon COMMAND...: whether it succeeds within a minute.
+# soon COMMAND...: returns true if COMMAND succeeds within a minute.
 soon() {
 	for _ in $(seq 120); do
 		"$@" && return 0
@@ -56,7 +56,8 @@ is_gone() {
 	[ ! -e "/sys/bus/pci/devices/$1" ]
 }
 
-# The display is pulled out of its slot while a process has it mapped, and one is put into another.
+# The host unplugs the display while a process has it mapped, and plugs another one into another
+# slot.
 hot_unplug_in_use() {
 	slot=$(devices_of barium)
 	start_draw --width 256 --height 256
@@ -85,8 +86,8 @@ unload() {
 	! grep -q '^barium ' /proc/modules
 }
 
-# All but the one that pulls the display out: on the debug kernel that is for the end, because lockdep
-# finds fault with PCIe hot-plug then, and is off from there on.
+# rebind_checks: all checks but the hot-unplug. On the debug kernel that one must come last: lockdep
+# reports a bug in PCIe hot-plug and is disabled from then on.
 rebind_checks() {
 	check rebind@rmmod-refused-while-open refused_while_open
 	check rebind@rmmod-refused-while-mapped refused_while_mapped

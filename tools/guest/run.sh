@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of `make run`: loads the driver, draws, has the host look; once into VRAM, and once at the
-# screen.
+# Scenario of `make run`: loads the driver and draws; the host compares VRAM with the drawing. Then
+# shows a picture, which the host compares with the screen.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 

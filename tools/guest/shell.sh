@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of `make shell`: the driver is loaded, the user has the console.
+# Scenario of `make shell`: loads the driver and runs a shell on the console.
 modprobe barium
 stty sane
 ln -sf /bin/busybox /usr/bin/poweroff

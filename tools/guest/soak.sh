@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the soak test: a mixed load for some time (guest_fuzz_seconds).
+# Scenario of `make soak`: runs a mixed load for guest_fuzz_seconds.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 

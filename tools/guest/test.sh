@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of `make test`, for one display: KUnit (at load), the oracle, IGT, unload and rebind, leaks.
-# All that in the first of the driver's modes (guest_modes); in the others, IGT tests that depend on it
-# (guest_mode_tests).
+# Scenario of `make test` for one display: KUnit (when the module is loaded), oracle, IGT,
+# rebinding, leaks. All tests run in the first mode of guest_modes. In the other modes, only the IGT
+# tests that match guest_mode_tests run.
 # shellcheck source=rebind.sh
 . /barium/guest/rebind.sh
 # shellcheck source=igt-lib.sh
@@ -15,7 +15,7 @@ load() {
 	[ -c "$(render_node "$(devices_of barium)")" ] || fail "no render node"
 }
 
-# load_in_mode NAME: loads the driver, which is a test of that name if the user wants it.
+# load_in_mode NAME: loads the driver, as a test of that name if the user selects it.
 load_in_mode() {
 	tell begin "$1"
 	if wanted "$1"; then
@@ -25,24 +25,24 @@ load_in_mode() {
 	fi
 }
 
-# listed DIRECTORY: the tests there that are wanted.
+# listed DIRECTORY: prints the selected IGT tests in DIRECTORY.
 listed() {
 	all=/tmp/$(printf '%s' "$1" | tr / -).list
 	[ -e "$all" ] || IGT_TEST_ROOT=$1 igt_runner --list-all >"$all" 2>"$all.log"
 	grep -E -- "${guest_tests:-.}" "$all"
 }
 
-# igt NAME DIRECTORY LEVEL: the tests named on stdin, by igt_runner. What the kernel logs at LEVEL (4:
-# warnings) or worse makes a test fail.
+# igt NAME DIRECTORY LEVEL: runs the tests listed on stdin with igt_runner. A kernel message of
+# level LEVEL (4: warning) or more severe makes a test fail.
 igt() {
 	tell begin "$1"
 	cat >"/tmp/$1.list"
 	[ ! -s "/tmp/$1.list" ] || run_igt barium "$2" "/tmp/$1.list" "$1" "$3"
 }
 
-# igt_barium SUFFIX TESTS: our tests with names like TESTS. Those that make allocations fail are apart:
-# they need a kernel that can do that, and it warns of what it was refused. What its checkers report is
-# found in its log in any case.
+# igt_barium SUFFIX TESTS: runs our tests that match TESTS. Fault injection tests run separately:
+# they need a kernel with fault injection, whose allocator warns about each failure. The harness
+# finds reports of the checkers in the kernel log in any case.
 igt_barium() {
 	listed /barium/igt | grep -E -- "$2" >/tmp/ours.list
 	grep -Ev '@barium_(faultinject|bind_fails|suspend)' /tmp/ours.list | igt "igt-barium$1" /barium/igt "${guest_warn_level:-4}"
@@ -50,15 +50,15 @@ igt_barium() {
 		grep -E '@barium_(faultinject|bind_fails)' /tmp/ours.list | igt "igt-faultinject$1" /barium/igt 2
 }
 
-# sleep_checks: barium_suspend, not by igt_runner: the kernel logs an error of its own when QEMU's clock
-# has woken it up, which igt_runner would take for the test's.
+# sleep_checks: runs barium_suspend without igt_runner: the kernel logs an error about QEMU's RTC
+# after each wake-up, which igt_runner would count as a failure of the test.
 sleep_checks() {
 	for subtest in $(barium_suspend --list-subtests); do
 		check "suspend@$subtest" barium_suspend --run-subtest "$subtest"
 	done
 }
 
-# in_mode MODE: the driver in another mode, and what depends on that.
+# in_mode MODE: loads the driver in another mode and runs the tests that depend on it.
 in_mode() {
 	mode=$1
 	rmmod barium

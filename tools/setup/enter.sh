@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Enters the toolbox: enter.sh ROOT [HOST:INSIDE[:ro]]... -- CMD...
-# Expects to be the first process of mount and PID namespaces of its own, so that it need not clean
-# up. The toolbox itself is read-only to CMD; /tmp is its own.
+# Enters the toolbox: enter.sh ROOT [HOST:INSIDE[:ro]]... -- CMD... The caller must start it as the
+# first process of new mount and PID namespaces; then nothing has to be cleaned up. CMD sees the
+# toolbox read-only, and a /tmp of its own.
 set -euo pipefail
 
-# A bind remount in a user namespace has to repeat the flags that the outer mount has locked.
+# In a user namespace, a bind remount must repeat the flags that the outer mount has locked.
 read_only() {
 	mount -o "remount,bind,ro" "$1" 2>/dev/null ||
 		mount -o "remount,bind,ro,nosuid,nodev" "$1"
@@ -29,6 +29,6 @@ done
 shift
 read_only "$root"
 
-# Not exec: as process 1 the command would be deaf to the terminal's interrupt.
+# No exec: as process 1, the command would ignore the terminal's SIGINT.
 chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8 \
 	TERM="${TERM:-dumb}" "$@"

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Builds the benchmark or the fuzzer, in the toolbox: guest-build.sh bench|fuzz CARGO-COMMAND [ARG...].
-# Works on a copy, like harness-build.sh, and like that under a lock; what it built is then in
-# /barium/out/bench or /barium/out/fuzz. The headers of our ABI come along, the Rust side of the ioctls
-# is made from them.
+# Builds the benchmark or the fuzzer, in the toolbox: guest-build.sh bench|fuzz CARGO-COMMAND
+# [ARG...]. Works on a copy and under a lock, for the same reasons as harness-build.sh; the results
+# are in /barium/out/bench or /barium/out/fuzz. The copy includes our uapi header, from which
+# build.rs generates the ioctl arguments.
 set -euo pipefail
 
 name=$1

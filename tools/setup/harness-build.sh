@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Builds the harness, in the toolbox: harness-build.sh CARGO-COMMAND [ARG...]. Works on a copy, since
-# cargo writes next to the source; dependencies are Debian's crates, nothing comes from the network.
+# Builds the harness, in the toolbox: harness-build.sh CARGO-COMMAND [ARG...]. Works on a copy,
+# since cargo writes next to the source. Dependencies are Debian's packaged crates; nothing is
+# downloaded.
 #
-# Copy and target are shared by all source trees and runs on one cache, so it works under a lock, and
-# leaves what it built in /barium/out/bin. Cargo takes for new what has a new time: a file keeps its
-# own only where the copy has the same content.
+# All source trees and runs that use one cache share the copy and the target directory. So the build
+# holds a lock, and its result goes to /barium/out/bin. cargo rebuilds a file with a new time: rsync
+# keeps the time of a file only if its content is unchanged.
 set -euo pipefail
 
 export CARGO_HOME=/barium/harness/cargo CARGO_TARGET_DIR=/barium/harness/target

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Unpacks the kernel source that the toolbox brought along: linux.sh DIR TOOLBOX.
+# Unpacks the kernel source, which is a package in the toolbox: linux.sh DIR TOOLBOX.
 set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/../lib.sh"
 

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Cost: guest instructions.
+//! Costs in guest instructions.
 //!
-//! Under QEMU's `-icount shift=0` the time stamp counter counts executed guest instructions, so
-//! reading it costs one instruction and gives the exact count. [`check`] refuses to measure where
+//! With QEMU's `-icount shift=0`, the time stamp counter counts executed guest instructions:
+//! reading it costs one instruction and returns the exact count. [`check`] fails on a machine where
 //! this does not hold.
 
 use std::arch::x86_64::_rdtsc;
 use std::hint::black_box;
 
-/// Guest instructions executed so far.
+/// Returns the number of guest instructions executed so far.
 pub fn instructions() -> u64 {
-    // SAFETY: every x86-64 processor has the instruction.
+    // SAFETY: RDTSC has no preconditions, and every x86-64 processor has it.
     unsafe { _rdtsc() }
 }
 
-/// Guest instructions that `work` takes.
+/// Returns the number of guest instructions that `work` takes.
 pub fn cost(work: impl FnOnce()) -> u64 {
     let start = instructions();
     work();
     instructions() - start
 }
 
-/// Whether instructions are what the counter counts: a loop of known length takes what it has to,
-/// again and again.
+/// Checks that the counter counts instructions: a loop of known length must take the same count
+/// several times.
 pub fn check() -> Result<(), String> {
     const TURNS: u64 = 1000;
     let costs: Vec<u64> = (0..16).map(|_| cost(|| count(TURNS))).collect();
@@ -37,9 +37,9 @@ pub fn check() -> Result<(), String> {
     ))
 }
 
-/// A loop of two instructions a turn.
+/// Executes a loop with two instructions per iteration.
 fn count(turns: u64) {
-    // SAFETY: the loop touches one register.
+    // SAFETY: the loop changes only its own registers and the flags.
     unsafe {
         std::arch::asm!(
             "2:",
@@ -51,27 +51,27 @@ fn count(turns: u64) {
     }
 }
 
-/// Tells the profiler, if one is loaded into QEMU, to record from here on. It looks for this form
-/// of no-operation, see `bench/profiler`.
+/// Tells the profiler plugin, if QEMU has loaded it, to start recording. The plugin recognises this
+/// form of NOP, see `bench/profiler`.
 pub fn record() {
-    // SAFETY: a no-operation.
+    // SAFETY: a NOP does not access the memory that its operand names.
     unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617201]", options(nostack)) }
 }
 
-/// Tells the profiler to stop.
+/// Tells the profiler to stop recording.
 pub fn record_end() {
-    // SAFETY: a no-operation.
+    // SAFETY: a NOP does not access the memory that its operand names.
     unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617202]", options(nostack)) }
 }
 
-/// Tells the profiler, if it is recording, to overlook what comes.
+/// Tells the profiler, if it is recording, to pause.
 pub fn record_pause() {
-    // SAFETY: a no-operation.
+    // SAFETY: a NOP does not access the memory that its operand names.
     unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617203]", options(nostack)) }
 }
 
-/// Tells the profiler to go on, if that was the last it was told.
+/// Tells the profiler to resume, if it is paused.
 pub fn record_resume() {
-    // SAFETY: a no-operation.
+    // SAFETY: a NOP does not access the memory that its operand names.
     unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617204]", options(nostack)) }
 }

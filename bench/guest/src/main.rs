@@ -2,37 +2,37 @@
 
 //! Runs the benchmark's workloads on one driver, in the guest, and prints a line of JSON for each.
 //!
-//! Each workload runs in a process of its own, freshly executed, so that all drivers and workloads
-//! find the same address space.
+//! Each workload runs in a newly executed process, so that all drivers and workloads have the same
+//! address space layout.
 
 mod abi;
 mod clock;
 mod memory;
 mod meter;
+mod method;
 mod pattern;
 mod profile;
 mod row;
 mod screen;
 mod sys;
-mod way;
 mod workload;
 
 use std::error::Error;
 use std::process::{Command, ExitCode};
 
-use row::Place;
-use way::{Device, Way};
+use method::{Device, Method};
+use row::Config;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage:
-  barium-bench cost WAY MODE PCI-ADDRESS [TEXT]     workloads (with TEXT in their name), in guest
-                                                    instructions; the guest runs under -icount
-  barium-bench scaling WAY MODE PCI-ADDRESS [TEXT]  two and four threads, by wall clock
-  barium-bench traffic WAY MODE PCI-ADDRESS [TEXT]  has the profiler record what is read and written
-  barium-bench profile WAY PCI-ADDRESS fault|round|life|flip WORKLOAD
-                                                    has the profiler record one of these
-WAY is barium, ttm, shmem or eager. MODE is a name for the results.";
+  barium-bench cost METHOD MODE PCI-ADDRESS [TEXT]     workloads (with TEXT in their name), in guest
+                                                       instructions; the guest runs under -icount
+  barium-bench scaling METHOD MODE PCI-ADDRESS [TEXT]  two and four threads, in wall-clock time
+  barium-bench traffic METHOD MODE PCI-ADDRESS [TEXT]  memory traffic, recorded by the profiler
+  barium-bench profile METHOD PCI-ADDRESS fault|round|life|flip WORKLOAD
+                                                       one of these, recorded by the profiler
+METHOD is barium, ttm, shmem or eager. MODE is a name for the results.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -48,49 +48,49 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result<()> {
     match *arguments {
-        ["cost", way, mode, address, ref text @ ..] => {
+        ["cost", method, mode, address, ref text @ ..] => {
             clock::check()?;
             let names = workload::cost::all().into_iter().map(|w| w.name);
-            each("cost-of", place(way, mode, address)?, names, text)
+            each("cost-of", config(method, mode, address)?, names, text)
         }
-        ["scaling", way, mode, address, ref text @ ..] => {
+        ["scaling", method, mode, address, ref text @ ..] => {
             let names = workload::scaling::all().into_iter().map(|w| w.name);
-            each("scaling-of", place(way, mode, address)?, names, text)
+            each("scaling-of", config(method, mode, address)?, names, text)
         }
-        ["traffic", way, mode, address, ref text @ ..] => {
+        ["traffic", method, mode, address, ref text @ ..] => {
             let names = workload::traffic::all().into_iter().map(|w| w.name);
-            each("traffic-of", place(way, mode, address)?, names, text)
+            each("traffic-of", config(method, mode, address)?, names, text)
         }
-        ["cost-of", way, mode, address, name] => {
-            let place = place(way, mode, address)?;
+        ["cost-of", method, mode, address, name] => {
+            let config = config(method, mode, address)?;
             let workload = find(workload::cost::all(), |w| w.name == name)?;
-            place.report(workload.run(&place.open()?)?.row(name));
+            config.report(workload.run(&config.open()?)?.row(name));
             Ok(())
         }
-        ["scaling-of", way, mode, address, name] => {
-            let place = place(way, mode, address)?;
+        ["scaling-of", method, mode, address, name] => {
+            let config = config(method, mode, address)?;
             let workload = find(workload::scaling::all(), |w| w.name == name)?;
-            place.report(workload.run(&place.open()?)?.row(name));
+            config.report(workload.run(&config.open()?)?.row(name));
             Ok(())
         }
-        ["traffic-of", way, mode, address, name] => {
-            let place = place(way, mode, address)?;
+        ["traffic-of", method, mode, address, name] => {
+            let config = config(method, mode, address)?;
             let workload = find(workload::traffic::all(), |w| w.name == name)?;
-            place.report(workload.run(&place.open()?)?);
+            config.report(workload.run(&config.open()?)?);
             Ok(())
         }
-        ["profile", way, address, what, name] => {
-            profile::run(&place(way, "profile", address)?.open()?, what, name)
+        ["profile", method, address, what, name] => {
+            profile::run(&config(method, "profile", address)?.open()?, what, name)
         }
         _ => Err(USAGE.into()),
     }
 }
 
-/// Runs each of the workloads that are wanted in its own process. One that fails is reported, and
-/// the others run all the same.
+/// Runs each selected workload in a process of its own. If one fails, the error is reported and the
+/// others still run.
 fn each(
     command: &str,
-    place: Place<'_>,
+    config: Config<'_>,
     names: impl Iterator<Item = String>,
     wanted: &[&str],
 ) -> Result<()> {
@@ -99,9 +99,9 @@ fn each(
         let status = Command::new("/proc/self/exe")
             .args([
                 command,
-                place.way.name(),
-                place.mode,
-                place.address,
+                config.method.name(),
+                config.mode,
+                config.address,
                 name.as_str(),
             ])
             .status()?;
@@ -113,9 +113,13 @@ fn each(
     }
 }
 
-fn place<'a>(way: &str, mode: &'a str, address: &'a str) -> Result<Place<'a>> {
-    let way = Way::named(way).ok_or_else(|| format!("no such way: {way}"))?;
-    Ok(Place { way, mode, address })
+fn config<'a>(method: &str, mode: &'a str, address: &'a str) -> Result<Config<'a>> {
+    let method = Method::named(method).ok_or_else(|| format!("no such method: {method}"))?;
+    Ok(Config {
+        method,
+        mode,
+        address,
+    })
 }
 
 fn find<T>(all: Vec<T>, is: impl Fn(&T) -> bool) -> Result<T> {
@@ -124,8 +128,8 @@ fn find<T>(all: Vec<T>, is: impl Fn(&T) -> bool) -> Result<T> {
         .ok_or_else(|| "no such workload".into())
 }
 
-impl Place<'_> {
+impl Config<'_> {
     fn open(&self) -> Result<Device> {
-        Ok(Device::open(self.way, self.address)?)
+        Ok(Device::open(self.method, self.address)?)
     }
 }

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! How much system memory is free, to the page.
+//! The amount of free system memory, exact to the page.
 
 use std::fs;
 use std::io;
 
 use crate::sys::PAGE;
 
-/// Bytes of free memory, after the kernel has given up what it only keeps in case it is wanted again:
-/// pages of files, unused inodes. Those that a CPU has put aside for its next allocation are free too,
-/// but the kernel counts them apart.
+/// Returns the bytes of free memory after the kernel has freed its caches (page cache, unused
+/// inodes). Pages in the per-CPU lists are free too, but the kernel counts them separately.
 pub fn free() -> io::Result<usize> {
     fs::write("/proc/sys/vm/drop_caches", "3")?;
-    // CPUs tell what they have counted.
+    // Makes the CPUs fold their counters into the global ones.
     fs::read("/proc/sys/vm/stat_refresh")?;
     in_zones(&fs::read_to_string("/proc/zoneinfo")?)
         .map(|pages| pages * PAGE)
         .ok_or_else(|| io::Error::other("/proc/zoneinfo tells no free pages"))
 }
 
-/// Free pages of all zones, and those that CPUs have put aside.
+/// Returns the number of free pages in all zones and per-CPU lists.
 fn in_zones(zones: &str) -> Option<usize> {
     let mut pages = None;
     for line in zones.lines() {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Cost of what does not all run in the calling process, or waits: guest instructions that the
-//! processor spends on anything but idling, until there is nothing left to do.
+//! Costs of work that runs partly in other processes, or that sleeps: the guest instructions that
+//! the CPU spends on anything but idling until the work is complete.
 //!
-//! The one processor of the guest never idles while a [`Meter`] runs: a process of the lowest
-//! priority reads the instruction counter again and again. Where two readings are far apart, the
-//! processor did something else in between, and that is what counts. (When the processor idles,
-//! the counter jumps to the next timer, and says nothing.) Work has come to its end when this process
-//! gets its turn again and nobody else wants the processor.
+//! The guest's only CPU never idles while a [`Meter`] runs: a process of the lowest priority reads
+//! the instruction counter in a loop. A large difference between two readings means that the CPU
+//! did something else in between, and such differences add up to the cost. (While the CPU idles,
+//! the counter jumps to the next timer and is meaningless.) Work is complete when this process runs
+//! again and no other process is runnable.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -18,54 +18,53 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::row::median;
-use crate::sys::{self, Idler, SharedCounter};
+use crate::sys::{self, IdleTask, SharedCounter};
 
-/// How far apart two readings are at most if nothing came in between.
-const NEXT: u64 = 64;
-/// How long is waited before work for all to be quiet: less than a sixtieth of a second, when a
-/// display starts its next picture.
+/// Maximum difference of two readings without other work in between.
+const MAX_GAP: u64 = 64;
+/// Delay before each measurement, for pending work to complete. It is shorter than a frame, at the
+/// end of which the display starts the next one.
 const SETTLE: Duration = Duration::from_millis(2);
-/// How long the meter may take to get its turn. (That is waited for without a timer: at the end of a
-/// short one, this process would take the processor from whoever is at work, who may then find it
-/// given to the meter.)
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How often the cost of measuring nothing is measured.
+/// Time limit for the meter to run again. The measuring process waits without a timer: a short
+/// timer would make it preempt the process that is working, and the scheduler might then run the
+/// meter first.
+const METER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Number of measurements of empty work.
 const EMPTY_ROUNDS: usize = 25;
 
-/// Its fourth word is the number of processes that want a processor, and of all.
-const LOAD: &str = "/proc/loadavg";
+/// The numerator of its fourth field is the number of runnable processes.
+const LOADAVG: &str = "/proc/loadavg";
 
-/// Counts instructions as long as it lives.
+/// Counts instructions while it exists.
 pub struct Meter {
-    board: Board,
+    board: SharedState,
     answers: UnixStream,
-    _idler: Idler,
-    /// What measuring costs.
+    _idler: IdleTask,
+    /// The cost of a measurement itself.
     own: u64,
 }
 
-/// What the meter's process and the one that asks have in common.
-struct Board {
+/// Memory shared by the meter's process and the measuring process.
+struct SharedState {
     /// Instructions spent on anything but the meter.
     spent: SharedCounter,
-    /// 1 if it is asked what had been spent when the meter gets its next turn.
-    asked: SharedCounter,
+    /// 1 if the measuring process has asked for the sum at the meter's next turn.
+    requested: SharedCounter,
 }
 
 impl Meter {
-    /// Starts counting. From now on, this process runs before all others: the first of them gets its
-    /// turn when it waits. Otherwise, there would be one change of processes more or less, as chance
-    /// has it.
+    /// Starts counting. From now on, the calling process has real-time priority: other processes
+    /// run only when it sleeps. Otherwise the number of context switches would vary by one.
     pub fn start() -> io::Result<Self> {
-        let board = Board {
+        let board = SharedState {
             spent: SharedCounter::new()?,
-            asked: SharedCounter::new()?,
+            requested: SharedCounter::new()?,
         };
         let (answers, answering) = UnixStream::pair()?;
-        answers.set_read_timeout(Some(PATIENCE))?;
-        let load = File::open(LOAD)?;
-        let idler = Idler::run(|| board.count(&load, &answering))?;
-        sys::run_first()?;
+        answers.set_read_timeout(Some(METER_TIMEOUT))?;
+        let load = File::open(LOADAVG)?;
+        let idler = IdleTask::run(|| board.count(&load, &answering))?;
+        sys::set_realtime()?;
         let mut meter = Self {
             board,
             answers,
@@ -78,29 +77,29 @@ impl Meter {
         Ok(meter)
     }
 
-    /// Guest instructions that `work` takes, with what it leaves to others to do at once. If a
-    /// profiler is recording, it ends with that.
+    /// Returns the guest instructions that `work` takes, including work that it hands to other
+    /// processes. A recording profiler stops at the end.
     pub fn cost(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
-        // The meter gets its turn, so that all before this is counted.
+        // Lets the meter run, so that all earlier work is counted.
         sleep(SETTLE);
         let before = self.board.spent.get();
         work()?;
-        self.board.asked.set(1);
+        self.board.requested.set(1);
         let mut answer = [0; size_of::<u64>()];
         (&self.answers).read_exact(&mut answer)?;
         Ok((u64::from_le_bytes(answer) - before).saturating_sub(self.own))
     }
 }
 
-impl Board {
-    /// What the meter's process does until it cannot answer.
+impl SharedState {
+    /// The meter's loop; ends when it cannot answer any more.
     fn count(&self, load: &File, answering: &UnixStream) {
         let mut last = clock::instructions();
         loop {
             let mut now = clock::instructions();
-            if now - last > NEXT {
+            if now - last > MAX_GAP {
                 self.spent.add(now - last);
-                if self.asked.get() != 0 {
+                if self.requested.get() != 0 {
                     if self.answer(load, answering).is_err() {
                         return;
                     }
@@ -111,24 +110,24 @@ impl Board {
         }
     }
 
-    /// Answers when nobody else wants the processor. The meter gets its turn before that if somebody
-    /// else interrupted who is at work: of two that may run, the kernel takes the one that had less than
-    /// its share.
+    /// Answers when no other process is runnable. The meter may run earlier, after a third process
+    /// has preempted the working one: of two runnable processes, the scheduler picks the one that
+    /// has had less than its share.
     fn answer(&self, load: &File, mut answering: &UnixStream) -> io::Result<()> {
         clock::record_pause();
-        while wanting(load)? > 1 {
+        while runnable(load)? > 1 {
             clock::record_resume();
-            self.spent.add(clock::cost(sys::give_way));
+            self.spent.add(clock::cost(sys::yield_cpu));
             clock::record_pause();
         }
         clock::record_end();
-        self.asked.set(0);
+        self.requested.set(0);
         answering.write_all(&self.spent.get().to_le_bytes())
     }
 }
 
-/// How many processes want the processor.
-fn wanting(load: &File) -> io::Result<u32> {
+/// Returns the number of runnable processes.
+fn runnable(load: &File) -> io::Result<u32> {
     let mut text = [0; 64];
     let len = load.read_at(&mut text, 0)?;
     let text = std::str::from_utf8(&text[..len]).map_err(io::Error::other)?;
@@ -136,8 +135,8 @@ fn wanting(load: &File) -> io::Result<u32> {
 }
 
 fn in_load(text: &str) -> Option<u32> {
-    let (wanting, _all) = text.split_whitespace().nth(3)?.split_once('/')?;
-    wanting.parse().ok()
+    let (runnable, _all) = text.split_whitespace().nth(3)?.split_once('/')?;
+    runnable.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! In which order a workload touches which pages.
+//! Which pages a workload touches, and in which order.
 
-/// An order of touching pages.
+/// An access pattern.
 #[derive(Clone, Copy)]
 pub enum Pattern {
     /// All pages, forward.
     Forward,
-    /// Each 32nd page, forward: what a fault maps ahead is never used if it is fewer than that.
+    /// Every 32nd page, forward: fault-around of fewer pages is useless here.
     Stride32,
     /// All pages, backward.
     Backward,
-    /// One page of a hundred, at random.
+    /// One page in a hundred, at random.
     Random1,
-    /// One page of ten, at random.
+    /// One page in ten, at random.
     Random10,
 }
 
 impl Pattern {
-    /// All of them.
+    /// All patterns.
     pub const ALL: [Self; 5] = [
         Self::Forward,
         Self::Stride32,
@@ -27,7 +27,7 @@ impl Pattern {
         Self::Random10,
     ];
 
-    /// Its part of a workload's name.
+    /// Returns the pattern's part of a workload's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Forward => "seq",
@@ -38,7 +38,7 @@ impl Pattern {
         }
     }
 
-    /// The pages to touch of an object of `count` pages, at least one.
+    /// Returns the pages to touch in an object of `count` pages, at least one.
     pub fn pages(self, count: usize) -> Vec<usize> {
         match self {
             Self::Forward => (0..count).collect(),
@@ -50,20 +50,20 @@ impl Pattern {
     }
 }
 
-/// `wanted` different pages of `count`, the same ones each time.
+/// Returns `wanted` different pages of `count`, the same ones in each run.
 fn at_random(count: usize, wanted: usize) -> Vec<usize> {
     let mut pages: Vec<usize> = (0..count).collect();
     let mut state = 0x0042_6172_6975_6d00;
-    for place in 0..wanted.max(1) {
-        let left = u64::try_from(count - place).expect("no machine has more");
+    for position in 0..wanted.max(1) {
+        let left = u64::try_from(count - position).expect("no machine has more");
         let skip = usize::try_from(next(&mut state) % left).expect("less than count");
-        pages.swap(place, place + skip);
+        pages.swap(position, position + skip);
     }
     pages.truncate(wanted.max(1));
     pages
 }
 
-/// SplitMix64.
+/// The SplitMix64 generator.
 fn next(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

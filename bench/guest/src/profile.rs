@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Has the profiler in QEMU record what the guest executes: one fault, one round of a first-touch
-//! workload, one life of an object, or one flip.
+//! Makes the profiler in QEMU record the guest's execution of one fault, one round of a first-touch
+//! workload, one lifecycle of an object, or one flip.
 
 use std::cell::Cell;
 use std::io;
 
 use crate::clock;
-use crate::sys::{self, Mapping, Touches};
-use crate::way::Device;
+use crate::method::Device;
+use crate::sys::{self, Mapping, TouchOffsets};
 use crate::workload::display::{self, TURNS};
-use crate::workload::life;
+use crate::workload::lifecycle;
 use crate::workload::touch::{self, FirstTouch};
 use crate::Result;
 
-/// Lives before the one that is recorded, after which caches of allocators are filled.
-const LIVES: usize = 32;
+/// Number of lifecycles before the recorded one, which fill the allocators' caches.
+const WARM_UP_LIVES: usize = 32;
 
-/// Records a `fault`, a `round`, a `life` or a `flip` of the workload of this name.
+/// Records a `fault`, a `round`, a `life` or a `flip` of the workload `name`.
 pub fn run(device: &Device, what: &str, name: &str) -> Result<()> {
     match what {
         "fault" => fault(device, &first_touch(name)?)?,
         "round" => round(device, &first_touch(name)?)?,
         "life" => one_life(device, name)?,
         "flip" if name == display::FLIP => flip(device)?,
-        _ => return Err("what to record is fault, round, life or flip".into()),
+        _ => return Err("the part to record must be fault, round, life or flip".into()),
     }
     eprintln!("recorded: {what} of {name}");
     Ok(())
@@ -37,8 +37,8 @@ fn first_touch(name: &str) -> Result<FirstTouch> {
         .ok_or_else(|| "no such workload".into())
 }
 
-/// The second fault of a round: the first one makes the page table, the second is like the others.
-/// Which page it is for depends on how much the first one maps.
+/// Records the second fault of a round: the first one allocates the page table, and all later ones
+/// are like the second. Which page it hits depends on how much the first fault maps.
 fn fault(device: &Device, workload: &FirstTouch) -> Result<()> {
     let pages = workload.pages();
     let object = device.create(workload.size)?;
@@ -54,7 +54,7 @@ fn fault(device: &Device, workload: &FirstTouch) -> Result<()> {
     Ok(())
 }
 
-/// The index of the page whose touch is the second to fault.
+/// Returns the index of the page whose touch causes the second fault.
 fn second_fault(mapping: &Mapping, pages: &[usize]) -> Option<usize> {
     let faults = |&page: &usize| {
         let before = sys::faults();
@@ -70,7 +70,7 @@ fn round(device: &Device, workload: &FirstTouch) -> Result<()> {
     let object = device.create(workload.size)?;
     touch::verify(device, object, &pages)?;
     touch::round(device, object, &pages)?;
-    let touches = Touches::new(&pages);
+    let touches = TouchOffsets::new(&pages);
     clock::record();
     let done = touch::map_and_touch(device, object, &touches);
     clock::record_end();
@@ -78,18 +78,18 @@ fn round(device: &Device, workload: &FirstTouch) -> Result<()> {
 }
 
 fn one_life(device: &Device, name: &str) -> Result<()> {
-    let size = life::SIZES
+    let size = lifecycle::SIZES
         .into_iter()
-        .find(|&size| life::name(size) == name)
+        .find(|&size| lifecycle::name(size) == name)
         .ok_or("no such workload")?;
-    (0..LIVES).try_for_each(|_| life::one(device, size))?;
+    (0..WARM_UP_LIVES).try_for_each(|_| lifecycle::one(device, size))?;
     clock::record();
-    let done: io::Result<()> = life::one(device, size);
+    let done: io::Result<()> = lifecycle::one(device, size);
     clock::record_end();
     Ok(done?)
 }
 
-/// The last of several flips, with all that it leaves to others: the meter ends the record.
+/// Records the last of several flips and all work that follows from it: the meter stops the record.
 fn flip(device: &Device) -> Result<()> {
     let screen = device.screen()?.ok_or("shows nothing")?;
     let turns = Cell::new(0);

@@ -1,55 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Results: what a workload found, and the line of JSON that it becomes.
+//! The results of workloads, and their JSON lines.
 
 use serde_json::{json, Value};
 
-use crate::way::Way;
+use crate::method::Method;
 
-/// Where the results come from.
-pub struct Place<'a> {
-    /// How memory was mapped.
-    pub way: Way,
+/// The configuration that results belong to.
+pub struct Config<'a> {
+    /// How memory is mapped.
+    pub method: Method,
     /// The driver's mode.
     pub mode: &'a str,
-    /// The device's address on the PCI bus.
+    /// The device's PCI address.
     pub address: &'a str,
 }
 
-impl Place<'_> {
+impl Config<'_> {
     /// Prints a row.
     pub fn report(&self, mut row: Value) {
-        row["driver"] = json!(self.way.name());
+        row["driver"] = json!(self.method.name());
         row["mode"] = json!(self.mode);
         println!("{row}");
     }
 }
 
-/// What a workload found.
+/// The result of a workload.
 pub enum Outcome {
-    /// Several rounds of the same, in guest instructions.
+    /// Several rounds, in guest instructions.
     Measured(Rounds),
-    /// Such rounds of what is over long before the next tick of the timer, or waits for others: what
-    /// ticks add to one round in many is not its cost. The median is the figure.
+    /// Several rounds of a workload that is much shorter than a timer tick, or that sleeps; the
+    /// figure is the median. A tick in a few of the rounds is not part of the cost.
     Median(Vec<u64>),
-    /// Several times the same figure in bytes, of which the median counts.
+    /// Several measurements of one figure in bytes; the figure is the median.
     Bytes(Vec<u64>),
-    /// This way has no such thing, and why.
+    /// This method of mapping has no such workload; the text says why.
     Missing(String),
 }
 
-/// Several rounds of the same, in guest instructions.
+/// Several rounds of a workload, in guest instructions.
 pub struct Rounds {
     /// Cost of each round.
     pub costs: Vec<u64>,
-    /// By how much a round's cost is divided: the pages touched, or the objects used.
+    /// Divisor of a round's cost: the number of pages touched, or of objects used.
     pub pages: usize,
-    /// Page faults of a round, where they were counted.
+    /// Page faults in a round, if counted.
     pub faults: Option<i64>,
 }
 
 impl Outcome {
-    /// The row for workload `name`.
+    /// Returns the row of the workload `name`.
     pub fn row(self, name: &str) -> Value {
         match self {
             Self::Measured(rounds) => rounds.row(name),
@@ -87,13 +87,13 @@ impl Rounds {
     }
 }
 
-/// The mean is the figure. Timer interrupts and what comes with them are in it, as they are in what a
-/// program pays. A median leaves them out, and jumps where rounds are of two kinds.
+/// Returns the mean. It includes timer interrupts and their consequences, which a program pays for
+/// as well. A median excludes them, and is unstable if there are two kinds of rounds.
 fn mean(costs: &[u64]) -> f64 {
     costs.iter().sum::<u64>() as f64 / costs.len().max(1) as f64
 }
 
-/// The figure in the middle.
+/// Returns the median.
 pub fn median(values: &[u64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_unstable();
@@ -102,13 +102,13 @@ pub fn median(values: &[u64]) -> f64 {
         .map_or(0.0, |&value| value as f64)
 }
 
-/// By which part of the whole the second half differs from the first.
+/// Returns the relative difference between the averages of the two halves.
 fn drift(values: &[u64], average: fn(&[u64]) -> f64) -> f64 {
     let (first, second) = values.split_at(values.len() / 2);
     (average(second) - average(first)).abs() / average(values).max(1.0)
 }
 
-/// Three digits after the point.
+/// Rounds to three decimal places.
 pub fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

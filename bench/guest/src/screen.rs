@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A screen of 1920x1080 pixels, and pictures on it, by the ioctls that all display drivers have.
+//! A screen of 1920x1080 pixels, driven by the generic mode setting ioctls.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,21 +8,21 @@ use std::io::{self, Read};
 use crate::abi;
 use crate::sys::{self, Mapping};
 
-/// The size of a picture in pixels, and of a pixel in bits.
+/// Size of a picture in pixels, and of a pixel in bits.
 const WIDTH: u16 = 1920;
 const HEIGHT: u16 = 1080;
 const BPP: u32 = 32;
-/// The bits of a pixel that count.
+/// Colour depth in bits.
 const DEPTH: u32 = 24;
 
-/// A device's only screen. The process has to be the one that may set modes.
+/// The only screen of a device. The process must be DRM master.
 pub struct Screen {
     file: File,
     crtc: u32,
     connector: u32,
 }
 
-/// A buffer for the screen.
+/// A framebuffer.
 pub struct Picture {
     handle: u32,
     framebuffer: u32,
@@ -30,7 +30,7 @@ pub struct Picture {
 }
 
 impl Screen {
-    /// The screen of the device whose primary node is `file`.
+    /// Finds the screen of the device whose primary node is `file`.
     pub fn new(file: File) -> io::Result<Self> {
         let (mut crtcs, mut connectors) = ([0u32; 1], [0u32; 1]);
         let mut resources = abi::drm_mode_card_res {
@@ -51,7 +51,7 @@ impl Screen {
         })
     }
 
-    /// Makes a dumb buffer of `width` x `height` pixels of `BPP` bits.
+    /// Creates a dumb buffer of `width` x `height` pixels with `BPP` bits.
     fn dumb(&self, width: u32, height: u32) -> io::Result<abi::drm_mode_create_dumb> {
         let mut create = abi::drm_mode_create_dumb {
             height,
@@ -78,14 +78,15 @@ impl Screen {
         sys::ioctl(&self.file, abi::BENCH_DESTROY_DUMB, &mut destroy)
     }
 
-    /// A whole life of a dumb buffer with lines of a page each: `touch` has its mapping.
+    /// Creates, maps, touches and destroys a dumb buffer with a pitch of one page; `touch` gets the
+    /// mapping.
     pub fn life(&self, pages: u32, touch: impl FnOnce(&Mapping)) -> io::Result<()> {
         let dumb = self.dumb(sys::PAGE_U32 / (BPP / u8::BITS), pages)?;
         touch(&self.map_dumb(dumb.handle, length(&dumb)?)?);
         self.destroy_dumb(dumb.handle)
     }
 
-    /// Makes a picture.
+    /// Creates a framebuffer with a dumb buffer.
     pub fn picture(&self) -> io::Result<Picture> {
         let dumb = self.dumb(WIDTH.into(), HEIGHT.into())?;
         let mut framebuffer = abi::drm_mode_fb_cmd {
@@ -105,19 +106,19 @@ impl Screen {
         })
     }
 
-    /// Gives a picture back that is not shown.
+    /// Destroys a framebuffer that is not shown.
     pub fn discard(&self, picture: Picture) -> io::Result<()> {
         let mut framebuffer = picture.framebuffer;
         sys::ioctl(&self.file, abi::BENCH_REMOVE_FB, &mut framebuffer)?;
         self.destroy_dumb(picture.handle)
     }
 
-    /// Maps a picture, to draw it.
+    /// Maps a picture for drawing.
     pub fn map(&self, picture: &Picture) -> io::Result<Mapping> {
         self.map_dumb(picture.handle, picture.len)
     }
 
-    /// Switches the screen on and shows a picture.
+    /// Enables the CRTC and shows a picture.
     pub fn switch_on(&self, picture: &Picture) -> io::Result<()> {
         let mut connectors = [self.connector];
         let mut set = abi::drm_mode_crtc {
@@ -132,7 +133,7 @@ impl Screen {
         sys::ioctl(&self.file, abi::BENCH_SET_CRTC, &mut set)
     }
 
-    /// Switches the screen off.
+    /// Disables the CRTC.
     pub fn switch_off(&self) -> io::Result<()> {
         let mut set = abi::drm_mode_crtc {
             crtc_id: self.crtc,
@@ -141,7 +142,7 @@ impl Screen {
         sys::ioctl(&self.file, abi::BENCH_SET_CRTC, &mut set)
     }
 
-    /// Asks for another picture to be shown next.
+    /// Requests a page flip to another picture.
     pub fn flip(&self, picture: &Picture) -> io::Result<()> {
         let mut flip = abi::drm_mode_crtc_page_flip {
             crtc_id: self.crtc,
@@ -152,7 +153,7 @@ impl Screen {
         sys::ioctl(&self.file, abi::BENCH_PAGE_FLIP, &mut flip)
     }
 
-    /// Waits until that is shown.
+    /// Waits for the flip's event.
     pub fn wait(&self) -> io::Result<()> {
         let mut event = [0; 64];
         match (&self.file).read(&mut event)? {
@@ -166,7 +167,7 @@ fn length(dumb: &abi::drm_mode_create_dumb) -> io::Result<usize> {
     usize::try_from(dumb.size).map_err(io::Error::other)
 }
 
-/// 1920x1080 at 60 Hz, as television has it.
+/// The standard mode 1920x1080 at 60 Hz.
 fn mode() -> abi::drm_mode_modeinfo {
     abi::drm_mode_modeinfo {
         clock: 148_500,

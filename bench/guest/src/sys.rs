@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! System calls: ioctls, mappings, child processes. The only place where raw pointers are handled.
+//! System calls: ioctls, mappings, child processes. No other module uses raw pointers.
 
 use std::fs::File;
 use std::io;
@@ -8,17 +8,17 @@ use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of a page. The benchmark is for x86-64, which has just this.
+/// Bytes of a page. The benchmark supports only x86-64.
 pub const PAGE: usize = 4096;
-/// The same for ioctls.
+/// The page size as an ioctl argument.
 pub const PAGE_U32: u32 = 4096;
 
-/// Calls a DRM ioctl until no signal interrupts it.
+/// Makes a DRM ioctl and repeats it while a signal interrupts it.
 ///
-/// `number` has to be one whose argument is a `T`.
+/// `number` must be an ioctl whose argument is a `T`.
 pub fn ioctl<T>(file: &File, number: u32, argument: &mut T) -> io::Result<()> {
     loop {
-        // SAFETY: the kernel reads and writes one `T` at the pointer, which is exclusive.
+        // SAFETY: the kernel reads and writes one `T` at the pointer, and the reference is exclusive.
         let done = unsafe { libc::ioctl(file.as_raw_fd(), number.into(), &raw mut *argument) };
         if done == 0 {
             return Ok(());
@@ -30,30 +30,30 @@ pub fn ioctl<T>(file: &File, number: u32, argument: &mut T) -> io::Result<()> {
     }
 }
 
-/// The address of an array that an ioctl is to fill or to read.
+/// Returns the address of an array that an ioctl fills or reads.
 pub fn address<T, const N: usize>(array: &mut [T; N]) -> u64 {
     array.as_mut_ptr().expose_provenance() as u64
 }
 
-/// A shared mapping of device memory, gone when dropped.
+/// A shared mapping of device memory; unmapped when dropped.
 pub struct Mapping {
     start: *mut u8,
     len: usize,
 }
 
-// SAFETY: it is memory, which any thread may use. What threads do to it at once are volatile
-// accesses to device memory, without a promise about their order.
+// SAFETY: a mapping can be used by any thread. All accesses are volatile accesses to device
+// memory; concurrent ones have no defined order.
 unsafe impl Send for Mapping {}
-// SAFETY: as above.
+// SAFETY: as for `Send`, all accesses through a shared reference are volatile.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `len` bytes of `file` from `offset` on, to read and write.
+    /// Maps `len` bytes of `file` at `offset`, readable and writable.
     pub fn new(file: &File, offset: u64, len: usize) -> io::Result<Self> {
         let offset = offset
             .try_into()
             .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
-        // SAFETY: the kernel chooses a free address.
+        // SAFETY: a new mapping at an address that the kernel chooses affects no other memory.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -73,34 +73,34 @@ impl Mapping {
         })
     }
 
-    /// Writes `value` at the beginning of page `page`.
+    /// Writes `value` to the start of page `page`.
     pub fn touch(&self, page: usize, value: u32) {
-        // SAFETY: `at` is within the mapping.
+        // SAFETY: `at()` returns an address within the mapping.
         unsafe { self.at(page).cast::<u32>().write_volatile(value) }
     }
 
-    /// Writes 1 at the beginning of each of `pages`, with as few instructions of its own as can be:
-    /// what is measured is the kernel's work.
-    pub fn touch_all(&self, pages: &Touches) {
+    /// Writes 1 to the start of each of `pages` with as few instructions as possible: the kernel's
+    /// work is to be measured.
+    pub fn touch_all(&self, pages: &TouchOffsets) {
         assert!(pages.highest < self.len);
         let touch = |&offset: &usize| {
-            // SAFETY: No offset is higher than the highest, which is within the mapping.
+            // SAFETY: no offset exceeds `highest`, which is within the mapping.
             unsafe { self.start.add(offset).cast::<u32>().write_volatile(1) }
         };
-        // The compiler unrolls a chunk whose length it knows.
+        // The compiler unrolls the loop over a chunk of constant length.
         let chunks = pages.offsets.chunks_exact(8);
         let rest = chunks.remainder();
         chunks.for_each(|chunk| chunk.iter().for_each(touch));
         rest.iter().for_each(touch);
     }
 
-    /// What is at the beginning of page `page`.
-    pub fn look(&self, page: usize) -> u32 {
-        // SAFETY: `at` is within the mapping.
+    /// Reads the start of page `page`.
+    pub fn read_page(&self, page: usize) -> u32 {
+        // SAFETY: `at()` returns an address within the mapping.
         unsafe { self.at(page).cast::<u32>().read_volatile() }
     }
 
-    /// Writes all of the mapping, in order, eight bytes at a time.
+    /// Writes the whole mapping in order, eight bytes at a time.
     pub fn fill(&self, value: u64) {
         for word in 0..self.len / size_of::<u64>() {
             // SAFETY: `word` is within the mapping, whose start is page-aligned.
@@ -108,24 +108,24 @@ impl Mapping {
         }
     }
 
-    /// The address of page `page`.
+    /// Returns the address of page `page`.
     fn at(&self, page: usize) -> *mut u8 {
         assert!(page < self.len / PAGE);
-        // SAFETY: within the mapping.
+        // SAFETY: the address is within the mapping.
         unsafe { self.start.add(page * PAGE) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nothing refers to it any more.
+        // SAFETY: `self` owns the mapping, and no reference to it is left.
         unsafe { libc::munmap(self.start.cast(), self.len) };
     }
 }
 
-/// Page faults that this process took so far without I/O.
+/// Returns the number of minor page faults of this process.
 pub fn faults() -> i64 {
-    // SAFETY: all zero is a value of the type.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: the kernel writes one `rusage`.
     unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
@@ -136,14 +136,14 @@ pub fn faults() -> i64 {
 pub struct Child(libc::pid_t);
 
 impl Child {
-    /// Forks a child that does `work` and ends without any clean-up. The calling process must have
-    /// one thread only.
+    /// Forks a child that does `work` and ends without clean-up. The calling process must have a
+    /// single thread.
     pub fn run(work: impl FnOnce()) -> io::Result<Self> {
-        // SAFETY: there are no other threads that could hold a lock.
+        // SAFETY: the process has no other thread that could hold a lock.
         match unsafe { libc::fork() } {
             0 => {
                 work();
-                // SAFETY: ends the child here.
+                // SAFETY: `_exit()` has no preconditions and ends the child.
                 unsafe { libc::_exit(0) }
             }
             pid if pid > 0 => Ok(Self(pid)),
@@ -151,10 +151,10 @@ impl Child {
         }
     }
 
-    /// Waits until the child has ended well.
+    /// Waits until the child ends; fails if its status is not 0.
     pub fn wait(self) -> io::Result<()> {
         let mut status = 0;
-        // SAFETY: the kernel writes one status.
+        // SAFETY: the kernel writes one `c_int` to `status`.
         if unsafe { libc::waitpid(self.0, &mut status, 0) } != self.0 {
             return Err(io::Error::last_os_error());
         }
@@ -167,16 +167,16 @@ impl Child {
     }
 }
 
-/// Pages to touch, in order, made ready for [`Mapping::touch_all`].
-pub struct Touches {
-    /// Bytes from the start of the mapping.
+/// Pages to touch, in order, prepared for [`Mapping::touch_all`].
+pub struct TouchOffsets {
+    /// Offsets in the mapping in bytes.
     offsets: Vec<usize>,
-    /// The highest of them.
+    /// The highest offset.
     highest: usize,
 }
 
-impl Touches {
-    /// The beginnings of `pages`.
+impl TouchOffsets {
+    /// Prepares the starts of `pages`.
     pub fn new(pages: &[usize]) -> Self {
         let offsets: Vec<usize> = pages.iter().map(|page| page * PAGE).collect();
         let highest = offsets.iter().copied().max().unwrap_or(0);
@@ -184,13 +184,13 @@ impl Touches {
     }
 }
 
-/// A number that child processes share with their parent.
+/// A number shared by a process and its children.
 pub struct SharedCounter(NonNull<AtomicU64>);
 
 impl SharedCounter {
-    /// A number that is 0.
+    /// Allocates a number with the value 0.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: the kernel chooses a free address.
+        // SAFETY: a new mapping at an address that the kernel chooses affects no other memory.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -208,53 +208,53 @@ impl SharedCounter {
     }
 
     fn number(&self) -> &AtomicU64 {
-        // SAFETY: a page of zeros, which is never unmapped, holds such a number.
+        // SAFETY: the page is zeroed, which is a valid `AtomicU64`, and never unmapped.
         unsafe { self.0.as_ref() }
     }
 
-    /// What it is now.
+    /// Returns the value.
     pub fn get(&self) -> u64 {
         self.number().load(Ordering::Relaxed)
     }
 
-    /// Makes it another one.
+    /// Sets the value.
     pub fn set(&self, value: u64) {
         self.number().store(value, Ordering::Relaxed);
     }
 
-    /// Adds to it. Only one process may do so.
+    /// Adds to the value. Only one process may do so.
     pub fn add(&self, count: u64) {
         self.set(self.get() + count);
     }
 }
 
-/// From now on, this process runs before all that are not of real time: what it leaves to others is
-/// done when it waits, and not sooner.
-pub fn run_first() -> io::Result<()> {
+/// Gives the calling process real-time priority: processes without it run only while this one
+/// sleeps.
+pub fn set_realtime() -> io::Result<()> {
     let lowest = libc::sched_param { sched_priority: 1 };
-    // SAFETY: the kernel reads the parameter.
+    // SAFETY: the kernel only reads the parameter.
     match unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &lowest) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// Lets others have the processor.
-pub fn give_way() {
-    // SAFETY: it takes no arguments, and does nothing else.
+/// Yields the CPU.
+pub fn yield_cpu() {
+    // SAFETY: `sched_yield()` has no preconditions.
     unsafe { libc::sched_yield() };
 }
 
-/// A child process that runs when nothing else does, until this is dropped.
-pub struct Idler(libc::pid_t);
+/// A child process that runs only when the CPU would idle; ends when this is dropped.
+pub struct IdleTask(libc::pid_t);
 
-impl Idler {
-    /// Forks a child that does `work`, which must not end. The calling process must have one thread
-    /// only.
+impl IdleTask {
+    /// Forks a child that does `work`, which must not return. The calling process must have a
+    /// single thread.
     pub fn run(work: impl FnOnce()) -> io::Result<Self> {
         let Child(pid) = Child::run(|| {
             let lowest = libc::sched_param { sched_priority: 0 };
-            // SAFETY: the kernel reads the parameter.
+            // SAFETY: the kernel only reads the parameter.
             if unsafe { libc::sched_setscheduler(0, libc::SCHED_IDLE, &lowest) } == 0 {
                 work();
             }
@@ -263,9 +263,9 @@ impl Idler {
     }
 }
 
-impl Drop for Idler {
+impl Drop for IdleTask {
     fn drop(&mut self) {
-        // SAFETY: our child, which has not been waited for.
+        // SAFETY: the process is our child and has not been waited for, so its PID is still in use.
         unsafe {
             libc::kill(self.0, libc::SIGKILL);
             libc::waitpid(self.0, std::ptr::null_mut(), 0);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A plugin for QEMU's TCG that watches what the guest does between two marks.
+//! A plugin for QEMU's TCG that records the guest's execution between two markers.
 //!
-//! `-plugin FILE.so,out=RECORD` on QEMU's command line loads it, and has it record the addresses of
-//! all instructions that the guest executes: a row of little-endian `u64`, with a 0 after each stretch
-//! between two marks. With `what=memory` besides, it records how many bytes the guest's CPU reads
-//! and writes, and to which physical addresses, see [`memory`]. A mark is a no-operation that no
-//! compiler emits: `nop dword ptr [rax + 0x42617201]` starts a stretch, `...02` ends it; in a
-//! stretch, `...03` begins a pause, and `...04` ends that. Names of
-//! functions and addresses are not its business: the guest knows them.
+//! The option `-plugin FILE.so,out=RECORD` loads it and makes it record the addresses of all
+//! executed guest instructions: a sequence of little-endian `u64`, with a 0 after each interval
+//! between two markers. With `what=memory`, it records instead how many bytes the guest's CPU reads
+//! and writes, and to which physical addresses, see [`memory`]. A marker is a NOP that no compiler
+//! emits: `nop dword ptr [rax + 0x42617201]` starts an interval, `...02` ends it; within an
+//! interval, `...03` starts a pause and `...04` ends it. The record has addresses only; the guest
+//! saves its symbols.
 
 mod memory;
-// Only QEMU has what these need.
+// Only QEMU provides the functions that these modules import.
 #[cfg(not(test))]
 mod plugin;
 #[cfg(not(test))]

@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The record of what the CPU reads and writes, a line for each stretch:
+//! The record of the CPU's reads and writes; one line for each interval:
 //!
 //! `READ WRITTEN [FIRST+COUNT*BYTES]...`
 //!
-//! Bytes read; bytes written; and of each run of pages that were written to equally, the physical
-//! address of the first page in hexadecimal, the number of pages, and the bytes written to each. A
-//! byte that is written twice counts twice. What a string instruction copies counts as it would in a
-//! loop: QEMU does one access after the other.
+//! `READ` and `WRITTEN` are numbers of bytes. Each run of adjacent pages with the same number of
+//! written bytes follows: the physical address of the first page in hexadecimal, the number of
+//! pages, and the bytes written to each page. A byte that is written twice counts twice. A string
+//! instruction counts like a loop, since QEMU makes one access after the other.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// Bytes of a page of the guest, which is x86-64.
+/// Bytes of a page of the guest (x86-64).
 const PAGE: u64 = 4096;
 
-/// What was read and written since the stretch began.
+/// The reads and writes of the current interval.
 #[derive(Default)]
 pub struct Traffic {
     /// Bytes read.
     read: u64,
-    /// Bytes written, by number of the page.
+    /// Bytes written, by page number.
     pages: BTreeMap<u64, u64>,
-    /// Bytes written to the page that was written to last and are not in `pages` yet: most are
-    /// written to the page of the ones before.
+    /// The page written last, and the bytes written to it that are not in `pages` yet: most writes
+    /// go to the same page as the previous one.
     last: (u64, u64),
 }
 
 impl Traffic {
-    /// So many bytes were read.
+    /// Counts a read.
     pub fn read(&mut self, bytes: u64) {
         self.read += bytes;
     }
 
-    /// So many bytes were written, from this physical address on. An access that crosses the end of
-    /// a page counts for the page in which it starts.
+    /// Counts a write at a physical address. An access that crosses a page boundary counts for the
+    /// page in which it starts.
     pub fn write_to(&mut self, address: u64, bytes: u64) {
         let page = address / PAGE;
         if page != self.last.0 {
@@ -61,7 +61,8 @@ impl Traffic {
         writeln!(out)
     }
 
-    /// Runs of pages that were written to equally: number of the first, how many, bytes of each.
+    /// Returns runs of adjacent pages with the same number of written bytes: first page number,
+    /// number of pages, bytes per page.
     fn runs(&self) -> Vec<(u64, u64, u64)> {
         let mut runs: Vec<(u64, u64, u64)> = Vec::new();
         for (&page, &bytes) in &self.pages {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What QEMU calls, and the record.
+//! The callbacks for QEMU, and the record.
 
 use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
 use std::fs::File;
@@ -11,47 +11,47 @@ use std::sync::Mutex;
 use crate::memory::Traffic;
 use crate::qemu::{self, Access, Block, Instruction};
 
-/// The version of QEMU's plugin interface that this is written for. QEMU looks for this name.
+/// The version of QEMU's plugin interface. QEMU looks this symbol up.
 #[no_mangle]
 pub static qemu_plugin_version: c_int = 4;
 
-/// No-operation with a 32-bit displacement from rax, without the displacement.
-const MARK: [u8; 3] = [0x0f, 0x1f, 0x80];
-/// Displacement that starts a stretch.
+/// The opcode of a NOP with a 32-bit displacement from RAX.
+const MARKER: [u8; 3] = [0x0f, 0x1f, 0x80];
+/// Displacement of the marker that starts an interval.
 const START: u32 = 0x4261_7201;
-/// Displacement that ends it.
+/// Displacement of the marker that ends it.
 const STOP: u32 = 0x4261_7202;
-/// Displacement that begins a pause.
+/// Displacement of the marker that starts a pause.
 const PAUSE: u32 = 0x4261_7203;
-/// Displacement that ends it.
+/// Displacement of the marker that ends it.
 const RESUME: u32 = 0x4261_7204;
 
-/// What is recorded.
+/// The kinds of records.
 enum Recorder {
-    /// The address of each instruction, a little-endian `u64`; a 0 after each stretch.
+    /// The address of each instruction as a little-endian `u64`; a 0 after each interval.
     Instructions,
-    /// What [`Traffic`] writes.
+    /// The lines that [`Traffic`] writes.
     Memory(Traffic),
 }
 
-/// Where the record goes, and what of.
+/// The record and its file.
 struct Record {
     recorder: Recorder,
     out: BufWriter<File>,
 }
 
-/// Where between two marks the guest is.
+/// The guest's position relative to markers.
 static STATE: AtomicU8 = AtomicU8::new(OUTSIDE);
-/// In no stretch, as nearly always.
+/// Outside of intervals; the normal state.
 const OUTSIDE: u8 = 0;
-/// In a stretch.
+/// In an interval.
 const INSIDE: u8 = 1;
-/// In a pause of one.
+/// In a pause of an interval.
 const PAUSED: u8 = 2;
 
 static RECORD: Mutex<Option<Record>> = Mutex::new(None);
 
-/// Does something with the record. Without the record, the measurement is worth nothing: an error
+/// Calls `work` with the record. A measurement with an incomplete record is worthless, so an error
 /// ends QEMU.
 fn with_record(work: impl FnOnce(&mut Record) -> io::Result<()>) {
     let mut record = RECORD.lock().expect("a panic ends QEMU");
@@ -61,11 +61,11 @@ fn with_record(work: impl FnOnce(&mut Record) -> io::Result<()>) {
     }
 }
 
-/// QEMU calls this when it loads the plugin; 0 is for success.
+/// QEMU calls this when it loads the plugin. Returns 0 on success.
 ///
 /// # Safety
 ///
-/// QEMU's promise: `arguments` has `count` strings.
+/// `arguments` must point to `count` C strings, which QEMU guarantees.
 #[no_mangle]
 pub unsafe extern "C" fn qemu_plugin_install(
     id: u64,
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     let count = usize::try_from(count).unwrap_or(0);
     let argument = |name: &str| {
         (0..count).find_map(|index| {
-            // SAFETY: `index` is below `count`, and each argument is a C string.
+            // SAFETY: `index` is below `count`, and QEMU passes `count` C strings.
             let argument = unsafe { CStr::from_ptr(*arguments.add(index)) };
             argument.to_str().ok()?.strip_prefix(name)
         })
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
             return -1;
         }
     }
-    // SAFETY: the id is QEMU's own, and the functions have the signatures that it asks for.
+    // SAFETY: QEMU has passed `id`, and the functions have the signatures of its plugin interface.
     unsafe {
         qemu::qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
         qemu::qemu_plugin_register_atexit_cb(id, at_exit, std::ptr::null_mut());
@@ -115,11 +115,11 @@ pub unsafe extern "C" fn qemu_plugin_install(
     0
 }
 
-/// Has each instruction of a new block call us when it is executed.
+/// Registers a callback for the execution of each instruction of a new block.
 extern "C" fn on_translation_for_instructions(_id: u64, block: *mut Block) {
-    each_instruction(block, |instruction| {
-        if !watch_mark(instruction) {
-            // SAFETY: QEMU gave us the instruction. The "pointer" is the address as a number.
+    for_each_instruction(block, |instruction| {
+        if !watch_marker(instruction) {
+            // SAFETY: QEMU has passed the instruction. The user data is a number, and not used as a pointer.
             unsafe {
                 let address = qemu::qemu_plugin_insn_vaddr(instruction);
                 qemu::qemu_plugin_register_vcpu_insn_exec_cb(
@@ -133,11 +133,11 @@ extern "C" fn on_translation_for_instructions(_id: u64, block: *mut Block) {
     });
 }
 
-/// Has each instruction of a new block call us when it has accessed memory.
+/// Registers a callback for the memory accesses of each instruction of a new block.
 extern "C" fn on_translation_for_memory(_id: u64, block: *mut Block) {
-    each_instruction(block, |instruction| {
-        if !watch_mark(instruction) {
-            // SAFETY: QEMU gave us the instruction, and asks for this signature.
+    for_each_instruction(block, |instruction| {
+        if !watch_marker(instruction) {
+            // SAFETY: QEMU has passed the instruction, and the callback has the required signature.
             unsafe {
                 qemu::qemu_plugin_register_vcpu_mem_cb(
                     instruction,
@@ -151,26 +151,27 @@ extern "C" fn on_translation_for_memory(_id: u64, block: *mut Block) {
     });
 }
 
-/// Calls `watch` for each instruction of a block that QEMU has handed to a callback.
-fn each_instruction(block: *mut Block, watch: impl Fn(*mut Instruction)) {
-    // SAFETY: QEMU calls back with a block that is valid until we return.
+/// Calls `watch` for each instruction of a block that QEMU has passed to a callback.
+fn for_each_instruction(block: *mut Block, watch: impl Fn(*mut Instruction)) {
+    // SAFETY: QEMU passes a block that is valid until the callback returns.
     let count = unsafe { qemu::qemu_plugin_tb_n_insns(block) };
     for index in 0..count {
-        // SAFETY: as above, and `index` is below the count.
+        // SAFETY: the block is valid until the callback returns, and `index` is below its instruction
+        // count.
         watch(unsafe { qemu::qemu_plugin_tb_get_insn(block, index) });
     }
 }
 
-/// Has the instruction call us if it is a mark; whether it is.
-fn watch_mark(instruction: *mut Instruction) -> bool {
-    let callback = match mark(instruction) {
+/// Registers the marker callback if the instruction is a marker. Returns true in that case.
+fn watch_marker(instruction: *mut Instruction) -> bool {
+    let callback = match marker(instruction) {
         Some(START) => on_start,
         Some(STOP) => on_stop as qemu::OnInstruction,
         Some(PAUSE) => on_pause,
         Some(RESUME) => on_resume,
         _ => return false,
     };
-    // SAFETY: QEMU gave us the instruction, and asks for this signature.
+    // SAFETY: QEMU has passed the instruction, and the callback has the required signature.
     unsafe {
         qemu::qemu_plugin_register_vcpu_insn_exec_cb(
             instruction,
@@ -182,14 +183,14 @@ fn watch_mark(instruction: *mut Instruction) -> bool {
     true
 }
 
-/// The mark's displacement, if the instruction has the form of one.
-fn mark(instruction: *const Instruction) -> Option<u32> {
+/// Returns the displacement if the instruction has the form of a marker.
+fn marker(instruction: *const Instruction) -> Option<u32> {
     let mut bytes = [0u8; 7];
-    // SAFETY: QEMU writes no more than the length that it is given.
+    // SAFETY: QEMU writes at most as many bytes as the length that it gets.
     let len =
         unsafe { qemu::qemu_plugin_insn_data(instruction, bytes.as_mut_ptr().cast(), bytes.len()) };
     let [a, b, c, displacement @ ..] = bytes;
-    (len == bytes.len() && [a, b, c] == MARK).then(|| u32::from_le_bytes(displacement))
+    (len == bytes.len() && [a, b, c] == MARKER).then(|| u32::from_le_bytes(displacement))
 }
 
 /// Writes an address.
@@ -209,7 +210,7 @@ extern "C" fn on_resume(_cpu: c_uint, _data: *mut c_void) {
     change(PAUSED, INSIDE);
 }
 
-/// Goes from one state to another; from any other, nowhere.
+/// Changes the state to `to` if it is `from`.
 fn change(from: u8, to: u8) {
     let _ = STATE.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
 }
@@ -237,14 +238,14 @@ extern "C" fn on_access(_cpu: c_uint, access: Access, address: u64, _data: *mut 
     if !is_inside() {
         return;
     }
-    // SAFETY: we are in the access's own callback.
+    // SAFETY: `access` is valid, as this is the access's own callback.
     let (bytes, is_write) = unsafe {
         (
             1 << qemu::qemu_plugin_mem_size_shift(access),
             qemu::qemu_plugin_mem_is_store(access),
         )
     };
-    // SAFETY: as above; QEMU knows a physical address for what has just been accessed.
+    // SAFETY: this is the access's own callback, in which QEMU can return its physical address.
     let physical = is_write.then(|| unsafe {
         qemu::qemu_plugin_hwaddr_phys_addr(qemu::qemu_plugin_get_hwaddr(access, address))
     });

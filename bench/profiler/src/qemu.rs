@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What is used of QEMU's plugin interface. Debian's QEMU has plugins, but no package has
-//! `qemu-plugin.h`: it is declared here.
+//! The part of QEMU's plugin interface that the profiler uses. Debian's QEMU supports plugins, but
+//! no Debian package has `qemu-plugin.h`.
 
 use std::ffi::{c_int, c_uint, c_void};
 
-/// Callbacks that may not use registers.
+/// The callback does not access registers.
 pub const NO_REGISTERS: c_int = 0;
-/// Callbacks for what reads memory and what writes it.
+/// The callback is for memory reads and writes.
 pub const READS_AND_WRITES: c_int = 3;
 
-/// A translation block while QEMU translates it.
+/// A translation block during its translation.
 #[repr(C)]
 pub struct Block {
     _opaque: [u8; 0],
@@ -22,18 +22,18 @@ pub struct Instruction {
     _opaque: [u8; 0],
 }
 
-/// The guest's physical address of an access, while its callback runs.
+/// The physical address of an access, valid in the access's callback.
 #[repr(C)]
 pub struct HardwareAddress {
     _opaque: [u8; 0],
 }
 
-/// What is known of an access to memory.
+/// A memory access.
 pub type Access = u32;
 
-/// Called when an instruction is executed.
+/// Callback for the execution of an instruction.
 pub type OnInstruction = extern "C" fn(c_uint, *mut c_void);
-/// Called after an instruction has accessed memory: CPU, access, virtual address.
+/// Callback after a memory access: CPU, access, virtual address.
 pub type OnAccess = extern "C" fn(c_uint, Access, u64, *mut c_void);
 
 extern "C" {

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Puts tables into documents, between `<!-- bench NAME -->` and `<!-- end -->`, in place of the
-//! ones that are there.
+//! Replaces the tables in documents between `<!-- bench NAME -->` and `<!-- end -->`.
 
 use crate::Result;
 
 const START: &str = "<!-- bench ";
 const END: &str = "<!-- end -->";
 
-/// The document with the tables that `table` gives for their names.
+/// Returns the document with the tables that `table` returns for their names.
 pub fn fill(document: &str, table: impl Fn(&str) -> Result<String>) -> Result<String> {
     let mut text = String::new();
     let mut rest = document;
     while let Some(start) = rest.find(START) {
         let mark = rest[start..]
             .find("-->")
-            .ok_or("a mark for a table does not end")?;
+            .ok_or("the marker of a table does not end")?;
         let name = rest[start + START.len()..start + mark].trim();
         let after = start + mark + "-->".len();
         let end = rest[after..]

@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the driver is to be as fast as: ratios of two figures of one guest, each with its limit.
+//! The performance goals: upper limits for ratios of two figures from one guest.
 
 use serde_json::{json, Value};
 
 use crate::rows::{Column, Rows};
 use crate::table::{figure, grid};
 
-/// A ratio that may not be above its limit.
+/// The upper limit of a ratio.
 struct Goal {
     workload: &'static str,
     /// Barium's mode.
     mode: &'static str,
-    to: To,
+    to: Base,
     limit: f64,
 }
 
-/// What Barium's figure is divided by.
-enum To {
+/// The divisor of Barium's figure.
+enum Base {
     /// TTM's figure in the same guest.
     Ttm,
     /// The figure of bochs, the C driver for the same display, in the same guest.
     Bochs,
-    /// A figure that was known before.
-    Known(&'static str, f64),
+    /// A constant.
+    Constant(&'static str, f64),
 }
 
-/// What the driver as it was first tried took for one page a fault with `map_pages` set.
-const PROTOTYPE: To = To::Known("prototype", 1805.0);
+/// The cost of a one-page fault in the first prototype of the driver, with `map_pages` set.
+const PROTOTYPE: Base = Base::Constant("prototype", 1805.0);
 
-/// All of them.
+/// All goals.
 const GOALS: [Goal; 12] = [
     Goal::of("seq-8M", 1.0 / 70.0),
     Goal::of("reverse-8M", 1.0 / 700.0),
@@ -51,56 +51,56 @@ const GOALS: [Goal; 12] = [
 ];
 
 impl Goal {
-    /// For the default mode, against TTM.
+    /// A goal for the default mode against TTM.
     const fn of(workload: &'static str, limit: f64) -> Self {
         Self {
             workload,
             mode: "default",
-            to: To::Ttm,
+            to: Base::Ttm,
             limit,
         }
     }
 
-    /// For the default mode, against bochs.
+    /// A goal for the default mode against bochs.
     const fn on_screen(workload: &'static str, limit: f64) -> Self {
         Self {
             workload,
             mode: "default",
-            to: To::Bochs,
+            to: Base::Bochs,
             limit,
         }
     }
 }
 
-/// A goal with what was found.
-struct Found {
+/// A goal and the measured figures.
+struct MeasuredGoal {
     goal: &'static Goal,
     /// Barium's figure.
     figure: f64,
-    /// What it is compared with.
+    /// The figure to compare with.
     base: f64,
 }
 
-impl Found {
+impl MeasuredGoal {
     fn ratio(&self) -> f64 {
         self.figure / self.base
     }
 
-    fn holds(&self) -> bool {
+    fn is_met(&self) -> bool {
         self.ratio() <= self.goal.limit
     }
 
     fn to(&self) -> &'static str {
         match self.goal.to {
-            To::Ttm => "ttm",
-            To::Bochs => "shmem",
-            To::Known(name, _) => name,
+            Base::Ttm => "ttm",
+            Base::Bochs => "shmem",
+            Base::Constant(name, _) => name,
         }
     }
 }
 
-/// The ratios of all goals whose workloads were measured.
-fn found(rows: &Rows) -> Vec<Found> {
+/// Returns all goals whose workloads were measured.
+fn measured(rows: &Rows) -> Vec<MeasuredGoal> {
     let figure = |workload: &str, driver: &str, mode: &str| {
         let column = Column {
             driver: driver.into(),
@@ -109,53 +109,53 @@ fn found(rows: &Rows) -> Vec<Found> {
         rows.figure(workload, &column)
     };
     let find = |goal: &'static Goal| {
-        Some(Found {
+        Some(MeasuredGoal {
             goal,
             figure: figure(goal.workload, "barium", goal.mode)?,
             base: match goal.to {
-                To::Ttm => figure(goal.workload, "ttm", "default")?,
-                To::Bochs => figure(goal.workload, "shmem", "default")?,
-                To::Known(_, figure) => figure,
+                Base::Ttm => figure(goal.workload, "ttm", "default")?,
+                Base::Bochs => figure(goal.workload, "shmem", "default")?,
+                Base::Constant(_, figure) => figure,
             },
         })
     };
     GOALS.iter().filter_map(find).collect()
 }
 
-/// For bench.json.
+/// Returns the goals for bench.json.
 pub fn json(rows: &Rows) -> Value {
-    let ratios = found(rows).into_iter().map(|found| {
+    let ratios = measured(rows).into_iter().map(|measured| {
         json!({
-            "workload": found.goal.workload,
+            "workload": measured.goal.workload,
             "driver": "barium",
-            "mode": found.goal.mode,
-            "to": found.to(),
-            "ratio": (found.ratio() * 1e6).round() / 1e6,
-            "at_most": (found.goal.limit * 1e6).round() / 1e6,
-            "holds": found.holds(),
+            "mode": measured.goal.mode,
+            "to": measured.to(),
+            "ratio": (measured.ratio() * 1e6).round() / 1e6,
+            "at_most": (measured.goal.limit * 1e6).round() / 1e6,
+            "holds": measured.is_met(),
         })
     });
     ratios.collect()
 }
 
-/// A table, if any was measured.
+/// Returns a table, empty if nothing was measured.
 pub fn table(rows: &Rows) -> String {
-    let line = |found: &Found| {
+    let line = |measured: &MeasuredGoal| {
         let part = |ratio: f64| match ratio {
             ratio if ratio < 0.5 => format!("1/{:.1}", 1.0 / ratio),
             ratio => format!("{ratio:.2}"),
         };
         vec![
-            found.goal.workload.into(),
-            found.goal.mode.into(),
-            figure(found.figure),
-            format!("{} ({})", figure(found.base), found.to()),
-            part(found.ratio()),
-            part(found.goal.limit),
-            if found.holds() { "yes" } else { "**no**" }.into(),
+            measured.goal.workload.into(),
+            measured.goal.mode.into(),
+            figure(measured.figure),
+            format!("{} ({})", figure(measured.base), measured.to()),
+            part(measured.ratio()),
+            part(measured.goal.limit),
+            if measured.is_met() { "yes" } else { "**no**" }.into(),
         ]
     };
-    let lines: Vec<Vec<String>> = found(rows).iter().map(line).collect();
+    let lines: Vec<Vec<String>> = measured(rows).iter().map(line).collect();
     let head = [
         "workload",
         "mode",
@@ -166,15 +166,15 @@ pub fn table(rows: &Rows) -> String {
         "holds",
     ];
     grid(
-        "Barium against what it is to beat",
+        "Barium compared with its goals",
         &head.map(String::from),
         &lines,
     )
 }
 
-/// Whether all that was measured is within its limit.
-pub fn hold(rows: &Rows) -> bool {
-    found(rows).iter().all(Found::holds)
+/// Returns true if all measured ratios are within their limits.
+pub fn are_met(rows: &Rows) -> bool {
+    measured(rows).iter().all(MeasuredGoal::is_met)
 }
 
 #[cfg(test)]
@@ -192,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_ratio_may_be_the_limit_and_no_more() {
-        assert!(hold(&rows(250.0)));
-        assert!(!hold(&rows(250.1)));
+        assert!(are_met(&rows(250.0)));
+        assert!(!are_met(&rows(250.1)));
         assert!(table(&rows(251.0)).contains("**no**"));
     }
 
@@ -201,13 +201,13 @@ mod tests {
     fn what_was_not_measured_is_no_goal() {
         assert_eq!(json(&rows(200.0)).as_array().unwrap().len(), 1);
         assert_eq!(table(&Rows::default()), "");
-        assert!(hold(&Rows::default()));
+        assert!(are_met(&Rows::default()));
     }
 
     #[test]
     fn the_prototype_is_what_strict_is_compared_with() {
         let text = r#"{"workload":"seq-8M","driver":"barium","mode":"strict","per_page":1900.0}"#;
-        assert!(!hold(&Rows::parse(text).unwrap()));
+        assert!(!are_met(&Rows::parse(text).unwrap()));
     }
     #[test]
     fn a_goal_may_be_in_bytes() {
@@ -218,7 +218,7 @@ mod tests {
             );
             Rows::parse(&text).unwrap()
         };
-        assert!(hold(&rows(100)));
-        assert!(!hold(&rows(101)));
+        assert!(are_met(&rows(100)));
+        assert!(!are_met(&rows(101)));
     }
 }

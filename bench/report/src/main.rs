@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Makes of what the benchmark's guests have found: bench.json, tables in Markdown, plots in SVG.
+//! Turns the results of the benchmark's guests into bench.json, tables in Markdown, and plots in
+//! SVG.
 
 mod fill;
 mod goals;
@@ -21,17 +22,15 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage:
   barium-bench-report rows OUT FILE...      FILEs are lines of JSON from barium-bench; writes
-                                            bench.json and plots into the directory OUT, tables into
-                                            OUT/bench, and prints those; fails if Barium is slower
-                                            than it is to be
-  barium-bench-report compare FILE FILE     by how much the figures of two runs differ
-  barium-bench-report profile DIR RECORD    where the instructions of a record went; DIR is what
-                                            `scenario.sh profile` has left
-  barium-bench-report traffic FILE RECORD   the rows of FILE, which `scenario.sh traffic` has left,
-                                            with the figures of a record
-  barium-bench-report fill TABLES FILE      FILE with the tables from the directory TABLES in place
-                                            of those between `<!-- bench NAME -->` and
-                                            `<!-- end -->`";
+                                            bench.json and plots to the directory OUT, tables to
+                                            OUT/bench and to stdout; fails if a goal is not met
+  barium-bench-report compare FILE FILE     the differences between the figures of two runs
+  barium-bench-report profile DIR RECORD    the instructions of a record by function; DIR has the
+                                            results of `scenario.sh profile`
+  barium-bench-report traffic FILE RECORD   the rows of FILE, a result of `scenario.sh traffic`, with
+                                            the figures of a record
+  barium-bench-report fill TABLES FILE      FILE with each table between `<!-- bench NAME -->` and
+                                            `<!-- end -->` replaced by that in the directory TABLES";
 
 fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all is as it should be.
+/// Runs a command. Returns true if all goals are met.
 fn run(arguments: &[PathBuf]) -> Result<bool> {
     let Some((command, arguments)) = arguments.split_first() else {
         return Err(USAGE.into());
@@ -73,19 +72,19 @@ fn run(arguments: &[PathBuf]) -> Result<bool> {
     }
 }
 
-/// The profiles that the lines of DIR/profiles name, each with the kernel's symbols at its time.
+/// Returns the profiles listed in DIR/profiles, each with the symbols of the kernel at its time.
 fn profiles(dir: &Path, record: &Path) -> Result<String> {
     let record = fs::read(record).map_err(|e| format!("{}: {e}", record.display()))?;
     let titles = text(&dir.join("profiles"))?;
     let stretches = profile::stretches(&record)?;
     if titles.lines().count() != stretches.len() {
-        return Err("the record has another number of profiles than were taken".into());
+        return Err("the record has a different number of profiles".into());
     }
     let mut report = String::new();
-    for (number, (title, stretch)) in titles.lines().zip(&stretches).enumerate() {
+    for (number, (title, interval)) in titles.lines().zip(&stretches).enumerate() {
         let symbols = text(&dir.join(format!("kallsyms-{number}")))?;
         let symbols = profile::Symbols::parse(&symbols);
-        report += &format!("## {title}\n\n{}", profile::report(&symbols, stretch));
+        report += &format!("## {title}\n\n{}", profile::report(&symbols, interval));
     }
     Ok(report)
 }
@@ -111,7 +110,7 @@ fn report(out: &Path, files: &[PathBuf]) -> Result<bool> {
         write(&tables.join(name), &table)?;
     }
     print!("{}{}", table::all(&rows), goals::table(&rows));
-    Ok(goals::hold(&rows))
+    Ok(goals::are_met(&rows))
 }
 
 fn rows(file: &Path) -> Result<Rows> {
@@ -122,7 +121,7 @@ fn text(file: &Path) -> Result<String> {
     Ok(fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?)
 }
 
-/// Writes under a temporary name first, so that a file of this name is always whole.
+/// Writes a file atomically.
 fn write(path: &Path, content: &str) -> Result<()> {
     let temporary = path.with_extension("tmp");
     fs::write(&temporary, content)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Plots: cost by pattern of access, of drivers and of Barium's modes; and cost over size of the
-//! object. All axes of cost are logarithmic: what is compared are factors.
+//! Plots: cost by access pattern, for drivers and for Barium's modes; and cost by object size. Cost
+//! axes are logarithmic, as ratios matter.
 
 use svg::node::element::{Line, Polyline, Rectangle, Text};
 use svg::Document;
@@ -9,19 +9,19 @@ use svg::Document;
 use crate::rows::{Column, Rows};
 use crate::table::figure;
 
-/// Pixels of a plot.
+/// Size of a plot in pixels.
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 440.0;
-/// Pixels around the area that is plotted into; the legend is at the top.
+/// Margins of the plot area in pixels; the legend is at the top.
 const LEFT: f64 = 78.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 78.0;
 const BOTTOM: f64 = 48.0;
 
-const INK: &str = "#24292f";
-const FAINT: &str = "#d8dee4";
+const TEXT_COLOUR: &str = "#24292f";
+const GRID_COLOUR: &str = "#d8dee4";
 
-/// Patterns of access by the start of a workload's name, and what plots call them.
+/// The titles of access patterns, by the start of a workload's name.
 const PATTERNS: [(&str, &str); 5] = [
     ("seq", "forward"),
     ("reverse", "backward"),
@@ -30,7 +30,7 @@ const PATTERNS: [(&str, &str); 5] = [
     ("random1", "1% at random"),
 ];
 
-/// All plots: file name and content. None where there is nothing to plot.
+/// Returns all plots as file name and content, without those that have no data.
 pub fn all(rows: &Rows) -> Vec<(&'static str, String)> {
     let drivers = rows.default_columns();
     let mut modes = rows.columns();
@@ -45,7 +45,7 @@ pub fn all(rows: &Rows) -> Vec<(&'static str, String)> {
     .collect()
 }
 
-/// Bars: each pattern of access, each column.
+/// Bars: each pattern, each column.
 fn patterns(rows: &Rows, columns: &[Column]) -> Option<String> {
     let groups: Vec<String> = rows.workloads(|row| {
         let name = row["workload"].as_str().unwrap_or_default();
@@ -102,7 +102,7 @@ fn patterns(rows: &Rows, columns: &[Column]) -> Option<String> {
     Some(plot.to_string())
 }
 
-/// Lines: forward access, over the size of the object.
+/// Lines: the forward pattern, by object size.
 fn sizes(rows: &Rows, columns: &[Column]) -> Option<String> {
     let mut sizes: Vec<(f64, String)> = rows
         .workloads(|_| true)
@@ -159,14 +159,14 @@ fn sizes(rows: &Rows, columns: &[Column]) -> Option<String> {
     Some(plot.to_string())
 }
 
-/// What a plot calls a workload's pattern.
+/// Returns the title of a workload's pattern.
 fn title(workload: &str) -> &str {
     let name = workload.split('-').next().unwrap_or(workload);
     let known = PATTERNS.iter().find(|(pattern, _)| *pattern == name);
     known.map_or(workload, |(_, title)| title)
 }
 
-/// Decades that the least value is above the axis' start.
+/// Minimum distance, in decades, of the lowest value from the axis' start.
 const ROOM: f64 = 0.3;
 
 /// A logarithmic axis from one power of ten to another.
@@ -176,7 +176,7 @@ struct Scale {
 }
 
 impl Scale {
-    /// One that all of these fit on, if there are any, with some room below the least.
+    /// Returns an axis for these values, with some space below the lowest; `None` without values.
     fn over(values: impl Iterator<Item = f64>) -> Option<Self> {
         let (low, high) = values
             .filter(|value| *value > 0.0)
@@ -190,13 +190,13 @@ impl Scale {
         })
     }
 
-    /// Where a value is.
+    /// Returns the y coordinate of a value.
     fn y(&self, value: f64) -> f64 {
         let part = (value.log10() - self.low) / (self.high - self.low);
         HEIGHT - BOTTOM - part.clamp(0.0, 1.0) * (HEIGHT - BOTTOM - TOP)
     }
 
-    /// The powers of ten on it.
+    /// Returns the powers of ten on the axis.
     fn decades(&self) -> Vec<f64> {
         let mut decades = Vec::new();
         let mut exponent = self.low;
@@ -208,7 +208,7 @@ impl Scale {
     }
 }
 
-/// Title, legend and axis. White behind it: the colours are chosen for that.
+/// Draws title, legend and axis on a white background, for which the colours are chosen.
 fn frame(title: &str, columns: &[Column], scale: &Scale) -> Document {
     let mut plot = Document::new()
         .set("viewBox", (0, 0, WIDTH, HEIGHT))
@@ -244,7 +244,7 @@ fn frame(title: &str, columns: &[Column], scale: &Scale) -> Document {
                     .set("x2", WIDTH - RIGHT)
                     .set("y1", pixels(y))
                     .set("y2", pixels(y))
-                    .set("stroke", FAINT),
+                    .set("stroke", GRID_COLOUR),
             )
             .add(label(
                 &short(decade).replace(".0", ""),
@@ -263,10 +263,10 @@ fn label(text: &str, x: f64, y: f64, anchor: &str, size: u32) -> Text {
         .set("y", pixels(y))
         .set("text-anchor", anchor)
         .set("font-size", size)
-        .set("fill", INK)
+        .set("fill", TEXT_COLOUR)
 }
 
-/// Barium's modes are shades of one colour.
+/// Barium's modes have shades of one colour.
 fn colour(column: &Column) -> &'static str {
     match (column.driver.as_str(), column.mode.as_str()) {
         ("barium", "default") => "#1a7f37",
@@ -279,7 +279,7 @@ fn colour(column: &Column) -> &'static str {
     }
 }
 
-/// `11.2`, `862`, `4.4k`, `1.1M`.
+/// Formats a number: `11.2`, `862`, `4.4k`, `1.1M`.
 fn short(value: f64) -> String {
     match value {
         value if value >= 1e6 => format!("{:.1}M", value / 1e6),
@@ -289,7 +289,7 @@ fn short(value: f64) -> String {
     }
 }
 
-/// Bytes of the size that a workload's name ends with.
+/// Parses the size at the end of a workload's name, in bytes.
 fn bytes(size: &str) -> Option<f64> {
     let (number, unit) = size.split_at_checked(size.len().checked_sub(1)?)?;
     let number: f64 = number.parse().ok()?;
@@ -300,7 +300,7 @@ fn bytes(size: &str) -> Option<f64> {
     }
 }
 
-/// A tenth of a pixel is fine enough.
+/// Rounds to a tenth of a pixel.
 fn pixels(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Where the instructions of a record went: by function, and in the order of execution.
+//! Profiles of recorded intervals: instructions by function, and in the order of execution.
 
 use std::collections::BTreeMap;
 
 use crate::table::figure;
 use crate::Result;
 
-/// Addresses from here on are the kernel's.
+/// The first address of the kernel's half of the address space.
 const KERNEL: u64 = 1 << 63;
-/// A record up to this many instructions is also told in order.
-const TOLD: usize = 20_000;
+/// Maximum number of instructions of a record that is also listed in the order of execution.
+const MAX_LISTED: usize = 20_000;
 
 /// The kernel's functions.
 pub struct Symbols {
-    /// By address: name, and module if it is in one.
+    /// By address: name, and module if there is one.
     by_address: BTreeMap<u64, String>,
 }
 
 impl Symbols {
-    /// Reads what /proc/kallsyms says.
+    /// Parses /proc/kallsyms.
     pub fn parse(text: &str) -> Self {
         let mut by_address: BTreeMap<u64, String> = BTreeMap::new();
         for line in text.lines() {
@@ -47,7 +47,7 @@ impl Symbols {
         Self { by_address }
     }
 
-    /// The function that an address is in, and where it starts.
+    /// Returns the function that contains an address, and its start.
     fn find(&self, address: u64) -> (&str, u64) {
         if address < KERNEL {
             return ("(user space)", 0);
@@ -59,12 +59,12 @@ impl Symbols {
     }
 }
 
-/// Prefixes that the kernel gives to places which are no function's start.
+/// Returns true for the names of symbols that are not the start of a function.
 fn is_label(name: &str) -> bool {
     name.starts_with("__pfx_") || name.starts_with("__cfi_") || name.starts_with(".L")
 }
 
-/// A function's name; of a Rust function the path without its modules.
+/// Returns a function's name; for a Rust function, its path without modules.
 fn function(name: &str) -> String {
     let name = format!("{:#}", rustc_demangle::demangle(name));
     let mut text = String::new();
@@ -87,16 +87,16 @@ fn function(name: &str) -> String {
     text + rest
 }
 
-/// The tables of a stretch, in Markdown.
-pub fn report(symbols: &Symbols, stretch: &[u64]) -> String {
-    let mut text = by_function(symbols, stretch);
-    if stretch.len() <= TOLD {
-        text += &in_order(symbols, stretch);
+/// Returns the tables of an interval, in Markdown.
+pub fn report(symbols: &Symbols, interval: &[u64]) -> String {
+    let mut text = by_function(symbols, interval);
+    if interval.len() <= MAX_LISTED {
+        text += &in_order(symbols, interval);
     }
     text
 }
 
-/// The record's stretches between two marks: addresses of executed instructions.
+/// Splits a record into its intervals: addresses of executed instructions.
 pub fn stretches(record: &[u8]) -> Result<Vec<Vec<u64>>> {
     let chunks = record.chunks_exact(8);
     let cut_off = !chunks.remainder().is_empty();
@@ -108,14 +108,14 @@ pub fn stretches(record: &[u8]) -> Result<Vec<Vec<u64>>> {
             .split(|&word| word == 0)
             .map(<[u64]>::to_vec)
             .collect()),
-        _ => Err("the record is cut off".into()),
+        _ => Err("the record is truncated".into()),
     }
 }
 
-/// Instructions, and times that it was entered, by function.
-fn by_function(symbols: &Symbols, stretch: &[u64]) -> String {
+/// Counts the instructions and entries by function.
+fn by_function(symbols: &Symbols, interval: &[u64]) -> String {
     let mut functions: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for &address in stretch {
+    for &address in interval {
         let (name, start) = symbols.find(address);
         let (instructions, calls) = functions.entry(name).or_default();
         *instructions += 1;
@@ -125,20 +125,20 @@ fn by_function(symbols: &Symbols, stretch: &[u64]) -> String {
     functions.sort_by_key(|&(name, (instructions, _))| (usize::MAX - instructions, name));
     let mut text = format!(
         "{} guest instructions:\n\n| instructions | share | calls | function |\n| ---: | ---: | ---: | --- |\n",
-        figure(stretch.len() as f64),
+        figure(interval.len() as f64),
     );
     for (name, (instructions, calls)) in functions {
-        let share = 100.0 * instructions as f64 / stretch.len() as f64;
+        let share = 100.0 * instructions as f64 / interval.len() as f64;
         text += &format!("| {instructions} | {share:.1}% | {calls} | `{name}` |\n");
     }
     text.push('\n');
     text
 }
 
-/// The same as it was executed: a line for each time that another function is entered.
-fn in_order(symbols: &Symbols, stretch: &[u64]) -> String {
+/// Lists the functions in the order of execution; one line for each change of function.
+fn in_order(symbols: &Symbols, interval: &[u64]) -> String {
     let mut lines: Vec<(&str, usize)> = Vec::new();
-    for &address in stretch {
+    for &address in interval {
         let (name, _) = symbols.find(address);
         match lines.last_mut() {
             Some((last, count)) if *last == name => *count += 1,
@@ -180,10 +180,10 @@ ffffffffa0000080 t helper\t[barium]";
             0xffff_ffff_8100_0108,
             0,
         ]);
-        let [stretch] = &stretches(&record).unwrap()[..] else {
-            panic!("one stretch");
+        let [interval] = &stretches(&record).unwrap()[..] else {
+            panic!("one interval");
         };
-        let text = report(&symbols, stretch);
+        let text = report(&symbols, interval);
         assert!(
             text.contains("| 3 | 60.0% | 1 | `handle_mm_fault` |"),
             "{text}"

@@ -6,23 +6,23 @@ use serde_json::{json, Value};
 
 use crate::{goals, Result};
 
-/// Unit of all figures that do not name another.
+/// Unit of figures without another unit.
 pub const UNIT: &str = "guest instructions";
 
-/// Unit of memory, and of what is read and written.
+/// Unit of memory sizes and of memory traffic.
 pub const BYTES: &str = "bytes";
 
 /// A driver in one of its modes: a column of the tables.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Column {
-    /// The driver, or the way to map without one.
+    /// The driver, or the way of mapping without a driver.
     pub driver: String,
     /// Its mode.
     pub mode: String,
 }
 
 impl Column {
-    /// How tables and plots name it.
+    /// Returns the title in tables and plots.
     pub fn title(&self) -> String {
         match self.driver.as_str() {
             "barium" => format!("Barium, {}", self.mode),
@@ -33,7 +33,7 @@ impl Column {
         }
     }
 
-    /// Where it stands among the others: Barium first, its default mode before the rest.
+    /// Returns the sort key: Barium comes first, its default mode before the others.
     fn rank(&self) -> (usize, usize) {
         let place = |all: &[&str], name: &str| all.iter().position(|&n| n == name);
         (
@@ -43,12 +43,12 @@ impl Column {
     }
 }
 
-/// All that was found.
+/// All results.
 #[derive(Default)]
 pub struct Rows(Vec<Value>);
 
 impl Rows {
-    /// Reads lines of JSON.
+    /// Parses lines of JSON.
     pub fn parse(text: &str) -> Result<Self> {
         let rows: Vec<Value> = text
             .lines()
@@ -60,12 +60,12 @@ impl Rows {
         }
     }
 
-    /// Adds others to these.
+    /// Adds the rows of `others`.
     pub fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
     }
 
-    /// bench.json.
+    /// Returns bench.json.
     pub fn to_json(&self) -> Result<String> {
         let measured: Vec<&Value> = self
             .0
@@ -79,7 +79,7 @@ impl Rows {
         Ok(text)
     }
 
-    /// Names of workloads that `is` holds for, in the order in which they were measured.
+    /// Returns the names of workloads whose row satisfies `is`, in the order of measurement.
     pub fn workloads(&self, is: impl Fn(&Value) -> bool) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for row in self.0.iter().filter(|row| is(row)) {
@@ -91,7 +91,7 @@ impl Rows {
         names
     }
 
-    /// The columns, in the order in which they are shown.
+    /// Returns the columns in display order.
     pub fn columns(&self) -> Vec<Column> {
         let mut columns: Vec<Column> = Vec::new();
         for row in &self.0 {
@@ -104,26 +104,26 @@ impl Rows {
         columns
     }
 
-    /// The columns of drivers as they are without parameters.
+    /// Returns the columns of drivers in their default mode.
     pub fn default_columns(&self) -> Vec<Column> {
         let mut columns = self.columns();
         columns.retain(|column| column.mode == "default");
         columns
     }
 
-    /// The row of a workload in a column.
+    /// Returns the row of a workload in a column.
     pub fn get(&self, name: &str, of: &Column) -> Option<&Value> {
         self.0
             .iter()
             .find(|row| workload(row) == name && column(row) == *of)
     }
 
-    /// The figure of a workload in a column, per page.
+    /// Returns the figure of a workload in a column, per page.
     pub fn per_page(&self, name: &str, of: &Column) -> Option<f64> {
         self.get(name, of)?["per_page"].as_f64()
     }
 
-    /// The figure of a workload in a column, whatever its unit.
+    /// Returns the figure of a workload in a column, in any unit.
     pub fn figure(&self, name: &str, of: &Column) -> Option<f64> {
         self.per_page(name, of)
             .or_else(|| self.get(name, of)?["value"].as_f64())

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::rows::{Column, Rows, BYTES, UNIT};
 
-/// What the summary shows, and how it calls that.
+/// The workloads in the summary, and their titles.
 const SUMMARY: [(&str, &str); 12] = [
     ("seq-8M", "8 MiB, forward"),
     ("reverse-8M", "8 MiB, backward"),
@@ -19,10 +19,10 @@ const SUMMARY: [(&str, &str); 12] = [
     ("seq-64K", "64 KiB, forward"),
     ("life-4K", "4 KiB: create, map, touch, close"),
     ("life-1M", "1 MiB: create, map, touch a page, close"),
-    ("write-8M", "8 MiB, writing all once it is there"),
+    ("write-8M", "8 MiB, writing to mapped pages"),
 ];
 
-/// The figures that matter most, Barium by default against the others.
+/// Returns the summary: the main figures of Barium's default mode and of the others.
 pub fn summary(rows: &Rows) -> String {
     let columns = rows.default_columns();
     let lines: Vec<Vec<String>> = SUMMARY
@@ -37,12 +37,12 @@ pub fn summary(rows: &Rows) -> String {
     grid("", &head("object, pattern", &columns), &lines)
 }
 
-/// All tables.
+/// Returns all tables.
 pub fn all(rows: &Rows) -> String {
     costs(rows) + &bytes(rows) + &others(rows)
 }
 
-/// The table of all costs in guest instructions.
+/// Returns the table of all costs in guest instructions.
 pub fn costs(rows: &Rows) -> String {
     let in_bytes = rows.workloads(|row| row["unit"] == BYTES);
     let mut workloads = rows.workloads(|row| row["unit"] == UNIT || !row["missing"].is_null());
@@ -55,25 +55,25 @@ pub fn costs(rows: &Rows) -> String {
     )
 }
 
-/// The table of all figures in bytes.
+/// Returns the table of all figures in bytes.
 pub fn bytes(rows: &Rows) -> String {
     let workloads = rows.workloads(|row| row["unit"] == BYTES);
     section(
-        "Bytes that the CPU reads and writes for each flip, and that a client with two pictures has",
+        "Bytes that the CPU reads and writes per flip, and bytes that a client with two pictures uses",
         rows,
         &workloads,
         |row| row["value"].as_f64().map_or("-".into(), figure),
     )
 }
 
-/// Tables of what is counted by the clock.
+/// Returns the tables of figures in wall-clock time.
 pub fn others(rows: &Rows) -> String {
     let scaling = rows.workloads(|row| row["scaling"].is_number());
     let rates = rows.workloads(|row| row["unit"] == "MB/s");
     let threads = section(
-        "Several threads, by wall clock: how much faster than one, and in brackets how much faster a \
-         loop that needs no memory was at the same time. A question mark says that the machine had \
-         other work to do: the ratio is worth nothing",
+        "Several threads, in wall-clock time: the speed-up over one thread, and in brackets the speed-up \
+         of a loop without memory accesses at the same time. A question mark means that the machine \
+         was busy and the ratio is worthless",
         rows,
         &scaling,
         |row| {
@@ -83,7 +83,7 @@ pub fn others(rows: &Rows) -> String {
         },
     );
     let rates = section(
-        "Megabytes written per second, by wall clock",
+        "Megabytes written per second, in wall-clock time",
         rows,
         &rates,
         |row| row["value"].as_f64().map(figure).unwrap_or_default(),
@@ -91,7 +91,7 @@ pub fn others(rows: &Rows) -> String {
     threads + &rates
 }
 
-/// A cell of the tables of costs.
+/// Formats a cell of the tables of costs.
 fn cost(row: &Value) -> String {
     match row["missing"].as_str() {
         Some(_) => "-".into(),
@@ -99,7 +99,7 @@ fn cost(row: &Value) -> String {
     }
 }
 
-/// By how much the figures of two runs that are no times differ, largest difference first.
+/// Returns the differences between the figures of two runs, except times, largest difference first.
 pub fn comparison(one: &Rows, other: &Rows) -> String {
     let mut differences: Vec<(f64, String)> = Vec::new();
     for column in one.columns() {
@@ -121,7 +121,7 @@ pub fn comparison(one: &Rows, other: &Rows) -> String {
     lines.join("\n") + "\n"
 }
 
-/// A table with a line for each workload, if there are any.
+/// Returns a table with a line for each workload; empty without workloads.
 fn section(
     title: &str,
     rows: &Rows,
@@ -136,13 +136,13 @@ fn section(
     grid(title, &head("workload", &columns), &lines)
 }
 
-/// The first line of a table with these columns.
+/// Returns the header of a table with these columns.
 fn head(first: &str, columns: &[Column]) -> Vec<String> {
     let titles = columns.iter().map(Column::title);
     [first.into()].into_iter().chain(titles).collect()
 }
 
-/// The line of workload `name`.
+/// Returns the line of the workload `name`.
 fn line(
     title: &str,
     name: &str,
@@ -156,7 +156,7 @@ fn line(
     [title.into()].into_iter().chain(cells).collect()
 }
 
-/// A table, the first column of which is text; nothing if it has no lines.
+/// Formats a table whose first column is text; empty without lines.
 pub fn grid(title: &str, head: &[String], lines: &[Vec<String>]) -> String {
     if lines.is_empty() {
         return String::new();
@@ -177,7 +177,7 @@ pub fn grid(title: &str, head: &[String], lines: &[Vec<String>]) -> String {
     text
 }
 
-/// A number as a person reads it: `11.2`, `1,119,732`.
+/// Formats a number: `11.2`, `1,119,732`.
 pub fn figure(value: f64) -> String {
     if value < 100.0 {
         return format!("{value:.1}");

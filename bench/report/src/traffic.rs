@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Figures in bytes: the rows that `barium-bench traffic` has left, with what the profiler counted
-//! meanwhile.
+//! Figures in bytes: combines the rows of `barium-bench traffic` with the profiler's record.
 
 use serde_json::{json, Value};
 
@@ -11,9 +10,9 @@ use crate::Result;
 /// Bytes of a page of the guest.
 const PAGE: u64 = 4096;
 
-/// What the CPU did between two marks: a line of the profiler's record.
+/// The CPU's memory traffic between two markers: a line of the profiler's record.
 #[derive(Debug, PartialEq, Eq)]
-struct Stretch {
+struct Interval {
     /// Bytes read.
     read: u64,
     /// Bytes written.
@@ -22,7 +21,7 @@ struct Stretch {
     runs: Vec<Run>,
 }
 
-/// Pages that were written to equally.
+/// Adjacent pages with the same number of written bytes.
 #[derive(Debug, PartialEq, Eq)]
 struct Run {
     /// Physical address of the first page.
@@ -32,46 +31,46 @@ struct Run {
     each: u64,
 }
 
-/// Rows with their figures, as lines of JSON. Each of `rows` has so many `stretches` of `record`, in
-/// order.
+/// Returns the rows with their figures as lines of JSON. Each of `rows` uses the next `stretches`
+/// intervals of `record`.
 pub fn rows(rows: &str, record: &str) -> Result<String> {
     let mut lines = record.lines();
     let mut text = String::new();
     for row in rows.lines() {
         let mut row: Value = serde_json::from_str(row)?;
         let count = row["stretches"].as_u64().filter(|&count| count > 0);
-        let count = usize::try_from(count.ok_or("a row without stretches")?)?;
-        let stretches: Vec<Stretch> = lines
+        let count = usize::try_from(count.ok_or("a row without intervals")?)?;
+        let stretches: Vec<Interval> = lines
             .by_ref()
             .take(count)
-            .map(Stretch::parse)
+            .map(Interval::parse)
             .collect::<Result<_>>()?;
         if stretches.len() < count {
-            return Err("the record has fewer stretches than were taken".into());
+            return Err("the record has fewer intervals than the rows".into());
         }
         fill(&mut row, &stretches)?;
         text += &format!("{row}\n");
     }
     match lines.next() {
         None => Ok(text),
-        Some(_) => Err("the record has more stretches than were taken".into()),
+        Some(_) => Err("the record has more intervals than the rows".into()),
     }
 }
 
-/// Puts the figures into a row: the medians of its stretches.
-fn fill(row: &mut Value, stretches: &[Stretch]) -> Result<()> {
+/// Adds the figures to a row: the medians over its intervals.
+fn fill(row: &mut Value, stretches: &[Interval]) -> Result<()> {
     let vram = row["vram"][0].as_u64().zip(row["vram"][1].as_u64());
     let vram = vram.ok_or("a row without VRAM")?;
-    let middle = |figure: &dyn Fn(&Stretch) -> u64| {
+    let middle = |figure: &dyn Fn(&Interval) -> u64| {
         let mut figures: Vec<u64> = stretches.iter().map(figure).collect();
         figures.sort_unstable();
         figures[figures.len() / 2]
     };
-    let in_vram = middle(&|stretch| stretch.in_vram(vram, |run| run.pages * run.each));
+    let in_vram = middle(&|interval| interval.in_vram(vram, |run| run.pages * run.each));
     let value = match row["figure"].as_str() {
-        Some("moved") => middle(&|stretch| stretch.read + stretch.written),
+        Some("moved") => middle(&|interval| interval.read + interval.written),
         Some("vram") => {
-            let pages = middle(&|stretch| stretch.in_vram(vram, |run| run.pages * PAGE));
+            let pages = middle(&|interval| interval.in_vram(vram, |run| run.pages * PAGE));
             pages.max(row["missing_from_vram"].as_u64().unwrap_or(0))
         }
         other => return Err(format!("no such figure: {other:?}").into()),
@@ -82,9 +81,9 @@ fn fill(row: &mut Value, stretches: &[Stretch]) -> Result<()> {
     Ok(())
 }
 
-impl Stretch {
+impl Interval {
     fn parse(line: &str) -> Result<Self> {
-        let bad = || format!("no line of a record: {line}");
+        let bad = || format!("not a line of a record: {line}");
         let mut words = line.split(' ');
         let mut number = || words.next()?.parse().ok();
         let (read, written) = number().zip(number()).ok_or_else(bad)?;
@@ -96,7 +95,7 @@ impl Stretch {
         })
     }
 
-    /// The sum of `figure` over the runs in VRAM, which no run begins before and goes into.
+    /// Returns the sum of `figure` over the runs in VRAM. A run is entirely inside or outside VRAM.
     fn in_vram(&self, (first, last): (u64, u64), figure: impl Fn(&Run) -> u64) -> u64 {
         let runs = self.runs.iter();
         runs.filter(|run| (first..=last).contains(&run.start))

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Files of the device.
+//! Calls on files of the device.
 
 use crate::call::FileCall;
-use crate::device::Place;
-use crate::lane::Lane;
+use crate::device::PciDevice;
 use crate::sys;
+use crate::thread_context::ThreadContext;
 
 /// Makes the call.
-pub fn run(lane: &Lane<'_>, call: FileCall) {
+pub fn run(ctx: &ThreadContext<'_>, call: FileCall) {
     match call {
         FileCall::Open { card, flags } => {
             let kind = if card.one_in(4) { "card" } else { "renderD" };
-            let place = match card.0 {
-                FileCall::OTHER.. => lane.other,
-                _ => lane.place,
+            let device = match card.0 {
+                FileCall::OTHER.. => ctx.other,
+                _ => ctx.device,
             };
             let flags = flags.of(&[
                 libc::O_RDWR,
@@ -26,23 +26,23 @@ pub fn run(lane: &Lane<'_>, call: FileCall) {
                 libc::O_RDWR | libc::O_NONBLOCK,
                 libc::O_PATH,
             ]);
-            open_node(lane, place, kind, flags | libc::O_CLOEXEC);
+            open_node(ctx, device, kind, flags | libc::O_CLOEXEC);
         }
         FileCall::Close { client } => {
-            let client = lane.world().client(client);
+            let client = ctx.model().client(client);
             if client.id == usize::MAX {
                 return;
             }
-            lane.world().clients.retain(|other| other.fd != client.fd);
-            let _ = lane.sys(
+            ctx.model().clients.retain(|other| other.fd != client.fd);
+            let _ = ctx.sys(
                 || format!("close({})", client.fd),
                 libc::SYS_close,
                 &[sys::fd(client.fd)],
             );
         }
         FileCall::Dup { client } => {
-            let client = lane.world().client(client);
-            let done = lane.sys(
+            let client = ctx.model().client(client);
+            let done = ctx.sys(
                 || format!("dup({})", client.fd),
                 libc::SYS_dup,
                 &[sys::fd(client.fd)],
@@ -50,61 +50,61 @@ pub fn run(lane: &Lane<'_>, call: FileCall) {
             if let Ok(fd) = done {
                 let same_as = (client.id != usize::MAX).then_some(client.id);
                 if same_as.is_some() {
-                    lane.world().add_client(fd as i32, same_as);
+                    ctx.model().add_client(fd as i32, same_as);
                 } else {
                     let _ = sys::call(libc::SYS_close, &[fd]);
                 }
             }
         }
         FileCall::CloseBuffer { buffer } => {
-            let mut world = lane.world();
-            let Some(index) = buffer.of(world.buffers.len()) else {
+            let mut model = ctx.model();
+            let Some(index) = buffer.of(model.buffers.len()) else {
                 return;
             };
-            let fd = world.buffers.swap_remove(index).number;
-            drop(world);
-            let _ = lane.sys(|| format!("close({fd})"), libc::SYS_close, &[sys::fd(fd)]);
+            let fd = model.buffers.swap_remove(index).number;
+            drop(model);
+            let _ = ctx.sys(|| format!("close({fd})"), libc::SYS_close, &[sys::fd(fd)]);
         }
         FileCall::Other {
             client,
             what,
             number,
         } => {
-            let fd = lane.world().client(client).fd;
+            let fd = ctx.model().client(client).fd;
             if fd > 2 {
-                other(lane, fd, what.0, usize::from(number));
+                other(ctx, fd, what.0, usize::from(number));
             }
         }
     }
 }
 
-/// Opens a node of the device at `place`, and notes it.
-pub fn open_node(lane: &Lane<'_>, place: &Place, kind: &str, flags: i32) {
-    let node = place.node(kind);
+/// Opens a node of `device` and adds the file to the model.
+pub fn open_node(ctx: &ThreadContext<'_>, device: &PciDevice, kind: &str, flags: i32) {
+    let node = device.node(kind);
     let path = node.unwrap_or_else(|| format!("/dev/dri/{kind}0"));
-    lane.say(|| format!("open(\"{path}\", {flags:#o})"));
+    ctx.trace_call(|| format!("open(\"{path}\", {flags:#o})"));
     let done = sys::open(&path, flags);
-    lane.shared.count();
-    lane.shared.note(done.err().unwrap_or(0) as u64);
-    lane.tell(|| format!("= {done:?}"));
+    ctx.shared.count();
+    ctx.shared.note(done.err().unwrap_or(0) as u64);
+    ctx.trace_result(|| format!("= {done:?}"));
     if let Ok(fd) = done {
-        lane.world().add_client(fd, None);
+        ctx.model().add_client(fd, None);
     }
 }
 
-/// What else can be done with a file.
-fn other(lane: &Lane<'_>, fd: i32, what: u8, number: usize) {
+/// Other file operations.
+fn other(ctx: &ThreadContext<'_>, fd: i32, what: u8, number: usize) {
     let mut bytes = [0u8; 1024];
     let buffer = bytes.as_mut_ptr() as usize;
     let len = number % bytes.len();
     let file = sys::fd(fd);
-    // Reading waits for an event otherwise.
+    // Otherwise read() waits for an event.
     let nonblock = [file, libc::F_SETFL as usize, libc::O_NONBLOCK as usize];
     let _ = sys::call(libc::SYS_fcntl, &nonblock);
     let _ = match what % 12 {
         0 => {
             let read = [file, buffer, len];
-            lane.sys(
+            ctx.sys(
                 || format!("read({fd}, buffer, {len})"),
                 libc::SYS_read,
                 &read,
@@ -112,7 +112,7 @@ fn other(lane: &Lane<'_>, fd: i32, what: u8, number: usize) {
         }
         1 => {
             let write = [file, buffer, len];
-            lane.sys(
+            ctx.sys(
                 || format!("write({fd}, buffer, {len})"),
                 libc::SYS_write,
                 &write,
@@ -120,7 +120,7 @@ fn other(lane: &Lane<'_>, fd: i32, what: u8, number: usize) {
         }
         2 => {
             let seek = [file, number, number % 5];
-            lane.sys(
+            ctx.sys(
                 || format!("lseek({fd}, {number}, {})", number % 5),
                 libc::SYS_lseek,
                 &seek,
@@ -133,33 +133,33 @@ fn other(lane: &Lane<'_>, fd: i32, what: u8, number: usize) {
                 revents: 0,
             };
             let pointer = std::ptr::from_mut(&mut poll) as usize;
-            lane.sys(
+            ctx.sys(
                 || format!("poll({fd}, {:#x})", number as i16),
                 libc::SYS_poll,
                 &[pointer, 1, 0],
             )
         }
-        4 => lane.sys(
+        4 => ctx.sys(
             || format!("ftruncate({fd}, {number})"),
             libc::SYS_ftruncate,
             &[file, number],
         ),
-        5 => lane.sys(
+        5 => ctx.sys(
             || format!("fallocate({fd}, {}, 0, 4096)", number % 8),
             libc::SYS_fallocate,
             &[file, number % 8, 0, 4096],
         ),
         6 => {
             let stat = [file, buffer];
-            lane.sys(|| format!("fstat({fd}, buffer)"), libc::SYS_fstat, &stat)
+            ctx.sys(|| format!("fstat({fd}, buffer)"), libc::SYS_fstat, &stat)
         }
-        7 => lane.sys(|| format!("fsync({fd})"), libc::SYS_fsync, &[file]),
-        8 => lane.sys(
+        7 => ctx.sys(|| format!("fsync({fd})"), libc::SYS_fsync, &[file]),
+        8 => ctx.sys(
             || format!("pread({fd}, buffer, {len}, {number})"),
             libc::SYS_pread64,
             &[file, buffer, len, number],
         ),
-        9 => read_file(lane, &format!("/proc/self/fdinfo/{fd}")),
+        9 => read_file(ctx, &format!("/proc/self/fdinfo/{fd}")),
         10 => {
             let files = [
                 "smaps",
@@ -169,18 +169,18 @@ fn other(lane: &Lane<'_>, fd: i32, what: u8, number: usize) {
                 "pagemap",
                 "status",
             ];
-            read_file(lane, &format!("/proc/self/{}", files[number % files.len()]))
+            read_file(ctx, &format!("/proc/self/{}", files[number % files.len()]))
         }
         _ => {
             let files = ["name", "clients", "gem_names", "framebuffer", "state"];
-            read_file(lane, &lane.place.debugfs(files[number % files.len()]))
+            read_file(ctx, &ctx.device.debugfs(files[number % files.len()]))
         }
     };
 }
 
-fn read_file(lane: &Lane<'_>, path: &str) -> sys::Returned {
-    lane.say(|| format!("read_file(\"{path}\")"));
-    lane.shared.count();
+fn read_file(ctx: &ThreadContext<'_>, path: &str) -> sys::Returned {
+    ctx.trace_call(|| format!("read_file(\"{path}\")"));
+    ctx.shared.count();
     let file = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC)?;
     let mut bytes = [0u8; 4096];
     for _ in 0..64 {

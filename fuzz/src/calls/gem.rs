@@ -4,10 +4,10 @@
 
 use crate::abi;
 use crate::call::{Choice, GemCall, Pick};
-use crate::lane::Lane;
-use crate::world::{Client, Export, Handle};
+use crate::model::{Client, Export, Handle};
+use crate::thread_context::ThreadContext;
 
-/// Bits of a pixel: what can be shown, what clients make buffers of for other uses, and what is none.
+/// Bits per pixel: displayable ones, ones that clients use for other buffers, and invalid ones.
 const BPPS: &[u32] = &[
     32,
     32,
@@ -29,37 +29,37 @@ const BPPS: &[u32] = &[
 ];
 
 /// Makes the call.
-pub fn run(lane: &Lane<'_>, call: GemCall) {
+pub fn run(ctx: &ThreadContext<'_>, call: GemCall) {
     match call {
-        GemCall::Close { client, handle } => close(lane, client, handle),
-        GemCall::Flink { client, handle } => flink(lane, client, handle),
-        GemCall::OpenName { client, name } => open_name(lane, client, name),
+        GemCall::Close { client, handle } => close(ctx, client, handle),
+        GemCall::Flink { client, handle } => flink(ctx, client, handle),
+        GemCall::OpenName { client, name } => open_name(ctx, client, name),
         GemCall::Export {
             client,
             handle,
             flags,
-        } => export(lane, client, handle, flags),
-        GemCall::Import { client, buffer } => import(lane, client, buffer),
-        GemCall::Sync { buffer, flags } => sync(lane, buffer, flags),
+        } => export(ctx, client, handle, flags),
+        GemCall::Import { client, buffer } => import(ctx, client, buffer),
+        GemCall::Sync { buffer, flags } => sync(ctx, buffer, flags),
         GemCall::CreateDumb {
             client,
             width,
             height,
             bpp,
-        } => create_dumb(lane, client, [width, height], bpp),
-        GemCall::MapDumb { client, handle } => map_dumb(lane, client, handle),
-        GemCall::DestroyDumb { client, handle } => destroy_dumb(lane, client, handle),
+        } => create_dumb(ctx, client, [width, height], bpp),
+        GemCall::MapDumb { client, handle } => map_dumb(ctx, client, handle),
+        GemCall::DestroyDumb { client, handle } => destroy_dumb(ctx, client, handle),
     }
 }
 
-fn close(lane: &Lane<'_>, client: Pick, handle: Pick) {
-    let client = lane.world().client(client);
-    let handle = lane.world().handle(handle, client.id).number;
-    close_handle(lane, client, handle);
+fn close(ctx: &ThreadContext<'_>, client: Pick, handle: Pick) {
+    let client = ctx.model().client(client);
+    let handle = ctx.model().handle(handle, client.id).number;
+    close_handle(ctx, client, handle);
 }
 
 /// `GEM_CLOSE`
-pub fn close_handle(lane: &Lane<'_>, client: Client, handle: u32) {
+pub fn close_handle(ctx: &ThreadContext<'_>, client: Client, handle: u32) {
     let mut argument = abi::drm_gem_close { handle, pad: 0 };
     let says = || {
         format!(
@@ -67,17 +67,17 @@ pub fn close_handle(lane: &Lane<'_>, client: Client, handle: u32) {
             client.fd
         )
     };
-    if lane
+    if ctx
         .ioctl(says, client.fd, abi::FUZZ_GEM_CLOSE, &mut argument)
         .is_ok()
     {
-        lane.world().drop_handle(client.id, handle);
+        ctx.model().drop_handle(client.id, handle);
     }
 }
 
-fn flink(lane: &Lane<'_>, client: Pick, handle: Pick) {
-    let client = lane.world().client(client);
-    let handle = lane.world().handle(handle, client.id);
+fn flink(ctx: &ThreadContext<'_>, client: Pick, handle: Pick) {
+    let client = ctx.model().client(client);
+    let handle = ctx.model().handle(handle, client.id);
     let mut argument = abi::drm_gem_flink {
         handle: handle.number,
         name: 0,
@@ -88,12 +88,12 @@ fn flink(lane: &Lane<'_>, client: Pick, handle: Pick) {
             client.fd, handle.number
         )
     };
-    if lane
+    if ctx
         .ioctl(says, client.fd, abi::FUZZ_GEM_FLINK, &mut argument)
         .is_ok()
     {
         let known = (handle.client == client.id).then_some(handle.object);
-        lane.world().names.push(Export {
+        ctx.model().names.push(Export {
             number: argument.name as i32,
             object: known.flatten(),
             size: handle.size,
@@ -101,11 +101,11 @@ fn flink(lane: &Lane<'_>, client: Pick, handle: Pick) {
     }
 }
 
-fn open_name(lane: &Lane<'_>, client: Pick, name: Pick) {
-    let client = lane.world().client(client);
+fn open_name(ctx: &ThreadContext<'_>, client: Pick, name: Pick) {
+    let client = ctx.model().client(client);
     let export = {
-        let world = lane.world();
-        name.of(world.names.len()).map(|index| world.names[index])
+        let model = ctx.model();
+        name.of(model.names.len()).map(|index| model.names[index])
     };
     let mut argument = abi::drm_gem_open {
         name: export.map_or(u32::from(name.0), |export| export.number as u32),
@@ -119,12 +119,12 @@ fn open_name(lane: &Lane<'_>, client: Pick, name: Pick) {
             client.fd
         )
     };
-    if lane
+    if ctx
         .ioctl(says, client.fd, abi::FUZZ_GEM_OPEN, &mut argument)
         .is_ok()
     {
-        // A name may have been given to another object since.
-        lane.world().add_handle(Handle {
+        // The name may belong to another object by now.
+        ctx.model().add_handle(Handle {
             client: client.id,
             number: argument.handle,
             object: None,
@@ -134,9 +134,9 @@ fn open_name(lane: &Lane<'_>, client: Pick, name: Pick) {
     }
 }
 
-fn export(lane: &Lane<'_>, client: Pick, handle: Pick, flags: Choice) {
-    let client = lane.world().client(client);
-    let handle = lane.world().handle(handle, client.id);
+fn export(ctx: &ThreadContext<'_>, client: Pick, handle: Pick, flags: Choice) {
+    let client = ctx.model().client(client);
+    let handle = ctx.model().handle(handle, client.id);
     let read_write = libc::O_RDWR as u32;
     let flags = flags.of(&[
         read_write,
@@ -157,12 +157,12 @@ fn export(lane: &Lane<'_>, client: Pick, handle: Pick, flags: Choice) {
             client.fd, handle.number
         )
     };
-    if lane
+    if ctx
         .ioctl(says, client.fd, abi::FUZZ_HANDLE_TO_FD, &mut argument)
         .is_ok()
     {
         let known = (handle.client == client.id).then_some(handle.object);
-        lane.world().buffers.push(Export {
+        ctx.model().buffers.push(Export {
             number: argument.fd,
             object: known.flatten(),
             size: handle.size,
@@ -170,13 +170,13 @@ fn export(lane: &Lane<'_>, client: Pick, handle: Pick, flags: Choice) {
     }
 }
 
-fn import(lane: &Lane<'_>, client: Pick, buffer: Pick) {
+fn import(ctx: &ThreadContext<'_>, client: Pick, buffer: Pick) {
     let (client, export) = {
-        let world = lane.world();
+        let model = ctx.model();
         let export = buffer
-            .of(world.buffers.len())
-            .map(|index| world.buffers[index]);
-        (world.client(client), export)
+            .of(model.buffers.len())
+            .map(|index| model.buffers[index]);
+        (model.client(client), export)
     };
     let fd = export.map_or([-1, client.fd, 0][usize::from(buffer.0) % 3], |e| e.number);
     let mut argument = abi::drm_prime_handle {
@@ -190,9 +190,9 @@ fn import(lane: &Lane<'_>, client: Pick, buffer: Pick) {
             client.fd
         )
     };
-    let done = lane.ioctl(says, client.fd, abi::FUZZ_FD_TO_HANDLE, &mut argument);
+    let done = ctx.ioctl(says, client.fd, abi::FUZZ_FD_TO_HANDLE, &mut argument);
     if let (Ok(_), Some(export)) = (done, export) {
-        lane.world().add_handle(Handle {
+        ctx.model().add_handle(Handle {
             client: client.id,
             number: argument.handle,
             object: export.object,
@@ -202,23 +202,23 @@ fn import(lane: &Lane<'_>, client: Pick, buffer: Pick) {
     }
 }
 
-fn sync(lane: &Lane<'_>, buffer: Pick, flags: Choice) {
+fn sync(ctx: &ThreadContext<'_>, buffer: Pick, flags: Choice) {
     let fd = {
-        let world = lane.world();
+        let model = ctx.model();
         buffer
-            .of(world.buffers.len())
-            .map_or(-1, |index| world.buffers[index].number)
+            .of(model.buffers.len())
+            .map_or(-1, |index| model.buffers[index].number)
     };
     let mut argument = abi::dma_buf_sync {
         flags: u64::from(flags.0 % 16),
     };
     let flags = argument.flags;
     let says = || format!("ioctl({fd}, DMA_BUF_IOCTL_SYNC, {{ .flags = {flags} }})");
-    let _ = lane.ioctl(says, fd, abi::FUZZ_DMA_BUF_SYNC, &mut argument);
+    let _ = ctx.ioctl(says, fd, abi::FUZZ_DMA_BUF_SYNC, &mut argument);
 }
 
-fn create_dumb(lane: &Lane<'_>, client: Pick, size: [u16; 2], bpp: Choice) {
-    let client = lane.world().client(client);
+fn create_dumb(ctx: &ThreadContext<'_>, client: Pick, size: [u16; 2], bpp: Choice) {
+    let client = ctx.model().client(client);
     let side = |side: u16, usual: [u32; 3]| match side % 8 {
         0 => u32::from(side) << 16,
         1 => 0,
@@ -244,16 +244,16 @@ fn create_dumb(lane: &Lane<'_>, client: Pick, size: [u16; 2], bpp: Choice) {
             client.fd
         )
     };
-    if lane
+    if ctx
         .ioctl(says, client.fd, abi::FUZZ_CREATE_DUMB, &mut argument)
         .is_ok()
     {
         if argument.size < u64::from(argument.pitch) * u64::from(height) || argument.size == 0 {
-            lane.find(&format!("a dumb buffer has {} bytes", argument.size));
+            ctx.report(&format!("a dumb buffer has {} bytes", argument.size));
         }
-        let mut world = lane.world();
-        let object = Some(world.add_object());
-        world.add_handle(Handle {
+        let mut model = ctx.model();
+        let object = Some(model.add_object());
+        model.add_handle(Handle {
             client: client.id,
             number: argument.handle,
             object,
@@ -263,9 +263,9 @@ fn create_dumb(lane: &Lane<'_>, client: Pick, size: [u16; 2], bpp: Choice) {
     }
 }
 
-fn map_dumb(lane: &Lane<'_>, client: Pick, handle: Pick) {
-    let client = lane.world().client(client);
-    let handle = lane.world().handle(handle, client.id).number;
+fn map_dumb(ctx: &ThreadContext<'_>, client: Pick, handle: Pick) {
+    let client = ctx.model().client(client);
+    let handle = ctx.model().handle(handle, client.id).number;
     let mut argument = abi::drm_mode_map_dumb {
         handle,
         pad: 0,
@@ -277,15 +277,15 @@ fn map_dumb(lane: &Lane<'_>, client: Pick, handle: Pick) {
             client.fd
         )
     };
-    let done = lane.ioctl(says, client.fd, abi::FUZZ_MAP_DUMB, &mut argument);
-    if let (Ok(_), Some(entry)) = (done, lane.world().handle_mut(client.id, handle)) {
+    let done = ctx.ioctl(says, client.fd, abi::FUZZ_MAP_DUMB, &mut argument);
+    if let (Ok(_), Some(entry)) = (done, ctx.model().handle_mut(client.id, handle)) {
         entry.offset = Some(argument.offset);
     }
 }
 
-fn destroy_dumb(lane: &Lane<'_>, client: Pick, handle: Pick) {
-    let client = lane.world().client(client);
-    let handle = lane.world().handle(handle, client.id).number;
+fn destroy_dumb(ctx: &ThreadContext<'_>, client: Pick, handle: Pick) {
+    let client = ctx.model().client(client);
+    let handle = ctx.model().handle(handle, client.id).number;
     let mut argument = abi::drm_mode_destroy_dumb { handle };
     let says = || {
         format!(
@@ -293,10 +293,10 @@ fn destroy_dumb(lane: &Lane<'_>, client: Pick, handle: Pick) {
             client.fd
         )
     };
-    if lane
+    if ctx
         .ioctl(says, client.fd, abi::FUZZ_DESTROY_DUMB, &mut argument)
         .is_ok()
     {
-        lane.world().drop_handle(client.id, handle);
+        ctx.model().drop_handle(client.id, handle);
     }
 }

@@ -4,9 +4,9 @@
 
 use crate::arena;
 use crate::call::Mmap;
-use crate::lane::Lane;
+use crate::model::{Handle, Map, ObjectId};
 use crate::sys::{self, PAGE};
-use crate::world::{Handle, Map, ObjectId};
+use crate::thread_context::ThreadContext;
 
 use super::driver;
 
@@ -37,7 +37,7 @@ const FLAGS: &[i32] = &[
     libc::MAP_SHARED_VALIDATE | libc::MAP_SYNC,
 ];
 
-/// What is to be mapped: a file, and where in it.
+/// The file to map, and the offset in it.
 struct Source {
     fd: i32,
     offset: usize,
@@ -46,8 +46,8 @@ struct Source {
 }
 
 /// Makes the call.
-pub fn run(lane: &Lane<'_>, call: Mmap) {
-    let Some(source) = source(lane, call) else {
+pub fn run(ctx: &ThreadContext<'_>, call: Mmap) {
+    let Some(source) = source(ctx, call) else {
         return;
     };
     let all = (source.size as usize / PAGE).max(1);
@@ -85,7 +85,7 @@ pub fn run(lane: &Lane<'_>, call: Mmap) {
             source.fd
         )
     };
-    let done = lane.sys(
+    let done = ctx.sys(
         says,
         libc::SYS_mmap,
         &[
@@ -99,30 +99,30 @@ pub fn run(lane: &Lane<'_>, call: Mmap) {
     );
     let whole = len.next_multiple_of(PAGE);
     if fixed == libc::MAP_FIXED {
-        // What was there is gone, perhaps even if this fails.
-        lane.world().carve(address..address + whole);
+        // MAP_FIXED may have removed the old mapping even if the call fails.
+        ctx.model().forget_range(address..address + whole);
     }
     let Ok(address) = done else { return };
-    check_allowed(lane, &source, flags, prot, page * PAGE + whole);
-    lane.world().maps.push(Map {
+    check_allowed(ctx, &source, flags, prot, page * PAGE + whole);
+    ctx.model().maps.push(Map {
         address,
         len: whole,
         prot,
         object,
         first: page,
-        sure: true,
+        certain: true,
         inherited: true,
     });
 }
 
-/// Most of the time an object through its client's file; sometimes through another's, which may not,
-/// or through a dma-buf.
-fn source(lane: &Lane<'_>, call: Mmap) -> Option<Source> {
-    let world = lane.world();
+/// Selects the file: usually that of the client that owns the object, sometimes another client's,
+/// which must be refused, or a dma-buf.
+fn source(ctx: &ThreadContext<'_>, call: Mmap) -> Option<Source> {
+    let model = ctx.model();
     if call.client.0 >= 0xd0 {
-        let buffer = *world
+        let buffer = *model
             .buffers
-            .get(usize::from(call.client.0) % world.buffers.len().max(1))?;
+            .get(usize::from(call.client.0) % model.buffers.len().max(1))?;
         return Some(Source {
             fd: buffer.number,
             offset: 0,
@@ -130,17 +130,17 @@ fn source(lane: &Lane<'_>, call: Mmap) -> Option<Source> {
             size: buffer.size,
         });
     }
-    let handle: Handle = world.any_handle(call.handle)?;
-    let owner = world.clients.iter().find(|c| c.id == handle.client);
+    let handle: Handle = model.any_handle(call.handle)?;
+    let owner = model.clients.iter().find(|c| c.id == handle.client);
     let fd = owner.map_or(-1, |client| client.fd);
     let through = match call.client.0 {
-        0xc0..=0xcf => world.client(crate::call::Pick(call.client.0 % 16)).fd,
+        0xc0..=0xcf => model.client(crate::call::Pick(call.client.0 % 16)).fd,
         _ => fd,
     };
-    drop(world);
+    drop(model);
     let offset = match handle.offset {
         Some(offset) => offset,
-        None => driver::offset(lane, fd, handle, 0).ok()?,
+        None => driver::offset(ctx, fd, handle, 0).ok()?,
     };
     Some(Source {
         fd: through,
@@ -150,14 +150,14 @@ fn source(lane: &Lane<'_>, call: Mmap) -> Option<Source> {
     })
 }
 
-/// The address, and the flag that goes with it.
+/// Returns the address and the matching flag.
 fn place(call: Mmap, len: usize) -> (usize, i32) {
     let room = arena::PAGES.saturating_sub(len.div_ceil(PAGE)).max(1);
     let at = match call.place.0 % 8 {
-        // Where a huge entry fits, and where it nearly does.
+        // At and near addresses where a huge entry fits.
         0 | 1 => usize::from(call.at) % (arena::PAGES / 512) * 512,
         2 => usize::from(call.at) % (arena::PAGES / 512) * 512 + 511,
-        // Across the middle.
+        // Across the middle of the arena.
         3 => arena::PAGES / 2 - 1 - usize::from(call.at) % 256,
         _ => usize::from(call.at),
     } % room;
@@ -172,13 +172,13 @@ fn place(call: Mmap, len: usize) -> (usize, i32) {
     }
 }
 
-/// Whether a mapping that was made is one that may be.
-fn check_allowed(lane: &Lane<'_>, source: &Source, flags: i32, prot: i32, end: usize) {
+/// Checks that a successful mapping is one that the driver must allow.
+fn check_allowed(ctx: &ThreadContext<'_>, source: &Source, flags: i32, prot: i32, end: usize) {
     let kind = flags & libc::MAP_TYPE;
     if kind == libc::MAP_PRIVATE && prot & libc::PROT_WRITE != 0 {
-        lane.find("a private writable mapping was made");
+        ctx.report("a private writable mapping was made");
     }
     if source.object.is_some() && end > source.size as usize {
-        lane.find("a mapping goes past the end of its object");
+        ctx.report("a mapping goes past the end of its object");
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Making calls: each turns its choices into values, makes system calls, notes in the world what has
-//! changed, and compares what it sees with what has to be.
+//! Making calls. Each call turns its choices into values, makes system calls, updates the model,
+//! and compares the results with it.
 
 mod area;
 mod buffer;
@@ -16,74 +16,75 @@ mod raw;
 mod touch;
 
 use crate::call::{Call, Device};
-use crate::lane::Lane;
 use crate::sys;
+use crate::thread_context::ThreadContext;
 
 pub use file::open_node;
 pub use process::reap;
 
 /// Makes a call.
-pub fn run(lane: &Lane<'_>, call: Call) {
+pub fn run(ctx: &ThreadContext<'_>, call: Call) {
     match call {
-        Call::File(call) => file::run(lane, call),
-        Call::Driver(call) => driver::run(lane, call),
-        Call::Gem(call) => gem::run(lane, call),
-        Call::Kms(call) => kms::run(lane, call),
-        Call::Raw(call) => raw::run(lane, call),
-        Call::Mmap(call) => map::run(lane, call),
-        Call::Area(call) => area::run(lane, call),
-        Call::Touch(call) => touch::run(lane, call),
-        Call::Debug(call) => debug::run(lane, call),
-        Call::Buffer(call) => buffer::run(lane, call),
-        Call::Process(call) => process::run(lane, call),
-        Call::Device(call) => device(lane, call.what.0),
-        Call::Late(_) | Call::Fail(_) => (),
+        Call::File(call) => file::run(ctx, call),
+        Call::Driver(call) => driver::run(ctx, call),
+        Call::Gem(call) => gem::run(ctx, call),
+        Call::Kms(call) => kms::run(ctx, call),
+        Call::Raw(call) => raw::run(ctx, call),
+        Call::Mmap(call) => map::run(ctx, call),
+        Call::Area(call) => area::run(ctx, call),
+        Call::Touch(call) => touch::run(ctx, call),
+        Call::Debug(call) => debug::run(ctx, call),
+        Call::Buffer(call) => buffer::run(ctx, call),
+        Call::Process(call) => process::run(ctx, call),
+        Call::Device(call) => device(ctx, call.what.0),
+        Call::DelayedCopy(_) | Call::Fail(_) => (),
     }
 }
 
-/// What wakes the machine up, and when: in so many seconds. It must be asleep by then.
+/// The RTC alarm that wakes the machine, and its delay in seconds. The machine must be suspended by
+/// then.
 const ALARM_CLOCK: &str = "/sys/class/rtc/rtc0/wakealarm";
 const WAKE_UP: &str = "+12";
 
-/// How often a program may do something to the device: that takes long.
+/// Maximum number of actions on the device in a program: they are slow.
 const MOST_DEVICE_CALLS: usize = 8;
 
-/// Does something to the device.
-pub fn device(lane: &Lane<'_>, what: u8) {
+/// Acts on the device.
+pub fn device(ctx: &ThreadContext<'_>, what: u8) {
     {
-        let mut world = lane.world();
-        world.device_calls += 1;
-        if world.device_calls > MOST_DEVICE_CALLS {
+        let mut model = ctx.model();
+        model.device_calls += 1;
+        if model.device_calls > MOST_DEVICE_CALLS {
             return;
         }
-        world.lose_contents();
+        model.forget_contents();
     }
-    let (path, text) = lane.place.action(what);
+    let (path, text) = ctx.device.action(what);
     if what == Device::SLEEP {
-        wake_up_later(lane);
+        wake_up_later(ctx);
     }
-    lane.say(|| format!("write_sysfs(\"{path}\", \"{text}\")"));
+    ctx.trace_call(|| format!("write_sysfs(\"{path}\", \"{text}\")"));
     let done = sys::write_file(&path, text);
-    lane.shared.count();
-    lane.tell(|| format!("= {done:?}"));
+    ctx.shared.count();
+    ctx.trace_result(|| format!("= {done:?}"));
 }
 
-/// Has the clock wake the machine up.
-fn wake_up_later(lane: &Lane<'_>) {
+/// Sets the RTC alarm that wakes the machine.
+fn wake_up_later(ctx: &ThreadContext<'_>) {
     for time in ["0", WAKE_UP] {
-        lane.say(|| format!("write_sysfs(\"{ALARM_CLOCK}\", \"{time}\")"));
+        ctx.trace_call(|| format!("write_sysfs(\"{ALARM_CLOCK}\", \"{time}\")"));
         let _ = sys::write_file(ALARM_CLOCK, time);
     }
 }
 
-/// Unmaps and closes everything, as a program does that ends in good order.
-pub fn tidy(lane: &Lane<'_>) {
+/// Unmaps and closes everything, like a program that exits normally.
+pub fn tidy(ctx: &ThreadContext<'_>) {
     let (maps, buffers, clients) = {
-        let mut world = lane.world();
+        let mut model = ctx.model();
         (
-            std::mem::take(&mut world.maps),
-            std::mem::take(&mut world.buffers),
-            std::mem::take(&mut world.clients),
+            std::mem::take(&mut model.maps),
+            std::mem::take(&mut model.buffers),
+            std::mem::take(&mut model.clients),
         )
     };
     for map in maps {
@@ -93,5 +94,5 @@ pub fn tidy(lane: &Lane<'_>) {
     for fd in fds.chain(clients.iter().map(|client| client.fd)) {
         let _ = sys::call(libc::SYS_close, &[sys::fd(fd)]);
     }
-    lane.take_coverage();
+    ctx.take_coverage();
 }

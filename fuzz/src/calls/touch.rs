@@ -1,35 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Accesses of the program to its mappings, and what they have to find there.
+//! The program's accesses to its mappings, and the values that they must read.
 
 use crate::call::Touch;
-use crate::lane::Lane;
-use crate::probe;
+use crate::faulting_access;
+use crate::model::{Map, WORD_AT};
 use crate::sys::PAGE;
-use crate::world::{Map, WORD_AT};
+use crate::thread_context::ThreadContext;
 
-/// Distances from one touched page to the next.
+/// Distances between touched pages.
 const STRIDES: &[isize] = &[1, 1, 1, 1, -1, -1, 2, 3, 7, 32, -5, 511, 512, 64];
 
-/// Pages of a page table.
+/// Pages in a page table.
 const TABLE: usize = 512;
 
-/// Where in a page, and what is done there.
+/// An access within a page.
 #[derive(Clone, Copy)]
 enum At {
-    /// Writes a word that is looked at later.
+    /// Writes the tracked word.
     Write,
-    /// Reads that word, which has to be what was written.
+    /// Reads the tracked word, which must have the value written last.
     Read,
-    /// Reads eight bytes, this far into the page.
+    /// Reads eight bytes at this offset in the page.
     Peek(usize),
-    /// Writes eight bytes, this far into the page.
+    /// Writes eight bytes at this offset in the page.
     Poke(usize),
 }
 
 /// Makes the call.
-pub fn run(lane: &Lane<'_>, call: Touch) {
-    let Some(map) = lane.world().map(call.map) else {
+pub fn run(ctx: &ThreadContext<'_>, call: Touch) {
+    let Some(map) = ctx.model().map(call.map) else {
         return;
     };
     let at = call.what.of(&[
@@ -40,7 +40,7 @@ pub fn run(lane: &Lane<'_>, call: Touch) {
         At::Read,
         At::Peek(0),
         At::Peek(PAGE - 8),
-        // Into the next page.
+        // Across the end of the page.
         At::Peek(PAGE - 4),
         At::Poke(0),
         At::Poke(PAGE - 8),
@@ -49,7 +49,7 @@ pub fn run(lane: &Lane<'_>, call: Touch) {
     let stride = call.stride.of(STRIDES);
     let mut page = first_page(call, &map);
     let count = 1 + usize::from(call.count) % 64;
-    lane.say(|| {
+    ctx.trace_call(|| {
         let what = match at {
             At::Write => "write the words",
             At::Read => "read the words",
@@ -62,7 +62,7 @@ pub fn run(lane: &Lane<'_>, call: Touch) {
         )
     });
     for _ in 0..count {
-        if !touch(lane, &map, page, at) {
+        if !touch(ctx, &map, page, at) {
             return;
         }
         match page.checked_add_signed(stride) {
@@ -72,7 +72,7 @@ pub fn run(lane: &Lane<'_>, call: Touch) {
     }
 }
 
-/// The page of the mapping that is touched first.
+/// Returns the first page to touch.
 fn first_page(call: Touch, map: &Map) -> usize {
     let page = usize::from(call.page) % map.pages();
     if call.page < Touch::EDGES {
@@ -80,54 +80,62 @@ fn first_page(call: Touch, map: &Map) -> usize {
     }
     let start = map.address / PAGE;
     let first_of_table = (start + page) / TABLE * TABLE;
-    // The last one of the table before that, or the first one.
+    // The last page of the previous page table, or the first of this one.
     let edge = first_of_table - usize::from(call.page & 1);
     edge.saturating_sub(start).min(map.pages() - 1)
 }
 
-/// One access; whether to go on.
-fn touch(lane: &Lane<'_>, map: &Map, page: usize, at: At) -> bool {
+/// Makes one access. Returns false if the program should stop touching.
+fn touch(ctx: &ThreadContext<'_>, map: &Map, page: usize, at: At) -> bool {
     let start = map.address + page * PAGE;
-    lane.shared.count();
+    ctx.shared.count();
     let (done, writes, end) = match at {
         At::Write => {
             let word = (map.first + page) as u64 ^ 0x6261_7269_756d_0000;
-            let done = probe::store(start + WORD_AT, word);
+            let done = faulting_access::store(start + WORD_AT, word);
             if done.is_ok() {
-                lane.world().set_word(map.object, map.first + page, word);
+                ctx.model().set_word(map.object, map.first + page, word);
             }
             (done, true, WORD_AT + 8)
         }
         At::Read => {
-            let done = probe::load(start + WORD_AT);
+            let done = faulting_access::load(start + WORD_AT);
             if let Ok(word) = done {
-                compare(lane, map, page, word, "a mapping");
+                compare(ctx, map, page, word, "a mapping");
             }
             (done.map(drop), false, WORD_AT + 8)
         }
-        At::Peek(offset) => (probe::load(start + offset).map(drop), false, offset + 8),
-        At::Poke(offset) => (probe::store(start + offset, 0x0101), true, offset + 8),
+        At::Peek(offset) => (
+            faulting_access::load(start + offset).map(drop),
+            false,
+            offset + 8,
+        ),
+        At::Poke(offset) => (
+            faulting_access::store(start + offset, 0x0101),
+            true,
+            offset + 8,
+        ),
     };
-    check_signal(lane, map, start, done.err(), writes, end > PAGE)
+    check_signal(ctx, map, start, done.err(), writes, end > PAGE)
 }
 
-/// Whether the word that was read is what it has to be.
-pub fn compare(lane: &Lane<'_>, map: &Map, page: usize, word: u64, through: &str) {
-    if !lane.exact || !map.sure {
+/// Checks a word that was read against the model.
+pub fn compare(ctx: &ThreadContext<'_>, map: &Map, page: usize, word: u64, through: &str) {
+    if !ctx.exact || !map.certain {
         return;
     }
-    match lane.world().word(map.object, map.first + page) {
-        Some(wanted) if wanted != word => lane.find(&format!(
-            "through {through}, page {} of the object reads {word:#x}, it was {wanted:#x}",
+    match ctx.model().word(map.object, map.first + page) {
+        Some(wanted) if wanted != word => ctx.report(&format!(
+            "through {through}, page {} of the object reads {word:#x} instead of {wanted:#x}",
             map.first + page
         )),
         _ => (),
     }
 }
 
-/// Whether a signal, or none, is right. `across`: the access goes into the next page.
+/// Checks whether the access had to raise a signal. `across`: it extends to the next page.
 fn check_signal(
-    lane: &Lane<'_>,
+    ctx: &ThreadContext<'_>,
     map: &Map,
     address: usize,
     signal: Option<i32>,
@@ -135,16 +143,16 @@ fn check_signal(
     across: bool,
 ) -> bool {
     if let Some(signal) = signal {
-        lane.tell(|| format!("signal {signal} at {address:#x}"));
+        ctx.trace_result(|| format!("signal {signal} at {address:#x}"));
     }
     if signal == Some(libc::SIGBUS) {
-        lane.find(&format!("SIGBUS at {address:#x}"));
+        ctx.report(&format!("SIGBUS at {address:#x}"));
         return false;
     }
     let last = address + if across { 2 * PAGE } else { PAGE };
-    // Whether what can be executed can be read is the processor's choice.
+    // Whether PROT_EXEC implies read permission depends on the processor.
     let is_vague = map.prot == libc::PROT_EXEC;
-    if !lane.exact || !map.sure || is_vague || last > map.address + map.len {
+    if !ctx.exact || !map.certain || is_vague || last > map.address + map.len {
         return signal.is_none();
     }
     let needed = if writes {
@@ -155,9 +163,9 @@ fn check_signal(
     let allowed = map.prot & needed != 0;
     match (signal, allowed) {
         (Some(signal), true) => {
-            lane.find(&format!("signal {signal} at {address:#x}, which is mapped"));
+            ctx.report(&format!("signal {signal} at {address:#x}, which is mapped"));
         }
-        (None, false) => lane.find(&format!("no signal at {address:#x}, which is protected")),
+        (None, false) => ctx.report(&format!("no signal at {address:#x}, which is protected")),
         _ => return true,
     }
     false

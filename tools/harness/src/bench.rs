@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make bench`: all ways to map device memory side by side in one guest, counted in instructions;
-//! several threads in another, by the clock; what flips read and write; and where the instructions of a
-//! fault go. What the guests run, and what makes tables and plots of it, is in `bench/`.
+//! `make bench`. One guest measures all ways of mapping device memory in instructions, a second one
+//! measures several threads in time, a third one counts the bytes that page flips read and write,
+//! and a fourth one profiles a fault. `bench/` has the programs that run in the guests and the one
+//! that makes tables and plots.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,9 +15,8 @@ use crate::report::{Entry, Outcome};
 use crate::settings::{Flavour, Settings};
 use crate::{command, kernel_log, vm, Result};
 
-/// Bytes of VRAM and so on of the displays that are compared, at the addresses that
-/// `bench/scenario.sh` knows: Barium's, bochs', and qxl's for TTM. `ram_size_mb` is where qxl puts
-/// objects in VRAM.
+/// The displays to compare, at the addresses that `bench/scenario.sh` expects: Barium's, bochs',
+/// and qxl's for TTM. qxl places objects in the VRAM that `ram_size_mb` sets.
 const DISPLAYS: [&str; 3] = [
     "bochs-display,addr=0x10,vgamem=256M",
     "bochs-display,addr=0x11,vgamem=256M",
@@ -25,14 +25,14 @@ const DISPLAYS: [&str; 3] = [
 
 /// A guest of the benchmark.
 struct Part {
-    /// What `bench/scenario.sh` calls it.
+    /// Name of the part in `bench/scenario.sh`.
     name: &'static str,
     processor: Processor,
-    /// Seconds it may take.
+    /// Time limit in seconds.
     limit: u32,
-    /// How long it takes on two cores.
+    /// Typical duration on two cores, for the progress message.
     typical: &'static str,
-    /// What the profiler in QEMU records, if it is wanted.
+    /// File that the profiler plugin of QEMU writes, if the part uses the plugin.
     recorded: Option<&'static str>,
 }
 
@@ -65,8 +65,8 @@ const SCALING: Part = Part {
     recorded: None,
 };
 
-/// Measures everything, or the workloads that the user wants; prints tables, leaves those,
-/// `bench.json` and plots. Whether Barium is as fast as it is to be.
+/// Measures all workloads, or those that the user selects; prints the tables and writes them,
+/// `bench.json` and the plots to the output directory. Returns true if Barium meets its goals.
 pub fn bench(settings: &Settings) -> Result<bool> {
     let start = Instant::now();
     println!("[build] driver");
@@ -87,7 +87,7 @@ pub fn bench(settings: &Settings) -> Result<bool> {
         (measure(&COST), recorded.join().expect("no panic"))
     });
     let (cost, traffic) = (cost?, recorded?);
-    // Alone: its times are worth nothing if anything else runs.
+    // Runs alone: another guest would disturb its times.
     let scaling = measure(&SCALING)?;
     if profiled {
         write_profile(settings)?;
@@ -125,7 +125,7 @@ pub fn bench(settings: &Settings) -> Result<bool> {
     Ok(status.success())
 }
 
-/// Boots a guest for this part; gives the directory with what it found.
+/// Boots a guest for `part` and returns the directory with its results.
 fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
     let dir = part_dir(settings, part);
     let mut devices: Vec<String> = DISPLAYS
@@ -160,27 +160,27 @@ fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
     };
     println!("[{}] typically {}", part.name, part.typical);
     let start = Instant::now();
-    let left = vm::run(
+    let output = vm::run(
         settings,
         &machine,
         Some(part.name),
         settings.limit(part.limit),
     )?;
-    if let Some(why) = left.lost {
+    if let Some(why) = output.lost {
         return Err(format!("the {} guest: {why}", part.name));
     }
-    if let Some(alarm) = kernel_log::alarm(&left.console) {
-        return Err(format!("the kernel complains:\n{alarm}"));
+    if let Some(alarm) = kernel_log::alarm(&output.console) {
+        return Err(format!("the kernel log has a report:\n{alarm}"));
     }
     let failed = |entry: &&Entry| entry.outcome == Outcome::Failed;
-    if let Some(entry) = left.entries.iter().find(failed) {
+    if let Some(entry) = output.entries.iter().find(failed) {
         return Err(format!("{}: {}", entry.name, entry.reason));
     }
     println!("[{}] done in {} s", part.name, start.elapsed().as_secs());
-    Ok(left.results)
+    Ok(output.results)
 }
 
-/// Where the instructions went, by function.
+/// Writes the profile: instructions by function.
 fn write_profile(settings: &Settings) -> Result<()> {
     let found = part_dir(settings, &PROFILE).join("results");
     write_recorded(
@@ -192,8 +192,8 @@ fn write_profile(settings: &Settings) -> Result<()> {
     )
 }
 
-/// Has the report's `verb` put together what the guest has `found` and what the profiler has
-/// recorded of it.
+/// Passes the guest's results (`found`) and the profiler's record to the command `verb` of the
+/// report program.
 fn write_recorded(
     settings: &Settings,
     verb: &str,
@@ -221,7 +221,7 @@ fn part_dir(settings: &Settings, part: &Part) -> PathBuf {
     settings.out.join("vm").join(format!("bench-{}", part.name))
 }
 
-/// What the profiler writes.
+/// Returns the path of the profiler's record.
 fn record(settings: &Settings, part: &Part) -> PathBuf {
     part_dir(settings, part).join("record")
 }

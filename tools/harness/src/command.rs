@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What the rest needs of the operating system: other programs with their output in a log, files,
+//! Operating system services for the other modules: programs whose output goes to a log, files,
 //! directories, locks.
 
 use std::fs::{self, File};
@@ -11,10 +11,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::Result;
 
-/// Lines of a log that a message quotes.
+/// Number of log lines that an error message quotes.
 const QUOTED_LINES: usize = 20;
 
-/// Runs `command` with its output in `log`; an error quotes the end of that.
+/// Runs `command` with its output in `log`. An error quotes the last lines of the log.
 pub fn logged(command: &mut Command, log: &Path) -> Result<()> {
     let output = File::create(log).map_err(|e| format!("{}: {e}", log.display()))?;
     let errors = output
@@ -38,20 +38,20 @@ pub fn logged(command: &mut Command, log: &Path) -> Result<()> {
     ))
 }
 
-/// The last `count` lines of `text`.
+/// Returns the last `count` lines of `text`.
 pub fn tail(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-/// A file as text, empty if it is not there, whatever bytes are in it.
+/// Reads a file as text. A missing file is empty; invalid UTF-8 is replaced.
 pub fn read_lossy(path: &Path) -> String {
     fs::read(path)
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default()
 }
 
-/// An empty directory at `path`, whatever was there.
+/// Creates an empty directory at `path`. Existing content is removed.
 pub fn fresh_dir(path: &Path) -> Result<()> {
     if path.exists() {
         fs::remove_dir_all(path).map_err(|e| format!("{}: {e}", path.display()))?;
@@ -59,13 +59,14 @@ pub fn fresh_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// A directory at `path`, with what it holds.
+/// Creates a directory at `path`. Existing content is kept.
 pub fn dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Runs `build`, which makes files in `dir` that make takes for made by their times. If it was killed
-/// there last time, some may be half-made: the directory is emptied then.
+/// Runs `build`, which makes files in `dir`. make trusts the time of a file, and a killed compiler
+/// may leave a half-written file behind, so an interrupted build empties the directory the next
+/// time.
 pub fn build_in(dir: &Path, build: impl FnOnce() -> Result<()>) -> Result<()> {
     let mark = dir.join(".unfinished");
     if mark.exists() {
@@ -77,7 +78,7 @@ pub fn build_in(dir: &Path, build: impl FnOnce() -> Result<()>) -> Result<()> {
     fs::remove_file(&mark).map_err(|e| format!("{}: {e}", mark.display()))
 }
 
-/// Writes a file, which is there as a whole or not at all.
+/// Writes a file atomically.
 pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
@@ -87,7 +88,7 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
         .map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// Whether next to nothing can be written below `dir` any more.
+/// Returns true if the file system of `dir` is nearly full.
 pub fn is_full(dir: &Path) -> bool {
     let df = Command::new("df")
         .args(["--output=avail", "-Bk"])
@@ -101,7 +102,7 @@ pub fn is_full(dir: &Path) -> bool {
     free.is_some_and(|kib| kib < 1024)
 }
 
-/// Removes a file if it is there.
+/// Removes a file if it exists.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(format!("{}: {e}", path.display())),
@@ -109,7 +110,7 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// What the mutex holds, also after a thread that had it has panicked.
+/// Locks `mutex`, also if a thread has panicked while it held it.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()

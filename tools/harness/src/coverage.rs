@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Which parts of the driver there are to be covered, and which of them were.
+//! Finds the points of the driver that coverage can record, and counts the recorded ones.
 //!
-//! The compiler puts a call of `__sanitizer_cov_trace_pc` at the start of each basic block that cannot
-//! be told from others: a point. All points are counted in the object itself; what was seen comes from
-//! KCOV, as the address after the call. Whose source a point is of, the module's debugging information
-//! says.
+//! The compiler inserts a call of `__sanitizer_cov_trace_pc` at the start of each basic block that
+//! it has to tell from others. Such a call is a point. The points are read from the object file.
+//! KCOV records the address after the call. The module's debugging information tells the source
+//! line of each point.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -16,9 +16,9 @@ use crate::lines::{lines, Lines};
 use crate::object::{Function, Instruction, Object};
 use crate::Result;
 
-/// The function that KCOV is told by.
+/// The function that the compiler calls at each point.
 const TRACE: &str = "__sanitizer_cov_trace_pc";
-/// Parts of the symbols of functions that do not return.
+/// Substrings of the symbols of functions that do not return.
 const PANICS: &[&str] = &[
     "9panicking",
     "unwrap_failed",
@@ -27,61 +27,61 @@ const PANICS: &[&str] = &[
     "slice_error_fail",
     "rust_build_error",
 ];
-/// Parts of the names of functions that report what a check of the compiler's has found.
+/// Substrings of the names of functions that report an error found by a sanitizer.
 const REPORTS: &[&str] = &["__asan_report", "__ubsan_handle"];
-/// How far back the check is that leads to a report, in instructions.
+/// Maximum distance in instructions from a sanitizer's check to its report.
 const CHECK: usize = 12;
 
-/// Why a point is not for a fuzzer to reach.
+/// Why a fuzzer cannot reach a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Beyond {
-    /// A KUnit test, or what only tests call.
+pub enum Unreachable {
+    /// In a KUnit test, or in a function that only tests call.
     Test,
-    /// Loading and unloading the module.
+    /// In module initialisation or exit.
     Module,
-    /// What only clients in the kernel call, which is the console; that does it in threads that KCOV
-    /// does not follow. The guest `opt/console` has it.
+    /// In a function that only in-kernel clients (the console) call. They run in threads that KCOV
+    /// does not follow. The guest `opt/console` covers them.
     Console,
-    /// From here on there is only a panic.
+    /// All paths from here end in a panic.
     Panic,
-    /// Part of a check of KASAN's or UBSAN's that does not find anything.
+    /// In the reporting part of a KASAN or UBSAN check.
     Checker,
-    /// A function that nothing calls: where it was called, it is inlined.
+    /// In a function without callers: all its calls are inlined.
     Uncalled,
 }
 
-impl Beyond {
-    /// In words.
+impl Unreachable {
+    /// A description for the summary.
     pub fn name(self) -> &'static str {
         match self {
-            Beyond::Test => "in KUnit tests",
-            Beyond::Module => "in the module's unloading",
-            Beyond::Console => "in what only the kernel's console calls",
-            Beyond::Panic => "before panics",
-            Beyond::Checker => "in KASAN's and UBSAN's checks",
-            Beyond::Uncalled => "in functions that are inlined everywhere",
+            Unreachable::Test => "in KUnit tests",
+            Unreachable::Module => "in module initialisation and exit",
+            Unreachable::Console => "in functions that only the console calls",
+            Unreachable::Panic => "on paths that end in a panic",
+            Unreachable::Checker => "in KASAN's and UBSAN's checks",
+            Unreachable::Uncalled => "in functions that are inlined everywhere",
         }
     }
 }
 
-/// A place where coverage is recorded.
+/// A point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Point {
-    /// Section and offset, as the fuzzer names it.
+    /// Section and offset, as the fuzzer prints them.
     pub place: String,
-    /// The function it is in, as Rust has its name.
+    /// The demangled name of the function.
     pub function: String,
-    /// Why it cannot be reached, if so.
-    pub beyond: Option<Beyond>,
+    /// Why it is unreachable; `None` for a reachable point.
+    pub unreachable: Option<Unreachable>,
     /// The address of the call.
     address: u64,
-    /// The section that is in.
+    /// The section of the function.
     section: String,
-    /// What source it is of.
+    /// Its source lines.
     pub lines: Lines,
 }
 
-/// All points of a module.
+/// Returns all points of a module.
 pub fn points(module: &Path) -> Result<Vec<Point>> {
     let mut points = points_of(&Object::read(module)?);
     let sections: BTreeSet<String> = points.iter().map(|point| point.section.clone()).collect();
@@ -102,21 +102,22 @@ fn points_of(object: &Object) -> Vec<Point> {
     let is_root = |f: &Function| f.section != ".text" || object.named_by_data.contains(&f.symbol);
     let called = object.called_from(is_root, |_| false);
     let called_by_driver = object.called_from(|f| is_root(f) && !is_test(f), is_test);
-    let is_beyond = |f: &Function| is_test(f) || is_console(f);
-    let called_for_programs = object.called_from(|f| is_root(f) && !is_beyond(f), is_beyond);
+    let is_unreachable = |f: &Function| is_test(f) || is_console(f);
+    let called_from_userspace =
+        object.called_from(|f| is_root(f) && !is_unreachable(f), is_unreachable);
     let mut points = Vec::new();
     for function in &object.functions {
         let symbol = function.symbol.as_str();
-        let whole = if is_module(function) {
-            Some(Beyond::Module)
+        let whole_function = if is_module(function) {
+            Some(Unreachable::Module)
         } else if is_test(function) {
-            Some(Beyond::Test)
+            Some(Unreachable::Test)
         } else if !called.contains(symbol) {
-            Some(Beyond::Uncalled)
+            Some(Unreachable::Uncalled)
         } else if !called_by_driver.contains(symbol) {
-            Some(Beyond::Test)
-        } else if !called_for_programs.contains(symbol) {
-            Some(Beyond::Console)
+            Some(Unreachable::Test)
+        } else if !called_from_userspace.contains(symbol) {
+            Some(Unreachable::Console)
         } else {
             None
         };
@@ -129,7 +130,7 @@ fn points_of(object: &Object) -> Vec<Point> {
                 points.push(Point {
                     place: format!("{}+{after:#x}", function.section),
                     function: name.clone(),
-                    beyond: whole.or_else(|| flow.beyond(index)),
+                    unreachable: whole_function.or_else(|| flow.unreachable(index)),
                     address: instruction.address,
                     section: function.section.clone(),
                     lines: Lines::default(),
@@ -163,12 +164,12 @@ fn is_module(function: &Function) -> bool {
         || symbols.iter().any(|part| function.symbol.contains(part))
 }
 
-/// Where control goes in a function.
+/// The control flow of a function.
 struct Flow<'a> {
     code: &'a [Instruction],
-    /// Whether the function may return from there.
+    /// For each instruction: true if the function may return from there.
     returns: Vec<bool>,
-    /// Whether it is in a block that is part of a check.
+    /// The points of blocks that belong to a sanitizer's check.
     checks: BTreeSet<usize>,
 }
 
@@ -205,8 +206,9 @@ impl<'a> Flow<'a> {
         flow
     }
 
-    /// Blocks that report, and those of the check before them that only run if there may be something
-    /// to report: for accesses of less than eight bytes that is a comparison of its own.
+    /// Finds the blocks that report an error, and the blocks of the check before them that run only
+    /// for a suspicious access. KASAN needs a second comparison for accesses of less than eight
+    /// bytes.
     fn find_checks(&mut self, at: &HashMap<u64, usize>) {
         let reports: BTreeSet<usize> = (0..self.code.len())
             .filter(|index| self.is_point(*index) && self.reports(*index))
@@ -232,7 +234,7 @@ impl<'a> Flow<'a> {
         self.code.get(index).is_some_and(|i| i.names(TRACE))
     }
 
-    /// Whether the block that starts at a point reports.
+    /// Returns true if the block that starts at `point` reports an error.
     fn reports(&self, point: usize) -> bool {
         let block = self.code[point + 1..].iter();
         block
@@ -240,8 +242,9 @@ impl<'a> Flow<'a> {
             .any(|i| REPORTS.iter().any(|report| i.names(report)))
     }
 
-    /// Whether the comparison before the jump at `index` is about the low bits of an address; the
-    /// point that it begins with, if it does.
+    /// Returns `Some` if the comparison before the jump at `index` tests the low bits of an
+    /// address; the inner value is the point at the start of that comparison's block, if it has
+    /// one.
     fn small_check(&self, index: usize) -> Option<Option<usize>> {
         let mut is_about_bits = false;
         let mut start = None;
@@ -257,19 +260,19 @@ impl<'a> Flow<'a> {
         is_about_bits.then_some(start)
     }
 
-    /// Why a point cannot be reached.
-    fn beyond(&self, point: usize) -> Option<Beyond> {
+    /// Returns why `point` is unreachable, or `None`.
+    fn unreachable(&self, point: usize) -> Option<Unreachable> {
         if self.checks.contains(&point) {
-            Some(Beyond::Checker)
+            Some(Unreachable::Checker)
         } else if !self.returns[point] {
-            Some(Beyond::Panic)
+            Some(Unreachable::Panic)
         } else {
             None
         }
     }
 }
 
-/// The instructions that may come next, and whether the function may be left instead.
+/// Returns the possible next instructions, and true if the function may return here.
 fn successors(code: &[Instruction], at: &HashMap<u64, usize>, index: usize) -> (Vec<usize>, bool) {
     let instruction = &code[index];
     let panics = || PANICS.iter().any(|panic| instruction.names(panic));
@@ -296,29 +299,30 @@ fn successors(code: &[Instruction], at: &HashMap<u64, usize>, index: usize) -> (
     (next, false)
 }
 
-/// How many points there are, and were seen.
+/// Numbers of points and of recorded points.
 #[derive(Default)]
 pub struct Coverage {
-    /// All.
+    /// All points.
     pub total: usize,
-    /// Those that the fuzzer cannot reach, by reason.
-    pub beyond: BTreeMap<Beyond, usize>,
-    /// Those that it can.
+    /// Unreachable points by reason.
+    pub unreachable: BTreeMap<Unreachable, usize>,
+    /// Reachable points.
     pub reachable: usize,
-    /// Those of them that it has.
+    /// Reachable points that were recorded.
     pub seen: usize,
-    /// Of those that it can reach, what the driver's own source says.
+    /// Reachable points with a source line of the driver.
     pub own: usize,
-    /// Those of them that it has reached.
+    /// The recorded ones of them.
     pub own_seen: usize,
-    /// Functions with points that it can reach and has not: the points, and all that it can reach.
-    pub missed: BTreeMap<String, (usize, usize)>,
-    /// Those points.
-    pub missed_points: Vec<Point>,
+    /// Functions with reachable points that were not recorded: the number of those, and of all
+    /// reachable points.
+    pub unreached: BTreeMap<String, (usize, usize)>,
+    /// The reachable points that were not recorded.
+    pub unreached_points: Vec<Point>,
 }
 
 impl Coverage {
-    /// Of `points`, when these places were seen.
+    /// Counts `points`; `places` are the recorded ones.
     pub fn of(points: &[Point], places: &BTreeSet<String>) -> Self {
         let mut coverage = Self {
             total: points.len(),
@@ -327,41 +331,41 @@ impl Coverage {
         let mut functions: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for point in points {
             let is_seen = places.contains(&point.place);
-            if let (Some(reason), false) = (point.beyond, is_seen) {
-                *coverage.beyond.entry(reason).or_default() += 1;
+            if let (Some(reason), false) = (point.unreachable, is_seen) {
+                *coverage.unreachable.entry(reason).or_default() += 1;
                 continue;
             }
             coverage.reachable += 1;
             coverage.seen += usize::from(is_seen);
-            if point.lines.are_own() {
+            if point.lines.is_driver_source() {
                 coverage.own += 1;
                 coverage.own_seen += usize::from(is_seen);
             }
             if !is_seen {
-                coverage.missed_points.push(point.clone());
+                coverage.unreached_points.push(point.clone());
             }
             let function = functions.entry(point.function.clone()).or_default();
             function.0 += usize::from(!is_seen);
             function.1 += 1;
         }
-        functions.retain(|_, (missed, _)| *missed > 0);
-        coverage.missed = functions;
+        functions.retain(|_, (unreached, _)| *unreached > 0);
+        coverage.unreached = functions;
         coverage
     }
 
-    /// Seen ones of a hundred that can be reached.
+    /// Recorded points in percent of the reachable ones.
     pub fn percent(&self) -> f64 {
         percent(self.seen, self.reachable)
     }
 
-    /// The same of the driver's own source.
+    /// The same for points with a source line of the driver.
     pub fn own_percent(&self) -> f64 {
         percent(self.own_seen, self.own)
     }
 }
 
 fn percent(part: usize, whole: usize) -> f64 {
-    // Both are far below what a float holds exactly.
+    // Both numbers are small enough for an exact `f64`.
     100.0 * part as f64 / whole.max(1) as f64
 }
 
@@ -415,17 +419,17 @@ Disassembly of section .text:
         let points = points_of(&object());
         let found: Vec<_> = points
             .iter()
-            .map(|p| (p.place.as_str(), p.beyond))
+            .map(|p| (p.place.as_str(), p.unreachable))
             .collect();
         assert_eq!(
             found,
             [
                 (".text+0x5", None),
-                (".text+0xc", Some(Beyond::Checker)),
-                (".text+0x15", Some(Beyond::Panic)),
-                (".text+0x21", Some(Beyond::Checker)),
-                (".text+0x25", Some(Beyond::Console)),
-                (".text+0x35", Some(Beyond::Test)),
+                (".text+0xc", Some(Unreachable::Checker)),
+                (".text+0x15", Some(Unreachable::Panic)),
+                (".text+0x21", Some(Unreachable::Checker)),
+                (".text+0x25", Some(Unreachable::Console)),
+                (".text+0x35", Some(Unreachable::Test)),
             ]
         );
         assert_eq!(points[0].function, "barium::mmap::fault");
@@ -435,7 +439,10 @@ Disassembly of section .text:
     fn what_nothing_calls_is_told_apart() {
         let mut object = object();
         object.named_by_data.clear();
-        assert_eq!(points_of(&object)[0].beyond, Some(Beyond::Uncalled));
+        assert_eq!(
+            points_of(&object)[0].unreachable,
+            Some(Unreachable::Uncalled)
+        );
     }
 
     #[test]
@@ -447,14 +454,14 @@ Disassembly of section .text:
             (6, 2, 1)
         );
         assert!((coverage.percent() - 50.0).abs() < 1e-9);
-        assert_eq!(coverage.missed["barium::mmap::fault"], (1, 2));
-        let missed: Vec<&str> = coverage
-            .missed_points
+        assert_eq!(coverage.unreached["barium::mmap::fault"], (1, 2));
+        let unreached: Vec<&str> = coverage
+            .unreached_points
             .iter()
             .map(|p| &p.place[..])
             .collect();
-        assert_eq!(missed, [".text+0x5"]);
-        // All of unknown source, which is nobody else's.
+        assert_eq!(unreached, [".text+0x5"]);
+        // The source of all points is unknown; such points count as the driver's.
         assert_eq!((coverage.own, coverage.own_seen), (2, 1));
     }
 }

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The font in which the kernel writes on a screen, from the kernel's source: what its text has to
-//! look like.
+//! The kernel's console font, read from the kernel's source. It renders the text that a screen must
+//! show.
 
 use std::path::Path;
 
 use crate::{command, Result};
 
-/// Where the kernel has it.
+/// Path of the font's source in the kernel tree.
 const SOURCE: &str = "/barium/linux/lib/fonts/font_8x16.c";
-/// Width of a character in pixels: the bits of a byte, the highest is the leftmost.
+/// Width of a character in pixels. A row is one byte; its highest bit is the leftmost pixel.
 const WIDTH: usize = 8;
-/// Height of a character in pixels, each line is a byte.
+/// Height of a character in pixels.
 const HEIGHT: usize = 16;
-/// How many characters it has.
+/// Number of characters.
 const COUNT: usize = 256;
 
-/// A font.
+/// A bitmap font of 8x16 pixels.
 pub struct Font {
     lines: Vec<u8>,
 }
 
-/// A line of text.
-pub struct Written<'a> {
+/// A rendered line of text.
+pub struct RenderedText<'a> {
     font: &'a Font,
     text: &'a str,
     /// Width and height of a character in pixels.
@@ -30,13 +30,13 @@ pub struct Written<'a> {
 }
 
 impl Font {
-    /// The font that the kernel has for screens of a usual size.
+    /// Reads the font that the kernel uses on screens of common sizes.
     pub fn of_kernel() -> Result<Self> {
         Self::parse(&command::read_lossy(Path::new(SOURCE)))
-            .ok_or_else(|| format!("{SOURCE} holds no font"))
+            .ok_or_else(|| format!("{SOURCE} has no font"))
     }
 
-    /// Reads the lines of the C source that hold a byte each.
+    /// Parses the lines of the C source that hold one byte each.
     fn parse(source: &str) -> Option<Self> {
         let lines: Option<Vec<u8>> = source
             .lines()
@@ -48,16 +48,16 @@ impl Font {
             .map(|lines| Font { lines })
     }
 
-    /// What `text`, of ASCII characters, looks like.
-    pub fn write<'a>(&'a self, text: &'a str) -> Written<'a> {
-        Written {
+    /// Renders `text`, which must be ASCII.
+    pub fn render<'a>(&'a self, text: &'a str) -> RenderedText<'a> {
+        RenderedText {
             font: self,
             text,
             cell: (WIDTH, HEIGHT),
         }
     }
 
-    /// One in which each character looks different.
+    /// A font whose characters all differ.
     #[cfg(test)]
     pub fn sample() -> Self {
         Font {
@@ -66,13 +66,13 @@ impl Font {
     }
 }
 
-impl Written<'_> {
-    /// Width and height in pixels.
+impl RenderedText<'_> {
+    /// Returns width and height in pixels.
     pub fn size(&self) -> (usize, usize) {
         (self.text.len() * self.cell.0, self.cell.1)
     }
 
-    /// Whether the pixel at (x, y) belongs to a letter.
+    /// Returns true if the pixel at (x, y) is in the foreground.
     pub fn is_set(&self, x: usize, y: usize) -> bool {
         let Some(&letter) = self.text.as_bytes().get(x / WIDTH) else {
             return false;
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn writes_from_the_left() {
         let font = Font::sample();
-        let written = font.write("\u{1}\u{40}");
+        let written = font.render("\u{1}\u{40}");
         assert_eq!(written.size(), (16, 16));
         let set: Vec<usize> = (0..20).filter(|&x| written.is_set(x, 15)).collect();
         assert_eq!(set, [7, 9]);

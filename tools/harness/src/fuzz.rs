@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make fuzz`: the fuzzer (fuzz/) in a guest with the debug kernel, for as long as the user wants; or
-//! programs that it has left, step by step. What it reports becomes results of tests, here and in
-//! `make test`. And `make soak`, which the same program does.
+//! `make fuzz`: runs the fuzzer (fuzz/) in a guest with the debug kernel for the time that the user
+//! sets, or replays saved programs step by step. Turns its reports into test results, here and in
+//! `make test`. Also `make soak`, which runs a mode of the same program.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,17 +17,17 @@ use crate::report::Entry;
 use crate::settings::{Flavour, Settings};
 use crate::{command, guests, shorten, suite, Result};
 
-/// What the coverage has to be, in percent of what can be reached: less than two minutes reach on a
-/// busy machine, much more than a fuzzer reaches that has lost its way.
-const LEAST_COVERAGE: f64 = 40.0;
-/// Functions that the summary names.
-const SHOWN_FUNCTIONS: usize = 60;
+/// Minimum coverage in percent of the reachable points. Less than two minutes reach it on a busy
+/// machine; a fuzzer that is stuck stays far below.
+const MIN_COVERAGE: f64 = 40.0;
+/// Number of functions in the summary.
+const LISTED_FUNCTIONS: usize = 60;
 
-/// A journal's block, as fuzz/src/journal.rs has it.
+/// Block size of a journal, as in fuzz/src/journal.rs.
 pub const BLOCK: usize = 4096;
 const MAGIC: &[u8; 8] = b"BARIUMFZ";
 
-/// Runs the fuzzer, or a program. Whether nothing was found.
+/// Runs the fuzzer, or replays a program. Returns true if nothing was found.
 pub fn fuzz(settings: &Settings) -> Result<bool> {
     let replay = settings.out.join("replay");
     let programs = match std::fs::read(&replay) {
@@ -40,7 +40,7 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
             .map_or(1, |time| time.as_secs()),
         seed => seed,
     };
-    // A guest counts in whole seconds.
+    // The guest takes whole seconds.
     let seconds = (settings.fuzz_minutes * 60.0) as u32;
     let mut guest = guests::fuzz(settings, seconds, seed);
     guest.flavour = settings.kernel.unwrap_or(guest.flavour);
@@ -64,12 +64,12 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
         "\n{}{summary}",
         command::read_lossy(&dir.join(format!("results/log/{log}.log")))
     );
-    println!("Everything it has left is in {}.", settings.shown(&dir));
+    println!("The guest's files are in {}.", settings.shown(&dir));
     Ok(good)
 }
 
-/// `make soak`: a mixed load with the device going and coming back, and a look for growth. Whether
-/// there was none.
+/// `make soak`: runs a mixed load while the device is unbound and bound again, and checks for leaks
+/// and growth. Returns true if there was none.
 pub fn soak(settings: &Settings) -> Result<bool> {
     let seconds = (settings.soak_minutes * 60.0) as u32;
     let guest = guests::soak(settings, seconds, settings.fuzz_seed.max(1));
@@ -83,7 +83,7 @@ pub fn soak(settings: &Settings) -> Result<bool> {
     Ok(good)
 }
 
-/// A file to replay, as a journal: it is one, or a program.
+/// Converts a file to replay into a journal: the file is a journal or a single program.
 fn journal(bytes: Vec<u8>) -> Result<Vec<u8>> {
     if bytes.starts_with(MAGIC) || bytes.len() > BLOCK {
         return Ok(bytes);
@@ -94,14 +94,14 @@ fn journal(bytes: Vec<u8>) -> Result<Vec<u8>> {
     block.extend(len.to_le_bytes());
     block.extend(bytes);
     if block.len() > BLOCK {
-        return Err("the file to replay is no program".into());
+        return Err("the file to replay is not a program".into());
     }
     block.resize(BLOCK, 0);
     Ok(block)
 }
 
-/// Keeps the last programs of a guest that was lost, and says where.
-pub fn rescue(settings: &Settings, journal: &[u8], dir: &Path) -> String {
+/// Saves the last programs of a lost guest and returns a message with their path.
+pub fn save_journal(settings: &Settings, journal: &[u8], dir: &Path) -> String {
     let mut blocks: Vec<&[u8]> = journal
         .chunks_exact(BLOCK)
         .filter(|block| block.starts_with(MAGIC))
@@ -110,26 +110,26 @@ pub fn rescue(settings: &Settings, journal: &[u8], dir: &Path) -> String {
     let (Some(last), Ok(())) = (blocks.last(), command::dir(dir)) else {
         return String::new();
     };
-    let mut said = String::new();
+    let mut message = String::new();
     for (name, blocks) in [
         ("last-program", &[*last][..]),
         ("last-programs", &blocks[..]),
     ] {
         let path = dir.join(name);
         if command::write(&path, &blocks.concat()).is_ok() {
-            let _ = write!(said, "REPLAY={}; ", settings.shown(&path));
+            let _ = write!(message, "REPLAY={}; ", settings.shown(&path));
         }
     }
-    said
+    message
 }
 
-/// Whether a guest with these programs reports coverage.
-pub fn is_measured(guest: &Guest, programs: &[u8]) -> bool {
+/// Returns true if a guest with these programs reports coverage.
+pub fn reports_coverage(guest: &Guest, programs: &[u8]) -> bool {
     guest.scenario == "fuzz" && guest.flavour == Flavour::Debug && programs.is_empty()
 }
 
-/// The coverage that the fuzzer has reported in `results`, as a test: of that module, it has to be as
-/// much as it always is. Leaves a summary there.
+/// Returns the coverage that the fuzzer reported in `results` as a test, which fails below
+/// [`MIN_COVERAGE`]. Writes a summary to `results`.
 pub fn coverage(results: &Path, module: &Path) -> Entry {
     const NAME: &str = "fuzz@coverage";
     let dir = results.join("fuzz");
@@ -137,14 +137,17 @@ pub fn coverage(results: &Path, module: &Path) -> Entry {
         Err(why) => Entry::failed(NAME, why),
         Ok(coverage) => {
             let text = summary(&coverage);
-            let written = command::write(&dir.join("coverage.md"), text.as_bytes())
-                .and_then(|()| command::write(&dir.join("missed"), missed(&coverage).as_bytes()));
+            let written =
+                command::write(&dir.join("coverage.md"), text.as_bytes()).and_then(|()| {
+                    command::write(&dir.join("missed"), unreached_points(&coverage).as_bytes())
+                });
             let percent = coverage.percent();
             match written {
                 Err(why) => Entry::failed(NAME, why),
-                Ok(()) if percent < LEAST_COVERAGE => {
-                    Entry::failed(NAME, format!("{percent:.1}% is less than it was\n{text}"))
-                }
+                Ok(()) if percent < MIN_COVERAGE => Entry::failed(
+                    NAME,
+                    format!("{percent:.1}% is less than the minimum of {MIN_COVERAGE}%\n{text}"),
+                ),
                 Ok(()) => Entry::passed(NAME),
             }
         }
@@ -170,38 +173,38 @@ fn measure(dir: &Path, module: &Path) -> Result<Coverage> {
 
 fn summary(coverage: &Coverage) -> String {
     let mut text = format!("{} points in the module; ", coverage.total);
-    for (reason, count) in &coverage.beyond {
+    for (reason, count) in &coverage.unreachable {
         let _ = write!(text, "{count}: {}; ", reason.name());
     }
     let _ = writeln!(
         text,
-        "{} that can be reached, {} reached: {:.1}%",
+        "{} reachable, {} reached: {:.1}%",
         coverage.reachable,
         coverage.seen,
         coverage.percent()
     );
     let _ = writeln!(
         text,
-        "{} of them are of the driver's own source, {} reached: {:.1}%",
+        "{} of them in the driver's own source, {} reached: {:.1}%",
         coverage.own,
         coverage.own_seen,
         coverage.own_percent()
     );
-    let mut missed: Vec<_> = coverage.missed.iter().collect();
-    missed.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-    for (function, (count, all)) in missed.iter().take(SHOWN_FUNCTIONS) {
+    let mut functions: Vec<_> = coverage.unreached.iter().collect();
+    functions.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+    for (function, (count, all)) in functions.iter().take(LISTED_FUNCTIONS) {
         let _ = writeln!(text, "  not reached: {count} of {all} in {function}");
     }
     text
 }
 
-/// A line for each point that was not reached, those of the driver's own source first: where it is in
-/// the module, its function, its source.
-fn missed(coverage: &Coverage) -> String {
+/// Returns a line for each reachable point that was not recorded, those of the driver's source
+/// first: its place in the module, function and source lines.
+fn unreached_points(coverage: &Coverage) -> String {
     let (own, others): (Vec<_>, Vec<_>) = coverage
-        .missed_points
+        .unreached_points
         .iter()
-        .partition(|point| point.lines.are_own());
+        .partition(|point| point.lines.is_driver_source());
     let mut text = String::new();
     for (whose, points) in [("own", own), ("other", others)] {
         for Point {

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The guests that tests run in: kernel, devices, scenario, and what is particular to each.
+//! The guests of the tests: kernel, devices, scenario and parameters of each.
 
 use std::path::{Path, PathBuf};
 
 use crate::settings::{Flavour, Settings};
 use crate::{command, run, Result};
 
-/// A way to load the driver, by its parameters; tools/guest/lib.sh knows which.
+/// A set of module parameters for the driver; tools/guest/lib.sh defines them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Everything that makes faults fast.
+    /// Fault-around and huge entries.
     Default,
     /// A fault maps one page.
     Strict,
-    /// No huge entries.
+    /// Fault-around without huge entries.
     Around,
-    /// Huge entries, and single pages where those are not possible.
+    /// Huge entries, and single pages where a huge entry is not possible.
     Huge,
 }
 
 impl Mode {
-    /// All of them, the default first.
+    /// All modes, the default first.
     pub const ALL: [Mode; 4] = [Mode::Default, Mode::Strict, Mode::Around, Mode::Huge];
 
     /// The name in the guest's scripts and in the names of tests.
@@ -38,41 +38,43 @@ impl Mode {
 /// A guest of `make test`.
 #[derive(Clone)]
 pub struct Guest {
-    /// Kernel and display, the first part of the names of its tests.
+    /// Kernel and display; the prefix of the names of its tests.
     pub name: String,
-    /// Kernel.
+    /// Its kernel.
     pub flavour: Flavour,
     /// Script in tools/guest.
     pub scenario: &'static str,
-    /// Arguments of QEMU.
+    /// QEMU arguments.
     pub devices: Vec<String>,
-    /// Further words for the kernel's command line.
+    /// Additional arguments for the kernel's command line.
     pub boot: &'static [&'static str],
-    /// Modes of the driver. All tests run in the first, those that depend on it in the others.
+    /// Modes of the driver. All tests run in the first, tests that depend on the mode run in all.
     pub modes: Vec<Mode>,
     /// Regular expression for the tests that depend on the mode.
     pub mode_tests: &'static str,
-    /// Further `name=value` pairs for its scripts.
+    /// Additional `name=value` parameters for its scripts.
     pub parameters: Vec<String>,
-    /// Whether it has an empty disk, /dev/vde, to swap to and to hibernate on.
+    /// The guest has an empty disk, /dev/vde, to swap to and to hibernate on.
     pub swap: bool,
-    /// How often the device goes in each test of that; if 0, as often as the test itself finds right.
+    /// Number of rounds of each unplugging test; 0 selects the test's own default.
     pub unplug_rounds: u32,
-    /// Seconds it may take.
+    /// Time limit in seconds.
     pub limit: u32,
-    /// Seconds it takes on two cores.
+    /// Typical duration in seconds on two cores.
     pub typical: u32,
-    /// Seconds that one IGT test may take.
+    /// Time limit of one IGT test in seconds.
     pub test_limit: u32,
-    /// Whether IGT's own ways to report are checked there.
+    /// Run the self-check of IGT's result reporting.
     pub self_check: bool,
 }
 
-/// Tests that depend on the mode. On the debug kernel they are those that meet most of the code.
+/// Tests that depend on the mode. The debug kernel, being slow, runs those that cover most of the
+/// code.
 const MODE_TESTS: &str =
     "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access|prime(_share)?|lifetime|\
      hotunplug|hotunplug_race|rebind|race|race_unplug)@";
-const MODE_TESTS_DEBUG: &str = "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
+const MODE_TESTS_DEBUG: &str =
+    "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
      @barium_faultinject_map@(touch|map-ahead)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
@@ -82,27 +84,33 @@ const UNPLUG_ROUNDS_LONG: u32 = 200;
 /// The test of `make unplug`.
 pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 
-/// Has the firmware set up a framebuffer, of 800x600 pixels of 32 bits, for a driver to take over.
+/// Makes the firmware set up a framebuffer of 800x600 pixels with 32 bits, which the driver must
+/// take over.
 const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 
-/// The kernel writes on the screen, and stays there when it panics.
+/// Enables the console on the screen, and makes the kernel halt after a panic.
 const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
 
-/// The kernel looks for a hibernation image before it starts the first process. Compressing an image takes
-/// longer than writing it.
+/// Makes the kernel look for a hibernation image before it starts the first process. Compressing an
+/// image takes longer than writing it.
 const RESUME: &[&str] = &["resume=/dev/vde", "hibernate=nocompress"];
 
 /// The tests of `make kcsan`.
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
 
+/// The tests of `make cfi`: binding, each kind of mapping and of fault, the display, sleep, dma-buf,
+/// unbinding.
+pub const CFI_TESTS: &str = "^load$|^oracle@|^rebind@|^suspend@|\
+     ^igt@barium_(access|cache_mode|create|debugger|dumb|fault|huge|hotunplug|kms|lifetime|mmap|prime|\
+     prime_share|vblank)@|^igt@(kms_addfb_basic|kms_flip|kms_setmode|drm_read|core_)";
+
 /// The tests of `make faultinject`.
 pub const FAULT_TESTS: &str = "^igt@barium_(faultinject|bind_fails)|^kmemleak$|^vram@";
 
-/// All guests of `make test`, in the order in which they are started. The debug kernel's takes as
-/// long as all the others together, so it is among the first; the plain one beside it shows
-/// failures early.
+/// All guests of `make test` in start order. The debug kernel's guest takes as long as all others
+/// together, so it is among the first; the optimised one beside it shows failures early.
 pub fn all(settings: &Settings) -> Vec<Guest> {
-    vec![
+    let mut guests = vec![
         Guest {
             modes: Mode::ALL.into(),
             self_check: true,
@@ -122,7 +130,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         Guest {
             name: "opt/handover".into(),
             scenario: "handover",
-            // Not behind a bridge: its BIOS would not find the framebuffer.
+            // Not behind a bridge: the VGA BIOS would not find the framebuffer.
             devices: ["-device", "VGA,id=display0"].map(String::from).into(),
             boot: FIRMWARE_FB,
             limit: 100,
@@ -157,10 +165,70 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 30,
             ..display(Flavour::Opt, "")
         },
-    ]
+    ];
+    for (number, displays) in (1..).zip(MATRIX) {
+        guests.push(reach(number, displays, false));
+        guests.push(reach(number, displays, true));
+    }
+    guests
 }
 
-/// A guest with one display that hibernates. It is switched off by way of `how`, a word for
+/// Kinds of displays, each with sizes of VRAM in MiB.
+type Displays = &'static [(&'static str, &'static [u32])];
+
+/// Displays of all kinds with VRAM of all sizes, as many in a guest as there are addresses for below
+/// 4 GiB.
+const MATRIX: &[Displays] = &[
+    &[
+        ("VGA", &[4, 8, 16, 32, 64, 128, 256]),
+        ("bochs-display", &[4, 8, 16, 32, 64, 128]),
+    ],
+    &[
+        ("secondary-vga", &[4, 8, 16, 32, 64, 128, 256]),
+        ("bochs-display", &[256]),
+    ],
+    &[("VGA", &[512])],
+];
+
+/// A guest that tests how far displays reach, with the kernel's console on them or with clients.
+fn reach(number: u32, displays: Displays, console: bool) -> Guest {
+    let mut arguments = Vec::new();
+    let mut list = Vec::new();
+    let sizes = displays
+        .iter()
+        .flat_map(|(kind, sizes)| sizes.iter().map(move |mib| (kind, mib)));
+    for (slot, (kind, mib)) in (FIRST_FREE_SLOT..).zip(sizes) {
+        let id = format!("{kind}-{mib}");
+        let vram = match *kind {
+            "bochs-display" => format!("vgamem={mib}M"),
+            _ => format!("vgamem_mb={mib}"),
+        };
+        arguments.extend([
+            "-device".into(),
+            format!("{kind},id={id},{vram},romfile=,addr={slot:#x}"),
+        ]);
+        list.push(format!("{id}=0000:00:{slot:02x}.0"));
+    }
+    let mut parameters = vec![format!("guest_displays={}", list.join(","))];
+    if console {
+        parameters.extend(["guest_console=1", "drm_client_lib.active=fbdev"].map(String::from));
+    }
+    let what = if console { "console" } else { "reach" };
+    Guest {
+        name: format!("opt/{what}-{number}"),
+        scenario: "reach",
+        devices: arguments,
+        parameters,
+        limit: 200,
+        typical: 20,
+        ..display(Flavour::Opt, "")
+    }
+}
+
+/// The first address on the PCI bus that QEMU uses for nothing else.
+const FIRST_FREE_SLOT: u32 = 0x10;
+
+/// A guest with one display that hibernates; it powers off in the way `how`, a word for
 /// /sys/power/disk.
 fn hibernate(device: &str, how: &str) -> Guest {
     Guest {
@@ -175,14 +243,14 @@ fn hibernate(device: &str, how: &str) -> Guest {
     }
 }
 
-/// How long `make test` fuzzes, and from which seed.
+/// Duration and seed of the fuzzer in `make test`.
 const FUZZ_SECONDS: u32 = 120;
 const FUZZ_SEED: u64 = 1;
 
-/// The guest that fuzzes: short in `make test`, long in `make fuzz`.
+/// The guest with the fuzzer: short in `make test`, long in `make fuzz`.
 pub fn fuzz(settings: &Settings, seconds: u32, seed: u64) -> Guest {
     let mut displays = run::display("bochs-display");
-    // The second one does not say what it can show.
+    // The second display has no EDID.
     let second = "secondary-vga,id=vga,romfile=,edid=off,bus=port1";
     displays.extend(devices(&[second]));
     displays.extend(strangers(settings));
@@ -194,7 +262,7 @@ pub fn fuzz(settings: &Settings, seconds: u32, seed: u64) -> Guest {
             format!("guest_fuzz_seconds={seconds}"),
             format!("guest_fuzz_seed={seed}"),
         ],
-        // What is found is made shorter, which takes a while.
+        // Shortening a failing program takes extra time.
         limit: 600 + seconds,
         typical: 60 + seconds,
         ..display(Flavour::Debug, "bochs-display")
@@ -239,7 +307,8 @@ pub fn faultinject() -> Guest {
     }
 }
 
-/// The guest of `make kcsan`. Races are looked for in its log as a whole: some are the kernel's own.
+/// The guest of `make kcsan`. The harness checks its whole log for races, since some are the
+/// kernel's own.
 pub fn kcsan() -> Guest {
     Guest {
         name: "kcsan/race".into(),
@@ -253,7 +322,16 @@ pub fn kcsan() -> Guest {
     }
 }
 
-/// A guest with one display that runs everything in the default mode.
+/// The guest of `make cfi`.
+pub fn cfi() -> Guest {
+    Guest {
+        name: "cfi/bochs-display".into(),
+        typical: 90,
+        ..display(Flavour::Cfi, "bochs-display")
+    }
+}
+
+/// A guest with one display that runs all tests in the default mode.
 fn display(flavour: Flavour, device: &str) -> Guest {
     Guest {
         name: format!("{}/{device}", flavour.name()),
@@ -273,20 +351,20 @@ fn display(flavour: Flavour, device: &str) -> Guest {
     }
 }
 
-/// What memories that only look like a display hold at the offsets of its registers: the name that
-/// tools/guest/devices.sh has for it, the ID, and the VRAM size in units of 64 KiB.
+/// Memory devices that imitate a display: name in tools/guest/devices.sh, and the contents of the
+/// ID register and of the VRAM size register (units of 64 KiB).
 const LOOKALIKES: &[(&str, u16, u16)] = &[
     ("wrong_id", 0xffff, 256),
     ("no_vram", 0xb0c5, 0),
     ("no_bar", 0xb0c5, 256),
 ];
 
-/// Where a display has its ID register, in bytes from the start of BAR 2.
+/// Offset of the ID register in BAR 2, in bytes.
 const ID_REGISTER: usize = 0x500;
-/// Where it has its VRAM size.
+/// Offset of the VRAM size register.
 const VRAM_REGISTER: usize = 0x514;
 
-/// Displays of several sizes at once, and strangers. The addresses are those that
+/// Displays with different VRAM sizes, and devices to refuse, at the addresses that
 /// tools/guest/devices.sh expects.
 fn odd_devices(settings: &Settings) -> Vec<String> {
     let mut arguments = devices(&[
@@ -305,9 +383,9 @@ fn devices(devices: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Devices that the driver has to refuse: a display without registers, which is the one that the
-/// firmware knows (the others have no ROM), a device that is something else, and the lookalikes, whose
-/// BAR 0 has 256 bytes. The addresses are those that tools/guest/lib.sh has for them.
+/// Devices that the driver must refuse: a display without registers, which firmware uses (the other
+/// displays have no ROM), a device of another kind, and the memory devices of [`LOOKALIKES`], whose
+/// BAR 0 has 256 bytes. tools/guest/lib.sh has their addresses.
 fn strangers(settings: &Settings) -> Vec<String> {
     let mut arguments = devices(&["VGA,id=blind,mmio=off,addr=0x13", "edu,id=edu,addr=0x14"]);
     for (slot, (name, ..)) in (0x15..).zip(LOOKALIKES) {
@@ -325,12 +403,12 @@ fn strangers(settings: &Settings) -> Vec<String> {
     arguments
 }
 
-/// The file behind a lookalike.
+/// Returns the path of the file behind a memory device.
 fn memory_path(settings: &Settings, name: &str) -> PathBuf {
     settings.out.join("vm").join(format!("{name}.mem"))
 }
 
-/// Writes the files behind the lookalikes.
+/// Writes the files behind the memory devices.
 pub fn write_memories(settings: &Settings) -> Result<()> {
     let dir: &Path = &settings.out.join("vm");
     command::dir(dir)?;

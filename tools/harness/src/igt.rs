@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Reads igt_runner's `results.json`.
+//! Parses igt_runner's `results.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,16 +10,17 @@ use serde_json::Value;
 use crate::report::{Entry, Outcome};
 use crate::{command, Result};
 
-/// Lines of a test's output that a failure quotes.
+/// Number of lines of a test's output that a failure quotes.
 const QUOTED_LINES: usize = 25;
 
-/// What a line begins with that is to be read by people although the test passed.
+/// Prefix of output lines that the report shows even for a test that passed.
 const NOTE: &str = "note: ";
 
-/// Tests of `barium_selfcheck` with the result that igt_runner has to give them.
+/// The subtests of `barium_selfcheck`, each named after the result that igt_runner must report for
+/// it.
 const SELF_CHECK: &[&str] = &["pass", "skip", "fail", "crash", "dmesg-warn"];
 
-/// The results of one run of igt_runner: pass is passed, skip is skipped, everything else failed.
+/// Returns the results of one run of igt_runner. All results but pass and skip count as failed.
 pub fn results(path: &Path) -> Result<Vec<Entry>> {
     let json = parse(path)?;
     Ok(tests(&json)?
@@ -28,16 +29,16 @@ pub fn results(path: &Path) -> Result<Vec<Entry>> {
         .collect())
 }
 
-/// What IGT says of a test.
+/// IGT's result of one test.
 pub struct Verdict {
-    /// As igt_runner has it: pass, skip, fail, dmesg-warn, crash, timeout, ...
+    /// igt_runner's word for it: pass, skip, fail, dmesg-warn, crash, timeout, ...
     pub result: String,
-    /// Why it did not pass, in one line; empty if it did.
+    /// Why the test did not pass, in one line; empty for a test that passed.
     pub reason: String,
 }
 
 impl Verdict {
-    /// The result as one of pass, skip and fail, which is everything else.
+    /// Maps the result to pass, skip or fail; fail stands for all other results.
     pub fn kind(&self) -> &'static str {
         match self.result.as_str() {
             "pass" => "pass",
@@ -47,7 +48,7 @@ impl Verdict {
     }
 }
 
-/// The verdicts of one run of igt_runner, by the names of tests.
+/// Returns the results of one run of igt_runner by test name.
 pub fn verdicts(path: &Path) -> Result<BTreeMap<String, Verdict>> {
     let json = parse(path)?;
     let start = |test: &Value| test["time"]["start"].as_f64().unwrap_or_default();
@@ -55,52 +56,53 @@ pub fn verdicts(path: &Path) -> Result<BTreeMap<String, Verdict>> {
     ran.sort_by(|(_, one), (_, other)| start(one).total_cmp(&start(other)));
 
     let mut verdicts = BTreeMap::new();
-    let mut before = Before::default();
+    let mut previous = PreviousOutput::default();
     for (name, test) in ran {
-        let verdict = verdict(name, test, &mut before);
+        let verdict = verdict(name, test, &mut previous);
         verdicts.insert(name.clone(), verdict);
     }
     Ok(verdicts)
 }
 
-/// What the test before has said. IGT tells once why it skips several tests in a row.
+/// The output of the previous test. IGT prints the reason only once for several tests in a row that
+/// skip.
 #[derive(Default)]
-struct Before {
+struct PreviousOutput {
     binary: String,
     why: String,
 }
 
-fn verdict(name: &str, test: &Value, before: &mut Before) -> Verdict {
+fn verdict(name: &str, test: &Value, previous: &mut PreviousOutput) -> Verdict {
     let field = |name: &str| test[name].as_str().unwrap_or_default();
     let result = field("result");
     let binary = name.split('@').nth(1).unwrap_or_default();
-    if before.binary != binary {
-        *before = Before {
+    if previous.binary != binary {
+        *previous = PreviousOutput {
             binary: binary.into(),
-            ..Before::default()
+            ..PreviousOutput::default()
         };
     }
-    // What comes after the subtest's end belongs to the next.
+    // Output after the end of the subtest belongs to the next one.
     let out = field("out");
     let end = out.find(": SKIP (").unwrap_or(out.len());
     let (out, after) = out.split_at(end);
     let reason = match result {
         "pass" => String::new(),
-        "dmesg-warn" | "dmesg-fail" => complaint(field("dmesg")),
-        _ => said_why(out, field("err")).unwrap_or_else(|| match result {
-            "skip" => before.why.clone(),
+        "dmesg-warn" | "dmesg-fail" => first_warning(field("dmesg")),
+        _ => failure_message(out, field("err")).unwrap_or_else(|| match result {
+            "skip" => previous.why.clone(),
             _ => String::new(),
         }),
     };
-    before.why = said_why(after, "").unwrap_or_else(|| reason.clone());
+    previous.why = failure_message(after, "").unwrap_or_else(|| reason.clone());
     Verdict {
         result: result.into(),
         reason,
     }
 }
 
-/// The first line of a kernel log that is a warning or worse, without level and time.
-fn complaint(dmesg: &str) -> String {
+/// Returns the first kernel log line of level warning or above, without level and time.
+fn first_warning(dmesg: &str) -> String {
     let levels = ["<4>", "<3>", "<2>", "<1>", "<0>"];
     dmesg
         .lines()
@@ -111,13 +113,13 @@ fn complaint(dmesg: &str) -> String {
         .into()
 }
 
-/// What IGT says of a requirement that is not met, or of an assertion that is not true: the text
-/// that the test's author gave, and the condition.
-fn said_why(out: &str, err: &str) -> Option<String> {
+/// Returns IGT's message about a requirement or assertion that does not hold: the test author's
+/// text and the condition.
+fn failure_message(out: &str, err: &str) -> Option<String> {
     let lines: Vec<&str> = out
         .lines()
         .chain(err.lines())
-        .map(without_log_head)
+        .map(strip_log_prefix)
         .collect();
     let said = |head: &str| lines.iter().position(|line| line.starts_with(head));
     let at = said("Test requirement: ").or_else(|| said("Failed assertion: "))?;
@@ -138,14 +140,14 @@ fn said_why(out: &str, err: &str) -> Option<String> {
     })
 }
 
-/// A line without the `[seconds] (test:pid) CRITICAL: ` that IGT's log begins with.
-fn without_log_head(line: &str) -> &str {
+/// Strips the `[seconds] (test:pid) CRITICAL: ` at the start of an IGT log line.
+fn strip_log_prefix(line: &str) -> &str {
     line.split_once("CRITICAL: ")
         .map_or(line, |(_, rest)| rest)
         .trim()
 }
 
-/// Whether each way for a test to end was reported as that.
+/// Checks that igt_runner reports each possible result of a test correctly.
 pub fn self_check(path: &Path) -> Result<Vec<Entry>> {
     let json = parse(path)?;
     let tests = tests(&json)?;
@@ -174,7 +176,7 @@ fn parse(path: &Path) -> Result<Value> {
 fn tests(json: &Value) -> Result<&serde_json::Map<String, Value>> {
     json["tests"]
         .as_object()
-        .ok_or_else(|| "igt_runner's results hold no tests".into())
+        .ok_or_else(|| "igt_runner's results have no tests".into())
 }
 
 fn entry(name: &str, test: &Value) -> Entry {
@@ -208,7 +210,7 @@ fn entry(name: &str, test: &Value) -> Entry {
     }
 }
 
-/// IGT says why it skips in the lines from "Test requirement not met" on.
+/// Returns the reason for a skip: IGT's output from "Test requirement not met" on.
 fn skip_reason(out: &str, err: &str) -> String {
     let lines: Vec<&str> = out.lines().chain(err.lines()).collect();
     let start = lines
@@ -252,10 +254,10 @@ mod tests {
 
     #[test]
     fn a_reason_is_told_once_for_several_tests() {
-        let mut before = Before::default();
+        let mut previous = PreviousOutput::default();
         let mut why = |name: &str, result: &str, out: &str| {
             let test = json!({ "result": result, "out": out });
-            verdict(name, &test, &mut before).reason
+            verdict(name, &test, &mut previous).reason
         };
         let said = "Test requirement not met in function f, file x.c:1:\n\
                     Test requirement: has_crc\nLast errno: 2\nNo CRC\n";
@@ -273,8 +275,8 @@ mod tests {
     fn quotes_the_kernels_complaint() {
         let dmesg = "<6> [1.0] [IGT] x: starting\n<4> [2.0] ------------[ cut here ]------------\n\
                      <4> [2.1] WARNING: drivers/x.c:1\n<6> [2.2] more\n";
-        assert_eq!(complaint(dmesg), "WARNING: drivers/x.c:1");
-        assert_eq!(complaint("<6> [1.0] fine\n"), "");
+        assert_eq!(first_warning(dmesg), "WARNING: drivers/x.c:1");
+        assert_eq!(first_warning("<6> [1.0] fine\n"), "");
     }
 
     #[test]
@@ -283,7 +285,7 @@ mod tests {
                    [1.6] (x:12) CRITICAL: Failed assertion: a == b\n\
                    [1.7] (x:12) CRITICAL: error: 1 != 2\n";
         let test = json!({ "result": "fail", "out": "Starting\n", "err": err });
-        let verdict = verdict("igt@x@y", &test, &mut Before::default());
+        let verdict = verdict("igt@x@y", &test, &mut PreviousOutput::default());
         assert_eq!(verdict.reason, "error: 1 != 2 (a == b)");
         assert_eq!(verdict.kind(), "fail");
     }

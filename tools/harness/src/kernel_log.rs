@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Finds what no kernel log of a good run holds: reports of the kernel's checkers, of crashes and
-//! of stalls.
+//! Finds reports of the kernel's checkers, of crashes and of stalls in a kernel log. The log of a
+//! good run has none.
 
-/// Words that only such reports hold.
+/// Strings that occur only in such reports.
 const ALARMS: &[&str] = &[
     "BUG:",
     "kernel BUG at",
@@ -48,11 +48,10 @@ const ALARMS: &[&str] = &[
     "unable to handle",
 ];
 
-/// Reports about the kernel's own code, which no driver can do anything about: the alarm, what the
-/// lines after it hold, in this order, and what the report ends with.
-const FOREIGN: &[(&str, &[&str], &str)] = &[
-    // PCIe hot-plug lets go of its lock while it takes a device from a driver, and takes it again in
-    // the other order.
+/// Known reports about bugs of the kernel's own code, which no driver can fix: the alarm, strings
+/// that the following lines contain in this order, and the end of the report.
+const KNOWN_REPORTS: &[(&str, &[&str], &str)] = &[
+    // PCIe hot-plug drops its lock while it unbinds a driver and takes it again in the other order.
     (
         "possible circular locking",
         &[
@@ -63,57 +62,57 @@ const FOREIGN: &[(&str, &[&str], &str)] = &[
         ],
         END_OF_TRACE,
     ),
-    // A kernel that has no memory for the stack of a new process says so; tests see to it.
+    // A kernel without memory for the stack of a new process logs this. Some tests provoke it.
     (
         "Call Trace:",
         &["warn_alloc+", "dup_task_struct+"],
         END_OF_TRACE,
     ),
-    // Areas are looked up without a lock, and looked at again with one.
+    // VMAs are looked up without a lock; a second look-up under the lock follows.
     (
         "BUG: KCSAN: data-race in mas_walk / mas_wr_node_store",
         &[],
         END_OF_RACE,
     ),
-    // A device's node goes while somebody has it open: devtmpfs gives it back to root first.
+    // devtmpfs gives the node of a removed device back to root while another process has it open.
     (
         "BUG: KCSAN: data-race in __x64_sys_ioctl / setattr_copy",
         &[],
         END_OF_RACE,
     ),
-    // The flag is a plain one; SRCU sees to it that who has missed it is waited for.
+    // The flag is a plain variable; SRCU makes unplugging wait for readers that miss the change.
     (
         "BUG: KCSAN: data-race in drm_dev_enter / drm_dev_unplug",
         &[],
         END_OF_RACE,
     ),
 ];
-/// How soon after the alarm those lines come.
-const FOREIGN_LINES: usize = 20;
-/// What ends a report that has a call trace.
+/// Maximum number of lines from the alarm to those strings.
+const KNOWN_REPORT_LINES: usize = 20;
+/// End of a report with a call trace.
 const END_OF_TRACE: &str = "</TASK>";
-/// What ends a report of a data race.
+/// End of a data race report.
 const END_OF_RACE: &str = "==================================================================";
 
-/// The panic of a kernel that was told to: its message, and its last line.
+/// First and last line of a panic that a test triggers on purpose.
 const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
 const END_OF_PANIC: &str = "---[ end Kernel panic - not syncing: sysrq triggered crash";
-/// What belongs to that panic.
-const OF_PANIC: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
+/// Alarms that belong to this panic.
+const PANIC_ALARMS: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
 
 /// The last line of a kernel that halts.
 const HALTED: &str = "reboot: System halted";
 
-/// Lines quoted after the first alarm.
+/// Number of lines quoted after the first alarm.
 const QUOTED_LINES: usize = 30;
 
-/// The first alarm in a console log with the lines that follow, nothing if there is none.
+/// Returns the first alarm in a console log with the lines that follow it, or `None`.
 pub fn alarm(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().collect();
     let mut first = 0;
     loop {
         first += lines[first..].iter().position(|line| is_alarm(line))?;
-        match foreign_report(&lines[first..]) {
+        match known_report(&lines[first..]) {
             Some(length) => first += length,
             None => break,
         }
@@ -122,31 +121,32 @@ pub fn alarm(log: &str) -> Option<String> {
     Some(lines[first..end].join("\n"))
 }
 
-/// Whether the kernel has ended as it was told to, by a panic.
+/// Returns true if the kernel ended with the panic that a test triggers on purpose.
 pub fn has_panicked(log: &str) -> bool {
     log.contains(END_OF_PANIC)
 }
 
-/// Whether the kernel has halted as it was told to.
+/// Returns true if the kernel has halted.
 pub fn has_halted(log: &str) -> bool {
     log.contains(HALTED)
 }
 
-/// Like [`alarm`], for a kernel that was told to panic: that it did is no alarm, all else is.
-pub fn alarm_but_panic(log: &str) -> Option<String> {
+/// Like [`alarm`], for a kernel that a test makes panic: that panic does not count as an alarm.
+pub fn alarm_except_panic(log: &str) -> Option<String> {
     let (before, panic) = log.split_at(log.find(PANIC).unwrap_or(log.len()));
     let others: Vec<&str> = panic
         .lines()
-        .filter(|line| !OF_PANIC.iter().any(|part| line.contains(part)))
+        .filter(|line| !PANIC_ALARMS.iter().any(|part| line.contains(part)))
         .collect();
-    // What is cut is the time before the panic's message.
+    // Cuts the log at the panic's message.
     alarm(before).or_else(|| alarm(&others.join("\n")))
 }
 
-/// The kernel's message in a console line, without its time; nothing for lines of programs.
+/// Returns the kernel's message in a console line without its time stamp, or `None` for a program's
+/// output.
 pub fn message(line: &str) -> Option<&str> {
     let line = line.trim_end_matches('\r');
-    // A program's output without a newline may stand before the kernel's time stamp.
+    // A program's output without a newline may precede the kernel's time stamp.
     let start = line.find('[')?;
     let (stamp, rest) = line[start + 1..].split_once(']')?;
     let is_time = stamp.contains('.')
@@ -156,10 +156,10 @@ pub fn message(line: &str) -> Option<&str> {
     is_time.then(|| rest.strip_prefix(' ').unwrap_or(rest))
 }
 
-/// How many lines the report has that `lines` begin with, if it is about the kernel's own code.
-fn foreign_report(lines: &[&str]) -> Option<usize> {
-    FOREIGN.iter().find_map(|(alarm, holds, end)| {
-        let mut head = lines.iter().take(FOREIGN_LINES);
+/// If `lines` begin with a known report about the kernel's own code, returns its length in lines.
+fn known_report(lines: &[&str]) -> Option<usize> {
+    KNOWN_REPORTS.iter().find_map(|(alarm, holds, end)| {
+        let mut head = lines.iter().take(KNOWN_REPORT_LINES);
         let known = lines[0].contains(alarm)
             && holds
                 .iter()
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    /// The beginning and the end of what lockdep says about pciehp.
+    /// Start and end of lockdep's report about pciehp.
     const PCIEHP: &str = "\
 [    1.000000] WARNING: possible circular locking dependency detected
 [    1.000000] irq/24-pciehp/39 is trying to acquire lock:
@@ -273,7 +273,7 @@ mod tests {
 ";
         assert_eq!(alarm(log), None);
         assert!(alarm(&log.replace("dup_task_struct", "barium_create")).is_some());
-        // As many frames between the two as were met.
+        // As many stack frames between the two as the original report has.
         let frame = "[    1.000000]  __vmalloc_node_noprof+0xc2/0x100\n";
         assert_eq!(alarm(&log.replace(frame, &frame.repeat(13))), None);
     }
@@ -289,13 +289,13 @@ mod tests {
         assert!(!has_panicked(log));
         assert!(has_panicked(&whole));
         assert!(alarm(&whole).is_some());
-        assert_eq!(alarm_but_panic(&whole), None);
+        assert_eq!(alarm_except_panic(&whole), None);
         let warning = "[    1.050000] WARNING: drivers/x.c:1\n";
         for log in [
             format!("{warning}{log}{end}"),
             format!("{log}{warning}{end}"),
         ] {
-            assert!(alarm_but_panic(&log).is_some());
+            assert!(alarm_except_panic(&log).is_some());
         }
     }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Reads the results of KUnit suites out of a kernel log.
+//! Parses the results of KUnit suites in a kernel log.
 
 use crate::kernel_log;
 use crate::report::{Entry, Outcome};
 
-/// The cases of all suites whose name begins with `prefix`. A suite that ran several times (the module
-/// was loaded again) counts once, and a case that failed once has failed.
+/// Returns the cases of all suites whose name begins with `prefix`. A suite runs each time the
+/// module is loaded; its cases are merged, and one failure makes the case fail.
 pub fn results(log: &str, prefix: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     let mut suite: Option<Suite> = None;
@@ -21,7 +21,7 @@ pub fn results(log: &str, prefix: &str) -> Vec<Entry> {
         if let Some(entry) = current.take(line) {
             merge(&mut entries, entry);
         } else if is_result(line) {
-            // An unindented result closes the suite.
+            // A result line without indentation ends the suite.
             if let Some(entry) = current.missing() {
                 merge(&mut entries, entry);
             }
@@ -46,12 +46,12 @@ fn merge(entries: &mut Vec<Entry>, entry: Entry) {
     }
 }
 
-/// A suite while its lines are read.
+/// A suite that is being parsed.
 struct Suite {
     name: String,
     planned: usize,
     seen: usize,
-    /// What the case that is running has said.
+    /// Output of the running case.
     said: Vec<String>,
 }
 
@@ -65,9 +65,9 @@ impl Suite {
         }
     }
 
-    /// Takes a line that belongs to the suite, gives a case that has ended by it.
+    /// Takes one line of the suite. Returns the case that the line ends, if any.
     fn take(&mut self, line: &str) -> Option<Entry> {
-        // Deeper results are those of a case's parameters.
+        // Lines with more indentation are results of a case's parameters.
         let line = line.strip_prefix("    ")?;
         if let Some(count) = line.strip_prefix("1..") {
             self.planned = count.trim().parse().unwrap_or(0);
@@ -97,7 +97,7 @@ impl Suite {
         ))
     }
 
-    /// A failure if fewer cases ended than the suite has.
+    /// Returns a failure if fewer cases ended than the suite announced.
     fn missing(&self) -> Option<Entry> {
         (self.seen < self.planned || self.planned == 0).then(|| {
             Entry::failed(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Which lines of source the code of a module was made of, as its debugging information says. A driver
-//! in Rust has much in its module that its own source does not say: what it uses of the kernel's
-//! abstractions and of the language's library is compiled into it.
+//! Maps code of a module to source lines, by its debugging information. Much of the code in a Rust
+//! module is not from the driver's source: the compiler instantiates and inlines code of the kernel
+//! crate and of the standard library into it.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -10,20 +10,20 @@ use std::process::{Command, Stdio};
 
 use crate::Result;
 
-/// Where the driver's source is.
+/// Path of the driver's source.
 const DRIVER: &str = "drivers/gpu/drm/barium/";
-/// Where the language's library is.
+/// Part of the path of the standard library's source.
 const LIBRARY: &str = "/library/";
 
-/// The source of an instruction: the line itself, then where the function that it is in was inlined,
-/// and so on; `FILE:LINE` each. Empty if that is not known.
+/// The source lines of an instruction as `FILE:LINE`: its own line, then the call site of each
+/// inlined function. Empty if unknown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines(Vec<String>);
 
 impl Lines {
-    /// Whether the driver's own source says what is done here. What the library has inlined there
-    /// counts as the line that uses it. Nobody else's is what is not known.
-    pub fn are_own(&self) -> bool {
+    /// Returns true if the innermost line outside the standard library is the driver's. Unknown
+    /// source also counts as the driver's.
+    pub fn is_driver_source(&self) -> bool {
         let mut written = self.0.iter().filter(|line| !line.contains(LIBRARY));
         match written.next() {
             Some(line) => line.contains(DRIVER),
@@ -31,7 +31,7 @@ impl Lines {
         }
     }
 
-    /// For people: without what is the same in all paths.
+    /// Formats the lines for a person, without the path prefix that all share.
     pub fn show(&self) -> String {
         let short = |line: &String| {
             let parts = line.rsplit(DRIVER).next();
@@ -46,7 +46,7 @@ impl Lines {
     }
 }
 
-/// The lines of the instructions at `addresses` in a section of `module`, in that order.
+/// Returns the lines of the instructions at `addresses` in a section of `module`, in that order.
 pub fn lines(module: &Path, section: &str, addresses: &[u64]) -> Result<Vec<Lines>> {
     let mut child = Command::new("addr2line")
         .args(["--inlines", "--addresses", "--section", section, "--exe"])
@@ -57,25 +57,26 @@ pub fn lines(module: &Path, section: &str, addresses: &[u64]) -> Result<Vec<Line
         .map_err(|e| format!("addr2line: {e}"))?;
     let mut input = child.stdin.take().ok_or("addr2line has no input")?;
     let asked: Vec<String> = addresses.iter().map(|at| format!("{at:#x}\n")).collect();
-    // It answers while it is being asked.
+    // addr2line answers before it has read all addresses: write them from another thread.
     let asking = std::thread::spawn(move || input.write_all(asked.concat().as_bytes()));
     let output = child.wait_with_output().map_err(|e| e.to_string())?;
     let all_asked = asking.join().is_ok_and(|done| done.is_ok());
     let found = parse(&String::from_utf8_lossy(&output.stdout));
     match all_asked && output.status.success() && found.len() == addresses.len() {
         true => Ok(found),
-        false => Err("addr2line did not answer to all".into()),
+        false => Err("addr2line did not answer for all addresses".into()),
     }
 }
 
-/// What `addr2line --inlines --addresses` says: an address, then its lines, for each.
+/// Parses the output of `addr2line --inlines --addresses`: for each address, the address and its
+/// lines.
 fn parse(answer: &str) -> Vec<Lines> {
     let mut found: Vec<Lines> = Vec::new();
     for line in answer.lines() {
         if line.starts_with("0x") {
             found.push(Lines::default());
         } else if let (Some(last), false) = (found.last_mut(), line.starts_with("??")) {
-            // Which of a line's parts it is does not matter here.
+            // Drops the discriminator.
             let line = line.split(" (discriminator").next().unwrap_or(line);
             last.0.push(line.to_owned());
         }
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn what_the_library_inlines_is_of_the_line_that_uses_it() {
         let found = parse(ANSWER);
-        let own: Vec<bool> = found.iter().map(Lines::are_own).collect();
+        let own: Vec<bool> = found.iter().map(Lines::is_driver_source).collect();
         assert_eq!(own, [true, false, true, false]);
     }
 

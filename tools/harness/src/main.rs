@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make faultinject`,
-//! `make kcsan`, `make fuzz`, `make soak` and `make mutants` do inside the toolbox: build the module and
-//! the test programs, boot guests, look at what they and the device hold, and report.
+//! The part of `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make
+//! faultinject`, `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` that runs
+//! inside the toolbox. Builds the module and the test programs, boots guests, examines their output and their
+//! devices, and reports the results.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | fuzz | soak | mutants | igt | bench`.
+//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`,
+//! and `barium lint STEP`.
 //! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
 
-mod attend;
 mod bench;
 mod command;
 mod coverage;
 mod font;
 mod fuzz;
+mod guest_run;
 mod guests;
 mod igt;
 mod kernel_log;
 mod ktap;
 mod lines;
+mod lint;
 mod mutant;
 mod mutants;
 mod object;
@@ -40,7 +43,7 @@ mod vm;
 
 use settings::Settings;
 
-/// What went wrong, in words for the person who started this.
+/// Errors are messages for the user.
 type Result<T> = std::result::Result<T, String>;
 
 fn main() -> ExitCode {
@@ -57,14 +60,16 @@ fn main() -> ExitCode {
         ["unplug"] => suite::unplug(&settings),
         ["faultinject"] => suite::faultinject(&settings),
         ["kcsan"] => suite::kcsan(&settings),
+        ["cfi"] => suite::cfi(&settings),
         ["fuzz"] => fuzz::fuzz(&settings),
         ["soak"] => fuzz::soak(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
+        ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
-            "usage: barium run | shell | test | unplug | faultinject | kcsan | fuzz | soak | \
-                   mutants | igt | bench"
+            "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
+                   soak | mutants | igt | bench | lint STEP"
                 .into(),
         ),
     };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A mutant: a file that says in its head how a change breaks the driver and which tests have to
-//! notice, and then holds the change.
+//! Parses a mutant: a file with headers that say how a change breaks the driver and which tests
+//! must detect it, followed by the change as a diff.
 //!
 //! ```text
 //! Breaks: private writable mappings are let through
@@ -13,10 +13,11 @@
 //! +++ b/drivers/gpu/drm/barium/upstream/vma.rs
 //! ```
 //!
-//! `Killed-by` lists regular expressions, each for whole names of tests without guest and mode, or
-//! for what stands before an `@` in them; `kunit@suite/case` and `kunit@suite@case` are the same, and
-//! `splats` is what the kernel says or the guest dies of. `Guest` and `Mode` have the defaults `opt/bochs-display` and `default`. A line
-//! that begins with a space goes on with the one before.
+//! `Killed-by` lists regular expressions, separated by commas. Each must match the whole name of a
+//! test without guest and mode, or the part before an `@` in it. `kunit@suite/case` and
+//! `kunit@suite@case` mean the same. `splats` stands for a report in the kernel log and for a guest
+//! that does not reach its end. `Guest` and `Mode` default to `opt/bochs-display` and `default`. A
+//! line that begins with a space continues the previous one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,28 +28,28 @@ use crate::guests::Mode;
 use crate::report::{Entry, Outcome};
 use crate::{command, Result};
 
-/// The guest of a mutant that names none.
-const USUAL_GUEST: &str = "opt/bochs-display";
-/// The test that fails when the kernel complains, and the one that does when the guest is lost.
+/// The guest of a mutant without `Guest:`.
+const DEFAULT_GUEST: &str = "opt/bochs-display";
+/// The test that fails for a report in the kernel log, and the one that fails for a lost guest.
 const SPLATS: &str = "splats";
 const GUEST: &str = "guest";
 
-/// A way to break the driver.
+/// A deliberate bug in the driver.
 #[derive(Debug)]
 pub struct Mutant {
-    /// Its file's name, without the extension.
+    /// Name of the file without extension.
     pub name: String,
-    /// What does not work any more.
+    /// What the change breaks.
     pub breaks: String,
-    /// The guest in which that shows.
+    /// The guest that runs the tests.
     pub guest: String,
-    /// The driver's mode in which it does.
+    /// The mode in which the guest loads the driver.
     pub mode: Mode,
     path: PathBuf,
     killed_by: Vec<Pattern>,
 }
 
-/// A regular expression for names of tests.
+/// A regular expression for test names.
 #[derive(Debug)]
 struct Pattern {
     text: String,
@@ -70,17 +71,17 @@ impl Pattern {
     }
 }
 
-/// A named test that failed, and how.
+/// A test of `Killed-by` that failed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Killer {
-    /// The test.
+    /// Name of the test.
     pub test: String,
-    /// What it ended as.
+    /// How the test failed.
     pub how: String,
 }
 
 impl Mutant {
-    /// Reads `path`.
+    /// Reads the file at `path`.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         Self::parse(&name, path, &command::read_lossy(path))
@@ -90,11 +91,11 @@ impl Mutant {
     fn parse(name: &str, path: &Path, text: &str) -> Result<Self> {
         let (head, _) = text
             .split_once("\n--- ")
-            .ok_or("there is no change in it, which begins with `--- `")?;
+            .ok_or("the file has no diff, which begins with `--- `")?;
         let mut mutant = Mutant {
             name: name.into(),
             breaks: String::new(),
-            guest: USUAL_GUEST.into(),
+            guest: DEFAULT_GUEST.into(),
             mode: Mode::Default,
             path: path.into(),
             killed_by: Vec::new(),
@@ -104,7 +105,9 @@ impl Mutant {
             if line.is_empty() || line.starts_with("diff ") || line.starts_with("index ") {
                 continue;
             }
-            let (key, value) = line.split_once(':').ok_or(format!("what is `{line}`?"))?;
+            let (key, value) = line
+                .split_once(':')
+                .ok_or(format!("`{line}` is not a header"))?;
             let value = value.trim();
             match key {
                 "Breaks" => mutant.breaks = value.into(),
@@ -118,16 +121,16 @@ impl Mutant {
                         mutant.killed_by.push(Pattern::new(text)?);
                     }
                 }
-                other => return Err(format!("there is no line `{other}:`")),
+                other => return Err(format!("`{other}:` is not a header")),
             }
         }
         if mutant.breaks.is_empty() || mutant.killed_by.is_empty() {
-            return Err("`Breaks:` and `Killed-by:` have to be there".into());
+            return Err("`Breaks:` and `Killed-by:` are required".into());
         }
         Ok(mutant)
     }
 
-    /// Makes the change in the tree `source`; `log` takes what `patch` says.
+    /// Applies the diff to the tree `source`; `log` gets the output of `patch`.
     pub fn apply(&self, source: &Path, log: &Path) -> Result<()> {
         command::logged(
             Command::new("patch")
@@ -141,7 +144,7 @@ impl Mutant {
         )
     }
 
-    /// A regular expression, as grep -E has them, for the tests that have to notice some of `mutants`.
+    /// Returns an extended regular expression for the tests that must detect any of `mutants`.
     pub fn tests<'a>(mutants: impl IntoIterator<Item = &'a Mutant>) -> String {
         let mut texts: Vec<&str> = mutants
             .into_iter()
@@ -153,12 +156,12 @@ impl Mutant {
         format!("^({})(@.*)?$", texts.join("|"))
     }
 
-    /// Whether all of the named tests are there and none fails: `entries` are the results of the
-    /// driver as it should be.
+    /// Checks `entries`, the results of the unmodified driver: each pattern of `Killed-by` must
+    /// match a test that passed, and none that failed.
     pub fn check_named(&self, entries: &[Entry]) -> Result<()> {
         if let Some(killer) = self.killers(entries).first() {
             return Err(format!(
-                "{} fails ({}) without the change too",
+                "{} fails ({}) on the unmodified driver too",
                 killer.test, killer.how
             ));
         }
@@ -168,7 +171,7 @@ impl Mutant {
                 .any(|e| e.outcome == Outcome::Passed && pattern.names(e))
             {
                 return Err(format!(
-                    "without the change no test {} passes",
+                    "no test {} passes on the unmodified driver",
                     pattern.text
                 ));
             }
@@ -176,7 +179,7 @@ impl Mutant {
         Ok(())
     }
 
-    /// Those of the named tests that failed.
+    /// Returns the tests of `Killed-by` that failed.
     pub fn killers(&self, entries: &[Entry]) -> Vec<Killer> {
         entries
             .iter()
@@ -190,23 +193,23 @@ impl Mutant {
     }
 }
 
-/// How a failed test ended: igt_runner's word for it, or what the reason begins with.
+/// Returns how a test failed: igt_runner's word for it, or the start of the reason.
 pub fn how(entry: &Entry) -> String {
-    // Where the log of this run is means nothing in a table that is kept.
+    // Paths of this run's logs make no sense in a table that is kept.
     let first = entry.reason.lines().next().unwrap_or_default();
     let first = first.split("; the end of").next().unwrap_or_default();
     if entry.name.starts_with("igt@") {
         return first.into();
     }
     match entry.name.as_str() {
-        SPLATS => format!("splat: {}", without_time(first)),
+        SPLATS => format!("splat: {}", strip_timestamp(first)),
         GUEST => format!("guest: {first}"),
         _ => "fail".into(),
     }
 }
 
-/// A line of the kernel log without its time stamp.
-fn without_time(line: &str) -> &str {
+/// Strips the time stamp of a kernel log line.
+fn strip_timestamp(line: &str) -> &str {
     line.split_once("] ").map_or(line, |(_, rest)| rest).trim()
 }
 
@@ -232,7 +235,7 @@ Mode: strict
     fn reads_the_head() {
         let mutant = mutant();
         assert_eq!(mutant.breaks, "nothing");
-        assert_eq!(mutant.guest, USUAL_GUEST);
+        assert_eq!(mutant.guest, DEFAULT_GUEST);
         assert_eq!(mutant.mode, Mode::Strict);
         assert_eq!(
             Mutant::tests([&mutant]),

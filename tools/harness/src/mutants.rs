@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make mutants`: breaks the driver in every way that the directory mutants has, one at a time, and
-//! sees whether the tests named there notice.
+//! `make mutants`: applies each diff in mutants/, one at a time, and checks that the tests named
+//! there fail.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use serde_json::{json, Value};
 
-use crate::attend::{self, Order};
+use crate::guest_run::{self, GuestRun};
 use crate::guests::{self, Guest, Mode};
 use crate::mutant::{self, Killer, Mutant};
 use crate::payload::{self, Programs};
@@ -21,71 +21,71 @@ use crate::report::{Entry, Outcome};
 use crate::settings::{Flavour, Settings};
 use crate::{command, Result};
 
-/// What of the source tree is taken: what a module is built from, and the mutants.
+/// The parts of the source tree that are copied: the sources of the module, and the mutants.
 const SOURCES: &[&str] = &["Kbuild", "drivers", "uapi", "mutants"];
 
-/// How many tests a line of the table names.
+/// Maximum number of tests in a row of the table.
 const SHOWN_TESTS: usize = 4;
 
-/// Seconds for a guest and for one IGT test in it, which hangs in some mutants. A good guest takes
-/// a fifth of that.
+/// Time limits in seconds for a guest and for one IGT test, which may hang in a mutant. A guest
+/// with the unmodified driver needs a fifth of that.
 fn limits(flavour: Flavour) -> (u32, u32) {
     match flavour {
         Flavour::Opt => (120, 30),
-        Flavour::Debug | Flavour::Kcsan => (400, 100),
+        Flavour::Debug | Flavour::Kcsan | Flavour::Cfi => (400, 100),
     }
 }
 
-/// What became of a mutant.
-enum Fate {
-    /// Named tests failed.
+/// The result of trying a mutant.
+enum MutantResult {
+    /// These named tests failed.
     Killed(Vec<Killer>),
-    /// They did not; what did happen.
+    /// No named test failed; the text says what the tests did instead.
     Survived(String),
-    /// It could not be tried.
+    /// The mutant could not be tried.
     Broken(String),
 }
 
-/// A mutant and its fate.
-struct Tried {
+/// A mutant and its result.
+struct TriedMutant {
     mutant: Mutant,
-    fate: Fate,
+    result: MutantResult,
     seconds: f64,
 }
 
-/// Tries all mutants. Whether all were killed.
+/// Tries all mutants. Returns true if the tests detect all of them.
 pub fn mutants(settings: &Settings) -> Result<bool> {
     let work = settings.out.join("mutants");
     let snapshot = work.join("snapshot");
     copy_tree(&settings.source, &snapshot, &work)?;
     let mutants = read_all(settings, &snapshot)?;
-    let trial = Trial {
+    let runner = MutantRunner {
         settings,
         snapshot,
         guests: guests::all(settings),
         programs: payload::programs(settings)?,
     };
     guests::write_memories(settings)?;
-    let unchanged = trial.unchanged(&mutants);
+    let baseline = runner.baseline(&mutants);
 
     let total = mutants.len();
     let queue = Mutex::new(mutants);
     let tried = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for worker in 0..settings.jobs.max(1) {
-            let (trial, queue, tried, unchanged) = (&trial, &queue, &tried, &unchanged);
+            let (runner, queue, tried, baseline) = (&runner, &queue, &tried, &baseline);
             scope.spawn(move || loop {
                 let Some(mutant) = command::lock(queue).pop_front() else {
                     break;
                 };
                 let start = Instant::now();
-                let fate = match unchanged.check(&mutant) {
-                    Ok(()) => trial.mutant(&mutant, worker),
-                    Err(why) => Fate::Broken(why),
+                let result = match baseline.check(&mutant) {
+                    Ok(()) => runner.mutant(&mutant, worker),
+                    Err(why) => MutantResult::Broken(why),
                 };
-                let one = Tried {
+                let one = TriedMutant {
                     mutant,
-                    fate,
+                    result,
                     seconds: start.elapsed().as_secs_f64(),
                 };
                 let mut tried = command::lock(tried);
@@ -112,8 +112,8 @@ pub fn mutants(settings: &Settings) -> Result<bool> {
     Ok(killed == total)
 }
 
-/// Makes `to` a copy of the sources in `from`. What is there already and the same keeps its time, so
-/// that the next build takes it as built. `work` gets the log.
+/// Copies the sources in `from` to `to`. Unchanged files keep their times, so that the next build
+/// is incremental. `work` gets the log.
 fn copy_tree(from: &Path, to: &Path, work: &Path) -> Result<()> {
     command::dir(to)?;
     command::logged(
@@ -128,7 +128,7 @@ fn copy_tree(from: &Path, to: &Path, work: &Path) -> Result<()> {
     )
 }
 
-/// Those that the user wants, the ones for the slow kernel first.
+/// Reads the mutants that the user selects; those for the slow kernel come first.
 fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
     let dir = source.join("mutants");
     let files = fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
@@ -152,32 +152,32 @@ fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
     Ok(mutants.into())
 }
 
-/// Results of the driver as it should be, by guest and mode.
-struct Unchanged(BTreeMap<(String, &'static str), Result<Vec<Entry>>>);
+/// Results of the unmodified driver by guest and mode.
+struct Baseline(BTreeMap<(String, &'static str), Result<Vec<Entry>>>);
 
-impl Unchanged {
+impl Baseline {
     fn check(&self, mutant: &Mutant) -> Result<()> {
         let key = (mutant.guest.clone(), mutant.mode.name());
         match self.0.get(&key) {
             Some(Ok(entries)) => mutant.check_named(entries),
             Some(Err(why)) => Err(why.clone()),
-            None => Err("the driver as it should be was not tried".into()),
+            None => Err("the unmodified driver was not tested".into()),
         }
     }
 }
 
-/// What trying takes.
-struct Trial<'a> {
+/// Everything needed to try a mutant.
+struct MutantRunner<'a> {
     settings: &'a Settings,
-    /// The sources as they were at the start: the tree may be worked on meanwhile.
+    /// A copy of the sources from the start of the run: the user may edit the tree meanwhile.
     snapshot: PathBuf,
     guests: Vec<Guest>,
     programs: Programs,
 }
 
-impl Trial<'_> {
-    /// Runs the named tests of `mutants` on the driver as it should be.
-    fn unchanged(&self, mutants: &VecDeque<Mutant>) -> Unchanged {
+impl MutantRunner<'_> {
+    /// Runs the tests that `mutants` name on the unmodified driver.
+    fn baseline(&self, mutants: &VecDeque<Mutant>) -> Baseline {
         let mut kinds: Vec<(String, Mode)> = Vec::new();
         for mutant in mutants {
             let kind = (mutant.guest.clone(), mutant.mode);
@@ -201,11 +201,11 @@ impl Trial<'_> {
                     let source = &self.snapshot;
                     let entries = self.boot(&guest, mode, &Mutant::tests(named), source, worker);
                     println!(
-                        "[mutants] {guest}, {}, without a change: {} in {} s",
+                        "[mutants] {guest}, {}, unmodified driver: {} in {} s",
                         mode.name(),
                         match &entries {
                             Ok(entries) => crate::report::summary(entries),
-                            Err(why) => gist(why).into(),
+                            Err(why) => first_line(why).into(),
                         },
                         start.elapsed().as_secs()
                     );
@@ -213,34 +213,34 @@ impl Trial<'_> {
                 });
             }
         });
-        Unchanged(
+        Baseline(
             results
                 .into_inner()
                 .unwrap_or_else(|poisoned| poisoned.into_inner()),
         )
     }
 
-    fn mutant(&self, mutant: &Mutant, worker: usize) -> Fate {
+    fn mutant(&self, mutant: &Mutant, worker: usize) -> MutantResult {
         let tree = self.dir(worker).join("source");
         let tests = Mutant::tests([mutant]);
         let entries = self
             .change(mutant, &tree, worker)
             .and_then(|()| self.boot(&mutant.guest, mutant.mode, &tests, &tree, worker));
         match entries {
-            Err(why) => Fate::Broken(why),
+            Err(why) => MutantResult::Broken(why),
             Ok(entries) => match mutant.killers(&entries) {
-                killers if killers.is_empty() => Fate::Survived(what_happened(&entries)),
-                killers => Fate::Killed(killers),
+                killers if killers.is_empty() => MutantResult::Survived(survival_reason(&entries)),
+                killers => MutantResult::Killed(killers),
             },
         }
     }
 
-    /// A worker's own directory.
+    /// Returns the worker's own directory.
     fn dir(&self, worker: usize) -> PathBuf {
         self.settings.out.join(format!("mutants/{worker}"))
     }
 
-    /// Makes `tree` a copy of the sources with the mutant's change.
+    /// Makes `tree` a copy of the sources with the mutant's diff applied.
     fn change(&self, mutant: &Mutant, tree: &Path, worker: usize) -> Result<()> {
         let dir = self.dir(worker);
         copy_tree(&self.snapshot, tree, &dir)?;
@@ -249,7 +249,7 @@ impl Trial<'_> {
             .map_err(|why| format!("does not apply: {why}"))
     }
 
-    /// Builds the module of the tree `source`, and runs a guest with it.
+    /// Builds the module in `source` and runs the tests in a guest with it.
     fn boot(
         &self,
         guest: &str,
@@ -271,14 +271,14 @@ impl Trial<'_> {
         };
         let mut dir = self.dir(worker);
         if *source == self.snapshot {
-            dir.push("unchanged");
+            dir.push("baseline");
         }
         let module = payload::module(guest.flavour, source, &dir)
             .map_err(|why| format!("does not build: {why}"))?;
         let payload = payload::pack(self.settings, guest.flavour, &module, &self.programs, &dir)?;
-        Ok(attend::attend(
+        Ok(guest_run::run(
             self.settings,
-            &Order {
+            &GuestRun {
                 guest: &guest,
                 payload: &payload,
                 tests,
@@ -290,46 +290,47 @@ impl Trial<'_> {
     }
 }
 
-/// Why a mutant is taken to have survived: what its tests ended as, and what failed that it does not
-/// name.
-fn what_happened(entries: &[Entry]) -> String {
+/// Says why a mutant survived: how its named tests ended, and which other tests failed.
+fn survival_reason(entries: &[Entry]) -> String {
     let others: Vec<String> = entries
         .iter()
         .filter(|e| e.outcome == Outcome::Failed)
         .map(|e| format!("{} ({})", e.name, mutant::how(e)))
         .collect();
     let others = match others.len() {
-        0 => String::from("nothing else failed"),
-        _ => format!("what failed is not named by it: {}", others.join(", ")),
+        0 => String::from("no other test failed"),
+        _ => format!("other tests failed: {}", others.join(", ")),
     };
     format!("{}; {others}", crate::report::summary(entries))
 }
 
-impl Tried {
+impl TriedMutant {
     fn killers(&self) -> Option<&[Killer]> {
-        match &self.fate {
-            Fate::Killed(killers) => Some(killers),
+        match &self.result {
+            MutantResult::Killed(killers) => Some(killers),
             _ => None,
         }
     }
 
     fn line(&self) -> String {
-        let what = match &self.fate {
-            Fate::Killed(killers) => format!("killed by {}", shown(killers, |k| k.test.clone())),
-            Fate::Survived(why) => format!("SURVIVED: {why}"),
-            Fate::Broken(why) => format!("BROKEN: {}", gist(why)),
+        let what = match &self.result {
+            MutantResult::Killed(killers) => {
+                format!("killed by {}", join_distinct(killers, |k| k.test.clone()))
+            }
+            MutantResult::Survived(why) => format!("SURVIVED: {why}"),
+            MutantResult::Broken(why) => format!("BROKEN: {}", first_line(why)),
         };
         format!("{}: {what}, {:.0} s", self.mutant.name, self.seconds)
     }
 }
 
-/// The first line of a reason that may quote a log.
-fn gist(why: &str) -> &str {
+/// Returns the first line of a reason that may quote a log.
+fn first_line(why: &str) -> &str {
     why.lines().next().unwrap_or_default()
 }
 
-/// What is said of how a test failed, without where the run has left something.
-fn without_leavings(how: &str) -> String {
+/// Strips the path of this run's output from the description of a failure.
+fn strip_output_path(how: &str) -> String {
     let mut text = how.to_owned();
     while let Some(start) = text.find("REPLAY=") {
         let end = text[start..].find("; ").map(|len| start + len + 2);
@@ -338,8 +339,8 @@ fn without_leavings(how: &str) -> String {
     text
 }
 
-/// Some of `killers`, as `show` has them, without repetition.
-fn shown(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
+/// Formats some of `killers` with `show`, without duplicates.
+fn join_distinct(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
     let mut all: Vec<String> = Vec::new();
     for text in killers.iter().map(show) {
         if !all.contains(&text) {
@@ -355,12 +356,12 @@ fn shown(killers: &[Killer], show: impl Fn(&Killer) -> String) -> String {
     text
 }
 
-fn as_json(tried: &[Tried]) -> Value {
-    let one = |t: &Tried| {
-        let (result, reason) = match &t.fate {
-            Fate::Killed(_) => ("killed", ""),
-            Fate::Survived(why) => ("survived", why.as_str()),
-            Fate::Broken(why) => ("broken", why.as_str()),
+fn as_json(tried: &[TriedMutant]) -> Value {
+    let one = |t: &TriedMutant| {
+        let (result, reason) = match &t.result {
+            MutantResult::Killed(_) => ("killed", ""),
+            MutantResult::Survived(why) => ("survived", why.as_str()),
+            MutantResult::Broken(why) => ("broken", why.as_str()),
         };
         let tests: Vec<Value> = t
             .killers()
@@ -382,26 +383,27 @@ fn as_json(tried: &[Tried]) -> Value {
     Value::Array(tried.iter().map(one).collect())
 }
 
-/// docs/mutants.md. Times are left out: the file changes only if a result does.
-fn as_markdown(tried: &[Tried]) -> String {
+/// Returns the text of docs/mutants.md, without durations: the file changes only if a result does.
+fn as_markdown(tried: &[TriedMutant]) -> String {
     let killed = tried.iter().filter(|t| t.killers().is_some()).count();
     let mut text = format!(
         "# Mutants\n\n\
-         Each file in [mutants/](../mutants) breaks the driver in one way. `make mutants` builds each of \
-         these drivers, boots it in a guest, runs the tests that have to notice, and writes this table: \
-         {killed} of {} were noticed. The tests pass on the driver as it is.\n\n\
+         Each file in [mutants/](../mutants) changes the driver in one way that breaks it. `make mutants` \
+         builds each changed driver, boots it in a guest, runs the tests that must detect the change, and \
+         writes this table: the tests detected {killed} of {}. All of them pass on the unmodified \
+         driver.\n\n\
          | mutant | what it breaks | guest, mode | tests that fail | how |\n\
          | --- | --- | --- | --- | --- |\n",
         tried.len()
     );
     for t in tried {
-        let (tests, how) = match &t.fate {
-            Fate::Killed(killers) => (
-                shown(killers, |k| format!("`{}`", k.test)),
-                shown(killers, |k| without_leavings(&k.how)),
+        let (tests, how) = match &t.result {
+            MutantResult::Killed(killers) => (
+                join_distinct(killers, |k| format!("`{}`", k.test)),
+                join_distinct(killers, |k| strip_output_path(&k.how)),
             ),
-            Fate::Survived(_) => ("**none**".into(), String::new()),
-            Fate::Broken(_) => ("**could not be tried**".into(), String::new()),
+            MutantResult::Survived(_) => ("**none**".into(), String::new()),
+            MutantResult::Broken(_) => ("**could not be tried**".into(), String::new()),
         };
         let cells = [
             t.mutant.name.clone(),
@@ -423,7 +425,7 @@ mod tests {
     #[test]
     fn the_table_does_not_say_where_a_run_left_something() {
         let how = "guest: REPLAY=out/last-program; REPLAY=out/last-programs; switched off; lost";
-        assert_eq!(without_leavings(how), "guest: switched off; lost");
-        assert_eq!(without_leavings("fail"), "fail");
+        assert_eq!(strip_output_path(how), "guest: switched off; lost");
+        assert_eq!(strip_output_path("fail"), "fail");
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The code of a module, as objdump lists it: functions, their instructions, what these jump to and
-//! what they name.
+//! Parses objdump's output: the functions of a module, their instructions, jump targets and
+//! relocations.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -12,34 +12,34 @@ use crate::Result;
 /// An instruction.
 #[derive(Debug)]
 pub struct Instruction {
-    /// Where it is in its section.
+    /// Offset in its section.
     pub address: u64,
-    /// Its name.
+    /// Mnemonic.
     pub name: String,
-    /// Its operands.
+    /// Operands.
     pub operands: String,
-    /// Symbols that its relocations name.
+    /// Symbols of its relocations.
     pub symbols: Vec<String>,
 }
 
 impl Instruction {
-    /// Where it jumps to, or what it calls, if that is in its section.
+    /// Returns the target of a jump or call within the section.
     pub fn target(&self) -> Option<u64> {
         let (address, _) = self.operands.split_once(" <")?;
         match self.symbols.is_empty() {
             true => u64::from_str_radix(address, 16).ok(),
-            // The linker will say where.
+            // The target needs a relocation.
             false => None,
         }
     }
 
-    /// Whether it calls, or jumps to, a function with `part` in its name.
+    /// Returns true if it calls or jumps to a function whose name contains `part`.
     pub fn names(&self, part: &str) -> bool {
         let direct = self.symbols.is_empty() && self.operands.contains(part);
         direct || self.symbols.iter().any(|symbol| symbol.contains(part))
     }
 
-    /// Whether it may jump.
+    /// Returns true if it is a jump.
     pub fn jumps(&self) -> bool {
         self.name.starts_with('j')
     }
@@ -48,11 +48,11 @@ impl Instruction {
 /// A function.
 #[derive(Debug)]
 pub struct Function {
-    /// The section it is in.
+    /// Its section.
     pub section: String,
     /// Its symbol.
     pub symbol: String,
-    /// What it does.
+    /// Its instructions.
     pub code: Vec<Instruction>,
 }
 
@@ -61,12 +61,12 @@ pub struct Function {
 pub struct Object {
     /// All functions.
     pub functions: Vec<Function>,
-    /// Functions that its data name, such as tables of callbacks.
+    /// Functions that data refer to, such as callbacks in a vtable.
     pub named_by_data: BTreeSet<String>,
 }
 
 impl Object {
-    /// Reads `module`.
+    /// Reads the object file `module`.
     pub fn read(module: &Path) -> Result<Self> {
         let code = objdump(module, &["--disassemble", "--reloc", "--no-show-raw-insn"])?;
         let data = objdump(module, &["--reloc"])?;
@@ -75,7 +75,8 @@ impl Object {
         Ok(object)
     }
 
-    /// The symbol of the function that `name` is in: a symbol, or a section with an offset.
+    /// Returns the symbol of the function that `name` refers to: a symbol, or a section with an
+    /// offset.
     fn function_at(&self, name: &str) -> Option<&str> {
         let (symbol, offset) = match name.split_once("+0x") {
             Some((symbol, offset)) => (symbol, u64::from_str_radix(offset, 16).ok()?),
@@ -84,15 +85,15 @@ impl Object {
         let found = self.functions.iter().find(|function| {
             let start = function.code.first().map_or(u64::MAX, |i| i.address);
             let end = function.code.last().map_or(0, |i| i.address);
-            // Calls are relative to the end of the instruction's operand, four bytes on.
+            // Relocations of calls are relative to the end of the operand, four bytes further.
             function.symbol == symbol
                 || function.section == symbol && (start..=end + 4).contains(&(offset + 4))
         });
         found.map(|function| function.symbol.as_str())
     }
 
-    /// The functions that can be called, starting with those that `is_root` says, without going
-    /// through those that `is_barred` says.
+    /// Returns the functions that are reachable from those for which `is_root` is true, without
+    /// passing through those for which `is_barred` is true.
     pub fn called_from(
         &self,
         is_root: impl Fn(&Function) -> bool,
@@ -136,7 +137,7 @@ fn objdump(module: &Path, arguments: &[&str]) -> Result<String> {
     }
 }
 
-/// What `objdump --disassemble --reloc --no-show-raw-insn` says.
+/// Parses the output of `objdump --disassemble --reloc --no-show-raw-insn`.
 pub fn parse_code(listing: &str) -> Object {
     let mut object = Object::default();
     let mut section = String::new();
@@ -162,7 +163,8 @@ pub fn parse_code(listing: &str) -> Object {
     object
 }
 
-/// The functions that are named in sections with data, in what `objdump --reloc` says.
+/// Returns the functions that relocations in data sections refer to, from the output of `objdump
+/// --reloc`.
 fn parse_data(listing: &str, object: &Object) -> BTreeSet<String> {
     const DATA: &[&str] = &[
         ".data",
@@ -187,7 +189,7 @@ fn parse_data(listing: &str, object: &Object) -> BTreeSet<String> {
     named
 }
 
-/// The name in a line like `0000000000000010 <name>:`.
+/// Parses the name in a line like `0000000000000010 <name>:`.
 fn label(line: &str) -> Option<&str> {
     let (address, rest) = line.split_once(' ')?;
     let name = rest.strip_prefix('<')?.strip_suffix(">:")?;
@@ -195,13 +197,13 @@ fn label(line: &str) -> Option<&str> {
     is_address.then_some(name)
 }
 
-/// The symbol in a line like `15: R_X86_64_PLT32  name-0x4`.
+/// Parses the symbol in a line like `15: R_X86_64_PLT32  name-0x4`.
 fn relocation(line: &str) -> Option<&str> {
     let (_, rest) = line.trim().split_once(": R_")?;
     rest.split_whitespace().nth(1)
 }
 
-/// A line like `  15:  call   20 <name>`.
+/// Parses a line like `  15:  call   20 <name>`.
 fn instruction(line: &str) -> Option<Instruction> {
     let (address, rest) = line.trim_start().split_once(":\t")?;
     let (name, operands) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make igt`: IGT's own tests of display drivers, on Barium and on the C driver for the same
-//! device, and the document that tells how both did ([`crate::official_doc`]).
+//! `make igt`: runs IGT's own tests of display drivers on Barium and on the C driver for the same
+//! device, and writes a document that compares the results ([`crate::official_doc`]).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,24 +15,24 @@ use crate::report::Outcome;
 use crate::settings::{Flavour, Settings};
 use crate::{command, kernel_log, run, vm, Result};
 
-/// The display of both guests, with room for several pictures of 4K: Barium's are in VRAM.
+/// The display of both guests. Barium keeps pictures in VRAM: this has room for several 4K ones.
 const DISPLAY: &str = "bochs-display,vgamem=256M";
-/// Seconds that the tests of one driver may take, and what they take on two cores.
+/// Time limit for the tests of one driver in seconds, and the typical time on two cores.
 const LIMIT: u32 = 5400;
 const TYPICAL: u32 = 900;
-/// Seconds that one test may take.
+/// Time limit of one test in seconds.
 const TEST_LIMIT: u32 = 300;
 
-/// A driver that the tests are run on.
+/// A driver under test.
 pub struct Driver {
-    /// What it is called in the document.
+    /// Its name in the document.
     pub title: &'static str,
-    /// Its name to DRM and to the PCI bus.
+    /// Its name in DRM and on the PCI bus.
     name: &'static str,
     module: &'static str,
 }
 
-/// The driver that is tested, and the one that it is compared with.
+/// The driver under test, and the one to compare with.
 pub const DRIVERS: [Driver; 2] = [
     Driver {
         title: "Barium",
@@ -46,19 +46,20 @@ pub const DRIVERS: [Driver; 2] = [
     },
 ];
 
-/// What one driver's guest found: verdicts by the test's name, and what its kernel complained of.
-pub struct Findings {
+/// Results of one driver's guest: IGT's results by test name, and the first report in the kernel
+/// log.
+pub struct DriverResults {
     pub verdicts: BTreeMap<String, Verdict>,
     pub alarm: Option<String>,
 }
 
-impl Findings {
-    /// How many tests ended in a way of this kind.
+impl DriverResults {
+    /// Returns how many tests have a result of this kind.
     pub fn count(&self, kind: &str) -> usize {
         self.verdicts.values().filter(|v| v.kind() == kind).count()
     }
 
-    /// The line `N passed, N failed, N skipped`.
+    /// Returns the line `N passed, N failed, N skipped`.
     pub fn summary(&self) -> String {
         let count = |kind| self.count(kind);
         format!(
@@ -70,18 +71,18 @@ impl Findings {
     }
 }
 
-/// Runs the tests on both drivers and writes the document. If the user wants one driver only, the
-/// other's last results are used. Whether Barium passes what the other does, and everything else is
-/// explained.
+/// Runs the tests on both drivers and writes the document. If the user selects one driver, the last
+/// results of the other one are used. Returns true if Barium passes each test that the other driver
+/// passes and the document explains all other results.
 pub fn official(settings: &Settings) -> Result<bool> {
     println!("[build] driver");
     let payload = payload::build(settings, Flavour::Opt, &payload::programs(settings)?)?;
-    // One after the other: many tests are about times.
-    let find = |driver: &Driver| match driver.title.contains(&settings.only) {
+    // One driver after the other: many tests depend on timing.
+    let results_of = |driver: &Driver| match driver.title.contains(&settings.only) {
         true => one_driver(settings, driver, &payload),
-        false => last_findings(&directory(settings, driver)),
+        false => last_results(&directory(settings, driver)),
     };
-    let (ours, theirs) = (find(&DRIVERS[0])?, find(&DRIVERS[1])?);
+    let (ours, theirs) = (results_of(&DRIVERS[0])?, results_of(&DRIVERS[1])?);
 
     let document = Document::new(settings, &ours, &theirs)?;
     let path = settings.out.join("igt.md");
@@ -90,7 +91,7 @@ pub fn official(settings: &Settings) -> Result<bool> {
     Ok(document.is_good())
 }
 
-/// Where a driver's guest has its files.
+/// Returns the directory of a driver's guest.
 fn directory(settings: &Settings, driver: &Driver) -> PathBuf {
     settings
         .out
@@ -98,9 +99,9 @@ fn directory(settings: &Settings, driver: &Driver) -> PathBuf {
         .join(format!("igt-{}", driver.title))
 }
 
-/// What the last guest that ran there found.
-fn last_findings(dir: &Path) -> Result<Findings> {
-    Ok(Findings {
+/// Reads the results of the last guest that ran in `dir`.
+fn last_results(dir: &Path) -> Result<DriverResults> {
+    Ok(DriverResults {
         verdicts: igt::verdicts(&dir.join("results/igt/results.json"))?,
         alarm: kernel_log::alarm(&command::read_lossy(&dir.join("console.log"))),
     })
@@ -110,7 +111,7 @@ fn one_driver(
     settings: &Settings,
     driver: &Driver,
     payload: &payload::Payload,
-) -> Result<Findings> {
+) -> Result<DriverResults> {
     let name = format!("igt/{}", driver.title);
     println!("[{name}] started, typically {} min", TYPICAL / 60);
     let start = Instant::now();
@@ -123,7 +124,7 @@ fn one_driver(
             format!("guest_driver={}", driver.name),
             format!("guest_module={}", driver.module),
             format!("guest_test_timeout={TEST_LIMIT}"),
-            // Some are about the kernel's console.
+            // Some tests use the kernel's console.
             "drm_client_lib.active=fbdev".into(),
         ],
         tests: &settings.tests,
@@ -133,18 +134,18 @@ fn one_driver(
         dir: directory(settings, driver),
         console: Console::Logged,
     };
-    let left = vm::run(settings, &machine, Some(&name), settings.limit(LIMIT))?;
-    if let Some(why) = left.lost {
+    let output = vm::run(settings, &machine, Some(&name), settings.limit(LIMIT))?;
+    if let Some(why) = output.lost {
         return Err(format!("{name}: {why}"));
     }
-    if let Some(entry) = left.entries.iter().find(|e| e.outcome == Outcome::Failed) {
+    if let Some(entry) = output.entries.iter().find(|e| e.outcome == Outcome::Failed) {
         return Err(format!("{name}: {}", entry.reason));
     }
-    let findings = last_findings(&machine.dir)?;
+    let results = last_results(&machine.dir)?;
     println!(
         "[{name}] {} in {} s",
-        findings.summary(),
+        results.summary(),
         start.elapsed().as_secs()
     );
-    Ok(findings)
+    Ok(results)
 }

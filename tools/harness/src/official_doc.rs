@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The document that compares two drivers by IGT's own tests, and explains what ours does not pass.
+//! Writes the document that compares the results of two drivers and explains what Barium does not
+//! pass.
 //!
-//! The explanations are in `igt-tests/explained.txt`: blocks of a title, the tests and the reasons
-//! (of IGT's) that it is about, each a regular expression for the whole of it, and a text.
+//! The explanations are in `igt-tests/explained.txt`. A block has a title, regular expressions for
+//! the names of the tests and for IGT's reasons that it explains (each must match as a whole), and
+//! a text.
 //!
 //! ```text
 //! Title: Checksums of what is shown
@@ -12,7 +14,7 @@
 //! The device cannot compute any.
 //! ```
 //!
-//! The first block that fits explains a test.
+//! The first block that matches explains a test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -20,14 +22,14 @@ use std::fmt::Write;
 use regex::Regex;
 
 use crate::igt::Verdict;
-use crate::official::{Findings, DRIVERS};
+use crate::official::{DriverResults, DRIVERS};
 use crate::settings::Settings;
 use crate::{command, Result};
 
-/// The order in which verdicts are counted.
+/// The order of the columns.
 const KINDS: [&str; 3] = ["pass", "skip", "fail"];
 
-/// An explanation.
+/// A block of explained.txt.
 #[derive(Debug)]
 struct Explanation {
     title: String,
@@ -37,7 +39,7 @@ struct Explanation {
 }
 
 impl Explanation {
-    /// The blocks of a file; lines that begin with `#` are left out.
+    /// Parses all blocks; lines that begin with `#` are comments.
     fn all(text: &str) -> Result<Vec<Self>> {
         let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
         lines
@@ -64,7 +66,7 @@ impl Explanation {
             .collect();
         let title = field("Title: ").ok_or_else(|| format!("no title: {}", block.join("\n")))?;
         if text.is_empty() {
-            return Err(format!("{title}: explained by nothing"));
+            return Err(format!("{title}: the explanation has no text"));
         }
         Ok(Explanation {
             title: title.into(),
@@ -74,21 +76,25 @@ impl Explanation {
         })
     }
 
-    fn is_of(&self, test: &str, verdict: &Verdict) -> bool {
+    fn explains(&self, test: &str, verdict: &Verdict) -> bool {
         self.tests.is_match(test) && self.reason.is_match(&verdict.reason)
     }
 }
 
-/// What the document says.
+/// The document.
 pub struct Document<'a> {
-    ours: &'a Findings,
-    theirs: &'a Findings,
+    ours: &'a DriverResults,
+    theirs: &'a DriverResults,
     explanations: Vec<Explanation>,
 }
 
 impl<'a> Document<'a> {
-    /// A document about what `ours` and `theirs` have found.
-    pub fn new(settings: &Settings, ours: &'a Findings, theirs: &'a Findings) -> Result<Self> {
+    /// Compares the results `ours` and `theirs`.
+    pub fn new(
+        settings: &Settings,
+        ours: &'a DriverResults,
+        theirs: &'a DriverResults,
+    ) -> Result<Self> {
         let path = settings.source.join("igt-tests/explained.txt");
         Ok(Document {
             ours,
@@ -97,7 +103,8 @@ impl<'a> Document<'a> {
         })
     }
 
-    /// Our tests that did not pass, by the explanation's number (the last for none).
+    /// Groups our tests that did not pass by the index of their explanation. The last group has
+    /// none.
     fn by_explanation(&self) -> BTreeMap<usize, Vec<(&str, &Verdict)>> {
         let mut groups: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for (test, verdict) in &self.ours.verdicts {
@@ -105,7 +112,7 @@ impl<'a> Document<'a> {
                 let group = self
                     .explanations
                     .iter()
-                    .position(|e| e.is_of(test, verdict));
+                    .position(|e| e.explains(test, verdict));
                 groups
                     .entry(group.unwrap_or(self.explanations.len()))
                     .or_default()
@@ -115,7 +122,7 @@ impl<'a> Document<'a> {
         groups
     }
 
-    /// Tests with different verdicts.
+    /// Returns the tests whose results differ.
     fn differences(&self) -> Vec<(&str, &str, &str)> {
         let names: BTreeSet<&String> = self
             .ours
@@ -123,8 +130,8 @@ impl<'a> Document<'a> {
             .keys()
             .chain(self.theirs.verdicts.keys())
             .collect();
-        let of = |findings: &'a Findings, name: &str| {
-            findings.verdicts.get(name).map_or("-", Verdict::kind)
+        let of = |results: &'a DriverResults, name: &str| {
+            results.verdicts.get(name).map_or("-", Verdict::kind)
         };
         names
             .into_iter()
@@ -133,8 +140,8 @@ impl<'a> Document<'a> {
             .collect()
     }
 
-    /// Tests that they pass and we do not.
-    fn behind(&self) -> Vec<&str> {
+    /// Returns the tests that they pass and we do not.
+    fn passed_only_by_theirs(&self) -> Vec<&str> {
         self.differences()
             .into_iter()
             .filter(|&(_, _, theirs)| theirs == "pass")
@@ -142,14 +149,14 @@ impl<'a> Document<'a> {
             .collect()
     }
 
-    /// Whether we pass all that they do, all else is explained, and the kernel has no complaint.
-    /// Says what is not so.
+    /// Returns true if we pass each test that they pass, all other results are explained, and the
+    /// kernel log has no report. Prints what does not hold.
     pub fn is_good(&self) -> bool {
         let groups = self.by_explanation();
         let unexplained = groups
             .get(&self.explanations.len())
             .map_or(&[][..], Vec::as_slice);
-        for name in self.behind() {
+        for name in self.passed_only_by_theirs() {
             println!("failed: {name}: {} passes it", DRIVERS[1].title);
         }
         for (name, verdict) in unexplained {
@@ -159,13 +166,15 @@ impl<'a> Document<'a> {
             );
         }
         if let Some(alarm) = &self.ours.alarm {
-            println!("failed: the kernel complains:\n{alarm}");
+            println!("failed: the kernel log has a report:\n{alarm}");
         }
         println!("{}", self.ours.summary());
-        self.behind().is_empty() && unexplained.is_empty() && self.ours.alarm.is_none()
+        self.passed_only_by_theirs().is_empty()
+            && unexplained.is_empty()
+            && self.ours.alarm.is_none()
     }
 
-    /// The document.
+    /// Returns the document's text.
     pub fn text(&self) -> String {
         [
             String::from(HEAD),
@@ -176,11 +185,11 @@ impl<'a> Document<'a> {
         .join("\n")
     }
 
-    /// How many of each test's subtests ended how.
+    /// Counts the results of each test's subtests by kind.
     fn summary(&self) -> String {
         let mut binaries: BTreeMap<&str, [usize; 6]> = BTreeMap::new();
-        for (column, findings) in [(0, self.ours), (3, self.theirs)] {
-            for (test, verdict) in &findings.verdicts {
+        for (column, results) in [(0, self.ours), (3, self.theirs)] {
+            for (test, verdict) in &results.verdicts {
                 let counts = binaries.entry(binary(test)).or_default();
                 if let Some(kind) = KINDS.iter().position(|&kind| kind == verdict.kind()) {
                     counts[column + kind] += 1;
@@ -218,13 +227,16 @@ impl<'a> Document<'a> {
         text
     }
 
-    /// What we do not pass, each group with our explanation and the reasons that IGT gives.
+    /// Lists the tests that we do not pass, by explanation, with the reasons that IGT gives.
     fn explained(&self) -> String {
         let mut text = format!("## What {} does not pass\n", DRIVERS[0].title);
         for (number, tests) in self.by_explanation() {
             let (title, why) = match self.explanations.get(number) {
                 Some(explanation) => (explanation.title.as_str(), explanation.text.as_str()),
-                None => ("Not explained", "Nobody has looked at these yet."),
+                None => (
+                    "Not explained",
+                    "These results have not been looked at yet.",
+                ),
             };
             let _ = writeln!(text, "\n### {title}: {}\n\n{why}\n", tests.len());
             let mut by_reason: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
@@ -243,25 +255,25 @@ impl<'a> Document<'a> {
     }
 }
 
-/// What stands above the tables.
+/// The text above the tables.
 const HEAD: &str = "\
 # IGT's own tests
 
-Written by `make igt`, which runs them on Barium and on the C driver `bochs` in one guest kernel, on
-identical devices. What Barium does not pass is explained below, in our words
-(`igt-tests/explained.txt`) and in IGT's.
+`make igt` writes this document. It runs IGT's own tests on Barium and on the C driver `bochs`, on
+identical devices and the same kernel. For each test that Barium does not pass, the last section has
+an explanation (from `igt-tests/explained.txt`) and IGT's own message.
 ";
 
 fn cells(counts: &[usize; 6]) -> String {
     counts.map(|count| count.to_string()).join(" | ")
 }
 
-/// The test's name without what all have.
+/// Strips the prefix that all test names share.
 fn short(test: &str) -> &str {
     test.strip_prefix("igt@").unwrap_or(test)
 }
 
-/// The binary that a test is in.
+/// Returns the binary of a test.
 fn binary(test: &str) -> &str {
     let name = short(test);
     name.split_once('@').map_or(name, |(binary, _)| binary)
@@ -278,8 +290,8 @@ mod tests {
         }
     }
 
-    fn findings(verdicts: &[(&str, &str, &str)]) -> Findings {
-        Findings {
+    fn results(verdicts: &[(&str, &str, &str)]) -> DriverResults {
+        DriverResults {
             verdicts: verdicts
                 .iter()
                 .map(|(name, result, reason)| ((*name).into(), verdict(result, reason)))
@@ -296,7 +308,7 @@ mod tests {
         let all = Explanation::all(EXPLAINED)?;
         let first = |test, reason| {
             let verdict = verdict("skip", reason);
-            all.iter().position(|e| e.is_of(test, &verdict))
+            all.iter().position(|e| e.explains(test, &verdict))
         };
         assert_eq!(first("igt@kms_x@a", "no CRC here"), Some(0));
         assert_eq!(first("igt@kms_x@a", "other"), Some(1));
@@ -313,7 +325,7 @@ mod tests {
 
     #[test]
     fn what_they_pass_we_have_to() -> Result<()> {
-        let theirs = findings(&[("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")]);
+        let theirs = results(&[("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")]);
         for (ours, good) in [
             (
                 vec![("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")],
@@ -329,7 +341,7 @@ mod tests {
             ),
             (vec![("igt@a@y", "pass", "")], false),
         ] {
-            let ours = findings(&ours);
+            let ours = results(&ours);
             let document = Document {
                 ours: &ours,
                 theirs: &theirs,
@@ -342,7 +354,7 @@ mod tests {
 
     #[test]
     fn each_reason_is_in_the_document() -> Result<()> {
-        let ours = findings(&[("igt@a@x", "fail", "CRC"), ("igt@a@y", "skip", "why not")]);
+        let ours = results(&[("igt@a@x", "fail", "CRC"), ("igt@a@y", "skip", "why not")]);
         let document = Document {
             ours: &ours,
             theirs: &ours,

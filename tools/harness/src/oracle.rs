@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Compares what a guest program meant to draw with what the device holds, without asking the driver:
-//! each page of the program's reference has to be in VRAM, once.
+//! Compares what a guest's program drew with the content of VRAM, without asking the driver: each
+//! page of the program's reference must occur in VRAM exactly once.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -14,17 +14,17 @@ use crate::Result;
 /// The granularity of VRAM objects on the guests' architecture, in bytes.
 const PAGE: usize = 4096;
 
-/// Where the pages of a reference were found.
+/// The pages of a reference in VRAM.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
-    /// For each page of the reference its page number in VRAM.
+    /// The page number in VRAM of each page of the reference.
     pages: Vec<usize>,
     /// The content of those pages, read from VRAM.
     pub bytes: Vec<u8>,
 }
 
 impl Found {
-    /// How many runs of neighbouring VRAM pages the object consists of.
+    /// Returns the number of runs of adjacent VRAM pages that the object consists of.
     pub fn pieces(&self) -> usize {
         1 + self
             .pages
@@ -33,7 +33,7 @@ impl Found {
             .count()
     }
 
-    /// A line that tells the result.
+    /// Returns a summary in one line.
     pub fn summary(&self) -> String {
         let pages = self.pages.len();
         let first = self.pages.iter().min().unwrap_or(&0) * PAGE;
@@ -44,33 +44,33 @@ impl Found {
     }
 }
 
-/// Looks in the VRAM of the device at PCI address `slot` for the first `size` bytes of `reference`.
-/// `dump` is scratch space.
+/// Finds the first `size` bytes of `reference` in the VRAM of the device at PCI address `slot`.
+/// `dump` is a scratch file.
 pub fn look(qmp: &mut Qmp, slot: &str, reference: &Path, size: u64, dump: &Path) -> Result<Found> {
-    let mut meant = Vec::new();
+    let mut expected = Vec::new();
     File::open(reference)
-        .and_then(|file| file.take(size).read_to_end(&mut meant))
+        .and_then(|file| file.take(size).read_to_end(&mut expected))
         .map_err(|e| format!("{}: {e}", reference.display()))?;
     let bar = qmp.bar(slot, 0)?;
     qmp.save_memory(bar, dump)?;
     let vram = fs::read(dump).map_err(|e| format!("{}: {e}", dump.display()))?;
     fs::remove_file(dump).map_err(|e| format!("{}: {e}", dump.display()))?;
-    find(&meant, &vram)
+    find(&expected, &vram)
 }
 
-/// Finds each page of `meant` in `vram`; an error if one is missing, or is there more than once.
-fn find(meant: &[u8], vram: &[u8]) -> Result<Found> {
-    if meant.is_empty() || meant.len() % PAGE != 0 {
+/// Finds each page of `expected` in `vram`. Fails if a page is missing or occurs more than once.
+fn find(expected: &[u8], vram: &[u8]) -> Result<Found> {
+    if expected.is_empty() || expected.len() % PAGE != 0 {
         return Err(format!(
-            "the reference has {} bytes, which is not a number of pages",
-            meant.len()
+            "the reference has {} bytes, which is not a multiple of the page size",
+            expected.len()
         ));
     }
-    let mut places: HashMap<&[u8], Vec<usize>> = meant
+    let mut places: HashMap<&[u8], Vec<usize>> = expected
         .chunks_exact(PAGE)
         .map(|page| (page, Vec::new()))
         .collect();
-    let count = meant.len() / PAGE;
+    let count = expected.len() / PAGE;
     if places.len() != count {
         return Err(format!(
             "only {} of the reference's {count} pages are unique",
@@ -83,13 +83,13 @@ fn find(meant: &[u8], vram: &[u8]) -> Result<Found> {
         }
     }
     let mut pages = Vec::with_capacity(count);
-    for (index, page) in meant.chunks_exact(PAGE).enumerate() {
+    for (index, page) in expected.chunks_exact(PAGE).enumerate() {
         match places[page][..] {
             [only] => pages.push(only),
             ref others => {
                 let good = places.values().filter(|p| p.len() == 1).count();
                 return Err(format!(
-                    "{good} of {count} pages match; page {index} is {} times in VRAM",
+                    "{good} of {count} pages match; page {index} occurs {} times in VRAM",
                     others.len()
                 ));
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Builds what a guest runs: the module for its kernel, the test and example programs, the guest's
-//! scripts; and packs them into the disk image and the initramfs that it boots with.
+//! Builds the module for the guest's kernel, the test and example programs, and packs them with the
+//! guest's scripts into a disk image and an initramfs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,25 +10,25 @@ use std::process::Command;
 use crate::settings::{Flavour, Settings};
 use crate::{command, Result};
 
-/// What a guest boots with, next to its kernel and root file system.
+/// The files that a guest boots from, beside its kernel and root file system.
 pub struct Payload {
-    /// Overlays the root file system.
+    /// Disk image; overlays the root file system.
     pub squashfs: PathBuf,
-    /// Mounts the two and goes there.
+    /// initramfs; mounts both and switches to them.
     pub initrd: PathBuf,
-    /// The module in it.
+    /// The module in the image.
     pub module: PathBuf,
 }
 
-/// Directories with what runs in guests on any kernel, and their names there below /barium.
+/// Directories with programs for any guest kernel, each with its name below /barium in the guest.
 pub struct Programs(Vec<(PathBuf, &'static str)>);
 
-/// What the benchmark runs.
+/// Returns the programs of the benchmark.
 pub fn bench_programs(dir: &Path) -> Programs {
     Programs(vec![(dir.into(), "bin")])
 }
 
-/// Builds the IGT tests and the examples; the fuzzer is there already.
+/// Builds the IGT tests and the examples. tools/barium has built the fuzzer.
 pub fn programs(settings: &Settings) -> Result<Programs> {
     let logs = logs(&settings.out)?;
     let igt = settings.out.join("igt");
@@ -45,7 +45,7 @@ pub fn programs(settings: &Settings) -> Result<Programs> {
             )
         })?;
     }
-    // Built before the harness is started.
+    // tools/barium builds the fuzzer before it starts the harness.
     let fuzz = settings.out.join("fuzz/programs");
     command::dir(&fuzz)?;
     Ok(Programs(vec![
@@ -55,7 +55,7 @@ pub fn programs(settings: &Settings) -> Result<Programs> {
     ]))
 }
 
-/// Builds everything for guests with this kernel.
+/// Builds the module and packs disk image and initramfs for guests with this kernel.
 pub fn build(settings: &Settings, flavour: Flavour, programs: &Programs) -> Result<Payload> {
     let module = module(flavour, &settings.source, &settings.out)?;
     pack(settings, flavour, &module, programs, &settings.out)
@@ -67,7 +67,7 @@ fn logs(work: &Path) -> Result<PathBuf> {
     Ok(logs)
 }
 
-/// Makes disk image and initramfs under `work` for guests with this kernel and that `module`.
+/// Packs disk image and initramfs for guests with this kernel and `module` under `work`.
 pub fn pack(
     settings: &Settings,
     flavour: Flavour,
@@ -108,7 +108,7 @@ pub fn pack(
     })
 }
 
-/// Builds the module of the tree `source` for this kernel below `work`, gives its path.
+/// Builds the module of the tree `source` for this kernel below `work` and returns its path.
 pub fn module(flavour: Flavour, source: &Path, work: &Path) -> Result<PathBuf> {
     let logs = logs(work)?;
     let output = work.join(format!("module-{}", flavour.name()));
@@ -127,7 +127,7 @@ pub fn module(flavour: Flavour, source: &Path, work: &Path) -> Result<PathBuf> {
     Ok(output.join("drivers/gpu/drm/barium/barium.ko"))
 }
 
-/// The kernel's own modules, ours with them, and the index that modprobe wants.
+/// Stages the kernel's own modules, Barium, and modprobe's index.
 fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> Result<()> {
     let installed = flavour.build_dir().join("modules");
     let release = command::read_lossy(&installed.join("release"))
@@ -141,14 +141,14 @@ fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> 
     )?;
     let extra = modules.join(&release).join("extra");
     command::dir(&extra)?;
-    // Without debugging information, which no guest needs.
+    // Strips debugging information, which no guest needs.
     command::logged(
         Command::new("objcopy")
             .arg("--strip-debug")
             .args([module, &extra.join("barium.ko")]),
         &logs.join(format!("objcopy-{}.log", flavour.name())),
     )?;
-    // Debian's kmod looks for modules below usr/lib only if lib is that.
+    // Debian's kmod looks for modules in usr/lib only if lib is a link to it.
     std::os::unix::fs::symlink("usr/lib", stage.join("lib")).map_err(|e| format!("lib: {e}"))?;
     command::logged(
         Command::new("depmod").arg("-b").arg(stage).arg(&release),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Writes pixels as PNG.
+//! Writes PNG files.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -17,7 +17,7 @@ pub fn write(path: &Path, width: u32, height: u32, xrgb: &[u8]) -> Result<()> {
     write_rgb(path, width, height, &rgb)
 }
 
-/// Writes pixels of three bytes, red first.
+/// Writes pixels of three bytes: red, green, blue.
 pub fn write_rgb(path: &Path, width: u32, height: u32, rgb: &[u8]) -> Result<()> {
     let fail = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let file = File::create(path).map_err(|e| fail(&e))?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The virtual machine: QEMU's command line, and the process.
+//! Builds QEMU's command line and starts the process.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -11,35 +11,35 @@ use crate::payload::Payload;
 use crate::settings::{Flavour, Settings};
 use crate::Result;
 
-/// Bytes of the disk that a guest leaves its results on. Sparse.
+/// Size in bytes of the disk for the guest's results. Sparse.
 const RESULTS_SIZE: u64 = 512 << 20;
-/// Bytes of the disk through which a guest hands the oracle its reference. Sparse. At boot it holds
-/// which tests are wanted.
+/// Size in bytes of the disk for the oracle's references. Sparse. At boot it holds the selection of
+/// tests.
 const EXCHANGE_SIZE: u64 = 256 << 20;
 
-/// Bytes of the disk that a guest swaps to. Sparse.
+/// Size in bytes of the disk for swap. Sparse.
 const SWAP_SIZE: u64 = 1 << 30;
 
-/// Where the fuzzer's journal is on that disk, in bytes, and how long it is: see fuzz/src/journal.rs.
+/// Offset and size in bytes of the fuzzer's journal on the exchange disk: see fuzz/src/journal.rs.
 const JOURNAL_START: u64 = 1 << 20;
 const JOURNAL_LEN: usize = 64 * 4096;
 
-/// Who talks to the guest's console.
+/// What the guest's console is connected to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Console {
-    /// Nobody: it is only logged.
+    /// A log file only.
     Logged,
-    /// The user, on the terminal; logged as well.
+    /// The user's terminal and a log file.
     Interactive,
 }
 
-/// What a guest runs on.
+/// The guest's processors.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Processor {
     /// Two CPUs.
     Two,
-    /// One CPU whose clock counts the instructions that it executes: what is measured is the same each
-    /// time, whatever else the machine does.
+    /// One CPU whose clock counts executed instructions: measurements repeat exactly, whatever the
+    /// load of the host.
     Counting,
 }
 
@@ -63,64 +63,64 @@ impl Processor {
     }
 }
 
-/// What is particular to one guest.
+/// The configuration of one guest.
 pub struct Machine<'a> {
     /// Kernel to boot.
     pub flavour: Flavour,
-    /// What it runs on.
+    /// Its processors.
     pub processor: Processor,
-    /// What the guest gets as /barium.
+    /// The content of /barium in the guest.
     pub payload: &'a Payload,
     /// Scenario in tools/guest that the guest runs.
     pub scenario: &'a str,
-    /// Further `name=value` pairs for the guest's scripts.
+    /// Additional `name=value` parameters for the guest's scripts.
     pub parameters: Vec<String>,
-    /// Regular expression for the tests that the guest is to run; all if empty.
+    /// Regular expression for the tests to run; empty selects all.
     pub tests: &'a str,
-    /// What the exchange disk holds from [`JOURNAL_START`] on.
+    /// Content of the exchange disk from [`JOURNAL_START`] on.
     pub programs: &'a [u8],
-    /// Arguments of QEMU for display devices and whatever else.
+    /// QEMU arguments for display and other devices.
     pub devices: Vec<String>,
-    /// Whether it has a disk to swap to.
+    /// The guest has a disk for swap.
     pub swap: bool,
-    /// Where sockets, disks and logs go.
+    /// Directory for sockets, disks and logs.
     pub dir: PathBuf,
-    /// Who talks to the console.
+    /// What the console is connected to.
     pub console: Console,
 }
 
 impl Machine<'_> {
-    /// Where the console is logged.
+    /// Path of the console log.
     pub fn console_log(&self) -> PathBuf {
         self.dir.join("console.log")
     }
 
-    /// Socket of the line-based talk between guest scripts and harness.
+    /// Socket of the line-based protocol between guest scripts and harness.
     pub fn control_socket(&self) -> PathBuf {
         self.dir.join("control")
     }
 
-    /// QEMU's own socket.
+    /// QMP socket.
     pub fn qmp_socket(&self) -> PathBuf {
         self.dir.join("qmp")
     }
 
-    /// The disk with what the guest has left.
+    /// The disk for the guest's results.
     pub fn results_disk(&self) -> PathBuf {
         self.dir.join("results.img")
     }
 
-    /// The disk with the oracle's reference.
+    /// The disk for the oracle's references.
     pub fn exchange_disk(&self) -> PathBuf {
         self.dir.join("exchange.img")
     }
 
-    /// The disk that the guest swaps to, and hibernates on.
+    /// The disk for swap and for the hibernation image.
     fn swap_disk(&self) -> PathBuf {
         self.dir.join("swap.img")
     }
 
-    /// The disks that the guest can write to, and their sizes in bytes.
+    /// Returns the writable disks and their sizes in bytes.
     fn writable_disks(&self) -> Vec<(PathBuf, u64)> {
         let mut disks = vec![
             (self.results_disk(), RESULTS_SIZE),
@@ -132,7 +132,7 @@ impl Machine<'_> {
         disks
     }
 
-    /// The fuzzer's journal; empty if there is none.
+    /// Reads the fuzzer's journal; empty if there is none.
     pub fn journal(&self) -> Vec<u8> {
         let mut journal = vec![0; JOURNAL_LEN];
         let read = File::open(self.exchange_disk())
@@ -143,7 +143,7 @@ impl Machine<'_> {
         }
     }
 
-    /// Makes its disks, and starts QEMU.
+    /// Creates the disks and starts QEMU.
     pub fn start(&self, settings: &Settings) -> Result<Child> {
         for (disk, size) in self.writable_disks() {
             File::create(&disk)
@@ -161,7 +161,7 @@ impl Machine<'_> {
         self.start_again(settings)
     }
 
-    /// Starts QEMU with the disks that are there.
+    /// Starts QEMU with the existing disks.
     pub fn start_again(&self, settings: &Settings) -> Result<Child> {
         let mut command = self.command(settings);
         let log = OpenOptions::new()
@@ -177,15 +177,15 @@ impl Machine<'_> {
     }
 
     fn command(&self, settings: &Settings) -> Command {
-        // Guests must not outlive the harness, whatever happens to it.
+        // Guests must not outlive the harness, however it ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
         let memory = match self.flavour {
-            Flavour::Opt => "1G",
+            Flavour::Opt | Flavour::Cfi => "1G",
             Flavour::Debug | Flavour::Kcsan => "2G",
         };
-        // Without five-level paging: while the kernel identifies the processor, it does not know for a
-        // moment that it has that, and KASAN then takes an interrupt's accesses for wild.
+        // No five-level paging: for a moment during CPU identification, the kernel does not know
+        // that it is enabled, and KASAN then reports an interrupt's accesses as wild.
         command.args(["-M", "q35", "-cpu", "max,la57=off", "-m", memory]);
         command.args(self.processor.arguments(settings));
         command.args([
@@ -236,7 +236,7 @@ impl Machine<'_> {
     }
 
     fn append(&self) -> String {
-        // No console on the display unless a scenario asks for one: it would take VRAM, and time.
+        // No console on the display unless a scenario asks for it: it would use VRAM and time.
         let mut append = format!(
             "console=ttyS0 panic=-1 drm_client_lib.active= guest_run={} guest_kernel={}",
             self.scenario,
@@ -256,7 +256,8 @@ fn socket_argument(prefix: &str, path: &Path) -> String {
 
 /// Guests find the disks in this order, as /dev/vda and so on.
 fn disk_arguments(number: usize, path: &Path, read_only: bool) -> [String; 4] {
-    // Where the host's disk is full, the guest is to see an error: by default, QEMU stops it.
+    // If the host's disk is full, the guest must get an error. By default QEMU would pause the
+    // guest.
     let access = if read_only {
         "readonly=on"
     } else {
@@ -269,8 +270,8 @@ fn disk_arguments(number: usize, path: &Path, read_only: bool) -> [String; 4] {
             path.display()
         ),
         "-device".into(),
-        // Without MSI-X: now and then QEMU trips over an access to its table while the kernel looks
-        // for the devices.
+        // No MSI-X: QEMU sometimes fails on an access to its table while the kernel enumerates
+        // devices.
         format!("virtio-blk-pci,drive=disk{number},vectors=0"),
     ]
 }

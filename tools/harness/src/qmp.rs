@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! QEMU's machine protocol: just what the oracle and hot-plug need.
+//! QEMU's machine protocol (QMP), as far as the oracle and hot-plug need it.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -11,29 +11,29 @@ use serde_json::{json, Value};
 
 use crate::Result;
 
-/// Dumping VRAM while both processors are busy takes its time.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Time limit for a reply. Dumping VRAM is slow while both CPUs are busy.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A connection to a running QEMU.
 pub struct Qmp {
     reader: BufReader<UnixStream>,
 }
 
-/// A memory BAR as the guest's firmware and kernel have placed it.
+/// A memory BAR at the address that the guest's firmware or kernel assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bar {
     /// Guest physical address.
     pub address: u64,
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
 impl Qmp {
-    /// Connects and ends the negotiation.
+    /// Connects and completes the negotiation.
     pub fn connect(socket: &Path) -> Result<Self> {
         let stream = UnixStream::connect(socket).map_err(|e| format!("QMP: {e}"))?;
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(REPLY_TIMEOUT))
             .map_err(|e| format!("QMP: {e}"))?;
         let mut qmp = Qmp {
             reader: BufReader::new(stream),
@@ -43,7 +43,7 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Runs one command and gives what it returns.
+    /// Executes one command and returns its result.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let line = json!({ "execute": command, "arguments": arguments });
         writeln!(self.reader.get_mut(), "{line}").map_err(|e| format!("QMP {command}: {e}"))?;
@@ -61,20 +61,20 @@ impl Qmp {
         }
     }
 
-    /// The memory BAR `index` of the device at the PCI address `slot` (`0000:01:00.0`).
+    /// Returns the memory BAR `index` of the device at the PCI address `slot` (`0000:01:00.0`).
     pub fn bar(&mut self, slot: &str, index: u64) -> Result<Bar> {
         let buses = self.execute("query-pci", json!({}))?;
         find_bar(&buses, slot, index)
-            .ok_or_else(|| format!("query-pci knows no BAR {index} of {slot}"))
+            .ok_or_else(|| format!("query-pci lists no BAR {index} of {slot}"))
     }
 
-    /// Whether the guest is suspended to RAM.
+    /// Returns true if the guest is suspended to RAM.
     pub fn is_asleep(&mut self) -> Result<bool> {
         let status = self.execute("query-status", json!({}))?;
         Ok(status["status"] == "suspended")
     }
 
-    /// Writes guest memory to `file`.
+    /// Writes the guest memory of `bar` to `file`.
     pub fn save_memory(&mut self, bar: Bar, file: &Path) -> Result<()> {
         let arguments = json!({ "val": bar.address, "size": bar.size, "filename": file });
         self.execute("pmemsave", arguments).map(drop)
@@ -93,7 +93,7 @@ impl Qmp {
     }
 }
 
-/// Searches the buses that query-pci lists, and those behind their bridges.
+/// Searches the buses in the reply to query-pci, and the buses behind their bridges.
 fn find_bar(buses: &Value, slot: &str, index: u64) -> Option<Bar> {
     let (_, address) = slot.split_once(':')?;
     let (bus, rest) = address.split_once(':')?;

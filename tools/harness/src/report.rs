@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Test results: collecting them, writing `results.json`, and the line that ends a run.
+//! Test results: collects them, writes `results.json`, and prints the final line of a run.
 
 use std::path::Path;
 
@@ -8,14 +8,14 @@ use serde_json::{json, Value};
 
 use crate::{command, Result};
 
-/// How a test ended.
+/// The result of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// As it should.
+    /// The test passed.
     Passed,
-    /// In any other way.
+    /// The test failed, crashed, timed out or did not end.
     Failed,
-    /// It said that it does not apply here.
+    /// The test reported that it does not apply.
     Skipped,
 }
 
@@ -29,33 +29,33 @@ impl Outcome {
     }
 }
 
-/// One test's result.
+/// A test and its result.
 #[derive(Clone, Debug)]
 pub struct Entry {
     /// Guest and test, such as `opt/bochs-display/igt@barium_mmap@cow-refused`.
     pub name: String,
-    /// How it ended.
+    /// Its result.
     pub outcome: Outcome,
-    /// How long it took.
+    /// Its duration.
     pub seconds: f64,
-    /// Why it did not pass; empty if it did.
+    /// Why it did not pass; empty for a test that passed.
     pub reason: String,
-    /// What it has found out, for people: numbers mostly.
+    /// Lines that the test prints for people: mostly figures.
     pub notes: Vec<String>,
 }
 
 impl Entry {
-    /// A test that passed.
+    /// Returns an entry for a test that passed.
     pub fn passed(name: impl Into<String>) -> Self {
         Self::new(name, Outcome::Passed, "")
     }
 
-    /// A test that failed, and why.
+    /// Returns an entry for a test that failed.
     pub fn failed(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::new(name, Outcome::Failed, reason)
     }
 
-    /// A test with any outcome.
+    /// Returns an entry with any result.
     pub fn new(name: impl Into<String>, outcome: Outcome, reason: impl Into<String>) -> Self {
         Entry {
             name: name.into(),
@@ -67,14 +67,14 @@ impl Entry {
     }
 }
 
-/// Everything that a run found out.
+/// The results of a run.
 #[derive(Default)]
 pub struct Report {
     entries: Vec<Entry>,
 }
 
 impl Report {
-    /// Adds results, their names prefixed by `vm`, and says which failed.
+    /// Adds results with `vm` as the prefix of their names, and prints the failures.
     pub fn add(&mut self, vm: &str, entries: Vec<Entry>) {
         for mut entry in entries {
             entry.name = format!("{vm}/{}", entry.name);
@@ -86,12 +86,12 @@ impl Report {
         self.entries.iter().filter(|e| e.outcome == outcome).count()
     }
 
-    /// Whether something ran and nothing failed.
+    /// Returns true if at least one test ran and none failed.
     pub fn is_good(&self) -> bool {
         self.count(Outcome::Failed) == 0 && self.count(Outcome::Passed) > 0
     }
 
-    /// The line `N passed, N failed, N skipped`.
+    /// Returns the line `N passed, N failed, N skipped`.
     pub fn summary(&self) -> String {
         summary(&self.entries)
     }
@@ -120,7 +120,7 @@ impl Report {
         command::write(path, format!("{all:#}\n").as_bytes())
     }
 
-    /// Prints what tests have noted.
+    /// Prints the notes of tests.
     pub fn print_notes(&self) {
         for entry in &self.entries {
             for note in &entry.notes {
@@ -129,7 +129,7 @@ impl Report {
         }
     }
 
-    /// Prints what was skipped and what failed, each with its reason.
+    /// Prints the tests that were skipped and those that failed, each with its reason.
     pub fn print(&self) {
         for outcome in [Outcome::Skipped, Outcome::Failed] {
             for entry in self.entries.iter().filter(|e| e.outcome == outcome) {
@@ -142,7 +142,7 @@ impl Report {
     }
 }
 
-/// How many of `entries` ended how.
+/// Returns the line `N passed, N failed, N skipped` for `entries`.
 pub fn summary(entries: &[Entry]) -> String {
     let count = |outcome| entries.iter().filter(|e| e.outcome == outcome).count();
     format!(

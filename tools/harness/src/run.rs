@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make run`, which leaves pictures of what a program drew into VRAM and of what another one showed on
-//! the screen, and `make shell`.
+//! `make run`, which saves a picture that a program drew into VRAM and one that another program
+//! showed on the screen; and `make shell`.
 
 use std::time::Instant;
 
@@ -11,15 +11,15 @@ use crate::qemu::{Console, Machine, Processor};
 use crate::settings::{Flavour, Settings};
 use crate::{command, kernel_log, vm, Result};
 
-/// Size of the picture in pixels.
+/// Width of the picture in pixels.
 const WIDTH: u32 = 640;
-/// Size of the picture in pixels.
+/// Height of the picture in pixels.
 const HEIGHT: u32 = 480;
 
-/// Seconds that `make run` may take from boot to power-off.
+/// Time limit of `make run` from boot to power-off, in seconds.
 const LIMIT: u32 = 180;
 
-/// What of the program's output the summary shows, and under which title.
+/// Lines of the program's output that the summary shows, each with its title.
 const SHOWN: &[(&str, &str)] = &[
     ("device", "device"),
     ("driver", "driver"),
@@ -31,8 +31,8 @@ const SHOWN: &[(&str, &str)] = &[
     ("mode", "screen"),
 ];
 
-/// Boots a guest, has the examples draw there, and writes what the device holds to `vram.png` and what
-/// the screen shows to `screen.png`.
+/// Boots a guest, runs the examples there, writes the content of the object in VRAM to `vram.png`
+/// and the screen to `screen.png`.
 pub fn run(settings: &Settings) -> Result<bool> {
     let start = Instant::now();
     println!("[build] driver, tests and examples");
@@ -75,7 +75,7 @@ pub fn run(settings: &Settings) -> Result<bool> {
         return Err(format!("the guest: {why}"));
     }
     if let Some(alarm) = kernel_log::alarm(&left.console) {
-        return Err(format!("the kernel complains:\n{alarm}"));
+        return Err(format!("the kernel log has a report:\n{alarm}"));
     }
     let ([found], [shot], true) = (&left.found[..], &left.shots[..], failed.is_empty()) else {
         return Err(format!(
@@ -114,7 +114,7 @@ pub fn run(settings: &Settings) -> Result<bool> {
     Ok(true)
 }
 
-/// Boots a guest with the driver loaded and the user at its console.
+/// Boots a guest with the driver loaded and connects its console to the terminal.
 pub fn shell(settings: &Settings) -> Result<bool> {
     let kernel = settings.kernel.unwrap_or(Flavour::Opt);
     let payload = payload::build(settings, kernel, &payload::programs(settings)?)?;
@@ -151,11 +151,11 @@ pub fn shell(settings: &Settings) -> Result<bool> {
     Ok(status.success())
 }
 
-/// QEMU's arguments for a display behind a PCIe port, which lets it be unplugged; and for an empty port
-/// with room for one like it.
+/// Returns QEMU's arguments for a display behind a hot-pluggable PCIe port, and for an empty port
+/// for another display.
 pub fn display(device: &str) -> Vec<String> {
     [
-        // The port's own hot-plug, not ACPI's: the guests' kernels know that one.
+        // Use native PCIe hot-plug instead of ACPI's: the guests' kernels are built for it.
         "-global",
         "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
         "-device",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Compares what a display of the guest shows with what it is to show, without asking the driver: QEMU
-//! tells what is on the screen, and each pixel of that counts.
+//! Compares the screen of a guest with what it must show, pixel by pixel, without asking the
+//! driver: QEMU's screendump provides the picture.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::picture;
 use crate::qmp::Qmp;
 use crate::Result;
 
-/// How long until the screen is looked at again that does not show yet what it is to show.
+/// Interval between two looks at a screen that does not show the expected picture yet.
 const POLL: Duration = Duration::from_millis(100);
 
 /// Bytes of a pixel.
@@ -23,30 +23,30 @@ const RGB: usize = 3;
 /// A pixel.
 type Colour = [u8; RGB];
 
-/// The console's own.
+/// Colours of the console.
 const CONSOLE_TEXT: Colour = [0xaa; RGB];
 const BLACK: Colour = [0; RGB];
 
-/// What modetest fills the buffer with that it flips to.
+/// The colour of the second buffer of modetest's page flips.
 const MODETEST_PLAIN: Colour = [0x77; RGB];
 
-/// Fewer colours than this are no scene of a compositor.
+/// Minimum number of colours of a compositor's scene.
 const SCENE_COLOURS: usize = 16;
-/// How many pictures one after the other have to differ so that something moves.
+/// Number of consecutive pictures that must differ to prove movement.
 const SCENE_PICTURES: usize = 3;
 
-/// What is on a screen.
+/// A picture of the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shot {
-    /// In pixels.
+    /// Width in pixels.
     pub width: usize,
-    /// In pixels.
+    /// Height in pixels.
     pub height: usize,
     rgb: Vec<u8>,
 }
 
 impl Shot {
-    /// A picture whose colour at (x, y) is `colour`.
+    /// Makes a picture whose pixel at (x, y) is `colour(x, y)`.
     pub fn new(width: usize, height: usize, colour: impl Fn(usize, usize) -> Colour) -> Self {
         let rgb = (0..height)
             .flat_map(|y| (0..width).map(move |x| (x, y)))
@@ -55,7 +55,7 @@ impl Shot {
         Shot { width, height, rgb }
     }
 
-    /// What the display with this QEMU id shows now. `scratch` is a file to write it to.
+    /// Takes a screendump of the display with the QEMU id `display`; `scratch` is a temporary file.
     pub fn take(qmp: &mut Qmp, display: &str, scratch: &Path) -> Result<Self> {
         qmp.execute(
             "screendump",
@@ -63,10 +63,10 @@ impl Shot {
         )?;
         let file = fs::read(scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
         fs::remove_file(scratch).map_err(|e| format!("{}: {e}", scratch.display()))?;
-        Self::from_ppm(&file).ok_or("the screendump is no portable pixmap".into())
+        Self::from_ppm(&file).ok_or("the screendump is not a portable pixmap".into())
     }
 
-    /// Reads a binary portable pixmap with 8 bits a colour, as QEMU writes them.
+    /// Parses a binary portable pixmap with 8 bits per colour, the format of QEMU's screendump.
     fn from_ppm(file: &[u8]) -> Option<Self> {
         let mut rest = file;
         let mut words = Vec::new();
@@ -86,7 +86,7 @@ impl Shot {
         })
     }
 
-    /// Makes one of XRGB8888 pixels, little-endian, without padding between lines.
+    /// Converts XRGB8888 pixels, little-endian, without padding between lines.
     fn from_xrgb(width: usize, height: usize, xrgb: &[u8]) -> Option<Self> {
         let length = width.checked_mul(height)?.checked_mul(4)?;
         let pixels = xrgb.get(..length)?.chunks_exact(4);
@@ -97,13 +97,13 @@ impl Shot {
         })
     }
 
-    /// The colour of a pixel.
+    /// Returns the colour of a pixel.
     pub fn colour(&self, x: usize, y: usize) -> Colour {
         let start = (y * self.width + x) * RGB;
         [0, 1, 2].map(|part| self.rgb[start + part])
     }
 
-    /// Writes it as PNG.
+    /// Writes the picture as PNG.
     pub fn write(&self, path: &Path) -> Result<()> {
         let size = |pixels: usize| u32::try_from(pixels).map_err(|e| e.to_string());
         picture::write_rgb(path, size(self.width)?, size(self.height)?, &self.rgb)
@@ -119,7 +119,8 @@ impl Shot {
         ))
     }
 
-    /// An error says in how many pixels it differs from `other`, and shows the first of them.
+    /// Compares with `other`. The error names the number of different pixels and quotes the first
+    /// ones.
     fn same(&self, other: &Shot) -> Result<()> {
         self.has_size(other.width, other.height)?;
         let pixels = self.rgb.chunks_exact(RGB).zip(other.rgb.chunks_exact(RGB));
@@ -136,7 +137,7 @@ impl Shot {
         ))
     }
 
-    /// How many colours it has; counting ends at `enough`.
+    /// Counts the colours, up to `enough`.
     fn colours(&self, enough: usize) -> usize {
         let mut found: Vec<&[u8]> = Vec::new();
         for pixel in self.rgb.chunks_exact(RGB) {
@@ -151,7 +152,7 @@ impl Shot {
     }
 }
 
-/// The colour bars that modetest draws into a buffer of this size.
+/// Draws the colour bars that modetest draws into a buffer of this size.
 fn colour_bars(width: usize, height: usize) -> Shot {
     const FULL: u8 = 192;
     const TOP: [Colour; 7] = [
@@ -165,7 +166,7 @@ fn colour_bars(width: usize, height: usize) -> Shot {
     ];
     const DARK: Colour = [19; RGB];
     const MIDDLE: [Colour; 7] = [TOP[6], DARK, TOP[4], DARK, TOP[2], DARK, TOP[0]];
-    // Four wide ones below the first five sevenths, three in the next seventh, and one in the last.
+    // Four wide bars below the first five sevenths, three in the next seventh, one in the last.
     const WIDE: [Colour; 4] = [[0, 33, 76], [255; RGB], [50, 0, 106], DARK];
     const NARROW: [Colour; 3] = [[9; RGB], DARK, [29; RGB]];
 
@@ -175,16 +176,16 @@ fn colour_bars(width: usize, height: usize) -> Shot {
             () if y < height * 6 / 9 => TOP[x * 7 / width],
             () if y < height * 7 / 9 => MIDDLE[x * 7 / width],
             () if x < five => WIDE[x * 4 / five],
-            // Where a seventh is no whole number, a fourth one begins.
+            // A fourth bar begins where a seventh of the width is no integer.
             () if x < six => *NARROW.get((x - five) * 3 / (width / 7)).unwrap_or(&DARK),
             () => DARK,
         }
     })
 }
 
-/// A screen with nothing but `text`, as the console writes it there; column and row count characters.
+/// Draws a console screen with only `text` at the character position `at` (column, row).
 fn console(font: &Font, size: (usize, usize), at: (usize, usize), text: &str) -> Shot {
-    let written = font.write(text);
+    let written = font.render(text);
     let (left, top) = (at.0 * written.cell.0, at.1 * written.cell.1);
     Shot::new(size.0, size.1, |x, y| {
         let inside = x >= left && y >= top;
@@ -195,9 +196,10 @@ fn console(font: &Font, size: (usize, usize), at: (usize, usize), text: &str) ->
     })
 }
 
-/// Where the upper left corner of `text` is, in pixels, if it can be read somewhere on black ground.
+/// Returns the position in pixels of the upper left corner of `text` on black ground, if the screen
+/// shows it.
 fn find_text(shot: &Shot, font: &Font, text: &str) -> Option<(usize, usize)> {
-    let written = font.write(text);
+    let written = font.render(text);
     let (width, height) = written.size();
     let is_there = |left: usize, top: usize| {
         (0..height).all(|y| {
@@ -211,18 +213,18 @@ fn find_text(shot: &Shot, font: &Font, text: &str) -> Option<(usize, usize)> {
         .find(|&(x, y)| is_there(x, y))
 }
 
-/// What is to be on the screen.
-enum Wanted {
-    /// This.
+/// What the screen must show.
+enum Expected {
+    /// Exactly this picture.
     Picture(Shot),
-    /// Each of these, and from the first one on nothing else.
+    /// Each of these pictures, and none but these after the first one.
     Flips {
         pictures: [Shot; 2],
         seen: [bool; 2],
     },
-    /// All of these lines, wherever.
+    /// All of these lines, at any position.
     Text(Vec<String>, Font),
-    /// Something with many colours that moves.
+    /// A moving picture with many colours.
     Scene {
         width: usize,
         height: usize,
@@ -230,18 +232,19 @@ enum Wanted {
     },
 }
 
-/// What a look at the screen says.
+/// The result of comparing one screendump.
 enum Verdict {
-    /// It is as it is to be.
+    /// The screen shows what it must; the text describes it.
     Good(String),
-    /// It is not, so far.
+    /// The screen does not show it yet.
     NotYet(String),
-    /// It will never be.
+    /// The screen has shown something that it never may.
     Bad(String),
 }
 
-impl Wanted {
-    /// Reads the guest's words for it; `exchange` has the picture if that is handed over.
+impl Expected {
+    /// Parses the guest's `words`; `exchange` is the file with the picture, if the guest passed
+    /// one.
     fn read(words: &str, exchange: &Path) -> Result<Self> {
         let (kind, rest) = words.split_once(' ').unwrap_or((words, ""));
         let mut parts = rest.splitn(5, ' ');
@@ -265,12 +268,12 @@ impl Wanted {
                     })
                     .map_err(|e| format!("{}: {e}", exchange.display()))?;
                 let shot = Shot::from_xrgb(width, height, &shot);
-                Wanted::Picture(shot.ok_or("the picture that was handed over is too short")?)
+                Expected::Picture(shot.ok_or("the file with the picture is too short")?)
             }
-            "bars" => Wanted::Picture(colour_bars(number()?, number()?)),
+            "bars" => Expected::Picture(colour_bars(number()?, number()?)),
             "flips" => {
                 let (width, height) = (number()?, number()?);
-                Wanted::Flips {
+                Expected::Flips {
                     pictures: [
                         colour_bars(width, height),
                         Shot::new(width, height, |_, _| MODETEST_PLAIN),
@@ -281,31 +284,28 @@ impl Wanted {
             "console" => {
                 let (size, at) = ((number()?, number()?), (number()?, number()?));
                 let text = parts.next().ok_or("no text")?;
-                Wanted::Picture(console(&Font::of_kernel()?, size, at, text))
+                Expected::Picture(console(&Font::of_kernel()?, size, at, text))
             }
-            "text" => Wanted::Text(
+            "text" => Expected::Text(
                 rest.split(" | ").map(String::from).collect(),
                 Font::of_kernel()?,
             ),
-            "scene" => Wanted::Scene {
+            "scene" => Expected::Scene {
                 width: number()?,
                 height: number()?,
                 seen: Vec::new(),
             },
-            _ => return Err(format!("`{words}` is nothing that a screen can show")),
+            _ => return Err(format!("`{words}` does not describe a screen")),
         })
     }
 
     fn judge(&mut self, shot: &Shot) -> Verdict {
         match self {
-            Wanted::Picture(picture) => match shot.same(picture) {
-                Ok(()) => Verdict::Good(format!(
-                    "{} x {} pixels are all as they should be",
-                    shot.width, shot.height
-                )),
+            Expected::Picture(picture) => match shot.same(picture) {
+                Ok(()) => Verdict::Good(format!("{} x {} pixels match", shot.width, shot.height)),
                 Err(why) => Verdict::NotYet(why),
             },
-            Wanted::Flips { pictures, seen } => {
+            Expected::Flips { pictures, seen } => {
                 let Some(index) = pictures.iter().position(|picture| picture == shot) else {
                     let why = shot.same(&pictures[0]).err().unwrap_or_default();
                     return match seen {
@@ -319,16 +319,16 @@ impl Wanted {
                     _ => Verdict::NotYet("only one of the two pictures was seen".into()),
                 }
             }
-            Wanted::Text(lines, font) => {
+            Expected::Text(lines, font) => {
                 match lines
                     .iter()
                     .find(|line| find_text(shot, font, line).is_none())
                 {
-                    None => Verdict::Good(format!("can be read: {}", lines.join(" | "))),
-                    Some(line) => Verdict::NotYet(format!("`{line}` cannot be read")),
+                    None => Verdict::Good(format!("readable: {}", lines.join(" | "))),
+                    Some(line) => Verdict::NotYet(format!("`{line}` is not readable")),
                 }
             }
-            Wanted::Scene {
+            Expected::Scene {
                 width,
                 height,
                 seen,
@@ -351,30 +351,30 @@ impl Wanted {
     }
 }
 
-/// Looks at the display `display` until it shows what `words` say, at most for `patience`, but once in
-/// any case. Gives what it saw last, if anything, and how that is to be called. The words:
+/// Looks at the display `display` until it shows what `words` describe, for at most `timeout`, but
+/// at least once. Returns the last screendump, if there is one, and the result. The words are:
 ///
-/// - `picture WIDTH HEIGHT`: what is in the file `exchange`, XRGB8888;
+/// - `picture WIDTH HEIGHT`: the picture in the file `exchange`, XRGB8888;
 /// - `bars WIDTH HEIGHT`: modetest's colour bars;
-/// - `flips WIDTH HEIGHT`: these, and the plain picture that it flips to;
-/// - `console WIDTH HEIGHT COLUMN ROW TEXT`: just this on the console;
-/// - `text TEXT[ | TEXT]...`: these, in the kernel's font, in any place;
-/// - `scene WIDTH HEIGHT`: something with many colours that moves.
+/// - `flips WIDTH HEIGHT`: the colour bars, and the plain buffer that modetest flips to;
+/// - `console WIDTH HEIGHT COLUMN ROW TEXT`: a console with only this text;
+/// - `text TEXT[ | TEXT]...`: these lines in the kernel's font, at any position;
+/// - `scene WIDTH HEIGHT`: a moving picture with many colours.
 pub fn look(
     qmp: &mut Qmp,
     display: &str,
     words: &str,
     exchange: &Path,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(Shot, Result<String>)> {
-    let mut wanted = Wanted::read(words, exchange)?;
+    let mut wanted = Expected::read(words, exchange)?;
     let scratch = exchange.with_file_name("screen.ppm");
     let start = Instant::now();
     loop {
         let shot = Shot::take(qmp, display, &scratch)?;
         match wanted.judge(&shot) {
             Verdict::Good(summary) => return Ok((shot, Ok(summary))),
-            Verdict::NotYet(_) if start.elapsed() < patience => std::thread::sleep(POLL),
+            Verdict::NotYet(_) if start.elapsed() < timeout => std::thread::sleep(POLL),
             Verdict::NotYet(why) | Verdict::Bad(why) => return Ok((shot, Err(why))),
         }
     }
@@ -413,7 +413,7 @@ mod tests {
     fn a_torn_flip_is_bad() {
         let [first, second] = [RED, BLACK].map(|colour| Shot::new(2, 2, move |_, _| colour));
         let torn = Shot::new(2, 2, |_, y| if y == 0 { RED } else { BLACK });
-        let wanted = || Wanted::Flips {
+        let wanted = || Expected::Flips {
             pictures: [first.clone(), second.clone()],
             seen: [false; 2],
         };
@@ -430,7 +430,7 @@ mod tests {
     fn a_still_picture_is_no_scene() {
         let picture =
             |seed: usize| Shot::new(8, 8, move |x, y| [x, y, seed].map(|part| part as u8));
-        let mut wanted = Wanted::Scene {
+        let mut wanted = Expected::Scene {
             width: 8,
             height: 8,
             seen: Vec::new(),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Where things are inside the toolbox, and what the user can choose through the environment.
+//! Paths inside the toolbox, and the options that the user sets in the environment.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -8,81 +8,85 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// The two kernels that guests run.
+/// The kernels that guests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
     /// Optimised, as a distribution would build it.
     Opt,
-    /// With every checker that a driver of this kind can trip.
+    /// With every checker that this kind of driver can trigger.
     Debug,
-    /// With the checker for data races.
+    /// With KCSAN, the data race detector.
     Kcsan,
+    /// With control flow integrity: each indirect call checks the type of the function.
+    Cfi,
 }
 
 impl Flavour {
-    /// The name used in paths and in the names of tests.
+    /// The name in paths and in the names of tests.
     pub fn name(self) -> &'static str {
         match self {
             Flavour::Opt => "opt",
             Flavour::Debug => "debug",
             Flavour::Kcsan => "kcsan",
+            Flavour::Cfi => "cfi",
         }
     }
 
-    /// The kernel's build directory.
+    /// Returns the kernel's build directory.
     pub fn build_dir(self) -> PathBuf {
         Path::new("/barium").join(format!("kernel-{}", self.name()))
     }
 
-    /// What `make` needs to build modules for this kernel.
+    /// Returns the arguments of `make` for building modules for this kernel.
     pub fn make_arguments(self) -> &'static [&'static str] {
         match self {
             Flavour::Opt | Flavour::Kcsan => &[],
-            // With debugging information of the module, for coverage.
+            Flavour::Cfi => &["LLVM=1"],
+            // Coverage needs the module's debugging information.
             Flavour::Debug => &["LLVM=1", "KRUSTFLAGS=-Cdebuginfo=2", "KCFLAGS=-g"],
         }
     }
 }
 
-/// Where things are, and what the user chose.
+/// Paths and options.
 pub struct Settings {
-    /// The source tree whose driver and tests are used. Never written to.
+    /// The source tree with the driver and the tests. Never written to.
     pub source: PathBuf,
-    /// Where everything that is built or found out goes.
+    /// Directory of all build products and results.
     pub out: PathBuf,
-    /// The name that `out` has outside the toolbox, for messages.
+    /// The name of `out` outside the toolbox, for messages.
     pub host_out: String,
     /// Directory with the guests' root file system.
     pub guest: PathBuf,
-    /// QEMU's accelerator: `tcg` unless asked otherwise.
+    /// QEMU's accelerator; default `tcg`.
     pub accel: String,
-    /// Only guests whose name contains this are run.
+    /// Run only guests whose name contains this text.
     pub only: String,
-    /// Only tests whose name matches this regular expression are run; all if empty.
+    /// Run only tests whose name matches this regular expression; empty selects all.
     pub tests: String,
-    /// Only mutants whose name contains this are tried.
+    /// Try only mutants whose name contains this text.
     pub mutant: String,
-    /// Only workloads of the benchmark whose name contains this are measured.
+    /// Measure only workloads of the benchmark whose name contains this text.
     pub bench: String,
     /// Display device of `run` and `shell`.
     pub display: String,
-    /// Kernel of `shell` and `fuzz`, if it is not the usual one.
+    /// Kernel of `shell` and `fuzz`; `None` selects their default.
     pub kernel: Option<Flavour>,
-    /// Further arguments for QEMU in `shell`.
+    /// Additional arguments for QEMU in `shell`.
     pub qemu_args: Vec<String>,
-    /// Whether `shell` waits for a debugger.
+    /// Makes `shell` wait for a debugger.
     pub gdb: bool,
-    /// Minutes that `fuzz` goes on.
+    /// Duration of `fuzz` in minutes.
     pub fuzz_minutes: f64,
-    /// What the programs of `fuzz` follow from; 0 for a new one each time.
+    /// Seed of `fuzz`; 0 selects a random one.
     pub fuzz_seed: u64,
-    /// Whether `fuzz` makes the program that it replays shorter.
+    /// Makes `fuzz` shorten the program that it replays.
     pub shorten: bool,
-    /// Minutes that `soak` goes on.
+    /// Duration of `soak` in minutes.
     pub soak_minutes: f64,
-    /// Guests at a time.
+    /// Number of guests that run at the same time.
     pub jobs: usize,
-    /// What the time limits are multiplied by.
+    /// Multiplier of all time limits.
     timeout_factor: f64,
 }
 
@@ -96,6 +100,7 @@ impl Settings {
             "opt" => Some(Flavour::Opt),
             "debug" => Some(Flavour::Debug),
             "kcsan" => Some(Flavour::Kcsan),
+            "cfi" => Some(Flavour::Cfi),
             other => return Err(format!("KERNEL={other}: must be opt or debug")),
         };
         let number = |name: &str, default: &str| {
@@ -135,12 +140,12 @@ impl Settings {
         })
     }
 
-    /// A time limit, with the user's factor.
+    /// Returns a time limit multiplied by the user's factor.
     pub fn limit(&self, seconds: u32) -> Duration {
         Duration::from_secs_f64(f64::from(seconds) * self.timeout_factor)
     }
 
-    /// How a path under `out` is called outside the toolbox.
+    /// Returns the name of a path under `out` outside the toolbox.
     pub fn shown(&self, path: &Path) -> String {
         match path.strip_prefix(&self.out) {
             Ok(rest) => format!("{}/{}", self.host_out, rest.display()),

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Makes a program of the fuzzer that ends its guest shorter: a guest is booted for each try. What the
-//! guest survives, the fuzzer makes shorter itself.
+//! Shortens a program of the fuzzer that kills its guest; each attempt boots a guest. The fuzzer
+//! itself shortens programs that the guest survives.
 
-use crate::attend::{self, Order};
 use crate::fuzz::BLOCK;
+use crate::guest_run::{self, GuestRun};
 use crate::guests::Guest;
 use crate::payload::{self, Payload};
 use crate::report::Outcome;
 use crate::settings::Settings;
 use crate::{command, Result};
 
-/// Where a program is in a journal's block, and where its length.
+/// Offsets of the program and of its length in a journal's block.
 const PROGRAM_AT: usize = 24;
 const LEN_AT: usize = 16;
-/// Bytes of a program before its first call, and of a call: see fuzz/src/program.rs.
+/// Size in bytes of a program's header and of a call: see fuzz/src/program.rs.
 const HEAD: usize = 4;
 const RECORD: usize = 24;
 
-/// Shortens the last program of `journal`, and runs what comes out of it once more, for its steps.
-/// Whether it does not fail at all.
+/// Shortens the last program of `journal` and runs the result once more to print its steps. Returns
+/// true if the program does not fail at all.
 pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<bool> {
     let programs = payload::programs(settings)?;
     let payload = payload::build(settings, guest.flavour, &programs)?;
-    let trial = Trial {
+    let shortener = Shortener {
         settings,
         guest,
         payload,
@@ -34,7 +34,7 @@ pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<b
         .filter(|block| block.len() == BLOCK)
         .ok_or("SHORTEN needs a program: REPLAY=<file>")?
         .to_vec();
-    if !trial.fails(&best) {
+    if !shortener.fails(&best) {
         println!("[shorten] it does not fail");
         return Ok(true);
     }
@@ -43,7 +43,7 @@ pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<b
         let mut at = 0;
         while at < calls(&best) {
             let shorter = without(&best, at, part);
-            if trial.fails(&shorter) {
+            if shortener.fails(&shorter) {
                 best = shorter;
                 println!("[shorten] fails with {} calls", calls(&best));
             } else {
@@ -54,30 +54,30 @@ pub fn shorten(settings: &Settings, guest: &Guest, journal: Vec<u8>) -> Result<b
     }
     let path = settings.out.join("fuzz/shortest-program");
     command::write(&path, &best)?;
-    trial.fails(&best);
+    shortener.fails(&best);
     println!(
         "[shorten] {} calls: REPLAY={}; the steps and what the kernel says are in {}",
         calls(&best),
         settings.shown(&path),
-        settings.shown(&trial.dir().join("console.log"))
+        settings.shown(&shortener.dir().join("console.log"))
     );
     Ok(false)
 }
 
-/// What trying takes.
-struct Trial<'a> {
+/// Everything needed for an attempt.
+struct Shortener<'a> {
     settings: &'a Settings,
     guest: &'a Guest,
     payload: Payload,
 }
 
-impl Trial<'_> {
+impl Shortener<'_> {
     fn dir(&self) -> std::path::PathBuf {
         self.settings.out.join("vm/shorten")
     }
 
     fn fails(&self, journal: &[u8]) -> bool {
-        let order = Order {
+        let run = GuestRun {
             guest: self.guest,
             payload: &self.payload,
             tests: "",
@@ -85,7 +85,7 @@ impl Trial<'_> {
             dir: self.dir(),
             name: None,
         };
-        let entries = attend::attend(self.settings, &order);
+        let entries = guest_run::run(self.settings, &run);
         entries.iter().any(|entry| entry.outcome == Outcome::Failed)
     }
 }
@@ -99,7 +99,7 @@ fn calls(block: &[u8]) -> usize {
     len(block).saturating_sub(HEAD) / RECORD
 }
 
-/// The block without `count` calls from `first` on.
+/// Returns the block without the `count` calls from `first` on.
 fn without(block: &[u8], first: usize, count: usize) -> Vec<u8> {
     let from = PROGRAM_AT + HEAD + first * RECORD;
     let to = (from + count * RECORD).min(PROGRAM_AT + len(block));

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! `make test`: all guests, side by side, the harness's own tests, and checks of the set-up;
-//! `make unplug` and `make faultinject`.
+//! `make test`: runs all guests in parallel, the harness's own tests, and the set-up checks. Also
+//! `make unplug`, `make faultinject`, `make kcsan` and `make cfi`.
 
 use std::collections::VecDeque;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use crate::attend::{self, Order};
+use crate::guest_run::{self, GuestRun};
 use crate::guests::{self, Guest};
 use crate::payload::{self, Payload};
 use crate::report::{self, Entry, Outcome, Report};
 use crate::settings::{Flavour, Settings};
 use crate::{command, Result};
 
-/// Everything, or what the user wants of it. Whether nothing failed.
+/// Runs all tests, or those that the user selects. Returns true if none failed.
 pub fn test(settings: &Settings) -> Result<bool> {
     let mut guests = guests::all(settings);
     guests.retain(|guest| guest.name.contains(&settings.only));
@@ -35,7 +35,8 @@ pub fn test(settings: &Settings) -> Result<bool> {
     run(settings, guests, &settings.tests, &[], report)
 }
 
-/// `make unplug`: the device goes while processes write, very often. Whether nobody noticed.
+/// `make unplug`: unplugs the device many times while processes write. Returns true if no test
+/// failed.
 pub fn unplug(settings: &Settings) -> Result<bool> {
     let guests = vec![guests::unplug()];
     run(
@@ -47,12 +48,12 @@ pub fn unplug(settings: &Settings) -> Result<bool> {
     )
 }
 
-/// Runs all tests of these guests, with programs for the fuzzer in them. Whether nothing failed.
+/// Runs all tests of `guests`; `programs` are for their fuzzer. Returns true if none failed.
 pub fn run_with(settings: &Settings, guests: Vec<Guest>, programs: &[u8]) -> Result<bool> {
     run(settings, guests, "", programs, Report::default())
 }
 
-/// `make faultinject`: each allocation of each call fails once. Whether nothing came of it.
+/// `make faultinject`: fails each allocation of each call once. Returns true if no test failed.
 pub fn faultinject(settings: &Settings) -> Result<bool> {
     let guests = vec![guests::faultinject()];
     run(
@@ -64,14 +65,21 @@ pub fn faultinject(settings: &Settings) -> Result<bool> {
     )
 }
 
-/// `make kcsan`: threads and processes against each other, watched for data races. Whether there were
-/// none.
+/// `make kcsan`: runs the race tests on a kernel with KCSAN. Returns true if no test failed.
 pub fn kcsan(settings: &Settings) -> Result<bool> {
     let guests = vec![guests::kcsan()];
     run(settings, guests, guests::RACE_TESTS, &[], Report::default())
 }
 
-/// Runs `tests` in `guests`, adds the results to `report` and tells them; of one guest what was noted, too.
+/// `make cfi`: calls all callbacks of the driver on a kernel that checks their types. Returns true if no
+/// test failed.
+pub fn cfi(settings: &Settings) -> Result<bool> {
+    let guests = vec![guests::cfi()];
+    run(settings, guests, guests::CFI_TESTS, &[], Report::default())
+}
+
+/// Runs `tests` in `guests`, adds the results to `report` and prints them. Prints the notes too if
+/// there is only one guest.
 fn run(
     settings: &Settings,
     guests: Vec<Guest>,
@@ -81,7 +89,7 @@ fn run(
 ) -> Result<bool> {
     let start = Instant::now();
     let path = settings.out.join("results.json");
-    // So that nobody takes the last run's for this one's.
+    // Nobody must take the results of the last run for those of this one.
     command::remove(&path)?;
     println!("[build] driver, tests, examples");
     let built = payload::programs(settings)?;
@@ -94,6 +102,7 @@ fn run(
     let opt = payload(Flavour::Opt)?;
     let debug = payload(Flavour::Debug)?;
     let kcsan = payload(Flavour::Kcsan)?;
+    let cfi = payload(Flavour::Cfi)?;
     println!("[build] done in {} s", start.elapsed().as_secs());
     guests::write_memories(settings)?;
     let alone = guests.len() == 1;
@@ -110,10 +119,11 @@ fn run(
                     Flavour::Opt => &opt,
                     Flavour::Debug => &debug,
                     Flavour::Kcsan => &kcsan,
+                    Flavour::Cfi => &cfi,
                 };
                 let entries = match payload {
                     Some(payload) => {
-                        let order = Order {
+                        let run = GuestRun {
                             guest: &guest,
                             payload,
                             tests,
@@ -121,9 +131,9 @@ fn run(
                             dir: settings.out.join("vm").join(guest.name.replace('/', "-")),
                             name: Some(&guest.name),
                         };
-                        one_guest(settings, &order)
+                        one_guest(settings, &run)
                     }
-                    None => vec![Entry::failed("guest", "nothing was built for it")],
+                    None => vec![Entry::failed("guest", "no payload was built for it")],
                 };
                 command::lock(&report).add(&guest.name, entries);
             });
@@ -143,11 +153,11 @@ fn run(
     Ok(report.is_good())
 }
 
-fn one_guest(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
-    let guest = order.guest;
+fn one_guest(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
+    let guest = run.guest;
     println!("[{}] started, typically {} s", guest.name, guest.typical);
     let start = Instant::now();
-    let entries = attend::attend(settings, order);
+    let entries = guest_run::run(settings, run);
     println!(
         "[{}] {} in {} s",
         guest.name,
@@ -157,7 +167,7 @@ fn one_guest(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
     entries
 }
 
-/// The quick checks of tools/check-setup. Its lines are `OUTCOME NAME[: WHY]`.
+/// Runs the quick checks of tools/check-setup, which print lines `OUTCOME NAME[: WHY]`.
 fn setup_checks(settings: &Settings) -> Result<Vec<Entry>> {
     let output = Command::new("bash")
         .arg(settings.source.join("tools/check-setup/check.sh"))
@@ -173,7 +183,7 @@ fn setup_checks(settings: &Settings) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// The result in a line of a check of the set-up; none if it is something else.
+/// Parses a line of a set-up check; returns `None` for other output.
 fn setup_check(line: &str) -> Option<Entry> {
     let (outcome, rest) = line.split_once(' ')?;
     let outcome = match outcome {
@@ -186,7 +196,7 @@ fn setup_check(line: &str) -> Option<Entry> {
     Some(Entry::new(name, outcome, why))
 }
 
-/// The harness's own tests, by cargo.
+/// Runs the harness's own tests with cargo.
 fn unit_tests(settings: &Settings) -> Result<Vec<Entry>> {
     let script = settings.source.join("tools/setup/harness-build.sh");
     let output = Command::new("bash")

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! One guest from boot to power-off: answers what its scripts ask on the control line, watches the
-//! time, and fetches what it leaves behind.
+//! Runs one guest from boot to power-off: answers the requests of its scripts on the control line,
+//! enforces the time limit, and fetches the files that it leaves.
 //!
-//! The guest's lines are `begin TEST`, `result OUTCOME SECONDS TEST [REASON]`, `say TEXT`, `end`, and
-//! these, which are answered by one line each: `oracle TEST BYTES PCI-ADDRESS MIN-PIECES`,
-//! `screen TEST SECONDS ID WORDS` (the words are those of [`screen::look`]), `unplug ID`,
-//! `plug ID BUS`. The last line of a guest that is about to let its kernel panic is
-//! `panic TEST SECONDS ID WORDS`, of one that is about to halt `halt TEST PCI-ADDRESS`. A guest says
-//! `hibernate` before it hibernates, in order to be started again, and `awake` after that.
+//! The guest sends the lines `begin TEST`, `result OUTCOME SECONDS TEST [REASON]`, `say TEXT` and
+//! `end`, and these requests, which the harness answers by one line each: `oracle TEST BYTES
+//! PCI-ADDRESS MIN-PIECES`, `screen TEST SECONDS ID WORDS` (for the words see [`screen::look`]),
+//! `unplug ID`, `plug ID BUS`. The last line of a guest that makes its kernel panic is `panic TEST
+//! SECONDS ID WORDS`, that of a guest that halts is `halt TEST PCI-ADDRESS`. A guest sends
+//! `hibernate` before it hibernates, so that the harness starts it again, and `awake` afterwards.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -26,45 +26,46 @@ use crate::screen::{self, Shot};
 use crate::settings::Settings;
 use crate::{command, kernel_log, Result};
 
-/// How often a guest's doings are told if it has nothing to say itself.
+/// Interval of progress messages for a guest that prints none itself.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How long reading the control line may take before the clock is looked at.
+/// Time limit for reading the control line; then the deadline is checked.
 const POLL: Duration = Duration::from_millis(200);
-/// The BAR with a display's registers, and where in it ENABLE is, in bytes.
+/// The BAR with a display's registers, and the offset of the ENABLE register in it, in bytes.
 const REGISTER_BAR: u64 = 2;
 const ENABLE_REGISTER: usize = 0x508;
-/// Lines of the console that a message about a lost guest quotes.
+/// Number of console lines that a message about a lost guest quotes.
 const QUOTED_LINES: usize = 25;
 
-/// What a guest has left.
-pub struct Left {
+/// The output of a guest.
+pub struct GuestOutput {
     /// Results that its scripts reported.
     pub entries: Vec<Entry>,
-    /// Lines that its scripts said, in order.
+    /// Lines that its scripts printed with `say`, in order.
     pub said: Vec<String>,
-    /// What the oracle found in VRAM, in order.
+    /// The pages that the oracle found in VRAM, in order.
     pub found: Vec<Found>,
-    /// What its screen showed when it was as it should be, in order.
+    /// Screendumps that showed what they must, in order.
     pub shots: Vec<Shot>,
-    /// Whether its kernel panicked on purpose.
+    /// The kernel panicked as a test intended.
     pub panicked: bool,
-    /// Everything on its console.
+    /// The complete console output.
     pub console: String,
-    /// Directory with the files it left.
+    /// Directory with the files that the guest left.
     pub results: PathBuf,
-    /// The last programs of the fuzzer, as its journal has them.
+    /// The last programs of the fuzzer, from its journal.
     pub journal: Vec<u8>,
-    /// Why it did not come to its end, if it did not.
+    /// Why the guest did not reach its end; `None` if it did.
     pub lost: Option<String>,
 }
 
-/// Boots `machine` and stays until it is off or `limit` is over. Says how it goes if it has a `name`.
+/// Boots `machine` and waits until it powers off or `limit` expires. Prints progress if it has a
+/// `name`.
 pub fn run(
     settings: &Settings,
     machine: &Machine,
     name: Option<&str>,
     limit: Duration,
-) -> Result<Left> {
+) -> Result<GuestOutput> {
     command::fresh_dir(&machine.dir)?;
     let child = machine.start(settings)?;
     let mut session = Session {
@@ -81,10 +82,10 @@ pub fn run(
         halt: None,
         hibernates: false,
         ended: false,
-        slept: false,
+        was_asleep: false,
     };
     let lost = session.attend(limit);
-    // Gone already if all went well.
+    // QEMU has exited already if all went well.
     let _ = session.child.kill();
     let _ = session.child.wait();
 
@@ -111,11 +112,11 @@ pub fn run(
             command::tail(&console, QUOTED_LINES)
         )
     });
-    // What a guest has left on a full disk is not whole.
+    // A full disk may have truncated the guest's files.
     session.ended &= !full;
     let journal = machine.journal();
     let results = session.fetch_results()?;
-    Ok(Left {
+    Ok(GuestOutput {
         journal,
         entries: session.entries,
         said: session.said,
@@ -128,13 +129,13 @@ pub fn run(
     })
 }
 
-/// What a guest has to do with a panic of its kernel.
+/// The state of an intended kernel panic.
 enum Panic {
-    /// Nothing.
+    /// No panic is intended.
     No,
-    /// It is about to happen; what is to be seen then.
+    /// The guest has announced a panic; the text describes what the screen must show then.
     Announced(String),
-    /// It has happened.
+    /// The panic has happened.
     Seen,
 }
 
@@ -149,17 +150,17 @@ struct Session<'a> {
     found: Vec<Found>,
     shots: Vec<Shot>,
     panic: Panic,
-    /// The rest of the line of a guest that is about to halt.
+    /// Arguments of the `halt` line of a guest that is about to halt.
     halt: Option<String>,
-    /// Whether it is to be started again when it has switched itself off.
+    /// The guest hibernates: start it again after it powers off.
     hibernates: bool,
     ended: bool,
-    /// Whether it was asleep the last time that it was looked at.
-    slept: bool,
+    /// The guest was suspended at the last check.
+    was_asleep: bool,
 }
 
 impl Session<'_> {
-    /// Serves the control line until QEMU ends.
+    /// Serves the control line until QEMU exits.
     fn attend(&mut self, limit: Duration) -> Result<()> {
         let start = Instant::now();
         let mut told = Instant::now();
@@ -183,7 +184,7 @@ impl Session<'_> {
                     pending.clear();
                 }
                 Ok(count) => pending.extend_from_slice(&buffer[..count]),
-                // A read with a time limit is interrupted when the harness was stopped and goes on.
+                // Stopping and continuing the harness interrupts a read with a timeout.
                 Err(e)
                     if matches!(
                         e.kind(),
@@ -199,7 +200,7 @@ impl Session<'_> {
                     told = Instant::now();
                 }
             }
-            if self.look_at_panic() || self.look_at_halt() {
+            if self.check_panic_screen() || self.check_halted_display() {
                 return Ok(());
             }
             if start.elapsed() > limit {
@@ -210,31 +211,31 @@ impl Session<'_> {
                 self.tell(&format!(
                     "{} s: {}",
                     start.elapsed().as_secs(),
-                    self.doing()
+                    self.activity()
                 ));
-                self.look_at_sleep();
+                self.wake_if_stuck();
             }
         }
     }
 
-    /// Wakes a guest that sleeps on: now and then, its clock does not go off.
-    fn look_at_sleep(&mut self) {
+    /// Wakes a suspended guest: sometimes its RTC alarm does not fire.
+    fn wake_if_stuck(&mut self) {
         let socket = self.machine.qmp_socket();
         let is_asleep = Qmp::connect(&socket)
             .and_then(|mut qmp| {
                 let is_asleep = qmp.is_asleep()?;
-                if is_asleep && self.slept {
-                    self.tell("it sleeps on: waking it up");
+                if is_asleep && self.was_asleep {
+                    self.tell("still suspended: waking it up");
                     qmp.execute("system_wakeup", json!({}))?;
                 }
                 Ok(is_asleep)
             })
-            // One that has just ended tells nothing.
+            // A QEMU that has just exited does not answer.
             .unwrap_or(false);
-        self.slept = is_asleep;
+        self.was_asleep = is_asleep;
     }
 
-    /// QEMU makes the socket soon after its start.
+    /// Connects to QEMU's socket, which appears soon after QEMU starts.
     fn connect(&mut self, deadline: Instant) -> Result<UnixStream> {
         loop {
             match UnixStream::connect(self.machine.control_socket()) {
@@ -255,7 +256,7 @@ impl Session<'_> {
         }
     }
 
-    /// Does what a line of the guest asks for; gives the answer if it waits for one.
+    /// Handles a line of the guest. Returns the reply for a request.
     fn answer(&mut self, line: &str) -> Option<String> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         match verb {
@@ -264,7 +265,7 @@ impl Session<'_> {
             "say" => self.said.push(rest.into()),
             "end" => self.ended = true,
             "oracle" => {
-                return Some(match self.consult(rest) {
+                return Some(match self.query_oracle(rest) {
                     Ok(summary) => format!("match {summary}"),
                     Err(why) => format!("mismatch {why}"),
                 })
@@ -285,7 +286,7 @@ impl Session<'_> {
                     Err(why) => format!("refused {why}"),
                 })
             }
-            // Noise of the line while the guest's kernel finds it.
+            // Noise on the line while the guest's kernel probes it.
             _ => (),
         }
         None
@@ -321,29 +322,29 @@ impl Session<'_> {
         self.entries.push(entry);
     }
 
-    fn consult(&mut self, arguments: &str) -> Result<String> {
+    fn query_oracle(&mut self, arguments: &str) -> Result<String> {
         let parts: Vec<&str> = arguments.split_whitespace().collect();
         let [_, size, slot, min_pieces] = parts[..] else {
             return Err("oracle TEST BYTES PCI-ADDRESS MIN-PIECES".into());
         };
-        let size = size.parse().map_err(|_| format!("{size} is no size"))?;
+        let size = size.parse().map_err(|_| format!("{size} is not a size"))?;
         let min_pieces: usize = min_pieces
             .parse()
-            .map_err(|_| format!("{min_pieces} is no number"))?;
+            .map_err(|_| format!("{min_pieces} is not a number"))?;
         let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
         let dump = self.machine.dir.join("vram.dump");
         let found = oracle::look(&mut qmp, slot, &self.machine.exchange_disk(), size, &dump)?;
         let summary = found.summary();
         if found.pieces() < min_pieces {
             return Err(format!(
-                "the object was to be in {min_pieces} pieces at least: {summary}"
+                "the object must be in at least {min_pieces} pieces: {summary}"
             ));
         }
         self.found.push(found);
         Ok(summary)
     }
 
-    /// Looks at a screen; what it saw is kept as a PNG file.
+    /// Looks at a screen and saves the screendump as PNG.
     fn look(&mut self, arguments: &str) -> Result<String> {
         let parts: Vec<&str> = arguments.splitn(4, ' ').collect();
         let [test, seconds, display, words] = parts[..] else {
@@ -351,7 +352,7 @@ impl Session<'_> {
         };
         let seconds = seconds
             .parse()
-            .map_err(|_| format!("{seconds} is no number of seconds"))?;
+            .map_err(|_| format!("{seconds} is not a number of seconds"))?;
         let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
         let patience = self.settings.limit(seconds);
         let exchange = self.machine.exchange_disk();
@@ -364,9 +365,9 @@ impl Session<'_> {
         summary
     }
 
-    /// Looks at the screen if the kernel was to panic and has said all that it says then; whether it
-    /// has.
-    fn look_at_panic(&mut self) -> bool {
+    /// If the guest has announced a panic and the kernel has printed all its messages, looks at the
+    /// screen. Returns true in that case.
+    fn check_panic_screen(&mut self) -> bool {
         let Panic::Announced(arguments) = &self.panic else {
             return false;
         };
@@ -385,9 +386,9 @@ impl Session<'_> {
         true
     }
 
-    /// Looks at the registers of a display if the guest was to halt and has; whether it has. Nothing is
-    /// to be enabled then.
-    fn look_at_halt(&mut self) -> bool {
+    /// If the guest has announced a halt and has halted, checks that its display is disabled.
+    /// Returns true in that case.
+    fn check_halted_display(&mut self) -> bool {
         let Some(arguments) = &self.halt else {
             return false;
         };
@@ -397,7 +398,7 @@ impl Session<'_> {
         let (test, slot) = arguments.split_once(' ').unwrap_or((arguments, ""));
         let entry = match self.enable_register(slot) {
             Ok(0) => Entry::passed(test),
-            Ok(value) => Entry::failed(test, format!("the ENABLE register holds {value:#x}")),
+            Ok(value) => Entry::failed(test, format!("the ENABLE register is {value:#x}")),
             Err(why) => Entry::failed(test, why),
         };
         self.entries.push(entry);
@@ -405,7 +406,7 @@ impl Session<'_> {
         true
     }
 
-    /// The ENABLE register of the display at PCI address `slot`.
+    /// Returns the ENABLE register of the display at PCI address `slot`.
     fn enable_register(&self, slot: &str) -> Result<u16> {
         let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
         let registers = qmp.bar(slot, REGISTER_BAR)?;
@@ -418,8 +419,8 @@ impl Session<'_> {
         }
     }
 
-    /// Takes a device out of the running machine, or plugs one like it into another port. Not into
-    /// the same: QEMU keeps the VRAM of an unplugged display under the name of its place.
+    /// Unplugs a device, or plugs the same kind of device into another port. It cannot return to
+    /// its old port, as QEMU keeps the VRAM of an unplugged display under the name of that port.
     fn hot_plug(&mut self, verb: &str, arguments: &str) -> Result<()> {
         let mut qmp = Qmp::connect(&self.machine.qmp_socket())?;
         if verb == "unplug" {
@@ -433,7 +434,7 @@ impl Session<'_> {
             .devices
             .iter()
             .find(|d| d.split(',').any(named));
-        let spec = spec.ok_or_else(|| format!("this guest never had a device {id}"))?;
+        let spec = spec.ok_or_else(|| format!("this guest has no device {id}"))?;
         let (driver, rest) = spec.split_once(',').unwrap_or((spec, ""));
         let mut arguments = serde_json::Map::new();
         arguments.insert("driver".into(), driver.into());
@@ -445,8 +446,9 @@ impl Session<'_> {
         qmp.execute("device_add", arguments.into()).map(drop)
     }
 
-    /// What the guest is at, for the heartbeat. IGT announces its subtests in the kernel log.
-    fn doing(&self) -> String {
+    /// Returns what the guest is activity, for the progress message. IGT announces its subtests in the
+    /// kernel log.
+    fn activity(&self) -> String {
         let console = command::read_lossy(&self.machine.console_log());
         let subtest = console.lines().rev().find_map(|line| {
             let (_, announced) = line.split_once("[IGT] ")?;
@@ -462,7 +464,7 @@ impl Session<'_> {
         }
     }
 
-    /// Unpacks the archive that the guest wrote to its results disk, if it came to that.
+    /// Unpacks the archive that the guest wrote to its results disk, if there is one.
     fn fetch_results(&self) -> Result<PathBuf> {
         let results = self.machine.dir.join("results");
         command::fresh_dir(&results)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a client of 1920x1080 pixels with two buffers takes: system memory here, VRAM in
+//! The memory that a client with two buffers of 1920x1080 pixels uses: system memory here, VRAM in
 //! [`traffic`](super::traffic).
 
 use std::io;
@@ -12,16 +12,16 @@ use crate::row::Outcome;
 use crate::screen::{Picture, Screen};
 use crate::sys::{Child, Mapping, SharedCounter};
 
-/// Clients that live at the same time: what they take is not whole pages.
+/// Number of concurrent clients: what one of them uses is not a multiple of a page.
 const CLIENTS: u8 = 8;
-/// Rounds that count.
+/// Number of measured rounds.
 const ROUNDS: usize = 8;
-/// How often one that waits looks whether it still has to.
-const LOOK: Duration = Duration::from_millis(2);
-/// How often a client may be looked for.
-const LOOKS: usize = 5000;
+/// Polling interval.
+const POLL: Duration = Duration::from_millis(2);
+/// Maximum number of polls.
+const MAX_POLLS: usize = 5000;
 
-/// Two pictures, mapped and drawn.
+/// Two mapped and drawn pictures.
 pub struct Client<'a> {
     screen: &'a Screen,
     pictures: [Picture; 2],
@@ -29,7 +29,7 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// Makes both pictures, draws them, shows one and flips to the other.
+    /// Creates and draws both pictures, shows one and flips to the other.
     pub fn start(screen: &'a Screen) -> io::Result<Self> {
         let pictures = [screen.picture()?, screen.picture()?];
         let mappings = [screen.map(&pictures[0])?, screen.map(&pictures[1])?];
@@ -44,7 +44,7 @@ impl<'a> Client<'a> {
         })
     }
 
-    /// Gives everything back. Another picture may be shown.
+    /// Destroys both pictures. Another picture must be shown by now.
     pub fn end(self) -> io::Result<()> {
         let [one, other] = self.pictures;
         self.screen.discard(one)?;
@@ -52,12 +52,13 @@ impl<'a> Client<'a> {
     }
 }
 
-/// System memory that a client takes, in bytes: what is missing while several live, less what is
-/// missing while as many processes live that do nothing. That includes page tables.
+/// Returns the system memory that a client uses, in bytes: the decrease of free memory while
+/// several clients exist, minus the decrease while as many idle processes exist. Page tables are
+/// included.
 pub fn system_memory(screen: &Screen) -> io::Result<Outcome> {
     let round = || -> io::Result<u64> {
-        let nothing = taken(|| Ok(()), |()| Ok(()))?;
-        let clients = taken(|| Client::start(screen), Client::end)?;
+        let nothing = memory_used(|| Ok(()), |()| Ok(()))?;
+        let clients = memory_used(|| Client::start(screen), Client::end)?;
         screen.switch_off()?;
         Ok(clients.saturating_sub(nothing) / u64::from(CLIENTS))
     };
@@ -66,8 +67,8 @@ pub fn system_memory(screen: &Screen) -> io::Result<Outcome> {
     Ok(Outcome::Bytes(values?))
 }
 
-/// Bytes of memory that are missing while processes live that have done `start`.
-fn taken<T>(
+/// Returns the decrease of free memory, in bytes, while processes exist that have run `start`.
+fn memory_used<T>(
     start: impl Fn() -> io::Result<T>,
     end: impl Fn(T) -> io::Result<()>,
 ) -> io::Result<u64> {
@@ -76,7 +77,7 @@ fn taken<T>(
         let client = start()?;
         ready.add(1);
         while leave.get() == 0 {
-            sleep(LOOK);
+            sleep(POLL);
         }
         end(client)
     };
@@ -84,8 +85,8 @@ fn taken<T>(
     let mut children = Vec::new();
     for number in 1..=u64::from(CLIENTS) {
         children.push(Child::run(|| live().expect("nothing is missing"))?);
-        let is_ready = (0..LOOKS).any(|_| {
-            sleep(LOOK);
+        let is_ready = (0..MAX_POLLS).any(|_| {
+            sleep(POLL);
             ready.get() == number
         });
         if !is_ready {
@@ -95,6 +96,6 @@ fn taken<T>(
     let after = memory::free()?;
     leave.set(1);
     children.into_iter().try_for_each(Child::wait)?;
-    let taken = before.saturating_sub(after);
-    Ok(u64::try_from(taken).expect("no machine has more"))
+    let memory_used = before.saturating_sub(after);
+    Ok(u64::try_from(memory_used).expect("no machine has more"))
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! All workloads whose cost is counted in guest instructions.
+//! All workloads whose cost is measured in guest instructions.
 
 use std::io;
 
-use super::{display, life, processes, touch};
+use super::{display, lifecycle, processes, touch};
+use crate::method::Device;
 use crate::row::Outcome;
-use crate::way::Device;
 use crate::Result;
 
 /// Measures a workload on a device.
@@ -30,7 +30,8 @@ impl Workload {
         }
     }
 
-    /// Measures it. What does not fit into the device is missing in the results, which is no error.
+    /// Measures the workload. If it does not fit into the device, the result is missing, which is
+    /// no error.
     pub fn run(&self, device: &Device) -> Result<Outcome> {
         match (self.measure)(device) {
             Err(error) if does_not_fit(&error) => Ok(Outcome::Missing("does not fit".into())),
@@ -39,16 +40,16 @@ impl Workload {
     }
 }
 
-/// All of them.
+/// Returns all workloads.
 pub fn all() -> Vec<Workload> {
     let mut all = touch::workloads();
-    all.extend(life::workloads());
+    all.extend(lifecycle::workloads());
     all.extend(processes::workloads());
     all.extend(display::workloads());
     all
 }
 
-/// qxl says ENOMEM where it has no VRAM left.
+/// qxl returns ENOMEM when VRAM is full.
 fn does_not_fit(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

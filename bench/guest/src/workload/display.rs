@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The display: what it takes to show another picture, to draw one and show it, to switch the
-//! screen on; and whole lives of dumb buffers.
+//! The display: the cost of showing another picture, of drawing and showing one, and of enabling
+//! the CRTC; and the whole lifecycle of dumb buffers.
 
 use std::io;
 
@@ -9,25 +9,25 @@ use super::cost::Workload;
 use super::{client, repeat};
 use crate::clock;
 use crate::meter::Meter;
+use crate::method::Device;
 use crate::row::{Outcome, Rounds};
 use crate::screen::{Picture, Screen};
-use crate::sys::{Touches, PAGE};
-use crate::way::Device;
+use crate::sys::{TouchOffsets, PAGE};
 
-/// The name in the results of a flip.
+/// Name of the flip in the results.
 pub const FLIP: &str = "flip-1080p";
-/// Rounds of what waits for the display, each of which takes a sixtieth of a second and longer.
+/// Number of rounds of workloads that wait for the display, each of which takes at least a frame.
 const ROUNDS: usize = 32;
-/// Flips before those that count: where everything is has been found out then.
-const FIRST_FLIPS: usize = 4;
+/// Number of unmeasured flips at the start, which warm up caches.
+const WARM_UP_FLIPS: usize = 4;
 /// How often [`flips`] shows a picture.
-pub const TURNS: usize = FIRST_FLIPS + ROUNDS;
-/// The size of the dumb buffers whose lives are measured, in pages: 8 MiB.
+pub const TURNS: usize = WARM_UP_FLIPS + ROUNDS;
+/// Size of the dumb buffers in pages: 8 MiB.
 const DUMB_PAGES: u16 = 2048;
-/// Lives of them that are measured at least.
-const LEAST_LIVES: usize = 4;
+/// Minimum number of measured lifecycles.
+const MIN_LIVES: usize = 4;
 
-/// The workloads of this file.
+/// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
     let measure = |name: &str, measure: fn(&Screen) -> io::Result<Outcome>| {
         Workload::new(name.into(), move |device| on_screen(device, measure))
@@ -48,23 +48,23 @@ fn on_screen(device: &Device, measure: fn(&Screen) -> io::Result<Outcome>) -> io
     }
 }
 
-/// From asking for the other of two pictures to the device being told of it.
+/// Measures a flip, from the ioctl until the device is programmed.
 fn flip(screen: &Screen) -> io::Result<Outcome> {
     flips(screen, |picture| screen.flip(picture)).map(Outcome::Median)
 }
 
-/// The same, after all of the picture has been drawn.
+/// Measures drawing a whole picture and flipping to it.
 fn redraw_and_flip(screen: &Screen) -> io::Result<Outcome> {
     flips(screen, |picture| redraw(screen, picture)).map(Outcome::Median)
 }
 
-/// Maps a picture, draws all of it, unmaps it, and asks for it to be shown.
+/// Maps a picture, draws it, unmaps it, and requests the flip.
 pub fn redraw(screen: &Screen, picture: &Picture) -> io::Result<()> {
     screen.map(picture)?.fill(0x0042_6172_0069_756d);
     screen.flip(picture)
 }
 
-/// Shows two pictures in turn; the costs.
+/// Shows two pictures in turn and returns the costs.
 pub fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::Result<Vec<u64>> {
     let pictures = [screen.picture()?, screen.picture()?];
     screen.switch_on(&pictures[1])?;
@@ -76,10 +76,10 @@ pub fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::
     }
     drop(meter);
     screen.switch_off()?;
-    Ok(costs.split_off(FIRST_FLIPS))
+    Ok(costs.split_off(WARM_UP_FLIPS))
 }
 
-/// From a dark screen to a picture.
+/// Measures enabling a disabled CRTC with a picture.
 fn first_frame(screen: &Screen) -> io::Result<Outcome> {
     let picture = screen.picture()?;
     let meter = Meter::start()?;
@@ -93,12 +93,12 @@ fn first_frame(screen: &Screen) -> io::Result<Outcome> {
     Ok(Outcome::Median(costs?))
 }
 
-/// Create, map, touch all pages for the first time, unmap, destroy.
+/// Measures creating, mapping, touching, unmapping and destroying a dumb buffer.
 fn dumb_lives(screen: &Screen) -> io::Result<Outcome> {
     let pages: Vec<usize> = (0..DUMB_PAGES.into()).collect();
-    let touches = Touches::new(&pages);
+    let touches = TouchOffsets::new(&pages);
     debug_assert_eq!(usize::from(DUMB_PAGES) * PAGE, 8 << 20);
-    let costs = repeat(LEAST_LIVES, || {
+    let costs = repeat(MIN_LIVES, || {
         let start = clock::instructions();
         screen.life(DUMB_PAGES.into(), |mapping| mapping.touch_all(&touches))?;
         Ok(clock::instructions() - start)

@@ -7,23 +7,23 @@ use std::io;
 pub mod client;
 pub mod cost;
 pub mod display;
-pub mod life;
+pub mod lifecycle;
 pub mod processes;
 pub mod scaling;
 pub mod touch;
 pub mod traffic;
 
-/// Guest instructions over which a workload is repeated at least: many ticks of the timer. What the
-/// kernel puts off, such as freeing memory after an RCU grace period, comes with those, and makes
-/// figures of fewer ticks differ from run to run by over 1%.
-const LEAST: u64 = 150_000_000;
+/// Minimum number of guest instructions over which a workload is repeated; this spans many timer
+/// ticks. Work that the kernel defers, such as freeing memory after an RCU grace period, runs with
+/// those ticks. With fewer ticks, figures would differ by more than 1% from run to run.
+const MIN_INSTRUCTIONS: u64 = 150_000_000;
 
-/// The costs of rounds, after one that does not count: `least` of them or more.
+/// Returns the costs of at least `least` rounds, after one unmeasured round.
 fn repeat(least: usize, mut round: impl FnMut() -> io::Result<u64>) -> io::Result<Vec<u64>> {
     round()?;
     let mut costs = Vec::new();
     let mut all = 0;
-    while costs.len() < least || all < LEAST {
+    while costs.len() < least || all < MIN_INSTRUCTIONS {
         let cost = round()?;
         all += cost;
         costs.push(cost);
@@ -31,7 +31,7 @@ fn repeat(least: usize, mut round: impl FnMut() -> io::Result<u64>) -> io::Resul
     Ok(costs)
 }
 
-/// `4K`, `8M`: how workloads name a size of whole pages.
+/// Formats a size for a workload's name: `4K`, `8M`.
 pub fn size_name(bytes: usize) -> String {
     if bytes % (1 << 20) == 0 {
         format!("{}M", bytes >> 20)

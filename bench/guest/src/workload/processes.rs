@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Several processes with one object: many that map it, and a fork of one that has it mapped.
+//! Several processes with one object: many that map it, and a fork of one that maps it.
 
 use std::io;
 
 use super::cost::Workload;
 use super::{repeat, touch};
 use crate::clock;
+use crate::method::Device;
 use crate::pattern::Pattern;
 use crate::row::{Outcome, Rounds};
 use crate::sys::{Child, PAGE};
-use crate::way::Device;
 
-/// Processes that map the object.
+/// Number of processes that map the object.
 const PROCESSES: usize = 64;
-/// Rounds, however long they are.
-const LEAST_ROUNDS: usize = 3;
+/// Minimum number of rounds.
+const MIN_ROUNDS: usize = 3;
 
-/// The workloads of this file.
+/// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
     vec![
         Workload::new("procs64-1M".into(), |device| many(device, 1 << 20)),
@@ -26,8 +26,8 @@ pub fn workloads() -> Vec<Workload> {
     ]
 }
 
-/// 64 processes map the same object and touch all of it: per page, without what the processes cost
-/// by themselves.
+/// 64 processes map the same object and touch all of it. The cost is per page, without the cost of
+/// the processes themselves.
 fn many(device: &Device, size: usize) -> io::Result<Outcome> {
     let pages = Pattern::Forward.pages(size / PAGE);
     let object = device.create(size)?;
@@ -35,8 +35,8 @@ fn many(device: &Device, size: usize) -> io::Result<Outcome> {
     let map_and_touch = || {
         touch::round(device, object, &pages).expect("could be mapped before");
     };
-    let without = repeat(LEAST_ROUNDS, || family(PROCESSES, || ()))?;
-    let with = repeat(LEAST_ROUNDS, || family(PROCESSES, map_and_touch))?;
+    let without = repeat(MIN_ROUNDS, || run_children(PROCESSES, || ()))?;
+    let with = repeat(MIN_ROUNDS, || run_children(PROCESSES, map_and_touch))?;
     Ok(Outcome::Measured(Rounds {
         costs: difference(&with, &without),
         pages: PROCESSES * pages.len(),
@@ -44,9 +44,9 @@ fn many(device: &Device, size: usize) -> io::Result<Outcome> {
     }))
 }
 
-/// A process that has touched all of an object forks, the child touches all of it and ends: per
-/// page, with all that a process costs. That is a good part of it where mapping is cheap, and more
-/// than the difference could be trusted for; `process` tells how much it is.
+/// A process that has touched all of an object forks; the child touches all of it and exits. The
+/// cost is per page and includes the cost of a process, which dominates where mapping is cheap: a
+/// difference would be too inaccurate. `process` measures that part.
 fn fork(device: &Device, size: usize) -> io::Result<Outcome> {
     let pages = Pattern::Forward.pages(size / PAGE);
     let object = device.create(size)?;
@@ -58,23 +58,23 @@ fn fork(device: &Device, size: usize) -> io::Result<Outcome> {
     };
     touch_all();
     Ok(Outcome::Measured(Rounds {
-        costs: repeat(LEAST_ROUNDS, || family(1, touch_all))?,
+        costs: repeat(MIN_ROUNDS, || run_children(1, touch_all))?,
         pages: pages.len(),
         faults: None,
     }))
 }
 
-/// A process that does nothing: what a fork costs if no object is mapped.
+/// A process without a mapping: the cost of fork and exit alone.
 fn process(_: &Device) -> io::Result<Outcome> {
     Ok(Outcome::Measured(Rounds {
-        costs: repeat(LEAST_ROUNDS, || family(1, || ()))?,
+        costs: repeat(MIN_ROUNDS, || run_children(1, || ()))?,
         pages: 1,
         faults: None,
     }))
 }
 
-/// Cost of `count` children, all alive at the same time, that do `work`.
-fn family(count: usize, work: impl Fn()) -> io::Result<u64> {
+/// Returns the cost of `count` concurrent children that do `work`.
+fn run_children(count: usize, work: impl Fn()) -> io::Result<u64> {
     let mut done = Ok(());
     let cost = clock::cost(|| {
         let children: io::Result<Vec<Child>> = (0..count).map(|_| Child::run(&work)).collect();
@@ -83,7 +83,7 @@ fn family(count: usize, work: impl Fn()) -> io::Result<u64> {
     done.map(|()| cost)
 }
 
-/// Each less the mean of what it is without the work.
+/// Returns each cost with the work minus the mean cost without it.
 fn difference(with: &[u64], without: &[u64]) -> Vec<u64> {
     let count = u64::try_from(without.len()).expect("few rounds");
     let base = without.iter().sum::<u64>() / count;

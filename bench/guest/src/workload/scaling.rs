@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Several threads: by how much first touch and writing get faster, by wall clock.
+//! Several threads: the speed-up of first touch and of writing, in wall-clock time.
 //!
-//! Times are noise where the machine has other work to do. What counts is the ratio of the best
-//! rounds, with rounds of one thread and of several taking turns, next to what the machine itself
-//! gains from the same number of threads; and rounds go on for as long as they still get better.
-//! Rounds are long enough for the start of a thread not to count.
+//! Times are noise on a busy machine. The result is the ratio of the best rounds, where rounds of
+//! one thread and of several threads alternate. It is reported beside the speed-up of a loop
+//! without memory accesses. Rounds continue while the best time still improves, and are long enough
+//! for a thread's start not to matter.
 
 use std::hint::black_box;
 use std::io;
@@ -15,27 +15,27 @@ use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
+use crate::method::{Device, Object};
 use crate::row::rounded;
 use crate::sys::{Mapping, PAGE};
-use crate::way::{Device, Object};
 use crate::Result;
 
 /// Bytes of each object.
 const SIZE: usize = 8 << 20;
 /// Pages of each object.
 const PAGES: usize = SIZE / PAGE;
-/// What one thread is to have to do in a round: mappings are added until it takes that long.
-const ROUND: Duration = Duration::from_millis(15);
-/// Most mappings of each object. That much address space is free everywhere.
-const COPIES: usize = 2048;
-/// Measuring ends after so many rounds in which no best time got better by more than 1%,
-const QUIET_ROUNDS: usize = 25;
-/// or after so many rounds.
+/// Minimum duration of a round of one thread; more mappings are added to reach it.
+const MIN_ROUND_TIME: Duration = Duration::from_millis(15);
+/// Maximum number of mappings of each object; the address space has room for these.
+const MAX_MAPPINGS: usize = 2048;
+/// Measuring ends after this many rounds without an improvement of a best time by more than 1%,
+const STABLE_ROUNDS: usize = 25;
+/// or after this many rounds in total.
 const ROUNDS: usize = 150;
 
-/// Where the machine itself gains less than this part of its CPUs, it had other work to do, and no
-/// ratio is worth anything.
-const IDLE: f64 = 0.9;
+/// If the loop without memory accesses gains less than this fraction of the number of CPUs, the
+/// machine was busy and the ratio is worthless.
+const MIN_MACHINE_GAIN: f64 = 0.9;
 
 /// A workload.
 pub struct Workload {
@@ -45,15 +45,15 @@ pub struct Workload {
 }
 
 enum Kind {
-    /// So many threads share the pages of one object.
+    /// This many threads share the pages of one object.
     OneObject(usize),
-    /// So many threads have an object each.
+    /// This many threads have one object each.
     OwnObjects(usize),
-    /// One thread writes to an object that is all there.
+    /// One thread writes to an object whose pages are all mapped.
     Write,
 }
 
-/// All of them.
+/// Returns all workloads.
 pub fn all() -> Vec<Workload> {
     [
         ("threads2-8M", Kind::OneObject(2)),
@@ -70,11 +70,11 @@ pub fn all() -> Vec<Workload> {
     .collect()
 }
 
-/// What was found.
+/// The result.
 pub struct Scaling(Value);
 
 impl Scaling {
-    /// The row for workload `name`.
+    /// Returns the row of the workload `name`.
     pub fn row(mut self, name: &str) -> Value {
         self.0["workload"] = json!(name);
         self.0
@@ -82,7 +82,7 @@ impl Scaling {
 }
 
 impl Workload {
-    /// Measures it.
+    /// Measures the workload.
     pub fn run(&self, device: &Device) -> Result<Scaling> {
         match self.kind {
             Kind::OneObject(threads) => first_touch(device, threads, 1),
@@ -92,25 +92,25 @@ impl Workload {
     }
 }
 
-/// The same pages touched by one thread, and by several.
+/// Measures touching the same pages with one thread and with several.
 fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scaling> {
     let objects: Vec<Object> = (0..objects)
         .map(|_| device.create(SIZE))
         .collect::<io::Result<_>>()?;
-    // Each of the objects so often.
+    // Each object has this many mappings.
     let touch = |count: usize, copies: usize| -> io::Result<Duration> {
         let mappings: Vec<Mapping> = (0..copies)
             .flat_map(|_| objects.iter().map(|&object| device.map(object)))
             .collect::<io::Result<_>>()?;
-        Ok(together(count, |share| {
+        Ok(run_threads(count, |share| {
             touch_share(&mappings, objects.len(), share, count);
         }))
     };
-    let copies = enough(COPIES, |copies| touch(1, copies))?;
-    let turns = enough(usize::MAX, |turns| Ok(together(1, |_| spin(turns))))?;
-    let spin = |count: usize| together(count, |_| spin(turns / count));
+    let copies = calibrate(MAX_MAPPINGS, |copies| touch(1, copies))?;
+    let turns = calibrate(usize::MAX, |turns| Ok(run_threads(1, |_| spin(turns))))?;
+    let spin = |count: usize| run_threads(count, |_| spin(turns / count));
     let mut best = [Duration::MAX; 4];
-    let rounds = until_quiet(&mut best, || {
+    let rounds = repeat_until_stable(&mut best, || {
         Ok([
             touch(1, copies)?,
             touch(threads, copies)?,
@@ -129,13 +129,13 @@ fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scalin
         "unit": "ns",
         "scaling": rounded(one / several),
         "machine": rounded(machine),
-        "idle": machine >= IDLE * cpus as f64,
+        "idle": machine >= MIN_MACHINE_GAIN * cpus as f64,
         "pages": pages,
         "rounds": rounds,
     })))
 }
 
-/// Touches this thread's share of each set of mappings, a set having one of each object.
+/// Touches this thread's share of each set of mappings; a set has one mapping of each object.
 fn touch_share(mappings: &[Mapping], objects: usize, share: usize, of: usize) {
     let pages = objects * PAGES;
     for set in mappings.chunks(objects) {
@@ -145,17 +145,21 @@ fn touch_share(mappings: &[Mapping], objects: usize, share: usize, of: usize) {
     }
 }
 
-/// How much work takes as long as a round should, at most `most`.
-fn enough(most: usize, mut work: impl FnMut(usize) -> io::Result<Duration>) -> io::Result<usize> {
+/// Returns how many mappings make a round long enough, at most `most`.
+fn calibrate(
+    most: usize,
+    mut work: impl FnMut(usize) -> io::Result<Duration>,
+) -> io::Result<usize> {
     let mut amount = 1;
-    while amount < most && work(amount)? < ROUND {
+    while amount < most && work(amount)? < MIN_ROUND_TIME {
         amount *= 2;
     }
     Ok(amount)
 }
 
-/// Repeats `round` and keeps the best of each of its times; gives the number of rounds.
-fn until_quiet<const N: usize>(
+/// Repeats `round`, keeps the minimum of each of its times in `best`, and returns the number of
+/// rounds.
+fn repeat_until_stable<const N: usize>(
     best: &mut [Duration; N],
     mut round: impl FnMut() -> Result<[Duration; N]>,
 ) -> Result<usize> {
@@ -169,16 +173,17 @@ fn until_quiet<const N: usize>(
                 *best = time;
             }
         }
-        if number - last_better >= QUIET_ROUNDS {
+        if number - last_better >= STABLE_ROUNDS {
             return Ok(number);
         }
     }
     Ok(ROUNDS)
 }
 
-/// Runs `work` on so many threads, each with its number; the time from the first one's start to the
-/// last one's end. All are awake before the first one starts: waking costs more than many faults.
-fn together(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
+/// Runs `work` on this many threads, each with its number, and returns the time from the first
+/// one's start to the last one's end. All threads are awake before the first one starts: waking
+/// them costs more than many faults.
+fn run_threads(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
     let waiting = AtomicUsize::new(threads);
     let times: Vec<(Instant, Instant)> = thread::scope(|scope| {
         let (work, waiting) = (&work, &waiting);
@@ -205,19 +210,19 @@ fn together(threads: usize, work: impl Fn(usize) + Sync) -> Duration {
     last.expect("at least one thread") - first.expect("at least one thread")
 }
 
-/// Work that touches no memory.
+/// Work without memory accesses.
 fn spin(turns: usize) {
     for turn in 0..turns {
         black_box(turn);
     }
 }
 
-/// Writing to pages that are all there.
+/// Measures writing to pages that are all mapped.
 fn bandwidth(device: &Device) -> Result<Scaling> {
     let mapping = device.map(device.create(SIZE)?)?;
     mapping.fill(1);
     let mut best = [Duration::MAX];
-    let rounds = until_quiet(&mut best, || {
+    let rounds = repeat_until_stable(&mut best, || {
         let start = Instant::now();
         mapping.fill(2);
         Ok([start.elapsed()])

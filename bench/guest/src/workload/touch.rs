@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! First touch: what it costs to map an object, write to some of its pages, and unmap it; and what
-//! writing costs once all pages are there.
+//! First touch: the cost of mapping an object, writing to some of its pages, and unmapping it; and
+//! the cost of writing to mapped pages.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -9,14 +9,14 @@ use std::io;
 use super::cost::Workload;
 use super::{repeat, size_name};
 use crate::clock;
+use crate::method::{Device, Object};
 use crate::pattern::Pattern;
 use crate::row::{Outcome, Rounds};
-use crate::sys::{self, Touches, PAGE};
-use crate::way::{Device, Object};
+use crate::sys::{self, TouchOffsets, PAGE};
 
-/// Sizes at which all patterns are measured.
+/// Object sizes for all patterns.
 const PATTERN_SIZES: [usize; 2] = [8 << 20, 1 << 20];
-/// Sizes at which forward access is measured, to show how cost grows.
+/// Object sizes for the forward pattern, which show how the cost depends on the size.
 const SIZES: [usize; 9] = [
     4 << 10,
     16 << 10,
@@ -29,19 +29,19 @@ const SIZES: [usize; 9] = [
     256 << 20,
 ];
 
-/// Rounds, however long they are.
-const LEAST_ROUNDS: usize = 4;
+/// Minimum number of rounds.
+const MIN_ROUNDS: usize = 4;
 
-/// Touching pages for the first time.
+/// A first-touch workload.
 pub struct FirstTouch {
     /// Bytes of the object.
     pub size: usize,
-    /// Which pages, in which order.
+    /// The access pattern.
     pub pattern: Pattern,
 }
 
 impl FirstTouch {
-    /// All that are measured, each once.
+    /// Returns all first-touch workloads without duplicates.
     pub fn all() -> Vec<Self> {
         let patterns = PATTERN_SIZES
             .iter()
@@ -62,12 +62,12 @@ impl FirstTouch {
             .collect()
     }
 
-    /// Its name in the results.
+    /// Returns its name in the results.
     pub fn name(&self) -> String {
         format!("{}-{}", self.pattern.name(), size_name(self.size))
     }
 
-    /// The pages that it touches, in order.
+    /// Returns the pages to touch, in order.
     pub fn pages(&self) -> Vec<usize> {
         self.pattern.pages(self.size / PAGE)
     }
@@ -77,7 +77,7 @@ impl FirstTouch {
         let object = device.create(self.size)?;
         verify(device, object, &pages)?;
         let mut faults = 0;
-        let costs = repeat(LEAST_ROUNDS, || {
+        let costs = repeat(MIN_ROUNDS, || {
             let before = sys::faults();
             let cost = round(device, object, &pages)?;
             faults = sys::faults() - before;
@@ -91,7 +91,7 @@ impl FirstTouch {
     }
 }
 
-/// The workloads of this file.
+/// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
     let mut all: Vec<Workload> = FirstTouch::all()
         .into_iter()
@@ -103,22 +103,22 @@ pub fn workloads() -> Vec<Workload> {
     all
 }
 
-/// One round: its cost in guest instructions.
+/// Runs one round and returns its cost in guest instructions.
 pub fn round(device: &Device, object: Object, pages: &[usize]) -> io::Result<u64> {
-    let touches = Touches::new(pages);
+    let touches = TouchOffsets::new(pages);
     let start = clock::instructions();
     map_and_touch(device, object, &touches)?;
     Ok(clock::instructions() - start)
 }
 
-/// What is measured: maps, touches the pages, unmaps.
-pub fn map_and_touch(device: &Device, object: Object, touches: &Touches) -> io::Result<()> {
+/// The measured part: maps the object, touches the pages, unmaps it.
+pub fn map_and_touch(device: &Device, object: Object, touches: &TouchOffsets) -> io::Result<()> {
     device.map(object)?.touch_all(touches);
     Ok(())
 }
 
-/// Makes sure that what is measured is true: a second mapping, touched in another order, shows what
-/// the first one wrote.
+/// Checks the result: a second mapping, touched in another order, must show what was written
+/// through the first one.
 pub fn verify(device: &Device, object: Object, pages: &[usize]) -> io::Result<()> {
     let mapping = device.map(object)?;
     let value = |index: usize| 0x1000 + u32::try_from(index).expect("fewer pages");
@@ -128,7 +128,7 @@ pub fn verify(device: &Device, object: Object, pages: &[usize]) -> io::Result<()
     drop(mapping);
     let mapping = device.map(object)?;
     for (index, &page) in pages.iter().enumerate().rev() {
-        if mapping.look(page) != value(index) {
+        if mapping.read_page(page) != value(index) {
             return Err(io::Error::other(format!(
                 "page {page} shows another page's content"
             )));
@@ -137,13 +137,13 @@ pub fn verify(device: &Device, object: Object, pages: &[usize]) -> io::Result<()
     Ok(())
 }
 
-/// Writing all of an object whose pages have all been touched, per page.
+/// Measures writing a whole object whose pages are all mapped, per page.
 fn write(device: &Device, size: usize) -> io::Result<Outcome> {
     let object = device.create(size)?;
     let mapping = device.map(object)?;
     mapping.fill(1);
     let before = sys::faults();
-    let costs = repeat(LEAST_ROUNDS, || Ok(clock::cost(|| mapping.fill(2))))?;
+    let costs = repeat(MIN_ROUNDS, || Ok(clock::cost(|| mapping.fill(2))))?;
     Ok(Outcome::Measured(Rounds {
         costs,
         pages: size / PAGE,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a profiler in QEMU counts in bytes while these run: what flips read and write, and how much
-//! VRAM a client uses. The rows say what was done; `bench/report` puts the figures of the record
-//! into them. No driver has a say in what is counted.
+//! Workloads whose bytes the profiler in QEMU counts: the reads and writes of flips, and the VRAM
+//! that a client uses. Their rows say how the record is divided; `bench/report` adds the figures
+//! from the record. No driver influences the count.
 
 use std::io;
 
@@ -11,8 +11,8 @@ use serde_json::{json, Value};
 use super::client::Client;
 use super::display::{self, TURNS};
 use crate::clock;
+use crate::method::Device;
 use crate::screen::Screen;
-use crate::way::Device;
 use crate::Result;
 
 /// A workload.
@@ -22,7 +22,7 @@ pub struct Workload {
     measure: fn(&Device, &Screen) -> io::Result<Value>,
 }
 
-/// All of them.
+/// Returns all workloads.
 pub fn all() -> Vec<Workload> {
     let workload = |name: &str, measure| Workload {
         name: name.into(),
@@ -36,8 +36,8 @@ pub fn all() -> Vec<Workload> {
 }
 
 impl Workload {
-    /// Runs it. The row has no figure yet; `stretches` of the record belong to it, and `vram` are the
-    /// physical addresses of the first and the last byte of VRAM.
+    /// Runs the workload. The row has no figure yet: `stretches` is the number of its intervals in
+    /// the record, `vram` the physical addresses of the first and the last byte of VRAM.
     pub fn run(&self, device: &Device) -> Result<Value> {
         let screen = device.screen()?.ok_or("shows nothing")?;
         let mut row = (self.measure)(device, &screen)?;
@@ -63,8 +63,8 @@ fn redraw_and_flip(_: &Device, screen: &Screen) -> io::Result<Value> {
     Ok(json!({ "figure": "moved", "stretches": TURNS }))
 }
 
-/// A client's life. A driver that says how much VRAM is available may say that more is missing than
-/// has been written to: an object may be larger than what is drawn into it.
+/// Runs a client from start to end. The driver may report more VRAM as used than the client has
+/// written to, as an object may be larger than the picture.
 fn client(device: &Device, screen: &Screen) -> io::Result<Value> {
     let before = device.vram_available()?;
     clock::record();

@@ -18,27 +18,25 @@
 //!
 //! # Rooms
 //!
-//! A room is a module here. It may use the rooms below it only, so that no two rooms use each other:
+//! A room is a module here. It uses rooms in lower rows only, so that no two rooms use each other.
+//! `make lint` compares the last column with the code.
 //!
 //! | room | is in charge of | uses |
 //! | --- | --- | --- |
-//! | `barium_main` | the module and its parameters | [`device`], [`driver`], [`upstream`] |
+//! | `barium_main` | the module and its parameters | [`driver`], [`device`], [`upstream`] |
 //! | [`driver`] | wiring: PCI ids, probe, operations of the bus and of DRM, ioctls | all below |
-//! | [`file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`uapi`] |
-//! | [`mmap`] | what a fault maps | [`fault_around`], [`gem`], [`device`] |
-//! | [`display`] | the mode setting objects of DRM | [`gem`], [`device`], [`scanout`], [`vram`] |
-//! | [`gem`] | the object | [`device`], [`vram`], [`uapi`] |
-//! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`] |
-//! | [`scanout`] | what the device can show, and programming it | [`dispi`] |
+//! | [`mod@file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`upstream`], [`uapi`] |
+//! | [`mmap`] | what a fault maps | [`gem`], [`device`], [`fault_around`], [`upstream`], [`units`] |
+//! | [`display`] | DRM's mode setting objects | [`gem`], [`device`], [`scanout`], [`vram`], [`upstream`] |
+//! | [`gem`] | the object | [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
+//! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`], [`upstream`] |
+//! | [`scanout`] | what the device can show, and programming it | [`dispi`], [`upstream`] |
 //! | [`dispi`] | registers | [`vram`] |
-//! | [`vram`] | who has which part of VRAM, and the BAR | |
-//! | [`fault_around`] | which neighbours a fault maps: numbers only | |
-//! | [`upstream`] | what the kernel crate lacks | |
+//! | [`vram`] | who has which part of VRAM, and the BAR | [`upstream`], [`units`] |
+//! | [`fault_around`] | which neighbours a fault maps: numbers only | [`units`] |
+//! | [`upstream`] | what the kernel crate lacks; the only room with `unsafe` code | [`units`] |
 //! | [`uapi`] | the ABI | |
 //! | [`units`] | numbers with a meaning | |
-//!
-//! All rooms may use [`units`], and all but [`uapi`], [`units`], [`dispi`] and [`fault_around`] use
-//! [`upstream`], the only room with `unsafe` code. [`upstream`] uses no room but [`units`].
 
 mod device;
 mod dispi;

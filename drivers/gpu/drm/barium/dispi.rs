@@ -110,11 +110,11 @@ register! {
     }
 }
 
-/// The upper bits of all values of [`ID`].
+/// The upper bits of all values of [`struct@ID`].
 const ID_FAMILY: u16 = 0xb0c;
-/// The unit of [`VIDEO_MEMORY_64K`], in bytes.
+/// The unit of [`struct@VIDEO_MEMORY_64K`], in bytes.
 const VRAM_UNIT: usize = 64 * 1024;
-/// The values of [`EXTENSION_SIZE`] of a device with [`BYTE_ORDER`]: up to the end of the BAR.
+/// The values of [`struct@EXTENSION_SIZE`] of a device with [`struct@BYTE_ORDER`]: up to the end of the BAR.
 const EXTENSION_WITH_BYTE_ORDER: core::ops::Range<u32> = 8..0xa00;
 
 /// The byte order of pixels.
@@ -164,7 +164,7 @@ pub(crate) struct Properties {
     pub(crate) kind: Kind,
     /// The size of VRAM.
     pub(crate) vram: VramSize,
-    /// Whether the device has the register [`BYTE_ORDER`].
+    /// Whether the device has the register [`struct@BYTE_ORDER`].
     pub(crate) has_byte_order: bool,
 }
 
@@ -225,7 +225,7 @@ impl<'bound> Registers<'bound> {
         })
     }
 
-    /// Reads [`XRES`] and [`YRES`].
+    /// Reads [`struct@XRES`] and [`struct@YRES`].
     fn size(&self) -> (u16, u16) {
         (
             (&self.0).read(XRES).value().get(),

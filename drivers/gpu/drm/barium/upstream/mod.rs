@@ -16,7 +16,6 @@ pub(crate) mod map_ahead;
 pub(crate) mod pci;
 pub(crate) mod pm;
 mod raw;
-pub(crate) mod registration;
 pub(crate) mod vma;
 mod vtable;
 pub(crate) mod wc_bar;

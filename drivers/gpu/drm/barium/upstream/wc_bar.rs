@@ -160,6 +160,19 @@ impl BarPart<'_> {
 
 /// A memory BAR, claimed for this driver and mapped write-combining in the kernel.
 ///
+/// # Examples
+///
+/// ```
+/// # use crate::upstream::wc_bar::WcBar;
+/// # use kernel::{device::Bound, page::PAGE_SIZE, pci, prelude::*};
+/// # fn probe(pdev: &pci::Device<Bound>) -> Result {
+/// let bar = WcBar::new(pdev, 0, c"vram")?;
+/// bar.clear(0, PAGE_SIZE)?;
+/// bar.write(16, b"hello")?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Invariants
 ///
 /// - BAR `index` of `pdev` is requested by this object alone, starts at physical address `phys`

@@ -274,15 +274,25 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     ///
     /// A handler that maps one page at a time:
     ///
-    /// ```ignore
-    /// fn fault(fault: &Fault<'_, Self>) -> VmFault {
-    ///     fault
-    ///         .insert_with(
-    ///             |reg| reg.bar.pfn_range(0, PAGES, fault.page().0),
-    ///             |_| PageWindow::NONE,
-    ///         )
-    ///         .unwrap_or_else(|| fault.insert_zero_page())
-    /// }
+    /// ```
+    /// # use crate::{
+    /// #     units::PageWindow,
+    /// #     upstream::{gem::{fault::{Fault, VmFault}, ObjectData}, wc_bar::WcBar},
+    /// # };
+    /// # use kernel::drm;
+    /// # const PAGES: usize = 16;
+    /// # fn fault<T>(fault: &Fault<'_, T>) -> VmFault
+    /// # where
+    /// #     T: ObjectData,
+    /// #     T::Driver: for<'a> drm::Driver<RegistrationData<'a> = WcBar<'a>>,
+    /// # {
+    /// fault
+    ///     .insert_with(
+    ///         |bar| bar.pfn_range(0, PAGES, fault.page().0),
+    ///         |_| PageWindow::NONE,
+    ///     )
+    ///     .unwrap_or_else(|| fault.insert_zero_page())
+    /// # }
     /// ```
     // Not inlined, the closures pass their results through memory, which costs 1% per fault.
     #[inline(always)]

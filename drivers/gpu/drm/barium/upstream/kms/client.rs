@@ -7,7 +7,7 @@
 //!   resume and shutdown are methods of a registered device.
 //! - Why this is sound on 7.3: a device that was registered from a [`ReadyKmsDevice`] has a
 //!   complete mode configuration until it is freed. [`RegisteredKmsDevice`] is the proof that it was:
-//!   only [`register`](crate::upstream::registration::register) creates one.
+//!   only [`register`](super::registration::register) creates one.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C headers: [`include/drm/drm_modeset_helper.h`](srctree/include/drm/drm_modeset_helper.h),
@@ -15,14 +15,12 @@
 
 use super::{
     bindings,
+    registration::RegisteredKmsDevice,
     Device,
     Driver,
     ReadyKmsDevice, //
 };
-use crate::upstream::{
-    raw,
-    registration::RegisteredKmsDevice, //
-};
+use crate::upstream::raw;
 use kernel::{
     drm::{
         self,

@@ -85,7 +85,7 @@ impl<K: Driver> UnregisteredEncoder<'_, K> {
     /// `ENOMEM`.
     pub(crate) fn virtual_connector<C: DriverConnector<Driver = K>>(self) -> Result {
         let dev = self.dev.raw();
-        // SAFETY: The device is valid.
+        // SAFETY: `dev` is the device of the `UnregisteredKmsDevice` that `self` borrows.
         let raw = unsafe {
             bindings::drmm_kmalloc(
                 dev,

@@ -18,14 +18,35 @@
 //!
 //! # Examples
 //!
-//! ```ignore
+//! A display with one plane, one CRTC and one connector:
+//!
+//! ```
+//! # use crate::upstream::kms::{
+//! #     connector::DriverConnector, crtc::DriverCrtc, mode::Fourcc, plane::DriverPlane, Driver,
+//! #     ModeConfigInfo, ReadyKmsDevice, UnregisteredKmsDevice,
+//! # };
+//! # use kernel::{drm, prelude::*};
+//! # fn set_up<Display, Plane, Crtc, Connector>(
+//! #     drm: drm::UnregisteredDevice<Display::Driver>,
+//! #     info: ModeConfigInfo,
+//! #     formats: &[Fourcc],
+//! # ) -> Result<ReadyKmsDevice<Display>>
+//! # where
+//! #     Display: Driver,
+//! #     Plane: DriverPlane<Driver = Display>,
+//! #     Crtc: DriverCrtc<Driver = Display>,
+//! #     Connector: DriverConnector<Driver = Display>,
+//! # {
 //! let drm = UnregisteredKmsDevice::<Display>::new(drm, info)?;
 //! drm.primary_plane::<Plane>(formats)?
 //!     .crtc::<Crtc>()?
 //!     .virtual_encoder()?
 //!     .virtual_connector::<Connector>()?;
-//! registration::register(parent, drm.finish()?, hardware)?;
+//! drm.finish()
+//! # }
 //! ```
+//!
+//! The result can be registered ([`registration::register`]).
 //!
 //! # Two kinds of methods
 //!
@@ -35,6 +56,8 @@
 //! a method is not called, and the commit goes on without it. So commits succeed and events are
 //! delivered, as the kernel's DRM uAPI document demands ("Device Hot-Unplug").
 
+// Not a part of the documentation: most of it is generated from C.
+#[doc(hidden)]
 mod bindings;
 pub(crate) mod client;
 pub(crate) mod connector;
@@ -44,6 +67,7 @@ pub(crate) mod framebuffer;
 pub(crate) mod mode;
 mod mode_config;
 pub(crate) mod plane;
+pub(crate) mod registration;
 
 pub(crate) use mode_config::{
     ModeConfigInfo, //

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a program has got so far: files, handles, dma-bufs, mappings; and what the objects have to
-//! hold. It turns choices into values.
+//! The model of a program: its files, handles, dma-bufs and mappings, and the expected content of
+//! objects. It turns choices into values.
 //!
-//! All threads of a program share it. What it says is right as long as there is one thread; with
-//! several, another may just have changed it, which is what such programs are for.
+//! All threads of a program share the model. It is exact for a program with one thread. With
+//! several threads, another thread may change the state at any time.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,42 +13,42 @@ use crate::arena;
 use crate::call::{self, Pick};
 use crate::sys::PAGE;
 
-/// The number of an object in [`World::objects`].
+/// An index into [`Model::objects`].
 pub type ObjectId = usize;
 
-/// Bytes into a page at which the words are that tests look at. Nothing else writes there.
+/// Offset of the tracked word in each page. No other writes go there.
 pub const WORD_AT: usize = 2048;
 
 /// An open file of the device.
 #[derive(Clone, Copy)]
 pub struct Client {
-    /// The descriptor.
+    /// The file descriptor.
     pub fd: i32,
-    /// The same for descriptors of one file.
+    /// Duplicated descriptors share this number.
     pub id: usize,
 }
 
 /// A handle.
 #[derive(Clone, Copy)]
 pub struct Handle {
-    /// Whose it is.
+    /// The client that owns it.
     pub client: usize,
-    /// Its number.
+    /// The handle.
     pub number: u32,
-    /// What it is for, if that is known.
+    /// Its object, if known.
     pub object: Option<ObjectId>,
-    /// The offset for `mmap()`, if it was asked for.
+    /// The offset for `mmap()`, if the program has requested it.
     pub offset: Option<u64>,
     /// Bytes of the object.
     pub size: u64,
 }
 
-/// A dma-buf, or a name: another way to an object.
+/// A dma-buf or a name of an object.
 #[derive(Clone, Copy)]
 pub struct Export {
-    /// Its file descriptor or name.
+    /// The file descriptor or name.
     pub number: i32,
-    /// What it is for, if that is known.
+    /// Its object, if known.
     pub object: Option<ObjectId>,
     /// Bytes of the object.
     pub size: u64,
@@ -57,7 +57,7 @@ pub struct Export {
 /// A framebuffer.
 #[derive(Clone, Copy)]
 pub struct Framebuffer {
-    /// Its number.
+    /// Its id.
     pub id: u32,
     /// Width and height in pixels.
     pub size: [u32; 2],
@@ -66,24 +66,24 @@ pub struct Framebuffer {
 /// A mapping, or a part of one.
 #[derive(Clone, Copy, Debug)]
 pub struct Map {
-    /// Where it starts.
+    /// Start address.
     pub address: usize,
-    /// Its bytes, whole pages.
+    /// Length in bytes, a multiple of the page size.
     pub len: usize,
-    /// What may be done.
+    /// Protection.
     pub prot: i32,
-    /// What it shows, if that is known.
+    /// The mapped object, if known.
     pub object: Option<ObjectId>,
-    /// Page of the object at the start.
+    /// The object's page at the start.
     pub first: usize,
-    /// Whether it is certain that it is there.
-    pub sure: bool,
-    /// Whether children have it too.
+    /// The mapping certainly exists.
+    pub certain: bool,
+    /// Child processes inherit it.
     pub inherited: bool,
 }
 
 impl Map {
-    /// How many pages it has.
+    /// Returns the number of pages.
     pub fn pages(&self) -> usize {
         self.len / PAGE
     }
@@ -92,7 +92,7 @@ impl Map {
         self.address..self.address + self.len
     }
 
-    /// The part of it that is in `range`.
+    /// Returns the part that is in `range`.
     fn part(&self, range: &Range<usize>) -> Option<Self> {
         let start = self.address.max(range.start);
         let end = (self.address + self.len).min(range.end);
@@ -105,37 +105,37 @@ impl Map {
     }
 }
 
-/// What an object has to hold.
+/// The expected content of an object.
 #[derive(Default)]
 pub struct Object {
-    /// The words that were written, by page. All others are 0.
+    /// The tracked words by page; missing ones are 0.
     words: HashMap<usize, u64>,
-    /// Whether that is not known any more.
+    /// The content is unknown.
     pub lost: bool,
 }
 
-/// A range of addresses that a call is about.
+/// An address range for a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// Where it starts.
+    /// Start address.
     pub start: usize,
-    /// Its bytes.
+    /// Length in bytes.
     pub len: usize,
 }
 
 impl Target {
-    /// As a range.
+    /// Converts to a range.
     pub fn range(self) -> Range<usize> {
         self.start..self.start.saturating_add(self.len)
     }
 }
 
-/// See the head of this file.
+/// The model of a program.
 #[derive(Default)]
-pub struct World {
+pub struct Model {
     /// Open files of the device.
     pub clients: Vec<Client>,
-    /// Handles, also those that are closed.
+    /// Handles, including closed ones.
     pub handles: Vec<Handle>,
     /// dma-bufs.
     pub buffers: Vec<Export>,
@@ -147,17 +147,17 @@ pub struct World {
     pub maps: Vec<Map>,
     /// Objects.
     pub objects: Vec<Object>,
-    /// Child processes that are not waited for yet.
+    /// Child processes that the program has not waited for.
     pub children: Vec<libc::pid_t>,
     /// Bytes of VRAM.
     vram: u64,
-    /// How often something was done to the device.
+    /// Number of actions on the device.
     pub device_calls: usize,
     next_client: usize,
 }
 
-impl World {
-    /// With nothing, on a device with that many bytes of VRAM.
+impl Model {
+    /// Returns an empty model for a device with `vram` bytes of VRAM.
     pub fn new(vram: u64) -> Self {
         Self {
             vram,
@@ -165,12 +165,12 @@ impl World {
         }
     }
 
-    /// Bytes of VRAM.
+    /// Returns the bytes of VRAM.
     pub fn vram(&self) -> u64 {
         self.vram
     }
 
-    /// A file of the device, or a descriptor that is none.
+    /// Returns a file of the device, or an invalid descriptor.
     pub fn client(&self, pick: Pick) -> Client {
         match pick.of(self.clients.len()) {
             Some(index) => self.clients[index],
@@ -193,7 +193,7 @@ impl World {
         self.clients.push(Client { fd, id });
     }
 
-    /// A handle, rather one of `client`'s, or a number that is guessed.
+    /// Returns a handle, preferably of `client`, or a guessed number.
     pub fn handle(&self, pick: Pick, client: usize) -> Handle {
         let own: Vec<&Handle> = self.handles.iter().filter(|h| h.client == client).collect();
         let found = if pick.0 < 0xc0 && !own.is_empty() {
@@ -211,25 +211,25 @@ impl World {
         })
     }
 
-    /// Any handle that there is.
+    /// Returns any existing handle.
     pub fn any_handle(&self, pick: Pick) -> Option<Handle> {
         pick.of(self.handles.len()).map(|index| self.handles[index])
     }
 
-    /// The entry of a client's handle.
+    /// Returns the entry of a client's handle.
     pub fn handle_mut(&mut self, client: usize, number: u32) -> Option<&mut Handle> {
         self.handles
             .iter_mut()
             .find(|h| h.client == client && h.number == number)
     }
 
-    /// Adds a handle, in place of one with the same number.
+    /// Adds a handle; replaces one with the same number.
     pub fn add_handle(&mut self, handle: Handle) {
         self.drop_handle(handle.client, handle.number);
         self.handles.push(handle);
     }
 
-    /// Forgets a handle.
+    /// Removes a handle.
     pub fn drop_handle(&mut self, client: usize, number: u32) {
         self.handles
             .retain(|h| h.client != client || h.number != number);
@@ -241,34 +241,34 @@ impl World {
         self.objects.len() - 1
     }
 
-    /// What every object holds is not known any more: the device was taken away.
-    pub fn lose_contents(&mut self) {
+    /// Marks the content of all objects as unknown, since the device was unbound.
+    pub fn forget_contents(&mut self) {
         for object in &mut self.objects {
             object.lost = true;
         }
     }
 
-    /// Which handle is for which object is not known any more.
-    pub fn lose_handles(&mut self) {
+    /// Marks the objects of all handles as unknown.
+    pub fn forget_handles(&mut self) {
         for handle in &mut self.handles {
             handle.object = None;
         }
     }
 
-    /// The word that page `page` of an object has to hold, if that is known.
+    /// Returns the expected tracked word in page `page` of an object, if known.
     pub fn word(&self, object: Option<ObjectId>, page: usize) -> Option<u64> {
         let object = self.objects.get(object?)?;
         (!object.lost).then(|| object.words.get(&page).copied().unwrap_or(0))
     }
 
-    /// Takes note that a word was written.
+    /// Records a write to a tracked word.
     pub fn set_word(&mut self, object: Option<ObjectId>, page: usize, word: u64) {
         if let Some(object) = object.and_then(|object| self.objects.get_mut(object)) {
             object.words.insert(page, word);
         }
     }
 
-    /// A mapping.
+    /// Returns a mapping.
     pub fn map(&self, pick: Pick) -> Option<Map> {
         match pick.of(self.maps.len()) {
             Some(index) => Some(self.maps[index]),
@@ -276,7 +276,7 @@ impl World {
         }
     }
 
-    /// The mapping that has all of `range`.
+    /// Returns the mapping that contains all of `range`.
     pub fn map_at(&self, range: &Range<usize>) -> Option<Map> {
         self.maps
             .iter()
@@ -284,8 +284,8 @@ impl World {
             .copied()
     }
 
-    /// The addresses that `range` means. Those outside of mappings are the arena's, or for `harmless`
-    /// calls any.
+    /// Returns the addresses that `range` selects. Addresses outside mappings are in the arena, or
+    /// anywhere for `harmless` calls.
     pub fn target(&self, range: call::Range, harmless: bool) -> Target {
         let Some(map) = self.map(range.map) else {
             return Target {
@@ -305,7 +305,7 @@ impl World {
         };
         match range.odd.0 {
             0..=7 => {
-                // All of it, and what comes behind.
+                // All of the mapping and some pages after it.
                 target.start = map.address;
                 target.len = map.len + PAGE * (1 + pages);
             }
@@ -318,7 +318,7 @@ impl World {
             _ => (),
         }
         if !harmless && !arena::has(&target.range()) {
-            // Beyond the mapping there may be memory of the fuzzer's own.
+            // Memory after the mapping may belong to the fuzzer.
             let end = map.address + map.len;
             target.start = target.start.min(end);
             target.len = target.len.min(end - target.start);
@@ -326,12 +326,12 @@ impl World {
         target
     }
 
-    /// What is mapped in `range` is gone, or something else.
-    pub fn carve(&mut self, range: Range<usize>) {
+    /// Removes the mappings in `range`.
+    pub fn forget_range(&mut self, range: Range<usize>) {
         self.change(range, |_| None);
     }
 
-    /// Changes the parts of mappings that are in `range`, which is cut to whole pages.
+    /// Changes the parts of mappings in `range`, which is extended to whole pages.
     pub fn change(&mut self, range: Range<usize>, change: impl Fn(Map) -> Option<Map>) {
         let range = range.start & !(PAGE - 1)..range.end.saturating_add(PAGE - 1) & !(PAGE - 1);
         let mut maps = Vec::with_capacity(self.maps.len());
@@ -349,7 +349,7 @@ impl World {
         self.maps = maps;
     }
 
-    /// The size that a choice means.
+    /// Returns the size that a choice selects.
     pub fn size(&self, size: call::Size) -> u64 {
         let page = PAGE as u64;
         let huge = 512 * page;
@@ -367,7 +367,7 @@ impl World {
             26 => u64::MAX - number,
             27 => 1 << (number % 64),
             28 => (1 << (number % 64)) - 1,
-            // In one piece, that takes a block of each size.
+            // A contiguous object of this size consists of one block of each order.
             29 => ((2 << (number % 12)) - 1) * page,
             _ => (1 + number % 600) * page,
         }
@@ -385,39 +385,39 @@ mod tests {
             prot: 3,
             object: None,
             first: 0,
-            sure: true,
+            certain: true,
             inherited: true,
         }
     }
 
     #[test]
     fn a_hole_leaves_two_parts() {
-        let mut world = World::default();
-        world.maps.push(map(10, 8));
-        world.carve(arena::START + 12 * PAGE..arena::START + 13 * PAGE);
-        let parts: Vec<_> = world.maps.iter().map(|m| (m.first, m.pages())).collect();
+        let mut model = Model::default();
+        model.maps.push(map(10, 8));
+        model.forget_range(arena::START + 12 * PAGE..arena::START + 13 * PAGE);
+        let parts: Vec<_> = model.maps.iter().map(|m| (m.first, m.pages())).collect();
         assert_eq!(parts, [(0, 2), (3, 5)]);
     }
 
     #[test]
     fn a_change_is_for_its_range_only() {
-        let mut world = World::default();
-        world.maps.push(map(0, 4));
-        world.change(arena::START + PAGE..arena::START + 2 * PAGE, |map| {
+        let mut model = Model::default();
+        model.maps.push(map(0, 4));
+        model.change(arena::START + PAGE..arena::START + 2 * PAGE, |map| {
             Some(Map { prot: 1, ..map })
         });
-        let prots: Vec<_> = world.maps.iter().map(|m| m.prot).collect();
+        let prots: Vec<_> = model.maps.iter().map(|m| m.prot).collect();
         assert_eq!(prots, [3, 1, 3]);
     }
 
     #[test]
     fn words_are_zero_until_written() {
-        let mut world = World::default();
-        let object = Some(world.add_object());
-        assert_eq!(world.word(object, 1), Some(0));
-        world.set_word(object, 1, 7);
-        assert_eq!(world.word(object, 1), Some(7));
-        world.lose_contents();
-        assert_eq!(world.word(object, 1), None);
+        let mut model = Model::default();
+        let object = Some(model.add_object());
+        assert_eq!(model.word(object, 1), Some(0));
+        model.set_word(object, 1, 7);
+        assert_eq!(model.word(object, 1), Some(7));
+        model.forget_contents();
+        assert_eq!(model.word(object, 1), None);
     }
 }

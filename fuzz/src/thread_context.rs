@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! A thread of a program: makes calls, tells what it does if asked to, takes its coverage, and says
-//! what is not as it has to be.
+//! A thread of a program: makes calls, prints them if requested, collects its coverage, and reports
+//! findings.
 
 use std::fs::File;
 use std::io::Write;
@@ -9,16 +9,16 @@ use std::os::fd::FromRawFd;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::abi;
-use crate::call::{fail, Call, Late};
+use crate::call::{fail, Call, DelayedCopy};
 use crate::calls;
-use crate::device::Place;
+use crate::delayed_copy;
+use crate::device::PciDevice;
 use crate::kcov::{Kcov, Text};
-use crate::late;
+use crate::model::Model;
 use crate::shared::Shared;
 use crate::sys::{self, Returned};
-use crate::world::World;
 
-/// Ioctls that ask what there is, before a call does what it is about.
+/// Ioctls that only query state before the call's main ioctl.
 const QUESTIONS: &[u32] = &[
     abi::FUZZ_SET_CLIENT_CAP,
     abi::FUZZ_GET_RESOURCES,
@@ -28,17 +28,18 @@ const QUESTIONS: &[u32] = &[
     abi::FUZZ_GET_PROPERTY,
 ];
 
-/// Where the steps of a program are told.
+/// Prints the steps of a program.
 pub struct Trace {
-    /// The files, each of which gets each line.
+    /// Each line is written to all of these files.
     files: Mutex<Vec<File>>,
 }
 
 impl Trace {
-    /// To standard output and the kernel's log, where it stands beside what the kernel says.
+    /// Prints to standard output and to the kernel log, where the lines interleave with the
+    /// kernel's messages.
     pub fn new() -> Self {
         let _ = sys::write_file("/proc/sys/kernel/printk_devkmsg", "on");
-        // SAFETY: it is open, and not closed before the process ends.
+        // SAFETY: the descriptor is open and stays open until the process ends.
         let mut files = vec![unsafe { File::from_raw_fd(1) }];
         files.extend(File::options().write(true).open("/dev/kmsg"));
         Self {
@@ -46,75 +47,75 @@ impl Trace {
         }
     }
 
-    /// Tells a line.
+    /// Prints a line.
     pub fn say(&self, line: &str) {
         let line = format!("{line}\n");
         for file in self.files.lock().expect("no panic").iter_mut() {
-            // One write for a line: the kernel's log takes each as a message.
+            // One write for each line: each write is a message in the kernel log.
             let _ = file.write_all(line.as_bytes());
         }
     }
 }
 
-/// See the head of this file.
-pub struct Lane<'a> {
-    /// Which thread of the program it is.
+/// The context of a thread.
+pub struct ThreadContext<'a> {
+    /// Number of the thread in the program.
     pub number: usize,
-    /// Whether it is the only one, so that what the world says is right.
+    /// The program has only this thread, so that the model is exact.
     pub exact: bool,
-    /// What the program has got.
-    pub world: &'a Mutex<World>,
-    /// The device.
-    pub place: &'a Place,
-    /// Another one, if there is one.
-    pub other: &'a Place,
-    /// What the watching process gets to know.
+    /// The program's model.
+    pub model: &'a Mutex<Model>,
+    /// The display that the program uses.
+    pub device: &'a PciDevice,
+    /// The other display, or the same one if there is no other.
+    pub other: &'a PciDevice,
+    /// Memory shared with the supervisor.
     pub shared: &'a Shared,
-    /// Its coverage.
+    /// The thread's coverage buffer.
     pub kcov: Option<&'a Kcov>,
-    /// Where the driver is.
+    /// The addresses of the driver's code.
     pub text: &'a Text,
-    /// Where steps are told, if they are.
+    /// Prints the steps, if requested.
     pub trace: Option<&'a Trace>,
-    /// `/proc/thread-self/fail-nth`
+    /// File descriptor of `/proc/thread-self/fail-nth`.
     pub fail: i32,
-    /// What is to come late in the next call, if anything.
-    pub late: Mutex<Option<Late>>,
+    /// Delays the copying of the next call's argument, if set.
+    pub delayed_copy: Mutex<Option<DelayedCopy>>,
 }
 
-impl Lane<'_> {
-    /// The world. Not to be held during a call.
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(|e| e.into_inner())
+impl ThreadContext<'_> {
+    /// Locks the model. The lock must not be held during a system call.
+    pub fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// Has the coverage of the calling thread taken from here on.
+    /// Starts to collect the calling thread's coverage.
     pub fn start(&self) {
         if let Some(kcov) = self.kcov {
             kcov.enable();
         }
     }
 
-    /// Makes the calls, in order.
+    /// Makes the calls in order.
     pub fn run(&self, calls: &[Call]) {
         let mut failing = false;
         for call in calls {
             match *call {
                 Call::Fail(number) => {
                     let position = fail::position(number);
-                    self.say(|| format!("fail_nth({position})"));
+                    self.trace_call(|| format!("fail_nth({position})"));
                     self.set_fail(position);
                     failing = true;
                     continue;
                 }
-                Call::Late(late) => {
-                    *self.late() = Some(late);
+                Call::DelayedCopy(delayed_copy) => {
+                    *self.delayed_copy() = Some(delayed_copy);
                     continue;
                 }
                 _ => (),
             }
             calls::run(self, *call);
-            *self.late() = None;
+            *self.delayed_copy() = None;
             if failing {
                 self.set_fail(0);
                 failing = false;
@@ -126,69 +127,69 @@ impl Lane<'_> {
         }
     }
 
-    fn late(&self) -> MutexGuard<'_, Option<Late>> {
-        self.late.lock().unwrap_or_else(|e| e.into_inner())
+    fn delayed_copy(&self) -> MutexGuard<'_, Option<DelayedCopy>> {
+        self.delayed_copy.lock().unwrap_or_else(|e| e.into_inner())
     }
 
-    /// What is to come late in this ioctl.
-    fn late_for(&self, request: u32) -> Option<Late> {
+    /// Returns the delay for this ioctl, if there is one.
+    fn delayed_copy_for(&self, request: u32) -> Option<DelayedCopy> {
         if QUESTIONS.contains(&request) {
             return None;
         }
-        let mut late = self.late();
-        match late.as_mut() {
-            Some(Late { skip, .. }) if skip.0 % Late::SKIPS > 0 => {
+        let mut delayed_copy = self.delayed_copy();
+        match delayed_copy.as_mut() {
+            Some(DelayedCopy { skip, .. }) if skip.0 % DelayedCopy::SKIPS > 0 => {
                 skip.0 -= 1;
                 None
             }
-            _ => late.take(),
+            _ => delayed_copy.take(),
         }
     }
 
-    /// Has allocation `number` of this thread fail; none if it is 0.
+    /// Makes the thread's allocation `number` fail; 0 disables failures.
     fn set_fail(&self, number: usize) {
         self.shared.set_failing(number != 0);
         let text = format!("{number}\n");
         let write = [sys::fd(self.fail), text.as_ptr() as usize, text.len(), 0];
-        // Switching it off copies from user space, which may be what is to fail.
+        // Disabling failures copies from user space, and that copy may be the one to fail.
         while number == 0 && sys::call(libc::SYS_pwrite64, &write) == Err(libc::EFAULT) {}
         if number != 0 {
             let _ = sys::call(libc::SYS_pwrite64, &write);
         }
     }
 
-    /// Takes what was covered so far.
+    /// Collects the coverage since the last call.
     pub fn take_coverage(&self) {
         let Some(kcov) = self.kcov else { return };
         kcov.take(|address| {
-            if let Some(place) = self.text.place(address) {
-                self.shared.see(place);
+            if let Some(point) = self.text.point(address) {
+                self.shared.see(point);
             }
         });
     }
 
-    /// Tells a step before it is done.
-    pub fn say(&self, says: impl FnOnce() -> String) {
+    /// Prints a step before it is executed.
+    pub fn trace_call(&self, says: impl FnOnce() -> String) {
         if let Some(trace) = self.trace {
             trace.say(&format!("fuzz {}: {};", self.number, says()));
         }
     }
 
-    /// Tells how the step ended.
-    pub fn tell(&self, says: impl FnOnce() -> String) {
+    /// Prints the result of a step.
+    pub fn trace_result(&self, says: impl FnOnce() -> String) {
         if let Some(trace) = self.trace {
             trace.say(&format!("fuzz {}:     /* {} */", self.number, says()));
         }
     }
 
-    /// A system call. `says` is how it looks in C.
+    /// Makes a system call. `says` returns its text in C.
     pub fn sys(
         &self,
         says: impl FnOnce() -> String,
         number: libc::c_long,
         arguments: &[usize],
     ) -> Returned {
-        self.say(says);
+        self.trace_call(says);
         let done = sys::call(number, arguments);
         self.shared.count();
         let request = match number {
@@ -199,7 +200,7 @@ impl Lane<'_> {
         let error = done.err().unwrap_or(0);
         self.shared
             .note(((number as u64) << 32) | ((request as u64) << 12) | error as u64);
-        self.tell(|| match done {
+        self.trace_result(|| match done {
             Ok(value) if value > 0xffff => format!("= {value:#x}"),
             Ok(value) => format!("= {value}"),
             Err(error) => format!("= -{}", sys::error_name(error)),
@@ -207,7 +208,7 @@ impl Lane<'_> {
         done
     }
 
-    /// An ioctl with a structure as its argument.
+    /// Makes an ioctl with a structure as its argument.
     pub fn ioctl<T: Copy + Sync>(
         &self,
         says: impl FnOnce() -> String,
@@ -215,7 +216,7 @@ impl Lane<'_> {
         request: u32,
         argument: &mut T,
     ) -> Returned {
-        self.late_call(request, argument, |argument| {
+        self.call_with_delayed_copy(request, argument, |argument| {
             self.sys(
                 says,
                 libc::SYS_ioctl,
@@ -224,26 +225,32 @@ impl Lane<'_> {
         })
     }
 
-    /// A call for ioctl `request` with the address of `argument`, which comes late if the program says
-    /// so.
-    pub fn late_call<T: Copy + Sync>(
+    /// Makes `call` with the address of `argument` for the ioctl `request`. If the program requests
+    /// it, the argument's copy is delayed.
+    pub fn call_with_delayed_copy<T: Copy + Sync>(
         &self,
         request: u32,
         argument: &mut T,
         call: impl FnOnce(usize) -> Returned,
     ) -> Returned {
-        match self.late_for(request) {
+        match self.delayed_copy_for(request) {
             None => call(std::ptr::from_mut(argument) as usize),
-            Some(late) => {
-                self.say(|| String::from("/* before an argument of the next call is there */"));
-                late::with_late(argument, || calls::device(self, late.action()), call)
+            Some(delayed_copy) => {
+                self.trace_call(|| {
+                    String::from("/* before an argument of the next call is there */")
+                });
+                delayed_copy::with_delayed_copy(
+                    argument,
+                    || calls::device(self, delayed_copy.action()),
+                    call,
+                )
             }
         }
     }
 
-    /// Something is not as it has to be.
-    pub fn find(&self, text: &str) {
-        self.say(|| format!("/* {text} */"));
-        self.shared.find(text);
+    /// Reports a finding.
+    pub fn report(&self, text: &str) {
+        self.trace_call(|| format!("/* {text} */"));
+        self.shared.report(text);
     }
 }

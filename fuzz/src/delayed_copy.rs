@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Arguments that come late. If an argument is in memory that somebody else provides (userfaultfd), the
-//! call waits where the kernel copies it, and the device can be gone when the argument comes. An atomic
-//! commit has begun by then, and DRM does not look again; the other ioctls are refused by DRM.
+//! Delayed copies of ioctl arguments. If the argument is in a page registered with userfaultfd, the
+//! ioctl blocks where the kernel copies it, and the device can be unplugged before the copy
+//! completes. At that point an atomic commit has already begun, and DRM does not check again; DRM
+//! refuses the other ioctls.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,16 +11,16 @@ use std::thread;
 use crate::abi;
 use crate::sys::{self, Returned, PAGE};
 
-/// How long to wait at a time for the call to want its argument, in milliseconds.
+/// Polling interval while the kernel has not accessed the argument, in milliseconds.
 const LOOK: usize = 5;
 
-/// A page that is not there before it is provided.
-struct LatePage {
+/// A missing page that userfaultfd provides.
+struct UserfaultPage {
     address: usize,
     fd: i32,
 }
 
-impl LatePage {
+impl UserfaultPage {
     fn new() -> Result<Self, i32> {
         let flags = (libc::O_CLOEXEC | libc::O_NONBLOCK) as usize;
         let fd = sys::call(libc::SYS_userfaultfd, &[flags])? as i32;
@@ -54,7 +55,7 @@ impl LatePage {
         sys::call(libc::SYS_ioctl, &ioctl)
     }
 
-    /// Waits until somebody wants the page, or it is `over`. Whether somebody does.
+    /// Waits until the kernel accesses the page or `over` is set. Returns true for an access.
     fn wait(&self, over: &AtomicBool) -> bool {
         let mut poll = libc::pollfd {
             fd: self.fd,
@@ -70,11 +71,12 @@ impl LatePage {
         false
     }
 
-    /// The page is there, and begins with `argument`.
+    /// Provides the page; `argument` is at its start.
     fn provide<T>(&self, argument: &T) {
         let mut content = [0u8; PAGE];
         let len = size_of::<T>().min(PAGE);
-        // SAFETY: as many bytes as both have. Those of an ioctl's argument all have a value.
+        // SAFETY: both buffers have at least `len` bytes, and all bytes of an ioctl's argument are
+        // initialised.
         unsafe {
             let from = std::ptr::from_ref(argument).cast();
             std::ptr::copy_nonoverlapping(from, content.as_mut_ptr(), len);
@@ -90,21 +92,21 @@ impl LatePage {
     }
 }
 
-impl Drop for LatePage {
+impl Drop for UserfaultPage {
     fn drop(&mut self) {
         let _ = sys::call(libc::SYS_munmap, &[self.address, PAGE]);
         let _ = sys::call(libc::SYS_close, &[sys::fd(self.fd)]);
     }
 }
 
-/// Has `call` made with the address of `argument`, which comes when `meanwhile` has been done. Without it
-/// if the kernel cannot have that.
-pub fn with_late<T: Copy + Sync>(
+/// Makes `call` with the address of a copy of `argument` whose page appears only after `meanwhile`
+/// has run. On a kernel without userfaultfd, makes `call` without a delay.
+pub fn with_delayed_copy<T: Copy + Sync>(
     argument: &mut T,
     meanwhile: impl FnOnce() + Send,
     call: impl FnOnce(usize) -> Returned,
 ) -> Returned {
-    let Ok(page) = LatePage::new() else {
+    let Ok(page) = UserfaultPage::new() else {
         return call(std::ptr::from_mut(argument) as usize);
     };
     let over = AtomicBool::new(false);
@@ -120,7 +122,8 @@ pub fn with_late<T: Copy + Sync>(
         over.store(true, Ordering::Release);
         done
     });
-    // SAFETY: it is a page of memory that was provided, with what the kernel has made of the argument.
+    // SAFETY: the page is mapped by now, and the kernel or `provide()` has written a `T` at its
+    // start.
     *argument = unsafe { std::ptr::read_volatile(page.address as *const T) };
     done
 }
@@ -132,7 +135,7 @@ mod tests {
     #[test]
     fn an_argument_that_nobody_wants_comes_too() {
         let mut argument = 5u64;
-        let done = with_late(&mut argument, || panic!("nobody wants it"), |_| Ok(3));
+        let done = with_delayed_copy(&mut argument, || panic!("nobody wants it"), |_| Ok(3));
         assert_eq!((done, argument), (Ok(3), 5));
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Runs one guest and judges it: what its scripts said, KUnit, IGT, and what its kernel complained
-//! about.
+//! Runs one guest and judges it by the results that its scripts report, by KUnit's and IGT's
+//! results, and by the reports in its kernel log.
 
 use std::path::{Path, PathBuf};
 
@@ -12,25 +12,25 @@ use crate::report::Entry;
 use crate::settings::{Flavour, Settings};
 use crate::{fuzz, igt, kernel_log, ktap, vm, Result};
 
-/// What is to happen with a guest.
-pub struct Order<'a> {
-    /// The guest.
+/// How to run a guest.
+pub struct GuestRun<'a> {
+    /// The guest to run.
     pub guest: &'a Guest,
-    /// What it boots with.
+    /// Disk image and initramfs to boot.
     pub payload: &'a Payload,
-    /// Only tests whose name matches this regular expression run; all if empty.
+    /// Regular expression: only tests with a matching name run. Empty selects all tests.
     pub tests: &'a str,
-    /// Programs for the fuzzer, as a journal; empty if it makes its own.
+    /// Journal with the programs that the fuzzer replays. Empty if the fuzzer generates its own.
     pub programs: &'a [u8],
-    /// Where sockets, disks and logs go.
+    /// Directory for sockets, disks and logs.
     pub dir: PathBuf,
-    /// The name under which it tells how it goes; it does not if there is none.
+    /// Prefix of the progress messages. `None` suppresses them.
     pub name: Option<&'a str>,
 }
 
-/// Runs the guest, gives all its results.
-pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
-    let guest = order.guest;
+/// Runs the guest and returns all its results.
+pub fn run(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
+    let guest = run.guest;
     let modes: Vec<&str> = guest.modes.iter().map(|mode| mode.name()).collect();
     let mut parameters = vec![
         format!("guest_modes={}", modes.join(",")),
@@ -42,53 +42,53 @@ pub fn attend(settings: &Settings, order: &Order<'_>) -> Vec<Entry> {
         parameters.push(format!("guest_unplug_rounds={}", guest.unplug_rounds));
     }
     parameters.extend(guest.boot.iter().map(|&word| word.into()));
-    if self_checks(order) {
+    if runs_self_check(run) {
         parameters.push("guest_self_check=1".into());
     }
     let machine = Machine {
         flavour: guest.flavour,
         processor: Processor::Two,
-        payload: order.payload,
+        payload: run.payload,
         scenario: guest.scenario,
         parameters,
-        tests: order.tests,
-        programs: order.programs,
+        tests: run.tests,
+        programs: run.programs,
         devices: guest.devices.clone(),
         swap: guest.swap,
-        dir: order.dir.clone(),
+        dir: run.dir.clone(),
         console: Console::Logged,
     };
-    match vm::run(settings, &machine, order.name, settings.limit(guest.limit)) {
-        Ok(left) => judge(settings, order, left),
+    match vm::run(settings, &machine, run.name, settings.limit(guest.limit)) {
+        Ok(output) => evaluate(settings, run, output),
         Err(why) => vec![Entry::failed("guest", why)],
     }
 }
 
-fn self_checks(order: &Order<'_>) -> bool {
-    order.guest.self_check && order.tests.is_empty()
+fn runs_self_check(run: &GuestRun<'_>) -> bool {
+    run.guest.self_check && run.tests.is_empty()
 }
 
-fn judge(settings: &Settings, order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
-    let mut entries = ktap::results(&left.console, "barium");
-    if entries.is_empty() && order.tests.is_empty() {
+fn evaluate(settings: &Settings, run: &GuestRun<'_>, output: vm::GuestOutput) -> Vec<Entry> {
+    let mut entries = ktap::results(&output.console, "barium");
+    if entries.is_empty() && run.tests.is_empty() {
         entries.push(Entry::failed("kunit", "no suite named barium* ran"));
     }
-    entries.extend(left.entries);
-    if left.lost.is_none() && order.guest.scenario == "test" {
-        for run in igt_runs(order) {
-            entries.extend(run.entries(&left.results, order.tests.is_empty()));
+    entries.extend(output.entries);
+    if output.lost.is_none() && run.guest.scenario == "test" {
+        for igt_run in igt_runs(run) {
+            entries.extend(igt_run.entries(&output.results, run.tests.is_empty()));
         }
     }
-    if left.lost.is_none() && fuzz::is_measured(order.guest, order.programs) {
-        entries.push(fuzz::coverage(&left.results, &order.payload.module));
+    if output.lost.is_none() && fuzz::reports_coverage(run.guest, run.programs) {
+        entries.push(fuzz::coverage(&output.results, &run.payload.module));
     }
-    if let Some(why) = left.lost {
-        let programs = fuzz::rescue(settings, &left.journal, &order.dir);
+    if let Some(why) = output.lost {
+        let programs = fuzz::save_journal(settings, &output.journal, &run.dir);
         entries.push(Entry::failed("guest", format!("{programs}{why}")));
     }
-    let alarm = match left.panicked {
-        true => kernel_log::alarm_but_panic(&left.console),
-        false => kernel_log::alarm(&left.console),
+    let alarm = match output.panicked {
+        true => kernel_log::alarm_except_panic(&output.console),
+        false => kernel_log::alarm(&output.console),
     };
     entries.push(match alarm {
         Some(alarm) => Entry::failed("splats", alarm),
@@ -97,11 +97,11 @@ fn judge(settings: &Settings, order: &Order<'_>, left: vm::Left) -> Vec<Entry> {
     entries
 }
 
-/// A run of igt_runner in a guest of the `test` scenario.
+/// One run of igt_runner in a guest of the `test` scenario.
 struct IgtRun {
-    /// Directory of its results.
+    /// Directory of the run's results.
     name: String,
-    /// What the names of its tests begin with.
+    /// Prefix of the names of the run's tests.
     prefix: String,
     read: fn(&Path) -> Result<Vec<Entry>>,
 }
@@ -115,7 +115,7 @@ impl IgtRun {
         }
     }
 
-    /// Its results; those it must have are missed.
+    /// Returns the run's results. If `must` is set, missing results count as a failure.
     fn entries(&self, results: &Path, must: bool) -> Vec<Entry> {
         let path = results.join(&self.name).join("results.json");
         if !path.exists() && !must {
@@ -133,21 +133,21 @@ impl IgtRun {
     }
 }
 
-/// The runs of igt_runner that there are if all tests are wanted.
-fn igt_runs(order: &Order<'_>) -> Vec<IgtRun> {
+/// Lists the runs of igt_runner that the guest makes if all tests are selected.
+fn igt_runs(run: &GuestRun<'_>) -> Vec<IgtRun> {
     let mut runs = vec![
         IgtRun::new("igt-barium", String::new()),
         IgtRun::new("igt-official", String::new()),
     ];
-    let others: &[Mode] = order.guest.modes.get(1..).unwrap_or_default();
+    let others: &[Mode] = run.guest.modes.get(1..).unwrap_or_default();
     runs.extend(others.iter().map(|mode| {
         IgtRun::new(
             &format!("igt-barium-{}", mode.name()),
             format!("{}/", mode.name()),
         )
     }));
-    // Only this kernel can make allocations fail.
-    if order.guest.flavour == Flavour::Debug {
+    // Only the debug kernel has fault injection.
+    if run.guest.flavour == Flavour::Debug {
         runs.push(IgtRun::new("igt-faultinject", String::new()));
         runs.extend(others.iter().map(|mode| {
             IgtRun::new(
@@ -156,7 +156,7 @@ fn igt_runs(order: &Order<'_>) -> Vec<IgtRun> {
             )
         }));
     }
-    if self_checks(order) {
+    if runs_self_check(run) {
         runs.push(IgtRun {
             read: igt::self_check,
             ..IgtRun::new("igt-selfcheck", String::new())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The four ways to have device memory mapped that are compared.
+//! The four ways of mapping device memory that the benchmark compares.
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -12,21 +12,21 @@ use crate::abi;
 use crate::screen::Screen;
 use crate::sys::{self, Mapping, PAGE};
 
-/// A way to have device memory mapped.
+/// A method of mapping device memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Method {
     /// Barium's objects.
     Barium,
-    /// qxl's objects: TTM's fault handler over VRAM.
+    /// qxl's objects: TTM's fault handler, VRAM.
     Ttm,
-    /// bochs' dumb buffers: the GEM shmem helper's fault handler, over system memory.
+    /// bochs' dumb buffers: the GEM shmem helpers' fault handler, system memory.
     Shmem,
-    /// The PCI BAR in sysfs: all page table entries are made by `mmap()`.
+    /// The PCI BAR in sysfs: `mmap()` creates all page table entries.
     Eager,
 }
 
-impl Way {
-    /// The way of this name.
+impl Method {
+    /// Returns the method with this name.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "barium" => Self::Barium,
@@ -37,7 +37,7 @@ impl Way {
         })
     }
 
-    /// Its name in results.
+    /// Returns its name in the results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Barium => "barium",
@@ -47,7 +47,7 @@ impl Way {
         }
     }
 
-    /// Whether it has objects that can be created and closed.
+    /// Returns true if it has objects to create and close.
     pub fn has_objects(self) -> bool {
         self != Self::Eager
     }
@@ -55,17 +55,17 @@ impl Way {
 
 /// An open device.
 pub struct Device {
-    /// How it is mapped.
-    pub way: Way,
+    /// How its memory is mapped.
+    pub method: Method,
     file: File,
-    /// For sysfs: what is to be the next "object", in bytes from the BAR's start, and the BAR's size.
+    /// For sysfs: the offset of the next "object" in the BAR, and the BAR's size, in bytes.
     next: Cell<u64>,
     size: u64,
-    /// The device's place in sysfs.
+    /// The device's directory in sysfs.
     sysfs: PathBuf,
 }
 
-/// Something in a device that can be mapped.
+/// A mappable object of a device.
 #[derive(Clone, Copy)]
 pub struct Object {
     handle: u32,
@@ -74,18 +74,18 @@ pub struct Object {
 }
 
 impl Device {
-    /// Opens the device at this address on the PCI bus, `0000:00:10.0`.
-    pub fn open(way: Way, address: &str) -> io::Result<Self> {
+    /// Opens the device at this PCI address, such as `0000:00:10.0`.
+    pub fn open(method: Method, address: &str) -> io::Result<Self> {
         let sysfs = Path::new("/sys/bus/pci/devices").join(address);
-        let path = match way {
-            Way::Barium => node(&sysfs, "renderD")?,
-            Way::Ttm | Way::Shmem => node(&sysfs, "card")?,
-            Way::Eager => sysfs.join("resource0_wc"),
+        let path = match method {
+            Method::Barium => node(&sysfs, "renderD")?,
+            Method::Ttm | Method::Shmem => node(&sysfs, "card")?,
+            Method::Eager => sysfs.join("resource0_wc"),
         };
         let file = File::options().read(true).write(true).open(path)?;
         let size = file.metadata()?.len();
         Ok(Self {
-            way,
+            method,
             file,
             next: Cell::new(0),
             size,
@@ -93,30 +93,30 @@ impl Device {
         })
     }
 
-    /// The device's screen, if this is a way to show something. Of the two drivers for the same
-    /// display, that is; qxl is for another.
+    /// Returns the device's screen for the two drivers of the same kind of display. qxl is for
+    /// another kind.
     pub fn screen(&self) -> io::Result<Option<Screen>> {
-        if !matches!(self.way, Way::Barium | Way::Shmem) {
+        if !matches!(self.method, Method::Barium | Method::Shmem) {
             return Ok(None);
         }
         let path = node(&self.sysfs, "card")?;
-        let file = match self.way {
-            // It has the primary node already, and only the first who has it may set modes.
-            Way::Shmem => self.file.try_clone()?,
+        let file = match self.method {
+            // `self.file` is the primary node, and only its first opener is DRM master.
+            Method::Shmem => self.file.try_clone()?,
             _ => File::options().read(true).write(true).open(path)?,
         };
         Screen::new(file).map(Some)
     }
 
-    /// Physical addresses of the VRAM's first and last byte: BAR 0.
+    /// Returns the physical addresses of the first and last byte of VRAM (BAR 0).
     pub fn vram(&self) -> io::Result<(u64, u64)> {
         bar(&fs::read_to_string(self.sysfs.join("resource"))?)
             .ok_or_else(|| io::Error::other("the device has no VRAM"))
     }
 
-    /// Bytes of VRAM that no object has, of a driver that says so.
+    /// Returns the bytes of available VRAM, if the driver reports them.
     pub fn vram_available(&self) -> io::Result<Option<u64>> {
-        if self.way != Way::Barium {
+        if self.method != Method::Barium {
             return Ok(None);
         }
         let mut argument = abi::drm_barium_get_param {
@@ -128,13 +128,13 @@ impl Device {
         Ok(Some(argument.value))
     }
 
-    /// Creates an object of `len` bytes, whole pages.
+    /// Creates an object of `len` bytes, a multiple of the page size.
     pub fn create(&self, len: usize) -> io::Result<Object> {
-        let (handle, offset) = match self.way {
-            Way::Barium => self.create_barium(len)?,
-            Way::Ttm => self.create_qxl(len)?,
-            Way::Shmem => self.create_dumb(len)?,
-            Way::Eager => (0, self.take(len)?),
+        let (handle, offset) = match self.method {
+            Method::Barium => self.create_barium(len)?,
+            Method::Ttm => self.create_qxl(len)?,
+            Method::Shmem => self.create_dumb(len)?,
+            Method::Eager => (0, self.take(len)?),
         };
         Ok(Object {
             handle,
@@ -150,7 +150,7 @@ impl Device {
 
     /// Closes an object's handle.
     pub fn close(&self, object: Object) -> io::Result<()> {
-        if !self.way.has_objects() {
+        if !self.method.has_objects() {
             return Ok(());
         }
         let mut argument = abi::drm_gem_close {
@@ -191,7 +191,7 @@ impl Device {
         Ok((create.handle, map.offset))
     }
 
-    /// A row of pixels is a page.
+    /// Creates a dumb buffer with a pitch of one page.
     fn create_dumb(&self, len: usize) -> io::Result<(u32, u64)> {
         let mut create = abi::drm_mode_create_dumb {
             height: as_u32(len / PAGE)?,
@@ -215,7 +215,7 @@ impl Device {
         Ok((create.handle, map.offset))
     }
 
-    /// The next `len` bytes of the BAR, from its start again when it is used up.
+    /// Takes the next `len` bytes of the BAR; starts over at its end.
     fn take(&self, len: usize) -> io::Result<u64> {
         let len = as_u64(len);
         if len > self.size {
@@ -228,7 +228,7 @@ impl Device {
     }
 }
 
-/// The first and the last address in the first line of what sysfs says about a device's BARs.
+/// Parses the first and last address in the first line of sysfs' `resource` file.
 fn bar(resource: &str) -> Option<(u64, u64)> {
     let mut addresses = resource.lines().next()?.split_whitespace().map(|word| {
         let digits = word.strip_prefix("0x")?;
@@ -238,7 +238,7 @@ fn bar(resource: &str) -> Option<(u64, u64)> {
     (last > first).then_some((first, last))
 }
 
-/// The device's DRM node whose name starts with `prefix`.
+/// Returns the device's DRM node whose name starts with `prefix`.
 fn node(sysfs: &Path, prefix: &str) -> io::Result<PathBuf> {
     for entry in fs::read_dir(sysfs.join("drm"))? {
         let name = entry?.file_name();
@@ -249,7 +249,8 @@ fn node(sysfs: &Path, prefix: &str) -> io::Result<PathBuf> {
     Err(io::Error::other(format!("no {prefix} node")))
 }
 
-/// Whether `name` is `prefix` and a number; a card has connectors next to it, card0-Virtual-1.
+/// Returns true if `name` is `prefix` and a number. A card's connectors have longer names:
+/// card0-Virtual-1.
 fn is_numbered(name: &OsStr, prefix: &str) -> bool {
     name.to_str()
         .and_then(|name| name.strip_prefix(prefix))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Watching a program: has it run, sees to it that it ends, cleans up after it, and says whether all
-//! is as it has to be afterwards.
+//! The supervisor: runs a program, enforces its time limit, cleans up after it, and checks the
+//! state of the kernel and of VRAM afterwards.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,26 +10,26 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::execute::{self, Display, Ground};
+use crate::execute::{self, Display, Environment};
 use crate::failing;
 use crate::journal::Journal;
 use crate::kcov::Text;
-use crate::lane::Trace;
 use crate::module::{Mode, Module};
 use crate::program::Program;
 use crate::sys;
+use crate::thread_context::Trace;
 
-/// How long a program may take. Most are done in a hundredth of it, but on a busy machine binding the
-/// device alone can take seconds.
+/// Time limit of a program. Most need a hundredth of it, but on a busy machine binding the device
+/// takes seconds.
 pub const LIMIT: Duration = Duration::from_secs(40);
-/// What the report of one begins with that did not end in time.
+/// Prefix of the finding for a program that exceeds the limit.
 pub const HANGS: &str = "it did not end";
-/// How long it may take to end once it is killed.
+/// Time limit for a killed program to end.
 const KILL_LIMIT: Duration = Duration::from_secs(60);
-/// How long all VRAM may take to come back.
+/// Time limit for all VRAM to be available again.
 const VRAM_LIMIT: Duration = Duration::from_secs(30);
 
-/// Words of the kernel that nobody wants to hear.
+/// Strings of kernel messages that are findings.
 const ALARMS: &[&str] = &[
     "WARNING:",
     "BUG:",
@@ -46,24 +46,24 @@ const ALARMS: &[&str] = &[
     "panicked at",
 ];
 
-/// Has programs run.
-pub struct Watch {
-    ground: Ground,
+/// Runs and checks programs.
+pub struct Supervisor {
+    env: Environment,
     module: Module,
-    /// What was covered by loading it anew.
+    /// Coverage of the last module load.
     loaded: Vec<usize>,
     journal: Journal,
-    /// The kernel's log, from the start of this on.
+    /// The kernel log from the start of the fuzzer on.
     log: File,
     limit: Duration,
-    /// What failing allocations are near to, if that matters.
+    /// The code that injected failures are restricted to, if any.
     near: Option<Range<usize>>,
 }
 
-impl Watch {
-    /// With what there is now as the state to come back to.
-    pub fn new(ground: Ground, module: Module, journal: Journal) -> Result<Self, String> {
-        // SAFETY: a flag of this process: it gets the orphans of programs.
+impl Supervisor {
+    /// Creates a supervisor. Its checks compare with the current state of the kernel.
+    pub fn new(env: Environment, module: Module, journal: Journal) -> Result<Self, String> {
+        // SAFETY: this only sets a flag: the process adopts the orphans of programs.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
         let mut log = File::options()
             .read(true)
@@ -72,7 +72,7 @@ impl Watch {
             .map_err(|e| format!("/dev/kmsg: {e}"))?;
         std::io::Seek::seek(&mut log, std::io::SeekFrom::End(0)).map_err(|e| e.to_string())?;
         Ok(Self {
-            ground,
+            env,
             module,
             loaded: Vec::new(),
             journal,
@@ -82,41 +82,41 @@ impl Watch {
         })
     }
 
-    /// Changes how long programs may take.
+    /// Sets the time limit of programs.
     pub fn set_limit(&mut self, limit: Duration) {
         self.limit = limit;
     }
 
-    /// What there is.
-    pub fn ground(&self) -> &Ground {
-        &self.ground
+    /// Returns the environment.
+    pub fn env(&self) -> &Environment {
+        &self.env
     }
 
-    /// Runs a program: what was found, if anything.
+    /// Runs a program. Returns an error with the finding, if there is one.
     pub fn run(&mut self, program: &Program, trace: Option<&Trace>) -> Result<(), String> {
         self.journal
             .add(program)
             .map_err(|e| format!("the journal: {e}"))?;
         self.enter(program.mode())?;
-        self.have_fail(program);
-        self.ground.shared.clear();
-        for place in self.loaded.drain(..) {
-            self.ground.shared.see(place);
+        self.set_up_fault_injection(program);
+        self.env.shared.clear();
+        for point in self.loaded.drain(..) {
+            self.env.shared.see(point);
         }
         let child = match sys::fork() {
             Ok(0) => {
                 let _ = sys::call(libc::SYS_setpgid, &[0, 0]);
-                execute::execute(&self.ground, program, trace)
+                execute::execute(&self.env, program, trace)
             }
             Ok(child) => child,
             Err(error) => return Err(format!("fork(): {}", sys::error_name(error))),
         };
-        // Whoever of the two is first.
+        // The child does the same: one of the two comes first.
         let _ = sys::call(libc::SYS_setpgid, &[child as usize, child as usize]);
         let ended = self.end(child);
         let left = reap(child);
-        let bound = self.ground.display_of(program).place.bind();
-        let found = self.ground.shared.finding();
+        let bound = self.env.display_of(program).device.bind();
+        let found = self.env.shared.finding();
         let log = self.alarm();
         let vram = self.vram(program);
         for problem in [log, found.map_or(Ok(()), Err), ended, left, bound, vram] {
@@ -125,33 +125,33 @@ impl Watch {
         Ok(())
     }
 
-    /// Has the driver loaded in this way.
+    /// Loads the driver in this mode.
     fn enter(&mut self, mode: Mode) -> Result<(), String> {
         if self.module.is_in(mode) {
             return Ok(());
         }
         let addresses = self.module.load(mode)?;
-        self.ground.text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;
-        self.ground.displays = Display::find()?;
-        let text = &self.ground.text;
+        self.env.text = Text::find().map_err(|e| format!("the driver's sections: {e}"))?;
+        self.env.displays = Display::find()?;
+        let text = &self.env.text;
         self.loaded = addresses
             .iter()
-            .filter_map(|address| text.place(*address))
+            .filter_map(|address| text.point(*address))
             .collect();
         Ok(())
     }
 
-    /// Has those allocations fail that the program means.
-    fn have_fail(&mut self, program: &Program) {
-        let near = program.fails_near().then(|| self.ground.text.main());
+    /// Sets up fault injection as the program requests.
+    fn set_up_fault_injection(&mut self, program: &Program) {
+        let near = program.fails_near().then(|| self.env.text.main());
         let near = near.flatten();
         if near != self.near {
-            failing::count_near(near.as_ref());
+            failing::restrict_to(near.as_ref());
             self.near = near;
         }
     }
 
-    /// Waits for the end of the program's first process.
+    /// Waits until the program's first process ends.
     fn end(&self, child: libc::pid_t) -> Result<(), String> {
         let Some(status) = wait_until(child, Instant::now() + self.limit) else {
             let _ = sys::kill(-child, libc::SIGKILL);
@@ -162,7 +162,7 @@ impl Watch {
             };
             return Err(format!("{HANGS} in {} s, {how}", self.limit.as_secs()));
         };
-        let shared = &self.ground.shared;
+        let shared = &self.env.shared;
         if libc::WIFSIGNALED(status) && !shared.is_dying() && !shared.is_failing() {
             let signal = libc::WTERMSIG(status);
             return Err(format!("the program was killed by signal {signal}"));
@@ -170,27 +170,28 @@ impl Watch {
         Ok(())
     }
 
-    /// Whether all VRAM is available again. What is lost is missed once, and not by the next program.
+    /// Checks that all VRAM is available again. A leak is reported once, not again for the next
+    /// program.
     fn vram(&mut self, program: &Program) -> Result<(), String> {
         let start = Instant::now();
-        let number = program.display(self.ground.displays.len());
-        let display = &mut self.ground.displays[number];
+        let number = program.display(self.env.displays.len());
+        let display = &mut self.env.displays[number];
         loop {
-            let (_, available) = display.place.vram()?;
+            let (_, available) = display.device.vram()?;
             if available == display.available {
                 return Ok(());
             }
             if start.elapsed() > VRAM_LIMIT {
                 let before = std::mem::replace(&mut display.available, available);
                 return Err(format!(
-                    "{available} bytes of VRAM are available when nobody uses it, it was {before}"
+                    "{available} bytes of VRAM are available while no program runs, before it was {before}"
                 ));
             }
             thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Whether the kernel has complained since the last time.
+    /// Checks the kernel log since the last call.
     fn alarm(&mut self) -> Result<(), String> {
         let mut record = [0u8; 8192];
         let mut complaint = None;
@@ -205,18 +206,18 @@ impl Watch {
                 continue;
             };
             let priority = head.split(',').next().and_then(|p| p.parse::<u32>().ok());
-            // Users have facility 1; the kernel has none.
+            // Messages of programs have a facility of at least 1; the kernel's have 0.
             let is_kernels = priority.is_some_and(|priority| priority < 8);
             if is_kernels && ALARMS.iter().any(|alarm| message.contains(alarm)) {
                 let line = message.lines().next().unwrap_or_default();
-                complaint.get_or_insert_with(|| format!("the kernel says: {line}"));
+                complaint.get_or_insert_with(|| format!("kernel log: {line}"));
             }
         }
         complaint.map_or(Ok(()), Err)
     }
 }
 
-/// The status of a child that ended before `deadline`.
+/// Waits until `deadline`; returns the status of a child that has ended.
 fn wait_until(child: libc::pid_t, deadline: Instant) -> Option<i32> {
     let pidfd = sys::call(libc::SYS_pidfd_open, &[child as usize, 0]).ok()?;
     let mut poll = libc::pollfd {
@@ -242,14 +243,14 @@ fn wait_until(child: libc::pid_t, deadline: Instant) -> Option<i32> {
     status
 }
 
-/// Ends what the program has left behind.
+/// Kills all remaining processes of the program.
 fn reap(group: libc::pid_t) -> Result<(), String> {
     let deadline = Instant::now() + KILL_LIMIT;
     let _ = sys::kill(-group, libc::SIGKILL);
     loop {
         match sys::wait(-1, libc::WNOHANG) {
             Ok((0, _)) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
-            Ok((0, _)) => return Err("children of it cannot be killed".into()),
+            Ok((0, _)) => return Err("its children cannot be killed".into()),
             Ok(_) => (),
             Err(_) => return Ok(()),
         }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Whole lives of objects: create, map, touch one page, unmap, close.
+//! The lifecycle of objects: create, map, touch one page, unmap, close.
 
 use std::io;
 
 use super::cost::Workload;
 use super::{repeat, size_name};
 use crate::clock;
+use crate::method::{Device, Object};
 use crate::row::{Outcome, Rounds};
 use crate::sys::{Mapping, PAGE};
-use crate::way::{Device, Object};
 
-/// Objects alive at the same time in the workload with many.
-const MANY: usize = 10_000;
+/// Number of concurrent objects in the workload with many objects.
+const OBJECTS: usize = 10_000;
 
-/// Sizes of objects whose lives are measured.
+/// Sizes of the objects in bytes.
 pub const SIZES: [usize; 2] = [4 << 10, 1 << 20];
 
-/// The workloads of this file.
+/// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
     let mut all: Vec<Workload> = SIZES
         .into_iter()
@@ -27,42 +27,42 @@ pub fn workloads() -> Vec<Workload> {
     all
 }
 
-/// The name in the results of the lives of objects of this size.
+/// Returns the workload's name in the results for objects of `size` bytes.
 pub fn name(size: usize) -> String {
     format!("life-{}", size_name(size))
 }
 
-/// One life.
+/// Runs one lifecycle.
 pub fn one(device: &Device, size: usize) -> io::Result<()> {
     let object = device.create(size)?;
     device.map(object)?.touch(0, 1);
     device.close(object)
 }
 
-/// Lives that count, however long they are.
-const LEAST_LIVES: usize = 50;
-/// Rounds of the workload with many objects, each of which is long.
+/// Minimum number of measured lifecycles.
+const MIN_LIVES: usize = 50;
+/// Minimum number of rounds with many objects, which are long.
 const ROUNDS: usize = 1;
 
-/// One object after the other.
+/// Measures one object after the other.
 fn one_after_another(device: &Device, size: usize) -> io::Result<Outcome> {
-    if !device.way.has_objects() {
+    if !device.method.has_objects() {
         return Ok(Outcome::Missing("has no objects".into()));
     }
-    // A driver may keep what is closed, and clear or free it some lives later.
-    (0..LEAST_LIVES).try_for_each(|_| one(device, size))?;
-    measure(1, LEAST_LIVES, || one(device, size))
+    // A driver may keep closed objects and clear or free them later.
+    (0..MIN_LIVES).try_for_each(|_| one(device, size))?;
+    measure(1, MIN_LIVES, || one(device, size))
 }
 
-/// 10,000 objects of a page each, all alive at the same time: per object.
+/// Measures 10,000 concurrent objects of one page; the cost is per object.
 fn all_at_once(device: &Device) -> io::Result<Outcome> {
-    if !device.way.has_objects() {
+    if !device.method.has_objects() {
         return Ok(Outcome::Missing("has no objects".into()));
     }
-    let mut objects: Vec<Object> = Vec::with_capacity(MANY);
-    let mut mappings: Vec<Mapping> = Vec::with_capacity(MANY);
+    let mut objects: Vec<Object> = Vec::with_capacity(OBJECTS);
+    let mut mappings: Vec<Mapping> = Vec::with_capacity(OBJECTS);
     let round = || -> io::Result<()> {
-        for _ in 0..MANY {
+        for _ in 0..OBJECTS {
             objects.push(device.create(PAGE)?);
         }
         for &object in &objects {
@@ -77,10 +77,10 @@ fn all_at_once(device: &Device) -> io::Result<Outcome> {
         }
         Ok(())
     };
-    measure(MANY, ROUNDS, round)
+    measure(OBJECTS, ROUNDS, round)
 }
 
-/// Rounds with so many objects each.
+/// Measures rounds with `count` objects each.
 fn measure(
     objects: usize,
     least: usize,

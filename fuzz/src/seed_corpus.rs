@@ -1,205 +1,210 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Programs to begin with: each kind of call on an object that is there, the device going and coming
-//! back, and each allocation failing in what does most. A search from nothing but chance takes long to
-//! come upon these.
+//! The seed corpus: programs with each kind of call on an existing object, with the device unbound
+//! and rebound, and with a failure of each allocation in the main operations. A purely random
+//! search rarely generates them.
 
 use std::collections::HashMap;
 
 use crate::call::{AreaCall, Call, Device, DriverCall, FileCall, GemCall, KmsCall, Pick, Touch};
 use crate::program::{Program, Random, Record, MAX_CALLS};
 
-/// How many allocations (and copies) are made to fail in a call on a device that is gone.
+/// Number of allocations (and user copies) to fail in a call after unplug.
 const FAILURES: u8 = 40;
-/// The same in creating an object of a page, and in one of several blocks.
+/// The same for creating an object of one page, and one of several blocks.
 const FAILURES_OF_A_PAGE: u8 = 24;
 const FAILURES_OF_BLOCKS: u8 = 80;
-/// How many of those are the driver's own, or near.
+/// The same, counting only allocations of the driver and of functions that it calls directly.
 const NEAR_FAILURES: u8 = 6;
-/// The same of binding the device.
+/// The same for binding the device.
 const NEAR_IN_BINDING: u8 = 64;
-/// How far those are apart that are made to fail there and are anybody's.
+/// When all allocations count, only every `FAR_APART`th fails in binding.
 const FAR_APART: usize = 3;
-/// Variants of what is done with an object.
+/// Variants of each operation on an object.
 const VARIANTS: usize = 3;
 
-/// How many programs show something on the screen.
+/// Number of programs that use the display.
 const SHOWS: usize = 10;
 
-/// What a record has to be.
-type Is = fn(&Call) -> bool;
+/// A predicate for calls.
+type Predicate = fn(&Call) -> bool;
 
-const CREATE: Is =
+const CREATE: Predicate =
     |c| matches!(c, Call::Driver(DriverCall::CreateGood { client, .. }) if client.0 < 8);
-const CREATE_LARGE: Is = |c| {
+const CREATE_LARGE: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Create { client, size, flags })
         if client.0 < 8 && (12..=14).contains(&(size.kind.0 % 32)) && flags.0 % 10 < 5)
 };
-const MAP: Is = |c| {
+const MAP: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-/// Past the end of the object.
-const MAP_PAST: Is = |c| {
+/// Extends beyond the end of the object.
+const MAP_PAST: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.odd.0 < 6 && m.place.0 < 0xa0 && m.prot.0 % 8 < 4
         && m.flags.0 % 13 < 6 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-/// Across the end of a table of page tables.
-const MAP_ACROSS: Is = |c| {
+/// Crosses the end of a PMD table.
+const MAP_ACROSS: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 >= 0xa0 && m.place.0 % 8 == 3 && m.prot.0 % 8 < 4
         && m.flags.0 % 13 < 6 && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0
         && m.pages % 4 != 0)
 };
-/// Where there is nothing, or another object.
-const MAP_BESIDE: Is = |c| {
+/// At an address without a mapping, or of another mapping.
+const MAP_BESIDE: Predicate = |c| {
     matches!(c, Call::Mmap(m) if matches!(m.odd.0, 9 | 13..=15) && m.place.0 < 0xa0
         && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-/// To be read only.
-const MAP_READ: Is = |c| {
+/// Read-only.
+const MAP_READ: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 == 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 < 0xc0 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-const ADVISE_FILE: Is = |c| {
+const ADVISE_FILE: Predicate = |c| {
     matches!(c, Call::Area(AreaCall::Fadvise { handle, pages, advice, .. })
         if handle.0 < 0xf0 && pages % 8 > 2 && advice.0 % 9 < 3)
 };
-const INFO: Is = |c| {
+const INFO: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Info { client, handle, .. })
         if client.0 < 8 && handle.0 < 0xc0)
 };
-const OFFSET: Is = |c| {
+const OFFSET: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Offset { client, handle, .. })
         if client.0 < 8 && handle.0 < 0xc0)
 };
-const PARAM: Is =
+const PARAM: Predicate =
     |c| matches!(c, Call::Driver(DriverCall::GetParam { client, .. }) if client.0 < 8);
-const TOUCH: Is = |c| matches!(c, Call::Touch(_));
+const TOUCH: Predicate = |c| matches!(c, Call::Touch(_));
 /// At the edge of a page table.
-const TOUCH_EDGE: Is =
+const TOUCH_EDGE: Predicate =
     |c| matches!(c, Call::Touch(touch) if touch.map.0 < Pick::WILD && touch.page >= Touch::EDGES);
-const AHEAD: Is = |c| {
+const AHEAD: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && range.odd.0 > 0x20 && flags.0 % 8 < 6)
 };
-/// Of what is not mapped, or not whole pages.
-const AHEAD_ODD: Is = |c| {
+/// A range outside the mapping or with partial pages.
+const AHEAD_ODD: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && range.odd.0 <= 0x20 && flags.0 % 8 < 6)
 };
-const AHEAD_INTERRUPTED: Is = |c| {
+const AHEAD_INTERRUPTED: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::AheadInterrupted { client, map, .. })
         if client.0 < 8 && map.0 < Pick::WILD)
 };
-/// Nothing, and what wraps around.
-const AHEAD_NOTHING: Is = |c| {
+/// An empty range, or one that wraps around.
+const AHEAD_NOTHING: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if client.0 < 8 && matches!(range.odd.0, 16..=19) && flags.0 % 8 < 6)
 };
 /// A node of the other display.
-const OPEN_OTHER: Is = |c| {
+const OPEN_OTHER: Predicate = |c| {
     matches!(c, Call::File(FileCall::Open { card, flags })
         if card.0 >= FileCall::OTHER && flags.0 % 8 < 4)
 };
-/// The client that was opened second.
-const AHEAD_SECOND: Is = |c| {
+/// By the second client.
+const AHEAD_SECOND: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Ahead { client, range, flags })
         if is_card(*client) && range.odd.0 > 0x20 && flags.0 % 8 < 6)
 };
-const IMPORT_SECOND: Is = |c| {
+const IMPORT_SECOND: Predicate = |c| {
     matches!(c, Call::Gem(GemCall::Import { client, buffer })
         if is_card(*client) && buffer.0 < Pick::WILD)
 };
-/// Through a file that does not know the object.
-const MAP_SECOND: Is = |c| {
+/// Through a file without a handle to the object.
+const MAP_SECOND: Predicate = |c| {
     matches!(c, Call::Mmap(m) if m.place.0 < 0xa0 && m.prot.0 % 8 < 4 && m.flags.0 % 13 < 6
         && m.odd.0 > 0x20 && m.client.0 == 0xc1 && m.handle.0 < 0xf0 && m.pages % 4 != 0)
 };
-/// From bytes that are not mapped, or to the end of what is.
-const MEM_ODD: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 <= 0x20);
-const MEM: Is = |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
-/// Writing.
-const POKE: Is =
+/// Starts outside the mapping, or reaches its end.
+const MEM_ODD: Predicate =
+    |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 <= 0x20);
+const MEM: Predicate =
+    |c| matches!(c, Call::Debug(d) if d.means.0 % 10 < 7 && d.range.odd.0 > 0x20);
+/// A write.
+const POKE: Predicate =
     |c| matches!(c, Call::Debug(d) if matches!(d.means.0 % 10, 2 | 3 | 6) && d.range.odd.0 > 0x20);
-const OPEN: Is = |c| matches!(c, Call::File(FileCall::Open { flags, .. }) if flags.0 % 8 < 4);
-const EXPORT: Is = |c| {
+const OPEN: Predicate =
+    |c| matches!(c, Call::File(FileCall::Open { flags, .. }) if flags.0 % 8 < 4);
+const EXPORT: Predicate = |c| {
     matches!(c, Call::Gem(GemCall::Export { client, handle, flags })
         if client.0 < 8 && handle.0 < 0xc0 && flags.0 % 6 < 3)
 };
-const IMPORT: Is =
+const IMPORT: Predicate =
     |c| matches!(c, Call::Gem(GemCall::Import { buffer, .. }) if buffer.0 < Pick::WILD);
-const ADVISE: Is =
+const ADVISE: Predicate =
     |c| matches!(c, Call::Area(AreaCall::AdviseGood { range, .. }) if range.odd.0 > 0x20);
-const UNBIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 0);
-const BIND: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 2);
-const REMOVE: Is = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 5);
+const UNBIND: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 0);
+const BIND: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 2);
+const REMOVE: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 5);
 
-/// The card comes second, after the render node that each program has open from the start.
+/// Each program opens the render node at its start; the card is the second client.
 fn is_card(client: Pick) -> bool {
     client.0 < Pick::WILD && client.0 % 2 == 1
 }
 
-const CARD: Is = |c| matches!(c, Call::Kms(KmsCall::Open { .. }));
-const DUMB: Is = |c| {
+const CARD: Predicate = |c| matches!(c, Call::Kms(KmsCall::Open { .. }));
+const DUMB: Predicate = |c| {
     matches!(c, Call::Gem(GemCall::CreateDumb { client, width, height, bpp })
         if is_card(*client) && (2..=4).contains(&(width % 8)) && (2..=4).contains(&(height % 8))
             && width / 8 % 3 == height / 8 % 3 && bpp.0 % 17 < 3)
 };
-const FB: Is = |c| {
+const FB: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 == 0
             && height / 4 % 6 == 0 && pitch.0 % 11 < 3 && format.0 % 8 < 3 && offset.0 % 9 < 3)
 };
-const SET: Is =
+const SET: Predicate =
     |c| matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. }) if fb.0 < Pick::WILD && odd.0 % 16 > 2);
-const SHOW: Is =
+const SHOW: Predicate =
     |c| matches!(c, Call::Kms(k) if !matches!(k, KmsCall::Open { .. } | KmsCall::AddFb { .. }));
-const PLACE: Is = |c| matches!(c, Call::Kms(KmsCall::SetPlane { fb, .. }) if fb.0 < Pick::WILD);
-const OTHER_MODE: Is = |c| {
+const PLACE: Predicate =
+    |c| matches!(c, Call::Kms(KmsCall::SetPlane { fb, .. }) if fb.0 < Pick::WILD);
+const OTHER_MODE: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
         if fb.0 < Pick::WILD && (3..=4).contains(&(odd.0 % 16)))
 };
-const FLIP: Is = |c| matches!(c, Call::Kms(KmsCall::Flip { fb, .. }) if fb.0 < Pick::WILD);
-const DIRTY: Is = |c| matches!(c, Call::Kms(KmsCall::Dirty { fb, .. }) if fb.0 < Pick::WILD);
-const ATOMIC: Is = |c| matches!(c, Call::Kms(KmsCall::Atomic { fb, .. }) if fb.0 < Pick::WILD);
-const MODE: Is = |c| matches!(c, Call::Kms(KmsCall::Mode { .. }));
-const MODE_WITH_PICTURE: Is = |c| {
+const FLIP: Predicate = |c| matches!(c, Call::Kms(KmsCall::Flip { fb, .. }) if fb.0 < Pick::WILD);
+const DIRTY: Predicate = |c| matches!(c, Call::Kms(KmsCall::Dirty { fb, .. }) if fb.0 < Pick::WILD);
+const ATOMIC: Predicate =
+    |c| matches!(c, Call::Kms(KmsCall::Atomic { fb, .. }) if fb.0 < Pick::WILD);
+const MODE: Predicate = |c| matches!(c, Call::Kms(KmsCall::Mode { .. }));
+const MODE_WITH_PICTURE: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::Mode { rate, .. })
         if (KmsCall::WITH_PICTURE..0xf0).contains(rate))
 };
-const FB_ODD: Is = |c| {
+const FB_ODD: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::AddFb { handle, width, height, pitch, format, offset })
         if handle.0 < 0xc0 && width % 4 != 0 && height % 4 != 0 && width / 4 % 6 > 2
             && (3..=4).contains(&(height / 4 % 6)) && pitch.0 % 11 > 5 && format.0 % 8 < 4
             && offset.0 % 9 < 8)
 };
-/// As large as the framebuffer.
-const OWN_MODE: Is = |c| {
+/// The framebuffer's size.
+const OWN_MODE: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, odd, .. })
         if fb.0 < Pick::WILD && odd.0 % 16 == 5)
 };
-/// Lines that are sent more than once, or by turns, or very many.
-const HOSTILE_MODE: Is = |c| {
+/// A mode with doublescan, interlace, vscan or very many lines.
+const HOSTILE_MODE: Predicate = |c| {
     matches!(c, Call::Kms(KmsCall::Set { fb, x, y, odd, .. })
         if fb.0 < Pick::WILD && (6..=7).contains(&(odd.0 % 16)) && *x > 4 && *y > 2)
 };
-const OFF: Is = |c| matches!(c, Call::Kms(KmsCall::Set { odd, .. }) if odd.0 % 16 == 2);
-const PANIC: Is = |c| matches!(c, Call::Kms(KmsCall::Panic));
-const WHOLE: Is = |c| {
+const OFF: Predicate = |c| matches!(c, Call::Kms(KmsCall::Set { odd, .. }) if odd.0 % 16 == 2);
+const PANIC: Predicate = |c| matches!(c, Call::Kms(KmsCall::Panic));
+const WHOLE: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Create { client, size, flags })
         if client.0 < 8 && size.kind.0 % 32 > 28 && (5..=6).contains(&(flags.0 % 10)))
 };
-const PIXELS: Is = |c| {
+const PIXELS: Predicate = |c| {
     matches!(c, Call::Gem(GemCall::CreateDumb { client, width, height, .. })
         if is_card(*client) && width % 8 > 4 && height % 8 > 4)
 };
-const SCATTER: Is = |c| {
+const SCATTER: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Scatter { client, count, .. })
         if client.0 < 8 && *count > 16)
 };
 
 /// All kinds of calls on an object.
-const KINDS: &[Is] = &[
+const KINDS: &[Predicate] = &[
     |c| matches!(c, Call::File(_)),
     |c| matches!(c, Call::Driver(_)),
     |c| matches!(c, Call::Gem(_)),
@@ -216,7 +221,8 @@ const KINDS: &[Is] = &[
     MEM,
 ];
 
-/// Those that the shortest search is to have run: each failure in what all others begin with, on a page.
+/// The programs that even the shortest campaign must run: each failure in creating an object of one
+/// page.
 pub fn first(random: &mut Random) -> Vec<Program> {
     for_each_number(FAILURES_OF_A_PAGE, 2, |number| {
         let fail = random.record_of(&Call::fail_bytes(number));
@@ -224,7 +230,7 @@ pub fn first(random: &mut Random) -> Vec<Program> {
     })
 }
 
-/// Programs of the records that there are for each number below `count`, at most `most` for each.
+/// Makes programs from the records for each number below `count`, with at most `most` numbers each.
 fn for_each_number(count: u8, most: usize, records: impl FnMut(u8) -> Vec<Record>) -> Vec<Program> {
     let all: Vec<Vec<Record>> = (0..count).map(records).collect();
     let programs = all.chunks(MAX_CALLS / most);
@@ -233,10 +239,10 @@ fn for_each_number(count: u8, most: usize, records: impl FnMut(u8) -> Vec<Record
         .collect()
 }
 
-/// All others.
+/// All other seed programs.
 pub fn programs(random: &mut Random) -> Vec<Program> {
     let mut programs = Vec::new();
-    let mut make = Maker::new(random);
+    let mut make = RecordBuilder::new(random);
     programs.extend(make.mappings());
     for _ in 0..VARIANTS * 2 {
         programs.push(make.row(&[
@@ -298,11 +304,11 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
     programs.push(make.row(&of_before));
     let after = [TOUCH, MEM, AHEAD, CREATE, MAP, EXPORT];
     for gone in [UNBIND, REMOVE] {
-        let before: &[Is] = &[CREATE, MAP, TOUCH, EXPORT, gone];
+        let before: &[Predicate] = &[CREATE, MAP, TOUCH, EXPORT, gone];
         programs.push(make.row(&[before, &after, &[BIND, OPEN, CREATE]].concat()));
     }
     for _ in 0..SHOWS {
-        let show: &[Is] = &[CARD, DUMB, FB, SET, SHOW, SHOW, SHOW, SHOW, SHOW];
+        let show: &[Predicate] = &[CARD, DUMB, FB, SET, SHOW, SHOW, SHOW, SHOW, SHOW];
         programs.push(make.row(show));
         programs.push(make.row(show).for_second_display());
         programs.push(make.row(&[show, &[UNBIND, SHOW, TOUCH, BIND]].concat()));
@@ -345,9 +351,9 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         records.extend(make.records(&[SHOW, TOUCH]));
         programs.push(Program::of(&records));
     }
-    programs.extend(make.late());
+    programs.extend(make.delayed_copy());
     programs.extend(make.failures());
-    // A call has about as many allocations and copies.
+    // A call makes about this many allocations and copies.
     for (count, before, call) in [
         (40, &[CARD, DUMB, FB][..], SET),
         (30, &[], OPEN),
@@ -377,11 +383,11 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
                 .failing_near(),
         );
     }
-    // These take long. What is found far into binding is checked in more than one allocation.
+    // These are slow. A failure late in binding is checked for some of the allocations only.
     for number in (0..=u8::MAX).step_by(FAR_APART) {
         programs.push(make.failing(number, &[UNBIND], BIND, &[BIND]));
     }
-    // Objects in one piece that the allocator gives in several blocks, and dumb buffers of all kinds.
+    // Contiguous objects of several buddy blocks, and dumb buffers of all kinds.
     for _ in 0..VARIANTS {
         programs.push(make.row(&[WHOLE, WHOLE, WHOLE, WHOLE, MAP, TOUCH]));
         programs.push(make.row(&[&[CARD], &[PIXELS; 20][..], &[MAP, TOUCH]].concat()));
@@ -389,22 +395,23 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
     programs
 }
 
-/// Those that are to be tried in each mode of the driver: faults, and what goes with them.
+/// Programs to run in each mode of the driver: faults and related calls.
 pub fn mappings(random: &mut Random) -> Vec<Program> {
-    let mut make = Maker::new(random);
+    let mut make = RecordBuilder::new(random);
     let mut programs = make.mappings();
     programs.extend(make.failures());
     programs
 }
 
-/// Makes records. To find one that is as wanted takes long, so that is done once for each kind.
-struct Maker<'a> {
+/// Makes records. Finding random bytes that satisfy a predicate is slow, so it is done once for
+/// each predicate.
+struct RecordBuilder<'a> {
     random: &'a mut Random,
-    /// By the address of what says how it is wanted.
+    /// The records found, by the address of the predicate.
     found: HashMap<usize, Record>,
 }
 
-impl<'a> Maker<'a> {
+impl<'a> RecordBuilder<'a> {
     fn new(random: &'a mut Random) -> Self {
         Self {
             random,
@@ -412,7 +419,7 @@ impl<'a> Maker<'a> {
         }
     }
 
-    fn record(&mut self, is: Is) -> Record {
+    fn record(&mut self, is: Predicate) -> Record {
         let random = &mut *self.random;
         let found = self.found.entry(is as *const () as usize);
         let record = found.or_insert_with(|| random.record(is));
@@ -420,11 +427,11 @@ impl<'a> Maker<'a> {
         *record
     }
 
-    fn records(&mut self, kinds: &[Is]) -> Vec<Record> {
+    fn records(&mut self, kinds: &[Predicate]) -> Vec<Record> {
         kinds.iter().map(|kind| self.record(*kind)).collect()
     }
 
-    /// Each kind of call on an object that is mapped.
+    /// Each kind of call on a mapped object.
     fn mappings(&mut self) -> Vec<Program> {
         let mut programs = Vec::new();
         for kind in KINDS {
@@ -441,10 +448,10 @@ impl<'a> Maker<'a> {
         programs
     }
 
-    /// The device goes while the argument of a call is being copied.
-    fn late(&mut self) -> Vec<Program> {
-        let shown: &[Is] = &[CARD, DUMB, FB, SET];
-        let mapped: &[Is] = &[CREATE, MAP, TOUCH, EXPORT];
+    /// The device disappears while the kernel copies a call's argument.
+    fn delayed_copy(&mut self) -> Vec<Program> {
+        let shown: &[Predicate] = &[CARD, DUMB, FB, SET];
+        let mapped: &[Predicate] = &[CREATE, MAP, TOUCH, EXPORT];
         let mut programs = Vec::new();
         for (skip, before, call) in [
             (0, mapped, CREATE),
@@ -470,14 +477,14 @@ impl<'a> Maker<'a> {
             (0, shown, DIRTY),
         ] {
             let mut records = self.records(before);
-            records.push(self.random.record_of(&Call::late_bytes(skip)));
+            records.push(self.random.record_of(&Call::delayed_copy_bytes(skip)));
             records.extend(self.records(&[call, TOUCH, SHOW, BIND]));
             programs.push(Program::of(&records));
         }
         programs
     }
 
-    /// Framebuffers of 640x480 of all kinds, one after the other on the screen.
+    /// Shows framebuffers of 640x480 of all kinds.
     fn pictures_of_all_kinds(&mut self) -> Program {
         let mut records = self.records(&[CARD]);
         records.push(self.random.record_of(&Call::create_bytes(14, 1, 5)));
@@ -496,8 +503,9 @@ impl<'a> Maker<'a> {
         Program::of(&records)
     }
 
-    /// Framebuffers in an object that is all of VRAM: a small one with short lines at the end, one whose
-    /// last line's pitch is not all there, and one that starts in the middle of four bytes.
+    /// Shows framebuffers in an object that covers all of VRAM: a small one with a short pitch at
+    /// its end, one whose last line is shorter than the pitch, and one whose offset is not a
+    /// multiple of four bytes.
     fn pictures_at_the_end(&mut self) -> Program {
         let mut records = self.records(&[CARD]);
         records.push(self.random.record_of(&Call::create_bytes(21, 0, 5)));
@@ -514,7 +522,7 @@ impl<'a> Maker<'a> {
         Program::of(&records)
     }
 
-    /// Failures in what maps pages.
+    /// Failures in calls that map pages.
     fn failures(&mut self) -> Vec<Program> {
         [
             self.failing_each(12, &[CREATE, MAP], TOUCH),
@@ -524,8 +532,8 @@ impl<'a> Maker<'a> {
         .concat()
     }
 
-    /// Each of the first `count` allocations fails in a `call`, several such calls in a program.
-    fn failing_each(&mut self, count: u8, before: &[Is], call: Is) -> Vec<Program> {
+    /// Fails each of the first `count` allocations of `call`; a program has several such calls.
+    fn failing_each(&mut self, count: u8, before: &[Predicate], call: Predicate) -> Vec<Program> {
         for_each_number(count, before.len() + 2, |number| {
             let mut records = self.records(before);
             records.push(self.random.record_of(&Call::fail_bytes(number)));
@@ -534,12 +542,18 @@ impl<'a> Maker<'a> {
         })
     }
 
-    fn row(&mut self, kinds: &[Is]) -> Program {
+    fn row(&mut self, kinds: &[Predicate]) -> Program {
         Program::of(&self.records(kinds))
     }
 
-    /// Allocation `number` fails in `call`.
-    fn failing(&mut self, number: u8, before: &[Is], call: Is, after: &[Is]) -> Program {
+    /// Fails allocation `number` of `call`.
+    fn failing(
+        &mut self,
+        number: u8,
+        before: &[Predicate],
+        call: Predicate,
+        after: &[Predicate],
+    ) -> Program {
         let mut records = self.records(before);
         records.push(self.random.record_of(&Call::fail_bytes(number)));
         records.push(self.record(call));
@@ -556,7 +570,7 @@ mod tests {
     fn they_are_what_they_are_meant_to_be() {
         let programs = programs(&mut Random::new(1));
         assert!(programs.len() > 100);
-        assert!(programs.iter().all(|program| program.lanes() == 1));
+        assert!(programs.iter().all(|program| program.threads() == 1));
         let (_, first) = programs[0].calls()[0];
         assert!(CREATE(&first));
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Touching memory that may not be there: an access gives the signal that it raised, and the process
-//! goes on.
+//! Accesses to memory that may not be mapped: a faulting access returns its signal, and the process
+//! continues.
 //!
-//! The accesses are a few instructions of assembly; the handler of SIGSEGV and SIGBUS sends a thread
-//! that got the signal there, and nowhere else, to their end.
+//! The accesses are short assembly functions. If SIGSEGV or SIGBUS occurs in one of them, the
+//! signal handler makes the thread continue at the function's end.
 
 use std::arch::global_asm;
 
@@ -33,40 +33,42 @@ extern "C" {
     fn barium_fuzz_end();
 }
 
-/// Reads eight bytes: they, or the signal that it raised.
+/// Reads eight bytes. Returns the value or the signal that the access raised.
 pub fn load(address: usize) -> Result<u64, i32> {
     let mut value = 0;
-    // SAFETY: reads memory of the device or the arena, or raises a signal, which is handled.
+    // SAFETY: the function reads memory of the device or the arena; if the access raises a signal, the
+    // handler ends the function.
     match unsafe { barium_fuzz_load(address, &mut value) } {
         0 => Ok(value),
         signal => Err(signal),
     }
 }
 
-/// Writes eight bytes. It must be memory that no Rust object is in: see [`crate::sys::call`].
+/// Writes eight bytes. No Rust object may be at `address`: see [`crate::sys::call`].
 pub fn store(address: usize, value: u64) -> Result<(), i32> {
-    // SAFETY: writes memory of the device or the arena, or raises a signal, which is handled.
+    // SAFETY: the function writes memory of the device or the arena; if the access raises a signal,
+    // the handler ends the function.
     match unsafe { barium_fuzz_store(address, value) } {
         0 => Ok(()),
         signal => Err(signal),
     }
 }
 
-/// Has the process handle the signals.
+/// Installs the signal handlers.
 pub fn catch() {
     for signal in [libc::SIGSEGV, libc::SIGBUS] {
         set_handler(signal, handler as *const () as usize, libc::SA_SIGINFO);
     }
-    // Interrupts what sleeps, and nothing else.
+    // Interrupts blocking system calls, and has no other effect.
     set_handler(libc::SIGALRM, ignore as *const () as usize, 0);
 }
 
 fn set_handler(signal: i32, handler: usize, flags: i32) {
-    // SAFETY: all zero is a value of the type.
+    // SAFETY: all-zero bytes are a valid value of this type.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler;
     action.sa_flags = flags;
-    // SAFETY: the handlers only change the interrupted context, or do nothing.
+    // SAFETY: the handlers change only the interrupted context, or nothing.
     unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
 }
 
@@ -75,7 +77,7 @@ extern "C" fn ignore(_signal: i32) {}
 extern "C" fn handler(signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let start = barium_fuzz_load as *const () as usize;
     let end = barium_fuzz_end as *const () as usize;
-    // SAFETY: the kernel passes the interrupted context.
+    // SAFETY: the kernel passes a pointer to the interrupted context.
     let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
     let at = registers[libc::REG_RIP as usize] as usize;
     if (start..end).contains(&at) {

@@ -17,13 +17,14 @@
 //! C header: [`include/drm/drm_drv.h`](srctree/include/drm/drm_drv.h)
 
 use super::{
-    kms::{
+    client::{
         self,
-        client::Shutdown,
-        ReadyKmsDevice, //
+        Shutdown, //
     },
-    raw, //
+    Driver,
+    ReadyKmsDevice, //
 };
+use crate::upstream::raw;
 use core::ops::Deref;
 use kernel::{
     bindings,
@@ -79,11 +80,11 @@ impl<D: drm::Driver, T> Drop for UnmapOnDrop<D, T> {
 }
 
 /// The parent of the devices of `K`, bound to its driver.
-type ParentDevice<K> = <<K as kms::Driver>::Driver as drm::Driver>::ParentDevice<Bound>;
+type ParentDevice<K> = <<K as Driver>::Driver as drm::Driver>::ParentDevice<Bound>;
 
 /// A registered device. Fields are dropped in this order: the device is unplugged, which drops the
 /// registration data; then the display is shut down without access to the hardware.
-struct Registered<K: kms::Driver> {
+struct Registered<K: Driver> {
     _registration: drm::Registration<'static, K::Driver>,
     _shutdown: Shutdown<K>,
 }
@@ -119,13 +120,36 @@ impl<D: drm::Driver> RegisteredKmsDevice<D> {
 ///
 /// `EINVAL` if `parent` is not the parent of `device`; `ENOMEM`; the errors of `hardware` and of
 /// `drm_dev_register()`.
+///
+/// # Examples
+///
+/// A driver that accesses its hardware with a BAR only:
+///
+/// ```
+/// # use crate::upstream::{
+/// #     kms::{registration::{self, MappableDriver, RegisteredKmsDevice}, Driver, ReadyKmsDevice},
+/// #     wc_bar::WcBar,
+/// # };
+/// # use kernel::{device::Bound, drm, pci, prelude::*};
+/// # fn bind<K>(
+/// #     pdev: &pci::Device<Bound>,
+/// #     device: ReadyKmsDevice<K>,
+/// # ) -> Result<RegisteredKmsDevice<K::Driver>>
+/// # where
+/// #     K: Driver,
+/// #     K::Driver: for<'a> MappableDriver<Hardware<'a> = WcBar<'a>>
+/// #         + drm::Driver<ParentDevice<Bound> = pci::Device<Bound>>,
+/// # {
+/// registration::register::<K, _>(pdev, device, |pdev| WcBar::new(pdev, 0, c"vram"))
+/// # }
+/// ```
 pub(crate) fn register<K, F>(
     parent: &ParentDevice<K>,
     device: ReadyKmsDevice<K>,
     hardware: F,
 ) -> Result<RegisteredKmsDevice<K::Driver>>
 where
-    K: kms::Driver,
+    K: Driver,
     K::Driver: MappableDriver,
     ParentDevice<K>: 'static,
     F: for<'a> FnOnce(&'a ParentDevice<K>) -> Result<<K::Driver as MappableDriver>::Hardware<'a>>,
@@ -151,6 +175,6 @@ where
         _shutdown: shutdown,
     };
     devres::register(dev, registered, GFP_KERNEL)?;
-    kms::client::set_up::<K>(&drm);
+    client::set_up::<K>(&drm);
     Ok(RegisteredKmsDevice(drm))
 }

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! B4: a huge entry where nobody has checked that the area spans it.
+
+use crate::{
+    toy,
+    upstream::gem::{
+        fault::{
+            HugeFault,
+            HugeVmFault,
+            PmdRange, //
+        },
+        MappedObject,
+        ObjectData, //
+    }, //
+};
+
+fn without<T>(fault: &HugeFault<'_, T>) -> HugeVmFault
+where
+    T: MappedObject + ObjectData<Driver = toy::Driver<T>>,
+{
+    fault.insert_with(|bar| bar.pfn_range(0, 512, 0)) //~ E0599
+}
+
+fn forged<'f, 'a, T>(fault: &'f HugeFault<'a, T>) -> PmdRange<'f, 'a, T>
+where
+    T: MappedObject,
+{
+    PmdRange {
+        fault: &fault.0, //~ E0616
+        before: 0,
+    }
+}

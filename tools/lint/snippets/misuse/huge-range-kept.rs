@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! B4: the range of one fault is used in another one.
+
+use crate::upstream::gem::{
+    fault::{
+        HugeFault,
+        PmdRange, //
+    },
+    MappedObject, //
+};
+
+fn keep<T: MappedObject>(
+    fault: &HugeFault<'_, T>,
+    kept: &mut Option<PmdRange<'static, 'static, T>>,
+) {
+    *kept = fault.pmd_range(); //~ E0521
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! B2: an argument that not all bytes are a value of.
+
+use crate::{
+    toy,
+    uapi::*,
+    upstream::ioctl::declare_ioctls, //
+};
+use kernel::{
+    device::DeviceContext,
+    drm::{
+        self,
+        ioctl::RENDER_ALLOW,
+        Ioctl, //
+    },
+    pci,
+    prelude::*, //
+};
+
+struct Toy;
+
+#[repr(C)]
+struct Arguments {
+    value: u64,
+    flag: bool,
+    rest: [u8; 7],
+}
+
+fn get_param(
+    _dev: &drm::Device<Toy, Ioctl>,
+    _args: &mut Arguments,
+    _file: &drm::File<toy::File<Toy>>,
+) -> Result<u32> {
+    Ok(0)
+}
+
+#[vtable]
+impl drm::Driver for Toy {
+    type Data = ();
+    type RegistrationData<'bound> = &'bound u32;
+    type File = toy::File<Self>;
+    type Object = drm::gem::Object<toy::Object<Self>>;
+    type ParentDevice<Ctx: DeviceContext> = pci::Device<Ctx>;
+
+    const INFO: drm::DriverInfo = toy::INFO;
+
+    declare_ioctls! {
+        driver: Toy,
+        (DRM_IOCTL_BARIUM_GET_PARAM, Arguments, RENDER_ALLOW, any: get_param), //~ E0277
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The table of one driver as that of another: device and file are cast to the wrong types.
+
+use crate::{
+    toy,
+    uapi::*,
+    upstream::ioctl::declare_ioctls, //
+};
+use kernel::{
+    device::DeviceContext,
+    drm::{
+        self,
+        ioctl::RENDER_ALLOW,
+        Ioctl, //
+    },
+    pci,
+    prelude::*, //
+};
+
+struct Toy;
+
+fn get_param(
+    _dev: &drm::Device<crate::device::BariumDriver, Ioctl>,
+    _args: &mut drm_barium_get_param,
+    _file: &drm::File<crate::file::File>,
+) -> Result<u32> {
+    Ok(0)
+}
+
+#[vtable]
+impl drm::Driver for Toy {
+    type Data = ();
+    type RegistrationData<'bound> = &'bound u32;
+    type File = toy::File<Self>;
+    type Object = drm::gem::Object<toy::Object<Self>>;
+    type ParentDevice<Ctx: DeviceContext> = pci::Device<Ctx>;
+
+    const INFO: drm::DriverInfo = toy::INFO;
+
+    declare_ioctls! { //~ E0308
+        driver: crate::device::BariumDriver,
+        (DRM_IOCTL_BARIUM_GET_PARAM, drm_barium_get_param, RENDER_ALLOW, any: get_param),
+    }
+}

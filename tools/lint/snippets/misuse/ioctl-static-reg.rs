@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! B2: a handler that may keep the registration data after the device is unplugged.
+
+use crate::{
+    toy,
+    uapi::*,
+    upstream::ioctl::declare_ioctls, //
+};
+use kernel::{
+    device::DeviceContext,
+    drm::{
+        self,
+        ioctl::RENDER_ALLOW,
+        Registered, //
+    },
+    pci,
+    prelude::*, //
+};
+
+struct Toy;
+
+fn get_param(
+    _dev: &drm::Device<Toy, Registered>,
+    _reg: &'static &'static u32,
+    _args: &mut drm_barium_get_param,
+    _file: &drm::File<toy::File<Toy>>,
+) -> Result<u32> {
+    Ok(0)
+}
+
+#[vtable]
+impl drm::Driver for Toy {
+    type Data = ();
+    type RegistrationData<'bound> = &'bound u32;
+    type File = toy::File<Self>;
+    type Object = drm::gem::Object<toy::Object<Self>>;
+    type ParentDevice<Ctx: DeviceContext> = pci::Device<Ctx>;
+
+    const INFO: drm::DriverInfo = toy::INFO;
+
+    declare_ioctls! {
+        driver: Toy,
+        (DRM_IOCTL_BARIUM_GET_PARAM, drm_barium_get_param, RENDER_ALLOW, registered: get_param), //~ E0308
+    }
+}

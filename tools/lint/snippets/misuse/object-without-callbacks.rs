@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An object that is made by upstream's function, without the callbacks that its mappings need.
+
+use crate::upstream::gem::{
+    MappedObject,
+    Object, //
+};
+use kernel::{
+    drm,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+fn create<T: MappedObject>(dev: &drm::Device<T::Driver>, data: T) -> Result {
+    Object::<T>::new(dev, PAGE_SIZE, data)?; //~ E0308
+    Object::<T>::new(dev, PAGE_SIZE, crate::upstream::gem::object::Args(data))?; //~ E0603
+    Ok(())
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Handlers whose arguments live for the time of the call, in both states.
+
+use crate::{
+    toy,
+    uapi::*,
+    upstream::ioctl::declare_ioctls, //
+};
+use kernel::{
+    device::DeviceContext,
+    drm::{
+        self,
+        ioctl::RENDER_ALLOW,
+        Ioctl,
+        Registered, //
+    },
+    pci,
+    prelude::*, //
+};
+
+struct Toy;
+
+fn get_param(
+    _dev: &drm::Device<Toy, Registered>,
+    reg: &&u32,
+    args: &mut drm_barium_get_param,
+    _file: &drm::File<toy::File<Toy>>,
+) -> Result<u32> {
+    args.value = (**reg).into();
+    Ok(0)
+}
+
+fn gem_create(
+    _dev: &drm::Device<Toy, Ioctl>,
+    args: &mut drm_barium_gem_create,
+    _file: &drm::File<toy::File<Toy>>,
+) -> Result<u32> {
+    args.handle = 1;
+    Ok(0)
+}
+
+#[vtable]
+impl drm::Driver for Toy {
+    type Data = ();
+    type RegistrationData<'bound> = &'bound u32;
+    type File = toy::File<Self>;
+    type Object = drm::gem::Object<toy::Object<Self>>;
+    type ParentDevice<Ctx: DeviceContext> = pci::Device<Ctx>;
+
+    const INFO: drm::DriverInfo = toy::INFO;
+
+    declare_ioctls! {
+        driver: Toy,
+        (DRM_IOCTL_BARIUM_GET_PARAM, drm_barium_get_param, RENDER_ALLOW, registered: get_param),
+        (DRM_IOCTL_BARIUM_GEM_CREATE, drm_barium_gem_create, RENDER_ALLOW, any: gem_create),
+    }
+}

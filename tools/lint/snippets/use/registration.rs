@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registration data that borrows from the parent; sleep of a registered device.
+
+use crate::{
+    device::{
+        BariumDriver,
+        BariumHardware, //
+    },
+    dispi,
+    display::Display,
+    scanout::Pipe,
+    upstream::kms::{
+        client,
+        registration::{
+            register,
+            RegisteredKmsDevice, //
+        },
+        ReadyKmsDevice, //
+    },
+    vram::Aperture,
+};
+use kernel::{
+    device::Bound,
+    pci,
+    prelude::*, //
+};
+
+fn bind(
+    pdev: &pci::Device<Bound>,
+    ready: ReadyKmsDevice<Display>,
+    properties: &dispi::Properties,
+) -> Result<RegisteredKmsDevice<BariumDriver>> {
+    register::<Display, _>(pdev, ready, |pdev| {
+        let aperture = Aperture::new(pdev, properties.vram)?;
+        let pipe = Pipe::new(dispi::Registers::new(pdev)?, properties)?;
+        Ok(BariumHardware::new(pipe, aperture))
+    })
+}
+
+fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
+    client::suspend(dev)
+}
