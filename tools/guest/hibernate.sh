@@ -15,8 +15,8 @@ hibernate() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	tell hibernate
-	echo disk >/sys/power/state
-	hibernate_status=$?
+	hibernate_status=0
+	echo disk >/sys/power/state || hibernate_status=$?
 	tell awake
 	return "$hibernate_status"
 }
