@@ -154,29 +154,24 @@ static double time_read(pid_t pid)
 	return 1000 * start;
 }
 
-static int compare(const void *one, const void *other)
-{
-	double difference = *(const double *)one - *(const double *)other;
-
-	return (difference > 0) - (difference < 0);
-}
-
 /*
- * The median must be below the limit: on a busy host a virtual CPU may stand still for longer, but
- * not half of the time.
+ * The limit is one for the average: on a busy host a virtual CPU may stand still for longer now and
+ * then. A MAP_AHEAD that keeps the lock makes one read wait for seconds.
  */
 static void check_reads(pid_t pid)
 {
-	double times[READS];
-	size_t i;
+	double time, longest = 0, sum = 0;
+	int i;
 
-	for (i = 0; i < READS; i++)
-		times[i] = time_read(pid);
-	qsort(times, READS, sizeof(times[0]), compare);
-	igt_info("note: reading cmdline takes %.1f ms, %.1f ms at most\n", times[READS / 2],
-		 times[READS - 1]);
-	igt_assert_f(times[READS / 2] < LIMIT_MS, "reading cmdline takes %.0f ms\n",
-		     times[READS / 2]);
+	for (i = 0; i < READS; i++) {
+		time = time_read(pid);
+		longest = time > longest ? time : longest;
+		sum += time;
+		usleep(10000);
+	}
+	igt_info("note: reading cmdline takes %.1f ms, %.1f ms at most\n", sum / READS, longest);
+	igt_assert_f(sum / READS < LIMIT_MS, "reading cmdline takes %.0f ms, %.0f ms at most\n",
+		     sum / READS, longest);
 }
 
 int igt_main()

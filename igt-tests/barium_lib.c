@@ -81,45 +81,6 @@ int barium_new_primary_client(void)
 	return barium_open_primary();
 }
 
-static void run_subtest(const struct barium_subtest *test, int (*open_device)(void))
-{
-	static int fd;
-
-	igt_subtest_group() {
-		igt_fixture()
-			fd = open_device();
-
-		igt_describe(test->what);
-		igt_subtest(test->name)
-			test->run(fd);
-
-		igt_fixture()
-			barium_clean_up();
-	}
-}
-
-void barium_run_subtest(const struct barium_subtest *test)
-{
-	run_subtest(test, barium_open_render);
-}
-
-void barium_run_primary_subtest(const struct barium_subtest *test)
-{
-	run_subtest(test, barium_open_primary);
-}
-
-void barium_subtests(const struct barium_subtest *tests)
-{
-	for (; tests->name; tests++)
-		barium_run_subtest(tests);
-}
-
-void barium_primary_subtests(const struct barium_subtest *tests)
-{
-	for (; tests->name; tests++)
-		barium_run_primary_subtest(tests);
-}
-
 int barium_ioctl(int fd, unsigned long request, void *arg)
 {
 	return igt_ioctl(fd, request, arg) ? -errno : 0;

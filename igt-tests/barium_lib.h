@@ -33,20 +33,6 @@ void barium_clean_up(void);
 int barium_new_client(void);
 int barium_new_primary_client(void);
 
-/* For tests that still list their subtests in a table: a subtest with a client of its own. */
-struct barium_subtest {
-	const char *name;
-	const char *what;
-	void (*run)(int fd);
-};
-
-void barium_run_subtest(const struct barium_subtest *test);
-/* Like barium_run_subtest(), with a client on the primary node. */
-void barium_run_primary_subtest(const struct barium_subtest *test);
-/* Runs subtests up to the first one without a name. */
-void barium_subtests(const struct barium_subtest *tests);
-void barium_primary_subtests(const struct barium_subtest *tests);
-
 /*
  * Opens a node of the device at the PCI address in $BARIUM_DEVICE, or of the first barium device.
  * Skips if there is none.

@@ -260,19 +260,3 @@ void barium_nth_run(int fd, const struct barium_nth_call *call)
 		 call->what, tally.failed, last, tally.no_memory, tally.fault, tally.other,
 		 tally.failed - tally.no_memory - tally.fault - tally.other);
 }
-
-static const struct barium_nth_call *current;
-
-static void run_current(int fd)
-{
-	barium_nth_run(fd, current);
-}
-
-void barium_nth_subtests(const struct barium_nth_call *calls)
-{
-	for (current = calls; current->name; current++) {
-		struct barium_subtest one[] = { { current->name, current->what, run_current }, {} };
-
-		barium_unplug_subtests(one);
-	}
-}

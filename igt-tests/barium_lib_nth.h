@@ -22,7 +22,6 @@ struct barium_scene {
 };
 
 struct barium_nth_call {
-	const char *name;
 	const char *what;
 	/* Creates the state that the call needs. May be NULL. */
 	void (*prepare)(struct barium_scene *scene);
@@ -66,9 +65,6 @@ void barium_nth_run(int fd, const struct barium_nth_call *call);
 /* The same for a subtest whose call is made from these designated initializers. */
 #define barium_nth(...) \
 	barium_nth_run(barium_new_bound_client(), &(const struct barium_nth_call){ __VA_ARGS__ })
-
-/* For tests that still list their subtests in a table, up to one without a name. */
-void barium_nth_subtests(const struct barium_nth_call *calls);
 
 /* Lets all page allocations fail in tasks with make-it-fail set, or stops that. */
 void barium_fail_pages(bool fail);

@@ -155,29 +155,3 @@ int barium_new_bound_primary_client(void)
 	ensure_bound(0);
 	return barium_open_primary();
 }
-
-static void unplug_subtests(const struct barium_subtest *tests,
-			    void (*run)(const struct barium_subtest *test))
-{
-	/* Kept over the jump that ends a fixture early. */
-	static const struct barium_subtest *test;
-
-	igt_fixture()
-		barium_prepare_unplug();
-
-	for (test = tests; test->name; test++) {
-		igt_fixture()
-			ensure_bound(0);
-		run(test);
-	}
-}
-
-void barium_unplug_subtests(const struct barium_subtest *tests)
-{
-	unplug_subtests(tests, barium_run_subtest);
-}
-
-void barium_unplug_primary_subtests(const struct barium_subtest *tests)
-{
-	unplug_subtests(tests, barium_run_primary_subtest);
-}

@@ -21,11 +21,6 @@ void barium_prepare_unplug(void);
 int barium_new_bound_client(void);
 int barium_new_bound_primary_client(void);
 
-/* For tests that still list their subtests in a table, up to one without a name. */
-void barium_unplug_subtests(const struct barium_subtest *tests);
-/* Like barium_unplug_subtests(), with clients on the primary node. */
-void barium_unplug_primary_subtests(const struct barium_subtest *tests);
-
 /* Unbind and bind the driver, and assert success. */
 void barium_unbind(void);
 void barium_bind(void);

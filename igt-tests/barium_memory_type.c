@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: MIT
-/*
- * The memory type of VRAM, where somebody else has mapped it first: on x86 the first mapping of a
- * range decides.
+/**
+ * TEST: barium memory type
+ * Description: Tests of the memory type of VRAM if another mapping of the BAR exists before the
+ *   driver is bound: on x86, the first mapping of a range determines the type.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Write-combining
+ *
+ * SUBTEST: mapped-before
+ * Description: The driver logs that VRAM is not write-combining.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -12,24 +19,11 @@
 #include "barium_lib_mapping.h"
 #include "barium_lib_unplug.h"
 
-/**
- * TEST: barium memory type
- * Description: Checks that the driver notices if it does not get VRAM write-combining.
- * Category: Core
- * Mega feature: General Core features
- * Functionality: memory management tests
- * Feature: gem_mmap
- * Test category: functionality test
- *
- * SUBTEST: mapped-before
- * Description: If root has VRAM mapped uncached when the driver is bound, the driver says so.
- */
-
 IGT_TEST_DESCRIPTION("The memory type of VRAM.");
 
 #define PAGES 4
 
-/* Whether the kernel logs a line with @text that /dev/kmsg, @log, has not yet been read up to. */
+/* Reads the rest of /dev/kmsg, opened as @log. Returns true if a line contains @text. */
 static bool is_logged(int log, const char *text)
 {
 	char line[1024];
@@ -56,7 +50,7 @@ static bool write_combines(void)
 	return combines;
 }
 
-static void mapped_before(int fd)
+static void test_mapped_before(int fd)
 {
 	size_t page = barium_page_size();
 	char slot[BARIUM_SLOT_LEN], path[PATH_MAX];
@@ -64,11 +58,11 @@ static void mapped_before(int fd)
 	void *map;
 
 	barium_slot(fd, slot);
-	igt_require_f(write_combines(), "VRAM is not write-combining anyway\n");
+	igt_require_f(write_combines(), "VRAM is not write-combining\n");
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource0", slot);
 	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	bar = open(path, O_RDWR | O_CLOEXEC);
-	igt_require_f(log >= 0 && bar >= 0, "no BAR for root, or no log\n");
+	igt_require_f(log >= 0 && bar >= 0, "the BAR or the kernel log cannot be opened\n");
 	igt_assert_lte(0, lseek(log, 0, SEEK_END));
 	close(fd);
 
@@ -88,12 +82,12 @@ static void mapped_before(int fd)
 	close(log);
 }
 
-static const struct barium_subtest tests[] = {
-	{ "mapped-before", "The driver says if VRAM is not write-combining.", mapped_before },
-	{}
-};
-
 int igt_main()
 {
-	barium_unplug_subtests(tests);
+	igt_fixture()
+		barium_prepare_unplug();
+
+	igt_describe("The driver logs that VRAM is not write-combining.");
+	igt_subtest("mapped-before")
+		test_mapped_before(barium_new_bound_client());
 }

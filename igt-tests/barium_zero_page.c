@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: MIT
-/*
- * The page of zeros that mappings of an object show once the device is gone.
+/**
+ * TEST: barium zero page
+ * Description: Tests of the zero page of an object, which its mappings map after unbind.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Unbind
+ *
+ * SUBTEST: watched-writes
+ * Description: Soft-dirty tracking detects a write to the zero page.
+ *
+ * SUBTEST: cached
+ * Description: The zero page is mapped write-back, as system memory.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -11,23 +21,7 @@
 #include "barium_lib_mapping.h"
 #include "barium_lib_unplug.h"
 
-/**
- * TEST: barium zero page
- * Description: Checks the page that replaces VRAM in mappings once the device is gone.
- * Category: Core
- * Mega feature: General Core features
- * Functionality: memory management tests
- * Feature: hotunplug
- * Test category: functionality test
- *
- * SUBTEST: watched-writes
- * Description: Soft-dirty tracking sees a write to the page.
- *
- * SUBTEST: cached
- * Description: The page is mapped with the memory type of system memory.
- */
-
-IGT_TEST_DESCRIPTION("The page of zeros that mappings show once the device is gone.");
+IGT_TEST_DESCRIPTION("The zero page of an object after unbind.");
 
 #define PAGES 4
 /* Bits 55 and 63 of an entry in /proc/self/pagemap. */
@@ -46,13 +40,13 @@ static __u64 pagemap_entry(const void *addr)
 	return entry;
 }
 
-static void watched_writes(int fd)
+static void test_watched_writes(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	size_t page = barium_page_size();
 	int clear;
 
-	igt_require_f(barium_has_vm_flag(bo.map, "sd"), "the kernel does not track writes\n");
+	igt_require_f(barium_has_vm_flag(bo.map, "sd"), "the kernel has no soft-dirty tracking\n");
 	barium_unbind();
 	igt_fork(child, 1) {
 		clear = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
@@ -73,7 +67,7 @@ static void watched_writes(int fd)
 	barium_bind();
 }
 
-static void cached(int fd)
+static void test_cached(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	char entry[512];
@@ -87,13 +81,16 @@ static void cached(int fd)
 	barium_bind();
 }
 
-static const struct barium_subtest tests[] = {
-	{ "watched-writes", "Soft-dirty tracking sees a write to the page.", watched_writes },
-	{ "cached", "The page is mapped as system memory.", cached },
-	{}
-};
-
 int igt_main()
 {
-	barium_unplug_subtests(tests);
+	igt_fixture()
+		barium_prepare_unplug();
+
+	igt_describe("Soft-dirty tracking detects a write to the zero page.");
+	igt_subtest("watched-writes")
+		test_watched_writes(barium_new_bound_client());
+
+	igt_describe("The zero page is mapped write-back, as system memory.");
+	igt_subtest("cached")
+		test_cached(barium_new_bound_client());
 }

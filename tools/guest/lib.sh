@@ -219,6 +219,16 @@ told() {
 	return "$(cat /tmp/status)"
 }
 
+# text_on_console TEST COLUMN ROW TEXT: clears the console, writes TEXT at this position, and checks that
+# the screen shows it and nothing else. Columns and rows count from 0; the terminal's escape sequences
+# count from 1.
+text_on_console() {
+	printf '\033[2J\033[?25l\033[%d;%dH%s' "$(($3 + 1))" "$(($2 + 1))" "$4" >/dev/tty0
+	# shellcheck disable=SC2046 # width and height
+	on_screen "$1" 10 console \
+		$(tr , ' ' </sys/class/graphics/fb0/virtual_size) "$2" "$3" "$4"
+}
+
 # start_show ARG...: starts barium-show and waits until it shows its first picture. Its output is in
 # $show_output, its pictures of $show_width x $show_height pixels are in /tmp/pictures.
 start_show() {
@@ -251,11 +261,12 @@ end_show() {
 }
 
 # on_screen TEST SECONDS WORDS...: makes the host wait until the screen shows what WORDS describe,
-# for at most SECONDS.
+# for at most SECONDS. The screen is that of the display with the QEMU id $display_id,
+# or display0.
 on_screen() {
 	on_screen_test=$1 on_screen_seconds=$2
 	shift 2
-	ask screen "$on_screen_test" "$on_screen_seconds" display0 "$@"
+	ask screen "$on_screen_test" "$on_screen_seconds" "${display_id:-display0}" "$@"
 	echo "$on_screen_test: $answer"
 	matches
 }

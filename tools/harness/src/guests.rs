@@ -110,7 +110,7 @@ pub const FAULT_TESTS: &str = "^igt@barium_(faultinject|bind_fails)|^kmemleak$|^
 /// All guests of `make test` in start order. The debug kernel's guest takes as long as all others
 /// together, so it is among the first; the optimised one beside it shows failures early.
 pub fn all(settings: &Settings) -> Vec<Guest> {
-    vec![
+    let mut guests = vec![
         Guest {
             modes: Mode::ALL.into(),
             self_check: true,
@@ -165,8 +165,68 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 30,
             ..display(Flavour::Opt, "")
         },
-    ]
+    ];
+    for (number, displays) in (1..).zip(MATRIX) {
+        guests.push(reach(number, displays, false));
+        guests.push(reach(number, displays, true));
+    }
+    guests
 }
+
+/// Kinds of displays, each with sizes of VRAM in MiB.
+type Displays = &'static [(&'static str, &'static [u32])];
+
+/// Displays of all kinds with VRAM of all sizes, as many in a guest as there are addresses for below
+/// 4 GiB.
+const MATRIX: &[Displays] = &[
+    &[
+        ("VGA", &[4, 8, 16, 32, 64, 128, 256]),
+        ("bochs-display", &[4, 8, 16, 32, 64, 128]),
+    ],
+    &[
+        ("secondary-vga", &[4, 8, 16, 32, 64, 128, 256]),
+        ("bochs-display", &[256]),
+    ],
+    &[("VGA", &[512])],
+];
+
+/// A guest that tests how far displays reach, with the kernel's console on them or with clients.
+fn reach(number: u32, displays: Displays, console: bool) -> Guest {
+    let mut arguments = Vec::new();
+    let mut list = Vec::new();
+    let sizes = displays
+        .iter()
+        .flat_map(|(kind, sizes)| sizes.iter().map(move |mib| (kind, mib)));
+    for (slot, (kind, mib)) in (FIRST_FREE_SLOT..).zip(sizes) {
+        let id = format!("{kind}-{mib}");
+        let vram = match *kind {
+            "bochs-display" => format!("vgamem={mib}M"),
+            _ => format!("vgamem_mb={mib}"),
+        };
+        arguments.extend([
+            "-device".into(),
+            format!("{kind},id={id},{vram},romfile=,addr={slot:#x}"),
+        ]);
+        list.push(format!("{id}=0000:00:{slot:02x}.0"));
+    }
+    let mut parameters = vec![format!("guest_displays={}", list.join(","))];
+    if console {
+        parameters.extend(["guest_console=1", "drm_client_lib.active=fbdev"].map(String::from));
+    }
+    let what = if console { "console" } else { "reach" };
+    Guest {
+        name: format!("opt/{what}-{number}"),
+        scenario: "reach",
+        devices: arguments,
+        parameters,
+        limit: 200,
+        typical: 20,
+        ..display(Flavour::Opt, "")
+    }
+}
+
+/// The first address on the PCI bus that QEMU uses for nothing else.
+const FIRST_FREE_SLOT: u32 = 0x10;
 
 /// A guest with one display that hibernates; it powers off in the way `how`, a word for
 /// /sys/power/disk.

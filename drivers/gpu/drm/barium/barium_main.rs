@@ -28,7 +28,7 @@
 //! | [`mod@file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`upstream`], [`uapi`] |
 //! | [`mmap`] | what a fault maps | [`gem`], [`device`], [`fault_around`], [`upstream`], [`units`] |
 //! | [`display`] | DRM's mode setting objects | [`gem`], [`device`], [`scanout`], [`vram`], [`upstream`] |
-//! | [`gem`] | the object | [`device`], [`vram`], [`upstream`], [`uapi`], [`units`] |
+//! | [`gem`] | the object | [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
 //! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`], [`upstream`] |
 //! | [`scanout`] | what the device can show, and programming it | [`dispi`], [`upstream`] |
 //! | [`dispi`] | registers | [`vram`] |

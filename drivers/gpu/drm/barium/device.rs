@@ -11,20 +11,20 @@
 //!
 //! 1. `mmap_lock`, or the lock of one VMA (the memory manager takes it before a fault)
 //! 2. `registration_guard()` (SRCU)
-//! 3. the mutexes of [`Heap`], or the mutex of [`Pipe`]
+//! 3. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
 //! The fault path takes 1 and 2, and never 3. The locks of mode setting, which DRM takes, come before
 //! 2.
 
 use crate::{
     scanout::{
-        Limits,
+        ModeLimits,
         Pipe, //
     },
     upstream::kms::registration::UnmapOnDrop,
     vram::{
-        Aperture,
-        Heap, //
+        VramBar,
+        VramManager, //
     },
 };
 use kernel::drm;
@@ -47,23 +47,23 @@ pub(crate) struct Config {
 /// Data that lives as long as the DRM device: objects, and with them their accounting, may outlive
 /// the hardware.
 pub(crate) struct BariumData {
-    heap: Heap,
-    limits: Limits,
+    vram: VramManager,
+    limits: ModeLimits,
     config: Config,
 }
 
 impl BariumData {
     /// Creates the data of a device.
-    pub(crate) fn new(heap: Heap, limits: Limits, config: Config) -> Self {
+    pub(crate) fn new(vram: VramManager, limits: ModeLimits, config: Config) -> Self {
         Self {
-            heap,
+            vram,
             limits,
             config,
         }
     }
 
     /// Returns the limits of the display.
-    pub(crate) fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &ModeLimits {
         &self.limits
     }
 
@@ -74,8 +74,8 @@ impl BariumData {
     }
 
     /// Returns the manager of VRAM.
-    pub(crate) fn heap(&self) -> &Heap {
-        &self.heap
+    pub(crate) fn vram(&self) -> &VramManager {
+        &self.vram
     }
 }
 
@@ -85,13 +85,13 @@ pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, Bariu
 /// The resources of the PCI device that the driver accesses the hardware with.
 pub(crate) struct BariumHardware<'bound> {
     pipe: Pipe<'bound>,
-    aperture: Aperture<'bound>,
+    vram_bar: VramBar<'bound>,
 }
 
 impl<'bound> BariumHardware<'bound> {
     /// Creates the data of a bound device.
-    pub(crate) fn new(pipe: Pipe<'bound>, aperture: Aperture<'bound>) -> Self {
-        Self { pipe, aperture }
+    pub(crate) fn new(pipe: Pipe<'bound>, vram_bar: VramBar<'bound>) -> Self {
+        Self { pipe, vram_bar }
     }
 
     /// Returns the display hardware.
@@ -102,7 +102,7 @@ impl<'bound> BariumHardware<'bound> {
 
     /// Returns the BAR that VRAM is behind.
     #[inline]
-    pub(crate) fn aperture(&self) -> &Aperture<'bound> {
-        &self.aperture
+    pub(crate) fn vram_bar(&self) -> &VramBar<'bound> {
+        &self.vram_bar
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     file::File,
     gem::BariumObject,
     scanout::{
-        Limits,
+        ModeLimits,
         Pipe, //
     },
     uapi::*,
@@ -35,9 +35,9 @@ use crate::{
         }, //
     },
     vram::{
-        Aperture,
-        Heap,
         VramBackup, //
+        VramBar,
+        VramManager,
     },
 };
 use core::pin::Pin;
@@ -100,17 +100,17 @@ impl pci::Driver for BariumDriver {
         // Only now, as the driver of the firmware's framebuffer keeps a display that this one refuses.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
         let data = BariumData::new(
-            Heap::new(properties.vram)?,
-            Limits::new(&properties)?,
+            VramManager::new(properties.vram)?,
+            ModeLimits::new(&properties)?,
             CONFIG.copy().ok_or(ENODEV)?,
         );
         let backup = VramBackup::new()?;
         let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &OPS)?;
         let drm = display::set_up(drm)?;
         let drm = registration::register::<Display, _>(pdev, drm, |pdev| {
-            let aperture = Aperture::new(pdev, properties.vram)?;
+            let bar = VramBar::new(pdev, properties.vram)?;
             let pipe = Pipe::new(dispi::Registers::new(pdev)?, &properties)?;
-            Ok(BariumHardware::new(pipe, aperture))
+            Ok(BariumHardware::new(pipe, bar))
         })?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
@@ -131,7 +131,7 @@ impl SystemSleep for BariumDriver {
             return Ok(());
         }
         data.drm
-            .with_registered(|dev| data.backup.prepare(dev.heap()))
+            .with_registered(|dev| data.backup.prepare(dev.vram()))
             .unwrap_or(Ok(()))
             .inspect_err(|_| {
                 dev_err!(
@@ -158,7 +158,7 @@ impl SystemSleep for BariumDriver {
         display::suspend(&data.drm)?;
         data.drm
             .with_registered(|dev| {
-                dev.registration_data_with(|reg| data.backup.save(dev.heap(), reg.aperture()))
+                dev.registration_data_with(|reg| data.backup.save(dev.vram(), reg.vram_bar()))
             })
             .unwrap_or(Ok(()))
             .inspect_err(|err| {
@@ -180,7 +180,7 @@ impl SystemSleep for BariumDriver {
         let restored = data
             .drm
             .with_registered(|dev| {
-                dev.registration_data_with(|reg| data.backup.restore(reg.aperture()))
+                dev.registration_data_with(|reg| data.backup.restore(reg.vram_bar()))
             })
             .unwrap_or(Ok(()))
             .inspect_err(|err| dev_err!(pdev, "can't restore VRAM: {err:?}\n"));

@@ -55,8 +55,8 @@ impl File {
             return Err(EINVAL);
         }
         args.value = match args.param {
-            BARIUM_PARAM_VRAM_SIZE => u64::try_from(dev.heap().size().bytes())?,
-            BARIUM_PARAM_VRAM_AVAILABLE => dev.heap().available(),
+            BARIUM_PARAM_VRAM_SIZE => u64::try_from(dev.vram().size().bytes())?,
+            BARIUM_PARAM_VRAM_AVAILABLE => dev.vram().available(),
             BARIUM_PARAM_PAGE_SIZE => u64::try_from(PAGE_SIZE)?,
             BARIUM_PARAM_HUGE_SIZE if dev.config().huge => u64::try_from(HUGE_SIZE)?,
             BARIUM_PARAM_HUGE_SIZE => 0,

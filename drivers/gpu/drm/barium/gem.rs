@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The VRAM object: what it is made of, making it, finding it, and where each of its pages is.
+//! The GEM object of this driver: creating it, and finding the page of VRAM that backs each of its
+//! pages.
 //!
-//! How it is mapped is [`crate::mmap`]'s business.
+//! [`crate::mmap`] decides how an object is mapped.
 
 use crate::{
     device::{
         BariumDevice,
         BariumRegistrationData, //
     },
+    scanout::PITCH_ALIGN,
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
     units::PageIndex,
     upstream::{
         self,
-        dumb::DumbBuffers, //
+        dumb::{
+            DumbBuffer,
+            DumbBuffers, //
+        }, //
     },
     vram::{
         Allocation,
-        Placement,
-        Run,
+        Contiguity,
         VramOffset, //
+        VramPage,
     },
 };
 use core::ops::Range;
@@ -39,63 +44,63 @@ use kernel::{
 /// A GEM object of this driver.
 pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 
-/// What a GEM object of this driver has: a part of VRAM.
+/// The driver data of a GEM object: its allocation in VRAM.
 pub(crate) struct VramObject {
     allocation: Allocation,
-    placement: Placement,
     needed: NeededSoon,
 }
 
 impl VramObject {
-    /// Where page `page` of the object is, and what is beside it; `None` if the object has no such
-    /// page.
+    /// Returns the page of VRAM that backs page `page` of the object; `None` if the object has no
+    /// such page.
     ///
-    /// This is the one place that the fault path asks.
+    /// The fault path resolves pages here and nowhere else.
     #[inline]
-    pub(crate) fn backing(&self, page: PageIndex) -> Option<Run> {
-        self.allocation.run(page.0)
+    pub(crate) fn backing(&self, page: PageIndex) -> Option<VramPage> {
+        self.allocation.page(page.0)
     }
 
-    /// Where the object is, if it was made to be in one piece.
-    pub(crate) fn whole(&self) -> Option<VramOffset> {
-        match self.placement {
-            Placement::Anywhere => None,
-            Placement::Contiguous => self.backing(PageIndex(0)).map(Run::place),
+    /// Returns the offset of the object in VRAM if it was created contiguous, otherwise `None`.
+    pub(crate) fn contiguous_offset(&self) -> Option<VramOffset> {
+        match self.allocation.contiguity() {
+            Contiguity::Any => None,
+            Contiguity::Contiguous => self.backing(PageIndex(0)).map(VramPage::offset),
         }
     }
 
-    /// The pages that a program has said it will need soon.
+    /// Returns the pages that a program has said it will need soon.
     pub(crate) fn needed(&self) -> &NeededSoon {
         &self.needed
     }
 
-    /// The flags that the object was made with (`BARIUM_GEM_CREATE_*`).
+    /// Returns the flags that the object was created with (`BARIUM_GEM_CREATE_*`).
     pub(crate) fn flags(&self) -> u32 {
-        match self.placement {
-            Placement::Anywhere => 0,
-            Placement::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
+        match self.allocation.contiguity() {
+            Contiguity::Any => 0,
+            Contiguity::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
         }
     }
 }
 
-/// A range of an object's pages that will be needed soon. The last one that is set counts.
+/// The range of an object's pages that a program will need soon. A new range replaces the old one.
 ///
-/// It is advice: whoever maps the object may set it, and nothing but speed depends on it.
+/// This is advice: any program that maps the object may set it, and only speed depends on it.
 pub(crate) struct NeededSoon(Atomic<u64>);
 
 impl NeededSoon {
+    /// Creates an empty range.
     fn new() -> Self {
         Self(Atomic::new(0))
     }
 
-    /// Replaces the range. Pages that do not fit in 32 bits are left out.
+    /// Replaces the range. Pages whose number does not fit in 32 bits are left out.
     pub(crate) fn set(&self, pages: Range<usize>) {
         let half = |page: usize| u64::from(u32::try_from(page).unwrap_or(u32::MAX));
         self.0
             .store(half(pages.start) << u32::BITS | half(pages.end), Relaxed);
     }
 
-    /// Whether `page` is in the range.
+    /// Returns true if `page` is in the range.
     #[inline]
     pub(crate) fn contains(&self, page: PageIndex) -> bool {
         let range = self.0.load(Relaxed);
@@ -104,65 +109,94 @@ impl NeededSoon {
     }
 }
 
-/// Makes an object that reads as zero, of `size` bytes rounded up to whole pages.
+/// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.
 ///
-/// It is cleared before anybody can see it.
+/// A display may be able to show a contiguous object or not, which depends on a pitch that is not
+/// known here. The object starts as low in VRAM as possible, and anywhere if need be.
 ///
-/// Errors: `EINVAL` for size 0, a size that overflows when it is rounded, and unknown flags;
-/// `ENOSPC` if VRAM has no place for it; `ENOMEM`.
+/// # Errors
+///
+/// - `EINVAL` for a size of 0, a size that overflows when it is rounded up, and unknown flags.
+/// - `ENOSPC` if VRAM has no room for the object.
+/// - `ENOMEM` if there is no kernel memory.
 pub(crate) fn create(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
     size: u64,
     flags: u32,
 ) -> Result<ARef<BariumObject>> {
-    let placement = placement(flags)?;
+    let contiguity = contiguity(flags)?;
     let size = object_size(size)?;
-    let allocation = dev.heap().alloc(size, placement)?;
-    for (offset, len) in allocation.runs() {
-        reg.aperture().clear(offset, len)?;
+    let allocation = dev.vram().alloc(size, contiguity)?;
+    create_with(dev, reg, size, allocation)
+}
+
+/// Creates an object of `size` bytes in `allocation`.
+///
+/// The allocation is cleared before a client can access the object.
+fn create_with(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    size: usize,
+    allocation: Allocation,
+) -> Result<ARef<BariumObject>> {
+    for (offset, len) in allocation.extents() {
+        reg.vram_bar().clear(offset, len)?;
     }
     upstream::gem::create(
         dev,
         size,
         VramObject {
             allocation,
-            placement,
             needed: NeededSoon::new(),
         },
     )
 }
 
-/// The pixels that a line of a dumb buffer is a multiple of: `VGA` and `secondary-vga` round the
-/// length of a line down to as many.
-const DUMB_PITCH_PIXELS: u32 = 8;
-
 impl DumbBuffers for VramObject {
-    /// Every display of this kind can show such lines.
+    /// Returns a pitch alignment in bytes with which every display of this kind can show the lines.
     ///
-    /// Errors: `EINVAL` if there are no such pixels. Besides what can be shown, there are those
-    /// that clients make buffers of for other uses: of 1, 2 and 4 bits, and for video (10, 12, 15,
-    /// 30, 64).
+    /// # Errors
+    ///
+    /// `EINVAL` if no pixel has `bpp` bits. Clients create buffers also for pixels that cannot be
+    /// shown: of 1, 2 and 4 bits, and for video (10, 12, 15, 30, 64).
     fn pitch_align(bpp: u32) -> Result<usize> {
         match bpp {
-            1 | 2 | 4 | 8 | 10 | 12 | 15 | 16 | 24 | 30 | 32 | 64 => {
-                Ok(usize::try_from(bpp.div_ceil(u8::BITS) * DUMB_PITCH_PIXELS)?)
-            }
+            1 | 2 | 4 | 8 | 10 | 12 | 15 | 16 | 24 | 30 | 32 | 64 => Ok(usize::try_from(
+                bpp.div_ceil(u8::BITS) * u32::from(PITCH_ALIGN.get()),
+            )?),
             _ => Err(EINVAL),
         }
     }
 
-    /// It is in one piece, because the display shows nothing else.
+    /// Creates a contiguous buffer, low enough in VRAM for the display to start with any of its
+    /// lines.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOSPC` if VRAM has no room for the buffer there.
+    /// - `ENOMEM` if there is no kernel memory.
     fn create_dumb(
         dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,
-        size: u64,
+        buffer: &DumbBuffer,
     ) -> Result<ARef<BariumObject>> {
-        create(dev, reg, size, BARIUM_GEM_CREATE_CONTIGUOUS)
+        let size = object_size(buffer.size)?;
+        let last_start = dev
+            .limits()
+            .last_start(buffer.height, buffer.pitch, buffer.bpp)
+            .and_then(|offset| usize::try_from(offset).ok())
+            .map_or(VramOffset::MAX, VramOffset);
+        let allocation = dev.vram().alloc_low(size, last_start)?;
+        create_with(dev, reg, size, allocation)
     }
 }
 
-/// The size in bytes of an object of which `wanted` bytes are asked for.
+/// Rounds a requested size in bytes up to the size of an object.
+///
+/// # Errors
+///
+/// `EINVAL` for a size of 0 or one that overflows.
 fn object_size(wanted: u64) -> Result<usize> {
     if wanted == 0 {
         return Err(EINVAL);
@@ -173,11 +207,15 @@ fn object_size(wanted: u64) -> Result<usize> {
         .ok_or(EINVAL)
 }
 
-/// What the flags of `GEM_CREATE` ask for.
-fn placement(flags: u32) -> Result<Placement> {
+/// Returns whether the flags of `GEM_CREATE` request a contiguous object.
+///
+/// # Errors
+///
+/// `EINVAL` for unknown flags.
+fn contiguity(flags: u32) -> Result<Contiguity> {
     match flags {
-        0 => Ok(Placement::Anywhere),
-        BARIUM_GEM_CREATE_CONTIGUOUS => Ok(Placement::Contiguous),
+        0 => Ok(Contiguity::Any),
+        BARIUM_GEM_CREATE_CONTIGUOUS => Ok(Contiguity::Contiguous),
         _ => Err(EINVAL),
     }
 }
@@ -253,12 +291,12 @@ mod tests {
 
     #[test]
     fn unknown_flags_are_refused() {
-        assert!(placement(0).is_ok());
-        assert!(placement(BARIUM_GEM_CREATE_CONTIGUOUS).is_ok());
+        assert!(contiguity(0).is_ok());
+        assert!(contiguity(BARIUM_GEM_CREATE_CONTIGUOUS).is_ok());
         for bit in (0..u32::BITS).map(|bit| 1 << bit) {
             if bit != BARIUM_GEM_CREATE_CONTIGUOUS {
-                assert!(placement(bit).is_err());
-                assert!(placement(bit | BARIUM_GEM_CREATE_CONTIGUOUS).is_err());
+                assert!(contiguity(bit).is_err());
+                assert!(contiguity(bit | BARIUM_GEM_CREATE_CONTIGUOUS).is_err());
             }
         }
     }

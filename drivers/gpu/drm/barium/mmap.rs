@@ -81,7 +81,7 @@ impl MappedObject for VramObject {
 
     fn align_hint(obj: &BariumObject) -> usize {
         obj.backing(PageIndex(0))
-            .map_or(0, |run| run.place().0 >> PAGE_SHIFT)
+            .map_or(0, |page| page.offset().0 >> PAGE_SHIFT)
     }
 
     fn will_need(obj: &BariumObject, pages: Range<usize>) {
@@ -124,11 +124,11 @@ impl MappedObject for VramObject {
         in_page: usize,
         transfer: Transfer<'_>,
     ) -> Result {
-        let VramOffset(start) = obj.backing(page).ok_or(EFAULT)?.place();
+        let VramOffset(start) = obj.backing(page).ok_or(EFAULT)?.offset();
         let offset = VramOffset(start + in_page);
         match transfer {
-            Transfer::Read(buf) => reg.aperture().read(offset, buf),
-            Transfer::Write(buf) => reg.aperture().write(offset, buf),
+            Transfer::Read(buf) => reg.vram_bar().read(offset, buf),
+            Transfer::Write(buf) => reg.vram_bar().write(offset, buf),
         }
     }
 
@@ -136,8 +136,8 @@ impl MappedObject for VramObject {
     ///
     /// `EOPNOTSUPP` if the object was not created contiguous.
     fn vmap(obj: &BariumObject, reg: &BariumRegistrationData<'_>) -> Result<VMap> {
-        let offset = obj.whole().ok_or(EOPNOTSUPP)?;
-        reg.aperture().vmap(offset, obj.size())
+        let offset = obj.contiguous_offset().ok_or(EOPNOTSUPP)?;
+        reg.vram_bar().vmap(offset, obj.size())
     }
 }
 
@@ -150,7 +150,7 @@ fn pfn_range<'a>(
     page: PageIndex,
     reg: &'a BariumRegistrationData<'_>,
 ) -> Option<PfnRange<'a>> {
-    reg.aperture().pfn_range(obj.backing(page)?)
+    reg.vram_bar().pfn_range(obj.backing(page)?)
 }
 
 /// Returns the neighbours that are to be mapped with the page of `fault`.
@@ -188,7 +188,7 @@ pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
             obj.needed().set(page.0..page.0 + pages);
         },
         |obj, page, pages| match obj.backing(page) {
-            Some(run) if fault_around => pages.min(run.pages - run.index),
+            Some(page) if fault_around => pages.min(page.extent_pages - page.index),
             _ => 1,
         },
     )

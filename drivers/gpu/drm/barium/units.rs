@@ -54,6 +54,11 @@ pub(crate) enum Advice {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct VramOffset(pub(crate) usize);
 
+impl VramOffset {
+    /// The largest offset: nothing in VRAM is above it.
+    pub(crate) const MAX: Self = Self(usize::MAX);
+}
+
 impl fmt::Debug for VramOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "vram+{:#x}", self.0)

@@ -16,7 +16,7 @@ use crate::{
     },
     gem::VramObject,
     scanout::{
-        Limits,
+        ModeLimits,
         Picture,
         Scanout, //
     },
@@ -59,9 +59,9 @@ impl kms::Driver for Display {
     ///
     /// `EINVAL` if the object is not contiguous, or if the device does not support the pitch.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
-        framebuffer.object().whole().ok_or(EINVAL)?;
+        framebuffer.object().contiguous_offset().ok_or(EINVAL)?;
         dev.limits()
-            .line(framebuffer.format(), framebuffer.pitch())
+            .virt_width(framebuffer.format(), framebuffer.pitch())
             .map(|_| ())
     }
 }
@@ -69,19 +69,19 @@ impl kms::Driver for Display {
 /// Returns the picture that a plane in `state` shows, and its offset in VRAM in bytes.
 fn picture(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
     let framebuffer = &state.framebuffer;
-    let object = framebuffer.object().whole().ok_or(EINVAL)?;
+    let object = framebuffer.object().contiguous_offset().ok_or(EINVAL)?;
     let picture = Picture {
         format: framebuffer.format(),
         width: state.width,
         height: state.height,
         pitch: framebuffer.pitch(),
     };
-    let offset = u64::from(framebuffer.offset()) + picture.place(state.x, state.y);
+    let offset = u64::from(framebuffer.offset()) + picture.pixel_offset(state.x, state.y);
     Ok((picture, u64::try_from(object.0)? + offset))
 }
 
 /// Returns what the device must be programmed with for a plane in `state`.
-fn scanout(limits: &Limits, state: &PlaneState<'_, Display>) -> Result<Scanout> {
+fn scanout(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<Scanout> {
     let (picture, start) = picture(state)?;
     limits.scanout(&picture, start)
 }
@@ -115,7 +115,7 @@ impl DriverPlane for Plane {
     ) -> Result<BarPart<'a>> {
         let (picture, start) = picture(shown)?;
         let len = picture.len().ok_or(EINVAL)?;
-        reg.aperture()
+        reg.vram_bar()
             .part(VramOffset(start.try_into()?), len.try_into()?)
     }
 }
@@ -128,7 +128,7 @@ impl DriverCrtc for Crtc {
 
     fn mode_valid(dev: &BariumDevice, mode: &DisplayMode) -> ModeStatus {
         dev.limits()
-            .mode(mode.width(), mode.height(), mode.refresh())
+            .mode_status(mode.width(), mode.height(), mode.refresh())
     }
 
     fn atomic_enable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the device can show, and what it has to be told for that: numbers only.
+//! Which modes and pictures the device can show, and which values its registers need for them. This
+//! is arithmetic only.
 //!
-//! The device counts the start of a picture in lines and pixels ([`Scanout`]), in 16 bits each, and
-//! shows nothing, or something else, if the picture is not all in VRAM: the last line counts with
-//! all of its pitch. `bochs-display` takes all values, but no mode below 64 by 64. `VGA` and
-//! `secondary-vga` silently change what they do not like: widths and pitches are whole groups of 8
-//! pixels, no value is above the largest mode, and a start is a multiple of 4 bytes (QEMU's
-//! `vbe_fixup_regs()`).
+//! The device starts to show VRAM at a number of lines and a number of pixels ([`Scanout`]), which are
+//! registers of 16 bits. It shows nothing, or another part of VRAM, if the picture does not end within
+//! VRAM, where the last line counts with its whole pitch. `bochs-display` accepts all values, but no
+//! mode below 64x64. `VGA` and `secondary-vga` change values silently: they round widths and pitches
+//! down to multiples of 8 pixels, limit all values to the largest mode, and round the start down to a
+//! multiple of 4 bytes (QEMU's `vbe_fixup_regs()`).
+//!
+//! So the device can start only within its *reach*, which depends on the pitch. The reach of a `VGA`
+//! with lines of 1280 pixels is 58.65 MiB.
 
 use crate::{
     dispi::{
@@ -26,9 +30,9 @@ use crate::{
 use core::num::NonZeroU16;
 use kernel::prelude::*;
 
-/// What formats there are, the preferred one first; the last one only with a byte order to choose.
+/// The formats, the preferred one first. The last one needs a device with a byte order register.
 ///
-/// What is behind the plane is black, so that alpha changes nothing.
+/// The background of the plane is black, so that alpha has no effect.
 const FORMATS: [Fourcc; 4] = [
     Fourcc::XRGB8888,
     Fourcc::ARGB8888,
@@ -36,20 +40,21 @@ const FORMATS: [Fourcc; 4] = [
     Fourcc::BGRX8888,
 ];
 
-/// The pictures that there can be in a second. The device shows what is there whenever it likes;
-/// DRM has a timer for each, and complains if one takes longer than a tenth of a second.
+/// The refresh rates of modes, in Hz. The device has none. DRM simulates vblanks with a timer, and
+/// warns if one takes longer than a tenth of a second.
 const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 
 /// The largest width and height of a framebuffer.
 const MAX_SIZE: u16 = (1 << 15) - 1;
 /// The smallest width and height of `bochs-display`.
 const BOCHS_MIN_SIZE: u16 = 64;
-/// What `VGA` rounds widths and pitches down to, in pixels.
-const VGA_WIDTH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();
-/// What the start of a picture of `VGA` is a multiple of, in bytes.
+/// The alignment of widths and pitches of `VGA`, in pixels. Pitches of dumb buffers have it with every
+/// device.
+pub(crate) const PITCH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();
+/// The alignment of the start of a picture of `VGA`, in bytes.
 const VGA_START_ALIGN: NonZeroU16 = NonZeroU16::new(4).unwrap();
 
-/// A picture in memory, wherever that is.
+/// A picture in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Picture {
     pub(crate) format: Fourcc,
@@ -62,16 +67,17 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    /// Where pixel `x` of line `y` is, in bytes from the first one.
-    pub(crate) fn place(&self, x: u16, y: u16) -> u64 {
+    /// Returns the offset of pixel `x` of line `y` from the first pixel, in bytes.
+    pub(crate) fn pixel_offset(&self, x: u16, y: u16) -> u64 {
         u64::from(y) * u64::from(self.pitch)
             + u64::from(x) * u64::from(bytes_per_pixel(self.format).get())
     }
 
-    /// The bytes from the first pixel to the end of the last; `None` if it has no lines.
+    /// Returns the number of bytes from the first pixel to the end of the last, or `None` if the
+    /// picture has no lines.
     pub(crate) fn len(&self) -> Option<u64> {
         let last = self.height.checked_sub(1)?;
-        Some(self.place(self.width, last))
+        Some(self.pixel_offset(self.width, last))
     }
 }
 
@@ -84,42 +90,46 @@ fn bytes_per_pixel(format: Fourcc) -> NonZeroU16 {
     }
 }
 
-/// What the device has to be told to show a picture.
+/// The values of the registers for a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scanout {
-    /// In pixels.
+    /// The width of the mode in pixels.
     pub(crate) width: u16,
-    /// In lines.
+    /// The height of the mode in lines.
     pub(crate) height: u16,
     pub(crate) bits_per_pixel: u16,
     pub(crate) byte_order: ByteOrder,
-    /// The pixels from the start of a line to that of the next.
-    pub(crate) line: u16,
-    /// The pixels before the first one.
-    pub(crate) column: u16,
-    /// The lines before the first one.
-    pub(crate) row: u16,
+    /// The number of pixels from the start of a line to the start of the next.
+    pub(crate) virt_width: u16,
+    /// The number of pixels to skip in front of the first one.
+    pub(crate) x_offset: u16,
+    /// The number of lines to skip in front of the first one.
+    pub(crate) y_offset: u16,
 }
 
-/// What a device can show.
+/// The limits of what a device can show.
 #[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    /// In bytes.
+pub(crate) struct ModeLimits {
+    /// The size of VRAM in bytes.
     vram: u64,
+    /// The smallest width of a mode, in pixels.
     min_width: u16,
+    /// The smallest height of a mode, in lines.
     min_height: u16,
-    /// Of a mode, and the largest length of a line and column to start with, in pixels.
+    /// The largest width of a mode, virtual width and X offset, in pixels.
     max_width: u16,
-    /// Of a mode, and the largest line to start with.
+    /// The largest height of a mode and Y offset, in lines.
     max_height: u16,
-    /// What widths and lengths of lines are multiples of, in pixels.
+    /// The alignment of widths and virtual widths, in pixels.
     width_align: NonZeroU16,
-    /// What the start is a multiple of, in bytes, where that is more than a pixel: a power of two.
+    /// The alignment of the start in bytes, a power of two. A pixel may require more.
     start_align: NonZeroU16,
+    /// Whether the device has a register for the byte order.
     has_byte_order: bool,
 }
 
-impl Limits {
+impl ModeLimits {
+    /// Creates the limits of a device with these properties.
     pub(crate) fn new(properties: &Properties) -> Result<Self> {
         let vram = u64::try_from(properties.vram.bytes())?;
         let has_byte_order = properties.has_byte_order;
@@ -139,18 +149,18 @@ impl Limits {
                 max_height,
             } => Self {
                 vram,
-                min_width: VGA_WIDTH_ALIGN.get(),
+                min_width: PITCH_ALIGN.get(),
                 min_height: 1,
                 max_width,
                 max_height,
-                width_align: VGA_WIDTH_ALIGN,
+                width_align: PITCH_ALIGN,
                 start_align: VGA_START_ALIGN,
                 has_byte_order,
             },
         })
     }
 
-    /// The formats that can be shown, the preferred one first.
+    /// Returns the formats that the device can show, the preferred one first.
     pub(crate) fn formats(&self) -> &'static [Fourcc] {
         match self.has_byte_order {
             true => &FORMATS,
@@ -158,8 +168,8 @@ impl Limits {
         }
     }
 
-    /// The sizes of framebuffers that are good for something. Places in them are fixed point
-    /// numbers in DRM, with 15 bits before the point.
+    /// Returns the largest size of a framebuffer. DRM has coordinates in framebuffers as signed
+    /// fixed-point numbers with 16 bits after the point.
     pub(crate) fn sizes(&self) -> ModeConfigInfo {
         ModeConfigInfo {
             max_width: self.max_width.min(MAX_SIZE),
@@ -167,10 +177,14 @@ impl Limits {
         }
     }
 
-    /// Whether there can be a mode of this size and with so many pictures in a second, in the
-    /// format that takes most memory.
-    pub(crate) fn mode(&self, width: u16, height: u16, refresh: u32) -> ModeStatus {
-        let size = u64::from(width) * u64::from(height) * 4;
+    /// Returns whether the device supports a mode of `width` pixels and `height` lines with `refresh`
+    /// Hz.
+    ///
+    /// VRAM has to hold a dumb buffer for the mode, with pixels of 4 bytes. If all of VRAM is free, that
+    /// buffer starts at offset 0, which is within the reach of every device.
+    pub(crate) fn mode_status(&self, width: u16, height: u16, refresh: u32) -> ModeStatus {
+        let pitch = u64::from(width).next_multiple_of(u64::from(PITCH_ALIGN.get()));
+        let size = pitch * u64::from(height) * 4;
         match () {
             () if width < self.min_width || width > self.max_width => ModeStatus::BadWidth,
             () if width % self.width_align != 0 => ModeStatus::BadWidth,
@@ -182,23 +196,51 @@ impl Limits {
         }
     }
 
-    /// The length, in pixels, of a line of `pitch` bytes.
+    /// Returns the virtual width, in pixels, for a pitch of `pitch` bytes.
     ///
-    /// Errors: `EINVAL` if the device has no lines of this length.
-    pub(crate) fn line(&self, format: Fourcc, pitch: u32) -> Result<u16> {
+    /// # Errors
+    ///
+    /// `EINVAL` if the device does not support this pitch.
+    pub(crate) fn virt_width(&self, format: Fourcc, pitch: u32) -> Result<u16> {
         let bytes = u32::from(bytes_per_pixel(format).get());
         u16::try_from(pitch / bytes)
             .ok()
-            .filter(|line| *line <= self.max_width && *line % self.width_align == 0)
+            .filter(|width| *width <= self.max_width && *width % self.width_align == 0)
             .filter(|_| pitch % bytes == 0)
             .ok_or(EINVAL)
     }
 
-    /// What the device has to be told to show `picture`, which starts `start` bytes into VRAM.
+    /// Returns the highest offset in VRAM at which the device can start: the largest Y offset, in
+    /// lines of `pitch` bytes, and the largest X offset.
+    fn reach(&self, pitch: u64, bytes_per_pixel: NonZeroU16) -> u64 {
+        u64::from(self.max_height) * pitch
+            + u64::from(self.max_width) * u64::from(bytes_per_pixel.get())
+    }
+
+    /// Returns the highest offset in VRAM at which a buffer of `height` lines of `pitch` bytes can
+    /// start such that each of its lines is within the reach. `None` if there is no such offset, or if
+    /// the device cannot show pixels of this size or lines of this length anyway.
+    pub(crate) fn last_start(&self, height: u32, pitch: u32, bits_per_pixel: u32) -> Option<u64> {
+        let format = match bits_per_pixel {
+            16 => Fourcc::RGB565,
+            32 => Fourcc::XRGB8888,
+            _ => return None,
+        };
+        self.virt_width(format, pitch).ok()?;
+        let pitch = u64::from(pitch);
+        let last_line = u64::from(height).checked_sub(1)? * pitch;
+        self.reach(pitch, bytes_per_pixel(format))
+            .checked_sub(last_line)
+    }
+
+    /// Returns the values of the registers for `picture`, which starts at offset `start` in VRAM.
     ///
-    /// Errors: `EINVAL` if it can't show that.
+    /// # Errors
+    ///
+    /// `EINVAL` if the device cannot show this picture: its pitch is not supported, it does not end
+    /// within VRAM, or it starts beyond the reach or at an offset that is not aligned.
     pub(crate) fn scanout(&self, picture: &Picture, start: u64) -> Result<Scanout> {
-        let line = self.line(picture.format, picture.pitch)?;
+        let virt_width = self.virt_width(picture.format, picture.pitch)?;
         let pitch = u64::from(picture.pitch);
         let bytes_per_pixel = bytes_per_pixel(picture.format);
         let align = bytes_per_pixel.max(self.start_align);
@@ -206,13 +248,14 @@ impl Limits {
         if end > self.vram || start % u64::from(align.get()) != 0 {
             return Err(EINVAL);
         }
-        let row = start.checked_div(pitch).unwrap_or(0);
-        let row = u16::try_from(row).map_or(self.max_height, |row| row.min(self.max_height));
-        let column = (start - u64::from(row) * pitch) / u64::from(bytes_per_pixel.get());
-        let column = u16::try_from(column)
-            .ok()
-            .filter(|column| *column <= self.max_width)
-            .ok_or(EINVAL)?;
+        if start > self.reach(pitch, bytes_per_pixel) {
+            return Err(EINVAL);
+        }
+        let lines = start.checked_div(pitch).unwrap_or(0);
+        let y_offset = u16::try_from(lines).map_or(self.max_height, |y| y.min(self.max_height));
+        let rest = start - u64::from(y_offset) * pitch;
+        // At most `max_width`, as the start is within the reach.
+        let x_offset = u16::try_from(rest / u64::from(bytes_per_pixel.get()))?;
         Ok(Scanout {
             width: picture.width,
             height: picture.height,
@@ -221,9 +264,9 @@ impl Limits {
                 Fourcc::BGRX8888 => ByteOrder::Big,
                 _ => ByteOrder::Little,
             },
-            line,
-            column,
-            row,
+            virt_width,
+            x_offset,
+            y_offset,
         })
     }
 }
@@ -234,8 +277,8 @@ mod tests {
 
     const VRAM: u64 = 16 << 20;
 
-    fn bochs() -> Limits {
-        Limits {
+    fn bochs() -> ModeLimits {
+        ModeLimits {
             vram: VRAM,
             min_width: BOCHS_MIN_SIZE,
             min_height: BOCHS_MIN_SIZE,
@@ -247,13 +290,13 @@ mod tests {
         }
     }
 
-    fn vga() -> Limits {
-        Limits {
-            min_width: VGA_WIDTH_ALIGN.get(),
+    fn vga() -> ModeLimits {
+        ModeLimits {
+            min_width: PITCH_ALIGN.get(),
             min_height: 1,
             max_width: 16000,
             max_height: 12000,
-            width_align: VGA_WIDTH_ALIGN,
+            width_align: PITCH_ALIGN,
             start_align: VGA_START_ALIGN,
             has_byte_order: false,
             ..bochs()
@@ -269,9 +312,9 @@ mod tests {
         }
     }
 
-    /// Where the device starts, in bytes, if it is told this.
+    /// Returns the offset in bytes at which the device starts with these values.
     fn start(scanout: &Scanout) -> u64 {
-        (u64::from(scanout.row) * u64::from(scanout.line) + u64::from(scanout.column))
+        (u64::from(scanout.y_offset) * u64::from(scanout.virt_width) + u64::from(scanout.x_offset))
             * u64::from(scanout.bits_per_pixel / 8)
     }
 
@@ -311,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_start_is_within_what_16_bits_can_say() {
-        let large = Limits {
+        let large = ModeLimits {
             vram: 256 << 20,
             ..vga()
         };
@@ -324,6 +367,55 @@ mod tests {
         let too_far = 12000 * 2560 + 16001 * 4;
         assert!(large.scanout(&picture(2560), too_far - 4).is_ok());
         assert_eq!(large.scanout(&picture(2560), too_far).err(), Some(EINVAL));
+    }
+
+    /// Returns whether a picture can be shown that starts with line `line` of a buffer at `start`.
+    fn shows(limits: &ModeLimits, pitch: u32, start: u64, line: u64) -> bool {
+        let picture = Picture {
+            height: 1,
+            ..picture(pitch)
+        };
+        limits
+            .scanout(&picture, start + line * u64::from(pitch))
+            .is_ok()
+    }
+
+    #[test]
+    fn each_line_of_a_buffer_within_reach_can_be_the_first() -> Result {
+        for limits in [bochs(), vga()] {
+            let large = ModeLimits {
+                vram: 1 << 32,
+                ..limits
+            };
+            for pitch in [32, 2560, 5120, 7680, 16000 * 4] {
+                for height in [1, 480, 1080, 12000] {
+                    let start = large.last_start(height, pitch, 32).ok_or(EINVAL)?;
+                    let last = u64::from(height - 1);
+                    for line in [0, last / 2, last] {
+                        assert!(shows(&large, pitch, start, line));
+                        assert!(shows(&large, pitch, 0, line));
+                    }
+                    assert!(!shows(&large, pitch, start + 4, last));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_no_device_shows_may_be_anywhere() {
+        for (height, pitch, bits_per_pixel) in [
+            (480, 640 * 3, 24),
+            (480, 640, 8),
+            (0, 2560, 32),
+            (480, 2564, 32),
+            (480, 16008 * 4, 32),
+            (12000 + 20000, 32, 32),
+        ] {
+            assert_eq!(vga().last_start(height, pitch, bits_per_pixel), None);
+        }
+        assert_eq!(vga().last_start(12001, 2560, 32), Some(16000 * 4));
+        assert_eq!(vga().last_start(12001, 1280, 16), Some(16000 * 2));
     }
 
     #[test]
@@ -340,7 +432,7 @@ mod tests {
             (vga(), 16000 * 4, Some(16000)),
             (vga(), 16008 * 4, None),
         ] {
-            assert_eq!(limits.line(Fourcc::XRGB8888, pitch).ok(), line);
+            assert_eq!(limits.virt_width(Fourcc::XRGB8888, pitch).ok(), line);
         }
     }
 
@@ -353,6 +445,8 @@ mod tests {
             (bochs(), 1366, 768, ModeStatus::Ok),
             (bochs(), 2048, 2048, ModeStatus::Ok),
             (bochs(), 2048, 2049, ModeStatus::Memory),
+            (bochs(), 2041, 2048, ModeStatus::Ok),
+            (bochs(), 2049, 2044, ModeStatus::Memory),
             (vga(), 8, 1, ModeStatus::Ok),
             (vga(), 0, 1, ModeStatus::BadWidth),
             (vga(), 8, 0, ModeStatus::BadHeight),
@@ -361,7 +455,7 @@ mod tests {
             (vga(), 16008, 200, ModeStatus::BadWidth),
             (vga(), 200, 12001, ModeStatus::BadHeight),
         ] {
-            assert_eq!(limits.mode(width, height, 60), status);
+            assert_eq!(limits.mode_status(width, height, 60), status);
         }
         for (refresh, status) in [
             (0, ModeStatus::TooSlow),
@@ -370,7 +464,7 @@ mod tests {
             (500, ModeStatus::Ok),
             (501, ModeStatus::TooFast),
         ] {
-            assert_eq!(vga().mode(640, 480, refresh), status);
+            assert_eq!(vga().mode_status(640, 480, refresh), status);
         }
     }
 
@@ -387,7 +481,7 @@ mod tests {
 
     #[test]
     fn the_byte_order_is_a_format_only_where_it_can_be_chosen() {
-        let has = |limits: Limits| limits.formats().contains(&Fourcc::BGRX8888);
+        let has = |limits: ModeLimits| limits.formats().contains(&Fourcc::BGRX8888);
         assert!(has(bochs()));
         assert!(!has(vga()));
     }

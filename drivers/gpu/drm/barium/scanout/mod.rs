@@ -9,8 +9,9 @@ mod limits;
 mod pipe;
 
 pub(crate) use limits::{
-    Limits,
+    ModeLimits,
     Picture,
-    Scanout, //
+    Scanout,
+    PITCH_ALIGN, //
 };
 pub(crate) use pipe::Pipe;

@@ -80,15 +80,15 @@ impl<'bound> Pipe<'bound> {
             self.regs.enable(new.width, new.height, new.bits_per_pixel);
         }
         // With another VIRT_WIDTH, the same offsets are another address.
-        let old = old.filter(|old| old.line == new.line);
+        let old = old.filter(|old| old.virt_width == new.virt_width);
         if old.is_none() {
-            self.regs.set_virt_width(new.line);
+            self.regs.set_virt_width(new.virt_width);
         }
-        if old.is_none_or(|old| old.column != new.column) {
-            self.regs.set_x_offset(new.column);
+        if old.is_none_or(|old| old.x_offset != new.x_offset) {
+            self.regs.set_x_offset(new.x_offset);
         }
-        if old.is_none_or(|old| old.row != new.row) {
-            self.regs.set_y_offset(new.row);
+        if old.is_none_or(|old| old.y_offset != new.y_offset) {
+            self.regs.set_y_offset(new.y_offset);
         }
         programmed.scanout = Some(new);
     }

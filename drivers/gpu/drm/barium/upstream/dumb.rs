@@ -43,6 +43,18 @@ extern "C" {
     ) -> c_int;
 }
 
+/// A request for a dumb buffer, with the pitch and the size that DRM has computed for it.
+pub(crate) struct DumbBuffer {
+    /// The number of lines.
+    pub(crate) height: u32,
+    /// The bits of a pixel.
+    pub(crate) bpp: u32,
+    /// The bytes from the start of a line to that of the next.
+    pub(crate) pitch: u32,
+    /// The size in bytes: a whole number of pages and not 0.
+    pub(crate) size: u64,
+}
+
 /// The driver data of objects that may be dumb buffers.
 pub(crate) trait DumbBuffers: MappedObject {
     /// Returns the alignment of the pitch in bytes, not 0, for pixels of `bpp` bits.
@@ -52,11 +64,11 @@ pub(crate) trait DumbBuffers: MappedObject {
     /// Any error refuses the buffer.
     fn pitch_align(bpp: u32) -> Result<usize>;
 
-    /// Creates a buffer that reads as zero. `size` is in bytes, a whole number of pages and not 0.
+    /// Creates a buffer that reads as zero.
     fn create_dumb(
         dev: &drm::Device<Self::Driver, Registered>,
         reg: &<Self::Driver as drm::Driver>::RegistrationData<'_>,
-        size: u64,
+        buffer: &DumbBuffer,
     ) -> Result<ARef<Object<Self>>>;
 }
 
@@ -110,7 +122,13 @@ where
     // SAFETY: `raw` is a valid device, and `args` a valid reference. An alignment of 0 asks for whole
     // pages.
     to_result(unsafe { drm_mode_size_dumb(raw, args, pitch_align, 0) })?;
-    let obj = guard.registration_data_with(|reg| T::create_dumb(&guard, reg, args.size))?;
+    let buffer = DumbBuffer {
+        height: args.height,
+        bpp: args.bpp,
+        pitch: args.pitch,
+        size: args.size,
+    };
+    let obj = guard.registration_data_with(|reg| T::create_dumb(&guard, reg, &buffer))?;
     args.handle = obj.create_handle(file)?;
     Ok(())
 }

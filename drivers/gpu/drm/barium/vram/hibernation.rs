@@ -7,8 +7,8 @@
 //! image is made, and back after it has been restored.
 
 use super::{
-    Aperture,
-    Heap,
+    VramBar,
+    VramManager,
     VramOffset, //
 };
 use kernel::{
@@ -49,9 +49,9 @@ impl VramBackup {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn prepare(&self, heap: &Heap) -> Result {
-        let available = heap.available();
-        let parts = heap.allocated()?;
+    pub(crate) fn prepare(&self, manager: &VramManager) -> Result {
+        let available = manager.available();
+        let parts = manager.allocated()?;
         let len = parts.iter().map(|&(_, len)| len).sum();
         let memory = VVec::zeroed(len, GFP_KERNEL | __GFP_NOWARN)?;
         *self.0.lock() = Some(Contents {
@@ -68,19 +68,19 @@ impl VramBackup {
     /// # Errors
     ///
     /// `EBUSY` if more VRAM has been allocated since, for which there is no memory.
-    pub(crate) fn save(&self, heap: &Heap, aperture: &Aperture<'_>) -> Result {
+    pub(crate) fn save(&self, manager: &VramManager, bar: &VramBar<'_>) -> Result {
         let mut guard = self.0.lock();
         let slot = &mut *guard;
         let Some(contents) = slot.as_mut() else {
             return Ok(());
         };
-        if heap.available() < contents.available {
+        if manager.available() < contents.available {
             return Err(EBUSY);
         }
         let mut rest = contents.memory.as_mut_slice();
         for &(offset, len) in &contents.parts {
             let (part, behind) = rest.split_at_mut_checked(len).ok_or(EINVAL)?;
-            aperture.read(offset, part)?;
+            bar.read(offset, part)?;
             rest = behind;
         }
         contents.is_filled = true;
@@ -88,7 +88,7 @@ impl VramBackup {
     }
 
     /// Restores the contents of VRAM if [`Self::save`] has saved them.
-    pub(crate) fn restore(&self, aperture: &Aperture<'_>) -> Result {
+    pub(crate) fn restore(&self, bar: &VramBar<'_>) -> Result {
         let guard = self.0.lock();
         let Some(contents) = guard.as_ref().filter(|contents| contents.is_filled) else {
             return Ok(());
@@ -96,7 +96,7 @@ impl VramBackup {
         let mut rest = contents.memory.as_slice();
         for &(offset, len) in &contents.parts {
             let (part, behind) = rest.split_at_checked(len).ok_or(EINVAL)?;
-            aperture.write(offset, part)?;
+            bar.write(offset, part)?;
             rest = behind;
         }
         Ok(())

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VRAM: how it is reached ([`aperture`]), who has which part of it ([`heap`]), and where its content
-//! is while the machine hibernates ([`hibernation`]).
+//! VRAM: the BAR to access it ([`bar`]), its accounting ([`manager`]), and a copy of its content during
+//! hibernation ([`hibernation`]).
 //!
-//! Offsets are bytes from the start of VRAM. This room knows nothing of GEM objects.
+//! Offsets are in bytes from the start of VRAM. This room does not know GEM objects.
 
-mod aperture;
-mod heap;
+mod bar;
 mod hibernation;
+mod manager;
+mod page_map;
 
-pub(crate) use aperture::Aperture;
-pub(crate) use heap::{
-    Allocation,
-    Heap,
-    Placement,
-    Run, //
-};
+pub(crate) use bar::VramBar;
 pub(crate) use hibernation::VramBackup;
+pub(crate) use manager::{
+    Allocation,
+    Contiguity,
+    VramManager,
+    VramPage, //
+};
 
 pub(crate) use crate::units::VramOffset;
 
@@ -31,16 +32,17 @@ use kernel::{
 pub(crate) struct VramSize(NonZeroUsize);
 
 impl VramSize {
-    /// `None` if there is not even one page.
+    /// Creates a size of `bytes`, rounded down to whole pages. `None` if that is 0.
     pub(crate) fn new(bytes: usize) -> Option<Self> {
         NonZeroUsize::new(bytes & PAGE_MASK).map(Self)
     }
 
+    /// Returns the size in bytes.
     pub(crate) fn bytes(self) -> usize {
         self.0.get()
     }
 
-    /// In MiB, rounded down, for messages.
+    /// Returns the size in MiB, rounded down, for messages.
     pub(crate) fn mib(self) -> usize {
         self.bytes() / SZ_1M
     }

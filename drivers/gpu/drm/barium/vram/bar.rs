@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The aperture: the BAR through which the CPU sees VRAM.
+//! The BAR through which the CPU accesses VRAM.
 //!
-//! It is claimed and write-combining for as long as the driver is bound, and the only source of a
-//! [`PfnRange`]. It does not know what is where in VRAM.
+//! The BAR is claimed and mapped write-combining while the driver is bound. It is the only source of
+//! a [`PfnRange`]. It knows nothing about allocations.
 
 use super::{
-    Run,
     VramOffset,
+    VramPage,
     VramSize, //
 };
 use crate::upstream::wc_bar::{
@@ -25,13 +25,17 @@ use kernel::{
 /// The BAR that shows VRAM.
 const VRAM_BAR: u32 = 0;
 
-/// VRAM as the CPU sees it: all of it, from offset 0.
-pub(crate) struct Aperture<'bound>(WcBar<'bound>);
+/// All of VRAM, from offset 0, as the CPU accesses it.
+pub(crate) struct VramBar<'bound>(WcBar<'bound>);
 
-impl<'bound> Aperture<'bound> {
-    /// Claims the BAR, which has to show all `vram` bytes.
+impl<'bound> VramBar<'bound> {
+    /// Claims the BAR, which has to contain all of VRAM, `vram` bytes.
     ///
-    /// Errors: `ENODEV` if it shows less; `EBUSY` if somebody else has claimed it; `ENOMEM`.
+    /// # Errors
+    ///
+    /// - `ENODEV` if the BAR is smaller than VRAM.
+    /// - `EBUSY` if another driver has claimed the BAR.
+    /// - `ENOMEM` if it cannot be mapped for want of memory.
     pub(crate) fn new(pdev: &'bound pci::Device<Bound>, vram: VramSize) -> Result<Self> {
         let len = usize::try_from(pdev.resource_len(VRAM_BAR)?)?;
         if len < vram.bytes() {
@@ -54,11 +58,12 @@ impl<'bound> Aperture<'bound> {
             .map(Self)
     }
 
-    /// Returns the PFN of the page that `run` is about, and those beside it; `None` if not all of
-    /// the run is in VRAM.
+    /// Returns the PFN of `page`, and the PFNs of its extent on both sides; `None` if not all of the
+    /// extent is in VRAM.
     #[inline]
-    pub(crate) fn pfn_range(&self, run: Run) -> Option<PfnRange<'_>> {
-        self.0.pfn_range(run.offset.0, run.pages, run.index)
+    pub(crate) fn pfn_range(&self, page: VramPage) -> Option<PfnRange<'_>> {
+        self.0
+            .pfn_range(page.extent_offset.0, page.extent_pages, page.index)
     }
 
     /// Returns the `len` bytes from `offset` on, for the kernel's own clients; `ERANGE` if not all

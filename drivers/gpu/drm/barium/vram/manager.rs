@@ -1,0 +1,779 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The VRAM manager: which allocation has which part of VRAM.
+//!
+//! It returns [`Allocation`]s in whole pages. This is accounting only: the manager accesses neither
+//! VRAM nor registers, and works the same while the hardware is gone.
+//!
+//! # Placement
+//!
+//! A display can show a picture only if it starts low enough in VRAM. So contiguous allocations,
+//! which are the ones that can be shown, are placed as low as possible. All others are placed as high
+//! as the buddy allocator finds blocks of the orders that it looks for.
+//!
+//! Huge entries can map as much of each allocation as its size allows. The buddy allocator aligns a
+//! block to its own size, and serves a size that is no power of two with blocks of falling order. A
+//! contiguous allocation starts where it contains as many naturally aligned chunks of a huge entry's
+//! size as possible. An allocation never fails, or takes more than its size, for the sake of huge
+//! entries.
+
+use super::{
+    page_map::{
+        PageMap,
+        RangeRequest, //
+    },
+    VramOffset,
+    VramSize, //
+};
+use crate::upstream::vma::PAGES_PER_TABLE;
+use core::ops::Range;
+use kernel::{
+    gpu::buddy::{
+        AllocatedBlocks,
+        GpuBuddy,
+        GpuBuddyAllocFlags,
+        GpuBuddyAllocMode,
+        GpuBuddyParams, //
+    },
+    new_mutex,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    ptr::Alignment,
+    sync::{
+        Arc,
+        Mutex, //
+    }, //
+};
+
+/// The manager of all of VRAM.
+pub(crate) struct VramManager(Arc<Inner>);
+
+#[pin_data]
+struct Inner {
+    buddy: GpuBuddy,
+    size: VramSize,
+    #[pin]
+    state: Mutex<State>,
+}
+
+/// The state that each allocation changes.
+///
+/// Blocks are allocated from the buddy allocator, and freed to it, with the mutex held. So the map and
+/// the buddy allocator agree whenever the mutex is free.
+struct State {
+    /// The pages that are in use from the buddy allocator's point of view, which includes the cache.
+    map: PageMap,
+    cache: Cache,
+}
+
+/// Small allocations that were freed, for reuse by the next ones of the same size.
+///
+/// For a single page, the buddy allocator splits a large block down to that page, and merges the
+/// blocks again when the page is freed. The cache saves that for a program that creates and closes
+/// small objects over and over. The cache counts as available, and is freed before an allocation
+/// fails for want of space. Its kernel memory stays charged to the cgroup that allocated it first.
+struct Cache(KVec<Blocks>);
+
+impl Cache {
+    /// The largest number of entries.
+    const MAX: usize = 32;
+    /// The size in pages of the largest entry. With pages of 4 KiB, the cache has at most 2 MiB.
+    const MAX_PAGES: usize = 16;
+}
+
+/// Whether an allocation has to be contiguous.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contiguity {
+    /// The allocation may have any number of extents.
+    Any,
+    /// The allocation has one extent.
+    Contiguous,
+}
+
+impl VramManager {
+    /// Creates a manager of `size` bytes of VRAM, all of which are free.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no kernel memory.
+    pub(crate) fn new(size: VramSize) -> Result<Self> {
+        let buddy = GpuBuddy::new(GpuBuddyParams {
+            base_offset: 0,
+            size: u64::try_from(size.bytes())?,
+            chunk_size: Alignment::new::<PAGE_SIZE>(),
+        })?;
+        let state = State {
+            map: PageMap::new(size.bytes() >> PAGE_SHIFT)?,
+            cache: Cache(KVec::with_capacity(Cache::MAX, GFP_KERNEL)?),
+        };
+        Arc::pin_init(
+            pin_init!(Inner {
+                buddy,
+                size,
+                state <- new_mutex!(state),
+            }),
+            GFP_KERNEL,
+        )
+        .map(Self)
+    }
+
+    /// Returns the size of VRAM.
+    pub(crate) fn size(&self) -> VramSize {
+        self.0.size
+    }
+
+    /// Returns the number of bytes that are not allocated at the time of the call.
+    pub(crate) fn available(&self) -> u64 {
+        let state = self.0.state.lock();
+        let cached: usize = state.cache.0.iter().map(|blocks| blocks.pages).sum();
+        u64::try_from((state.map.free() + cached) << PAGE_SHIFT).unwrap_or(0)
+    }
+
+    /// Allocates `size` bytes, a whole number of pages and not 0. Their content is not cleared.
+    ///
+    /// A contiguous allocation starts as low as possible.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOSPC` if not that much is free, or not in one range.
+    /// - `ENOMEM` if there is no kernel memory for the accounting.
+    /// - `EINVAL` for a wrong size.
+    pub(crate) fn alloc(&self, size: usize, contiguity: Contiguity) -> Result<Allocation> {
+        self.alloc_request(&Request {
+            pages: Request::pages(size)?,
+            contiguity,
+            last_start: usize::MAX,
+        })
+    }
+
+    /// Allocates `size` contiguous bytes, a whole number of pages and not 0, which start as low as
+    /// possible and at `last_start` or below. Their content is not cleared.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::alloc`]. `ENOSPC` also if there is only room above `last_start`.
+    pub(crate) fn alloc_low(&self, size: usize, last_start: VramOffset) -> Result<Allocation> {
+        self.alloc_request(&Request {
+            pages: Request::pages(size)?,
+            contiguity: Contiguity::Contiguous,
+            last_start: last_start.0 >> PAGE_SHIFT,
+        })
+    }
+
+    fn alloc_request(&self, request: &Request) -> Result<Allocation> {
+        let mut state = self.0.state.lock();
+        let blocks = match state.take_cached(request) {
+            Some(blocks) => blocks,
+            None => match self.0.alloc_blocks(&mut state, request) {
+                Err(ENOSPC) if state.free_cache() => self.0.alloc_blocks(&mut state, request)?,
+                result => result?,
+            },
+        };
+        drop(state);
+        Ok(Allocation {
+            blocks,
+            manager: self.0.clone(),
+        })
+    }
+
+    /// Returns the parts of VRAM that are allocated, in ascending order, each with its length in
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory for the list.
+    pub(super) fn allocated(&self) -> Result<KVec<(VramOffset, usize)>> {
+        let mut state = self.0.state.lock();
+        state.free_cache();
+        let mut allocated = KVec::new();
+        for pages in state.map.used_ranges() {
+            let offset = VramOffset(pages.start << PAGE_SHIFT);
+            allocated.push((offset, pages.len() << PAGE_SHIFT), GFP_KERNEL)?;
+        }
+        Ok(allocated)
+    }
+}
+
+/// A request for an allocation.
+struct Request {
+    /// The size in pages. Not 0.
+    pages: usize,
+    contiguity: Contiguity,
+    /// The highest page of VRAM that a contiguous allocation may start at.
+    last_start: usize,
+}
+
+impl Request {
+    /// Returns the number of pages in `size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `size` is 0 or not a whole number of pages.
+    fn pages(size: usize) -> Result<usize> {
+        match size {
+            0 => Err(EINVAL),
+            size if size % PAGE_SIZE != 0 => Err(EINVAL),
+            size => Ok(size >> PAGE_SHIFT),
+        }
+    }
+}
+
+impl Inner {
+    /// Allocates blocks from the buddy allocator.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` and `ENOMEM` as for [`VramManager::alloc`]. The cache counts as in use.
+    fn alloc_blocks(&self, state: &mut State, request: &Request) -> Result<Blocks> {
+        if request.pages > state.map.free() {
+            return Err(ENOSPC);
+        }
+        let mode = match request.contiguity {
+            Contiguity::Any => GpuBuddyAllocMode::TopDown,
+            Contiguity::Contiguous => {
+                let start = state.lowest_start(request).ok_or(ENOSPC)?;
+                let bytes = |page: usize| u64::try_from(page << PAGE_SHIFT);
+                GpuBuddyAllocMode::Range(bytes(start)?..bytes(start + request.pages)?)
+            }
+        };
+        let blocks = KBox::pin_init(
+            self.buddy.alloc_blocks(
+                mode,
+                u64::try_from(request.pages << PAGE_SHIFT)?,
+                Alignment::new::<PAGE_SIZE>(),
+                GpuBuddyAllocFlags::default(),
+            ),
+            GFP_KERNEL_ACCOUNT,
+        )
+        .map_err(|err| match err {
+            // The map says that enough pages are free, or all pages of the range. But
+            // `gpu_buddy_alloc_blocks()` returns `ENOSPC` also if it has no memory to split a block.
+            ENOSPC => ENOMEM,
+            other => other,
+        })?;
+
+        let mut extents = KVec::new();
+        for block in blocks.iter() {
+            append(
+                &mut extents,
+                VramOffset(usize::try_from(block.offset())?),
+                usize::try_from(block.size())? >> PAGE_SHIFT,
+            )?;
+        }
+        // If `gpu_buddy_alloc_blocks()` has no memory to trim a block, it ignores that and returns
+        // more than was requested. No request of this driver needs trimming, but nothing in the
+        // interface says so.
+        if !is_complete(&extents, request) {
+            return Err(ENOMEM);
+        }
+        for extent in &extents {
+            state.map.mark_used(extent.vram_pages());
+        }
+        // INVARIANT: `append()` numbers the pages without a gap, and `is_complete()` has counted them.
+        Ok(Blocks {
+            extents,
+            pages: request.pages,
+            contiguity: request.contiguity,
+            buddy_blocks: Some(blocks),
+        })
+    }
+
+    /// Puts `blocks` into the cache, or frees them.
+    fn release(&self, blocks: Blocks) {
+        let mut state = self.state.lock();
+        if blocks.extents.len() == 1
+            && blocks.pages <= Cache::MAX_PAGES
+            && state.cache.0.len() < Cache::MAX
+        {
+            // The cache has the capacity, so this does not allocate and cannot fail.
+            let _ = state.cache.0.push_within_capacity(blocks);
+        } else {
+            state.free(blocks);
+        }
+    }
+}
+
+impl State {
+    /// Returns the lowest page that a contiguous allocation can start at, where huge entries can map
+    /// as much of it as its size allows; failing that, the lowest page. `None` if there is no page.
+    fn lowest_start(&self, request: &Request) -> Option<usize> {
+        let anywhere = RangeRequest {
+            pages: request.pages,
+            last_start: request.last_start,
+            chunk: PAGES_PER_TABLE,
+            slack: PAGES_PER_TABLE - 1,
+        };
+        self.map
+            .lowest_free_range(&anywhere.with_most_chunks())
+            .or_else(|| self.map.lowest_free_range(&anywhere))
+    }
+
+    /// Takes the latest entry of the cache that suits `request`.
+    fn take_cached(&mut self, request: &Request) -> Option<Blocks> {
+        let cache = &mut self.cache.0;
+        let found = cache.iter().rposition(|blocks| blocks.suits(request))?;
+        let last = cache.len() - 1;
+        cache.swap(found, last);
+        cache.pop()
+    }
+
+    /// Frees all of the cache. Returns true if there was any.
+    fn free_cache(&mut self) -> bool {
+        let had_some = !self.cache.0.is_empty();
+        while let Some(blocks) = self.cache.0.pop() {
+            self.free(blocks);
+        }
+        had_some
+    }
+
+    /// Frees `blocks` to the buddy allocator.
+    fn free(&mut self, blocks: Blocks) {
+        for extent in &blocks.extents {
+            self.map.mark_free(extent.vram_pages());
+        }
+    }
+}
+
+/// A contiguous part of an allocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Extent {
+    offset: VramOffset,
+    /// The length in pages.
+    pages: usize,
+    /// The page of the allocation that is at `offset`.
+    first_page: usize,
+}
+
+impl Extent {
+    /// Returns the offset of the first byte after the extent.
+    fn end(&self) -> VramOffset {
+        VramOffset(self.offset.0 + (self.pages << PAGE_SHIFT))
+    }
+
+    /// Returns the pages of VRAM that the extent consists of.
+    fn vram_pages(&self) -> Range<usize> {
+        let start = self.offset.0 >> PAGE_SHIFT;
+        start..start + self.pages
+    }
+}
+
+/// A page of an allocation, and the extent that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct VramPage {
+    /// The offset of the extent.
+    pub(crate) extent_offset: VramOffset,
+    /// The length of the extent in pages.
+    pub(crate) extent_pages: usize,
+    /// The number of the page in the extent, counted from 0.
+    pub(crate) index: usize,
+}
+
+impl VramPage {
+    /// Returns the offset of the page.
+    pub(crate) fn offset(self) -> VramOffset {
+        VramOffset(self.extent_offset.0 + (self.index << PAGE_SHIFT))
+    }
+}
+
+/// Blocks of the buddy allocator, as extents. Dropping them frees the blocks.
+///
+/// # Invariants
+///
+/// `extents` is ordered by `first_page`, starts at page 0, has no gap, and ends with page
+/// `pages - 1`.
+struct Blocks {
+    extents: KVec<Extent>,
+    pages: usize,
+    contiguity: Contiguity,
+    /// `None` only in what is left of an allocation that is being dropped.
+    buddy_blocks: Option<Pin<KBox<AllocatedBlocks>>>,
+}
+
+impl Blocks {
+    /// Returns true if these blocks, which are in the cache, can serve `request`.
+    ///
+    /// Blocks of an allocation that need not be contiguous lie high, so they do not suit a contiguous
+    /// one.
+    fn suits(&self, request: &Request) -> bool {
+        let is_low_enough = |extent: &Extent| extent.vram_pages().start <= request.last_start;
+        self.pages == request.pages
+            && self.contiguity == request.contiguity
+            && (self.contiguity == Contiguity::Any || self.extents.iter().all(is_low_enough))
+    }
+
+    /// Moves all blocks out of `self`, which is empty then.
+    fn take(&mut self) -> Self {
+        Self {
+            extents: core::mem::replace(&mut self.extents, KVec::new()),
+            pages: core::mem::replace(&mut self.pages, 0),
+            contiguity: self.contiguity,
+            buddy_blocks: self.buddy_blocks.take(),
+        }
+    }
+}
+
+/// An allocated part of VRAM. Dropping it frees that part.
+///
+/// Its pages are numbered from 0. Within an extent they ascend with the offset. Extents follow each
+/// other in the order in which the buddy allocator returned their blocks, large ones first.
+pub(crate) struct Allocation {
+    blocks: Blocks,
+    manager: Arc<Inner>,
+}
+
+impl Allocation {
+    /// Returns whether the allocation was requested as contiguous.
+    pub(crate) fn contiguity(&self) -> Contiguity {
+        self.blocks.contiguity
+    }
+
+    /// Returns page `page` of the allocation, or `None` if there is no such page. Takes no lock.
+    #[inline]
+    pub(crate) fn page(&self, page: usize) -> Option<VramPage> {
+        find_page(&self.blocks.extents, page)
+    }
+
+    /// Returns the offset of each extent, and its length in bytes.
+    pub(crate) fn extents(&self) -> impl Iterator<Item = (VramOffset, usize)> + '_ {
+        self.blocks
+            .extents
+            .iter()
+            .map(|extent| (extent.offset, extent.pages << PAGE_SHIFT))
+    }
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        self.manager.release(self.blocks.take());
+    }
+}
+
+/// Appends `pages` pages at `offset` to `extents`: to the last extent if they follow it in VRAM, as a
+/// new extent otherwise.
+///
+/// # Errors
+///
+/// `ENOMEM` if there is no memory for a new extent.
+fn append(extents: &mut KVec<Extent>, offset: VramOffset, pages: usize) -> Result {
+    let first_page = match extents.last_mut() {
+        Some(last) if last.end() == offset => {
+            last.pages += pages;
+            return Ok(());
+        }
+        Some(last) => last.first_page + last.pages,
+        None => 0,
+    };
+    Ok(extents.push(
+        Extent {
+            offset,
+            pages,
+            first_page,
+        },
+        GFP_KERNEL_ACCOUNT,
+    )?)
+}
+
+/// Returns true if `extents` have exactly as many pages as requested, in one extent if the request is
+/// contiguous.
+fn is_complete(extents: &[Extent], request: &Request) -> bool {
+    let pages: usize = extents.iter().map(|extent| extent.pages).sum();
+    pages == request.pages && (request.contiguity == Contiguity::Any || extents.len() == 1)
+}
+
+/// Finds page `page` in numbered extents, by binary search.
+#[inline]
+fn find_page(extents: &[Extent], page: usize) -> Option<VramPage> {
+    let after = extents.partition_point(|extent| extent.first_page <= page);
+    // `after` is 0 only without extents: the first one starts at page 0.
+    let extent = extents.get(after.wrapping_sub(1))?;
+    let index = page - extent.first_page;
+    (index < extent.pages).then_some(VramPage {
+        extent_offset: extent.offset,
+        extent_pages: extent.pages,
+        index,
+    })
+}
+
+#[kunit_tests(barium_vram_manager)]
+mod tests {
+    use super::*;
+
+    /// Creates extents from pairs of the first page of VRAM and the number of pages.
+    fn extents(parts: &[(usize, usize)]) -> Result<KVec<Extent>> {
+        let mut extents = KVec::new();
+        for &(page, pages) in parts {
+            append(&mut extents, VramOffset(page << PAGE_SHIFT), pages)?;
+        }
+        Ok(extents)
+    }
+
+    /// Returns the page of VRAM that page `page` of the allocation is.
+    fn nth_page(allocation: &Allocation, page: usize) -> Result<usize> {
+        Ok(allocation.page(page).ok_or(EINVAL)?.offset().0 >> PAGE_SHIFT)
+    }
+
+    fn vram_page(extents: &[Extent], page: usize) -> Option<usize> {
+        find_page(extents, page).map(|page| page.offset().0 >> PAGE_SHIFT)
+    }
+
+    #[test]
+    fn one_extent_maps_its_pages_in_order() -> Result {
+        let extents = extents(&[(5, 3)])?;
+        assert_eq!(vram_page(&extents, 0), Some(5));
+        assert_eq!(vram_page(&extents, 1), Some(6));
+        assert_eq!(vram_page(&extents, 2), Some(7));
+        Ok(())
+    }
+
+    #[test]
+    fn a_page_past_the_end_is_nowhere() -> Result {
+        let extents = extents(&[(5, 3)])?;
+        assert_eq!(vram_page(&extents, 3), None);
+        assert_eq!(vram_page(&extents, usize::MAX), None);
+        assert_eq!(vram_page(&[], 0), None);
+        Ok(())
+    }
+
+    #[test]
+    fn pages_go_on_in_the_next_extent() -> Result {
+        let extents = extents(&[(16, 4), (2, 2), (8, 1)])?;
+        let places = [16, 17, 18, 19, 2, 3, 8];
+        for (page, expected) in places.into_iter().enumerate() {
+            assert_eq!(vram_page(&extents, page), Some(expected));
+        }
+        assert_eq!(vram_page(&extents, places.len()), None);
+        Ok(())
+    }
+
+    #[test]
+    fn neighbours_become_one_extent() -> Result {
+        let extents = extents(&[(4, 4), (8, 2), (10, 1), (2, 2)])?;
+        assert_eq!(extents.len(), 2);
+        assert_eq!(vram_page(&extents, 6), Some(10));
+        assert_eq!(vram_page(&extents, 7), Some(2));
+        Ok(())
+    }
+
+    #[test]
+    fn a_manager_gives_each_page_once_and_takes_it_back() -> Result {
+        let size = VramSize::new(64 << PAGE_SHIFT).ok_or(EINVAL)?;
+        let manager = VramManager::new(size)?;
+        let all = manager.available();
+        let first = manager.alloc(24 << PAGE_SHIFT, Contiguity::Any)?;
+        let second = manager.alloc(40 << PAGE_SHIFT, Contiguity::Any)?;
+        assert_eq!(manager.available(), 0);
+        let mut seen = [false; 64];
+        for (allocation, pages) in [(&first, 24), (&second, 40)] {
+            for page in 0..pages {
+                let offset = nth_page(allocation, page)?;
+                assert!(!seen[offset]);
+                seen[offset] = true;
+            }
+        }
+        assert!(seen.iter().all(|&seen| seen));
+        drop(first);
+        drop(second);
+        assert_eq!(manager.available(), all);
+        Ok(())
+    }
+
+    #[test]
+    fn contiguous_is_in_one_piece_or_not_at_all() -> Result {
+        let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        let odd = manager.alloc(5 << PAGE_SHIFT, Contiguity::Contiguous)?;
+        let start = nth_page(&odd, 0)?;
+        for page in 0..5 {
+            assert_eq!(nth_page(&odd, page)?, start + page);
+        }
+        drop(odd);
+
+        let mut singles = KVec::new();
+        for _ in 0..16 {
+            singles.push(manager.alloc(PAGE_SIZE, Contiguity::Any)?, GFP_KERNEL)?;
+        }
+        singles.retain(|single| nth_page(single, 0).is_ok_and(|page| page % 2 == 1));
+        assert_eq!(
+            manager.alloc(2 << PAGE_SHIFT, Contiguity::Contiguous).err(),
+            Some(ENOSPC)
+        );
+        assert!(manager.alloc(8 << PAGE_SHIFT, Contiguity::Any).is_ok());
+        Ok(())
+    }
+
+    #[test]
+    fn contiguous_may_be_of_several_blocks() -> Result {
+        let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        let mut singles = KVec::new();
+        for _ in 0..16 {
+            singles.push(manager.alloc(PAGE_SIZE, Contiguity::Any)?, GFP_KERNEL)?;
+        }
+        // What is free then are blocks of 1, 2 and 4 pages.
+        singles.retain(|single| nth_page(single, 0).is_ok_and(|page| !(5..12).contains(&page)));
+        let seven = manager.alloc(7 << PAGE_SHIFT, Contiguity::Contiguous)?;
+        for page in 0..7 {
+            assert_eq!(nth_page(&seven, page)?, 5 + page);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_kept_is_available() -> Result {
+        let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        let all = manager.available();
+        let first = manager.alloc(PAGE_SIZE, Contiguity::Any)?;
+        let page = nth_page(&first, 0)?;
+        drop(first);
+        assert_eq!(manager.available(), all);
+        let second = manager.alloc(PAGE_SIZE, Contiguity::Any)?;
+        assert_eq!(nth_page(&second, 0)?, page);
+        assert_eq!(manager.available(), all - u64::try_from(PAGE_SIZE)?);
+        drop(second);
+        for contiguity in [Contiguity::Contiguous, Contiguity::Any] {
+            drop(manager.alloc(PAGE_SIZE, contiguity)?);
+            assert!(manager.alloc(16 << PAGE_SHIFT, contiguity).is_ok());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_allocated_is_told() -> Result {
+        let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        let pages = |pages: usize| pages << PAGE_SHIFT;
+        assert!(manager.allocated()?.is_empty());
+
+        let mut singles = KVec::new();
+        for _ in 0..16 {
+            singles.push(manager.alloc(PAGE_SIZE, Contiguity::Any)?, GFP_KERNEL)?;
+        }
+        assert_eq!(
+            manager.allocated()?.as_slice(),
+            [(VramOffset(0), pages(16))].as_slice()
+        );
+        singles.retain(|single| nth_page(single, 0).is_ok_and(|page| matches!(page, 3..7 | 15)));
+        let available = manager.available();
+        assert_eq!(
+            manager.allocated()?.as_slice(),
+            [
+                (VramOffset(pages(3)), pages(4)),
+                (VramOffset(pages(15)), pages(1))
+            ]
+            .as_slice()
+        );
+        assert_eq!(manager.available(), available);
+        Ok(())
+    }
+
+    #[test]
+    fn more_than_there_is_does_not_fit() -> Result {
+        let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
+        for contiguity in [Contiguity::Any, Contiguity::Contiguous] {
+            assert_eq!(
+                manager.alloc(17 << PAGE_SHIFT, contiguity).err(),
+                Some(ENOSPC)
+            );
+            assert!(manager.alloc(16 << PAGE_SHIFT, contiguity).is_ok());
+        }
+        Ok(())
+    }
+    /// Creates a manager of `pages` pages.
+    fn manager(pages: usize) -> Result<VramManager> {
+        VramManager::new(VramSize::new(pages << PAGE_SHIFT).ok_or(EINVAL)?)
+    }
+
+    #[test]
+    fn contiguous_is_at_the_start_and_the_rest_at_the_end() -> Result {
+        let manager = manager(256)?;
+        let mut expected = 0;
+        let mut all = KVec::new();
+        for pages in [5, 1, 16, 40] {
+            let low = manager.alloc(pages << PAGE_SHIFT, Contiguity::Contiguous)?;
+            assert_eq!(nth_page(&low, 0)?, expected);
+            expected += pages;
+            all.push(low, GFP_KERNEL)?;
+            let high = manager.alloc(pages << PAGE_SHIFT, Contiguity::Any)?;
+            for page in 0..pages {
+                assert!(nth_page(&high, page)? >= 128);
+            }
+            all.push(high, GFP_KERNEL)?;
+        }
+        // Also if there is something in the cache that lies high.
+        all.clear();
+        drop(manager.alloc(PAGE_SIZE, Contiguity::Any)?);
+        assert_eq!(
+            nth_page(&manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?, 0)?,
+            0
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_must_lie_low_is_refused_elsewhere() -> Result {
+        let manager = manager(64)?;
+        let low = |pages: usize, page: usize| {
+            manager.alloc_low(pages << PAGE_SHIFT, VramOffset(page << PAGE_SHIFT))
+        };
+        let first = low(20, 0)?;
+        assert_eq!(low(4, 19).err(), Some(ENOSPC));
+        let second = low(4, 20)?;
+        assert_eq!(nth_page(&second, 0)?, 20);
+        // Whatever is in the cache. What does not have to lie low can still be had.
+        drop(manager.alloc(4 << PAGE_SHIFT, Contiguity::Contiguous)?);
+        assert_eq!(low(4, 23).err(), Some(ENOSPC));
+        assert!(manager
+            .alloc(40 << PAGE_SHIFT, Contiguity::Contiguous)
+            .is_ok());
+        drop(second);
+        drop(first);
+        assert_eq!(nth_page(&low(64, 0)?, 0)?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn large_contiguous_ones_have_room_for_huge_entries() -> Result {
+        const HUGE: usize = PAGES_PER_TABLE;
+        let manager = manager(8 * HUGE)?;
+        let odd = manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?;
+        let huge = manager.alloc((2 * HUGE) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&huge, 0)?, HUGE);
+        let more = manager.alloc((HUGE + HUGE / 2) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&more, 0)?, 3 * HUGE);
+        let next = manager.alloc((HUGE + HUGE / 2) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&next, 0)?, 4 * HUGE + HUGE / 2);
+        drop(odd);
+        drop(huge);
+        let rest = manager.alloc((3 * HUGE - 1) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&rest, 0)?, 1);
+        Ok(())
+    }
+    #[test]
+    fn a_place_without_huge_entries_is_better_than_none() -> Result {
+        let manager = manager(2 * PAGES_PER_TABLE)?;
+        let _first = manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?;
+        let _last = manager.alloc(PAGE_SIZE, Contiguity::Any)?;
+        let middle = manager.alloc(PAGES_PER_TABLE << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&middle, 0)?, 1);
+        Ok(())
+    }
+    #[test]
+    fn more_or_less_than_requested_is_not_complete() -> Result {
+        let request = |pages, contiguity| Request {
+            pages,
+            contiguity,
+            last_start: usize::MAX,
+        };
+        // What is left if a block of 8 pages cannot be trimmed to 5.
+        let untrimmed = extents(&[(8, 8)])?;
+        for contiguity in [Contiguity::Any, Contiguity::Contiguous] {
+            assert!(is_complete(&untrimmed, &request(8, contiguity)));
+            assert!(!is_complete(&untrimmed, &request(5, contiguity)));
+            assert!(!is_complete(&untrimmed, &request(9, contiguity)));
+        }
+        let apart = extents(&[(8, 4), (2, 1)])?;
+        assert!(is_complete(&apart, &request(5, Contiguity::Any)));
+        assert!(!is_complete(&apart, &request(5, Contiguity::Contiguous)));
+        Ok(())
+    }
+}

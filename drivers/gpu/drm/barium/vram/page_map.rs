@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which pages of VRAM are in use, as a bitmap, and the search for the lowest free range.
+//!
+//! The buddy allocator serves a contiguous request with the highest block of a fitting power of two.
+//! A display can only show what lies low, so the manager looks for the lowest range here, and then
+//! asks the buddy allocator for exactly that range.
+//!
+//! All numbers are pages from the start of VRAM.
+
+use core::ops::Range;
+use kernel::prelude::*;
+
+/// A bitmap with a bit for each page of VRAM; the bit of a page in use is set.
+///
+/// # Invariants
+///
+/// `words` has a bit for each of `pages` pages, and the bits behind the last page are set. `free` is
+/// the number of bits that are clear.
+pub(super) struct PageMap {
+    words: KVec<u64>,
+    pages: usize,
+    free: usize,
+}
+
+const WORD_BITS: usize = 64;
+
+/// A request for a contiguous range of pages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RangeRequest {
+    /// The length of the range. Not 0.
+    pub(super) pages: usize,
+    /// The range starts at this page or below.
+    pub(super) last_start: usize,
+    /// The number of pages that one huge entry maps: a power of two.
+    pub(super) chunk: usize,
+    /// The range has at most so many pages in front of its first multiple of `chunk`. With
+    /// `chunk - 1` it may start anywhere; with 0 it starts at a multiple of `chunk`.
+    pub(super) slack: usize,
+}
+
+impl RangeRequest {
+    /// Changes the request so that the range contains as many whole chunks as a range of this
+    /// length can.
+    pub(super) fn with_most_chunks(self) -> Self {
+        let slack = match self.pages < self.chunk {
+            true => self.chunk - 1,
+            false => self.pages % self.chunk,
+        };
+        Self { slack, ..self }
+    }
+
+    /// The lowest page at or above `page` that the range may start at, as far as chunks are
+    /// concerned. `None` if the number overflows.
+    fn first_start(&self, page: usize) -> Option<usize> {
+        let in_front = page.wrapping_neg() & (self.chunk - 1);
+        page.checked_add(in_front.saturating_sub(self.slack))
+    }
+}
+
+impl PageMap {
+    /// Creates a map of `pages` free pages.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if the bitmap cannot be allocated.
+    pub(super) fn new(pages: usize) -> Result<Self> {
+        let mut words = KVec::from_elem(0, pages.div_ceil(WORD_BITS), GFP_KERNEL)?;
+        if let (Some(last), rest @ 1..) = (words.last_mut(), pages % WORD_BITS) {
+            *last = u64::MAX << rest;
+        }
+        // INVARIANT: `words` was made from `pages`; the bits behind the last page were set above.
+        Ok(Self {
+            words,
+            pages,
+            free: pages,
+        })
+    }
+
+    /// Returns the number of free pages.
+    pub(super) fn free(&self) -> usize {
+        self.free
+    }
+
+    /// Marks the pages in `range`, which are free, as in use.
+    pub(super) fn mark_used(&mut self, range: Range<usize>) {
+        self.free -= range.len();
+        self.for_each_word(range, |word, mask| *word |= mask);
+    }
+
+    /// Marks the pages in `range`, which are in use, as free.
+    pub(super) fn mark_free(&mut self, range: Range<usize>) {
+        self.free += range.len();
+        self.for_each_word(range, |word, mask| *word &= !mask);
+    }
+
+    /// Calls `change` for each word that has bits of pages in `range`, with the mask of those bits.
+    fn for_each_word(&mut self, range: Range<usize>, change: impl Fn(&mut u64, u64)) {
+        let mut page = range.start;
+        while page < range.end {
+            let bit = page % WORD_BITS;
+            let bits = (WORD_BITS - bit).min(range.end - page);
+            let mask = (u64::MAX >> (WORD_BITS - bits)) << bit;
+            if let Some(word) = self.words.get_mut(page / WORD_BITS) {
+                change(word, mask);
+            }
+            page += bits;
+        }
+    }
+
+    /// Returns the start of the lowest free range that `request` describes, or `None` if there is no
+    /// such range.
+    pub(super) fn lowest_free_range(&self, request: &RangeRequest) -> Option<usize> {
+        let mut page = 0;
+        loop {
+            let start = request.first_start(self.next_page(page, false)?)?;
+            let end = start.checked_add(request.pages)?;
+            if start > request.last_start || end > self.pages {
+                return None;
+            }
+            match self.next_page(start, true) {
+                Some(used) if used < end => page = used + 1,
+                _ => return Some(start),
+            }
+        }
+    }
+
+    /// Returns the ranges of pages in use, in ascending order.
+    pub(super) fn used_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let mut page = 0;
+        core::iter::from_fn(move || {
+            let start = self
+                .next_page(page, true)
+                .filter(|&start| start < self.pages)?;
+            page = self.next_page(start, false).unwrap_or(self.pages);
+            Some(start..page)
+        })
+    }
+
+    /// Returns the lowest page at or above `page` that is in use, or is free, as `used` says.
+    fn next_page(&self, page: usize, used: bool) -> Option<usize> {
+        let flip = match used {
+            true => 0,
+            false => u64::MAX,
+        };
+        let mut index = page / WORD_BITS;
+        let mut mask = u64::MAX << (page % WORD_BITS);
+        loop {
+            let found = (self.words.get(index)? ^ flip) & mask;
+            if found != 0 {
+                return Some(index * WORD_BITS + usize::try_from(found.trailing_zeros()).ok()?);
+            }
+            index += 1;
+            mask = u64::MAX;
+        }
+    }
+}
+
+#[kunit_tests(barium_vram_page_map)]
+mod tests {
+    use super::*;
+
+    /// The pages that one huge entry maps in these tests.
+    const CHUNK: usize = 16;
+
+    /// A map as a plain list, and the search as its definition says.
+    struct Model(KVec<bool>);
+
+    impl Model {
+        fn lowest_free_range(&self, request: &RangeRequest) -> Option<usize> {
+            (0..=request.last_start).find(|&start| {
+                let in_front = start.next_multiple_of(request.chunk) - start;
+                in_front <= request.slack
+                    && self
+                        .0
+                        .get(start..start + request.pages)
+                        .is_some_and(|range| range.iter().all(|used| !used))
+            })
+        }
+    }
+
+    /// A sequence of numbers that is the same in each run.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1);
+            usize::try_from(self.0 >> 33).map_or(0, |number| number % end)
+        }
+    }
+
+    fn anywhere(pages: usize) -> RangeRequest {
+        RangeRequest {
+            pages,
+            last_start: usize::MAX,
+            chunk: CHUNK,
+            slack: CHUNK - 1,
+        }
+    }
+
+    #[test]
+    fn the_lowest_range_is_found() -> Result {
+        let mut map = PageMap::new(200)?;
+        assert_eq!(map.lowest_free_range(&anywhere(200)), Some(0));
+        assert_eq!(map.lowest_free_range(&anywhere(201)), None);
+        map.mark_used(3..70);
+        assert_eq!(map.lowest_free_range(&anywhere(3)), Some(0));
+        assert_eq!(map.lowest_free_range(&anywhere(4)), Some(70));
+        assert_eq!(map.lowest_free_range(&anywhere(130)), Some(70));
+        assert_eq!(map.lowest_free_range(&anywhere(131)), None);
+        assert_eq!(map.free(), 133);
+        map.mark_free(3..70);
+        assert_eq!(map.lowest_free_range(&anywhere(200)), Some(0));
+        Ok(())
+    }
+
+    #[test]
+    fn a_range_starts_no_later_than_requested() -> Result {
+        let mut map = PageMap::new(200)?;
+        map.mark_used(0..100);
+        let request = |last_start| RangeRequest {
+            last_start,
+            ..anywhere(5)
+        };
+        assert_eq!(map.lowest_free_range(&request(99)), None);
+        assert_eq!(map.lowest_free_range(&request(100)), Some(100));
+        Ok(())
+    }
+
+    #[test]
+    fn a_range_contains_the_most_chunks() -> Result {
+        let mut map = PageMap::new(20 * CHUNK)?;
+        let mut expected = 0;
+        // Ranges of one chunk and a half need no gaps: each contains a whole chunk.
+        for _ in 0..4 {
+            let request = anywhere(CHUNK + CHUNK / 2).with_most_chunks();
+            assert_eq!(map.lowest_free_range(&request), Some(expected));
+            map.mark_used(expected..expected + CHUNK + CHUNK / 2);
+            expected += CHUNK + CHUNK / 2;
+        }
+        map.mark_used(expected..expected + 1);
+        let aligned = anywhere(2 * CHUNK).with_most_chunks();
+        assert_eq!(map.lowest_free_range(&aligned), Some(7 * CHUNK));
+        let small = anywhere(CHUNK - 1).with_most_chunks();
+        assert_eq!(map.lowest_free_range(&small), Some(expected + 1));
+        Ok(())
+    }
+
+    #[test]
+    fn the_search_agrees_with_its_model() -> Result {
+        let mut numbers = Numbers(1);
+        for pages in [1, 63, 64, 65, 300] {
+            let mut map = PageMap::new(pages)?;
+            let mut model = Model(KVec::from_elem(false, pages, GFP_KERNEL)?);
+            for _ in 0..400 {
+                let request = RangeRequest {
+                    pages: 1 + numbers.below(40),
+                    last_start: numbers.below(pages + 10),
+                    chunk: CHUNK,
+                    slack: numbers.below(CHUNK),
+                };
+                let start = map.lowest_free_range(&request);
+                assert_eq!(start, model.lowest_free_range(&request));
+                if let Some(start) = start {
+                    let end = start + 1 + numbers.below(request.pages);
+                    map.mark_used(start..end);
+                    model.0[start..end].fill(true);
+                }
+                // A range that is in use as a whole is freed.
+                let start = numbers.below(pages);
+                let used = model.0[start..].iter().take_while(|&&used| used).count();
+                let end = start + used.min(numbers.below(60));
+                map.mark_free(start..end);
+                model.0[start..end].fill(false);
+                assert_eq!(map.free(), model.0.iter().filter(|&&used| !used).count());
+                let in_use = map.used_ranges().flatten();
+                assert!(in_use.eq((0..pages).filter(|&page| model.0[page])));
+            }
+        }
+        Ok(())
+    }
+}
