@@ -451,7 +451,7 @@ mod tests {
 
     /// Returns the findings for a crate with this table and these files.
     fn findings(table: &str, files: &[(&str, &str)]) -> Vec<String> {
-        let rows: String = table
+        let rows: Vec<String> = table
             .lines()
             .map(|row| {
                 let (room, uses) = row.split_once(':').unwrap_or((row, ""));
@@ -460,7 +460,8 @@ mod tests {
             .collect();
         let root = format!(
             "//! # Rooms\n//!\n//! | room | is | uses |\n//! | - | - | - |\n\
-             //! | `barium_main` | | all below |\n{rows}\nmod a;\n"
+             //! | `barium_main` | | all below |\n{}\nmod a;\n",
+            rows.concat()
         );
         let mut all = vec![file("barium_main.rs", &root)];
         all.extend(files.iter().map(|(path, text)| file(path, text)));
