@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B7: a part of a BAR that claims more bytes than it has.
+//! A part of a BAR claims more bytes than it has.
 
 use crate::upstream::wc_bar::BarPart;
 
