@@ -50,8 +50,8 @@ no_unsafe() {
 	[[ -z $found ]] || { echo "$found" && return 1; }
 }
 
-# The crate's documentation, private items too: nobody outside of the crate reads it. By the command
-# that the kernel build has recorded for the driver.
+# Makes the crate's documentation, with private items, as no other crate uses it. Uses the compiler
+# command that the kernel build has recorded for the driver.
 driver_rustdoc() {
 	local crate=drivers/gpu/drm/barium doc=/barium/out/doc command
 	cd /barium/out/lint || return
@@ -105,7 +105,7 @@ igt_header() {
 	done
 }
 
-# own STEP: a check of the harness's.
+# own STEP: runs a lint step of the harness.
 own() {
 	/barium/out/bin/barium lint "$1"
 }
@@ -214,7 +214,7 @@ lint igt-header igt_header
 lint rooms own rooms
 lint safety own safety
 lint driver-clippy driver_clippy
-# These need what driver-clippy has built.
+# These steps need the results of driver-clippy.
 lint rustdoc driver_rustdoc
 lint cfi-list own cfi
 lint snippets own snippets

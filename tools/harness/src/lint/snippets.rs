@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Snippets of safe code against the driver's crate, in `tools/lint/snippets`. All of them see `toy.rs`
-//! as `crate::toy`.
+//! Type-checks snippets of safe code in `tools/lint/snippets` as part of the driver's crate. All of
+//! them can use `toy.rs` as `crate::toy`.
 //!
-//! Those in `misuse` break a rule of an API and must not compile. Each line that the compiler refuses
-//! ends with `//~` and the code of the error, or with `//~ error:` and a part of the message if that
-//! error has no code; `//~^` is about the line above. Those in `use` use the same APIs as they are meant
-//! and must compile, so that the others fail for the reason that they name.
+//! The snippets in `misuse` break a rule of an API and must not compile. Each line that the
+//! compiler rejects ends with `//~` and the error code, or with `//~ error:` and a part of the
+//! message for an error without a code; `//~^` refers to the previous line. The snippets in `use`
+//! use the same APIs correctly and must compile, which shows that the others fail for the reason
+//! that they name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::crate_build::{Crate, Diagnostic};
 use crate::{command, Result};
 
-/// Findings about all snippets.
+/// Checks all snippets. Returns the findings.
 pub fn check(source: &Path, out: &Path) -> Result<Vec<String>> {
     let snippets = source.join("tools/lint/snippets");
     let driver = Crate::copy(source, out, "snippets", &[snippets.join("toy.rs")])?;
@@ -57,7 +58,7 @@ pub fn check(source: &Path, out: &Path) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// The snippets in a directory.
+/// Returns the snippets in a directory.
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let mut found: Vec<PathBuf> = entries
@@ -82,7 +83,7 @@ fn told(source: &Path, error: &Diagnostic) -> String {
     )
 }
 
-/// An error that a snippet says it has.
+/// An error that a snippet expects.
 struct Expected<'a> {
     line: usize,
     code: &'a str,
@@ -96,7 +97,7 @@ impl Expected<'_> {
     }
 }
 
-/// The errors that a snippet says it has.
+/// Returns the errors that a snippet expects.
 fn expected(text: &str) -> Vec<Expected<'_>> {
     (1..)
         .zip(text.lines())
@@ -115,7 +116,8 @@ fn expected(text: &str) -> Vec<Expected<'_>> {
         .collect()
 }
 
-/// Findings about the snippet `path`, which holds `text` and which the compiler found these errors in.
+/// Compares the expected errors of the snippet `path` with content `text` with `errors`. Returns
+/// the findings.
 fn verdict(source: &Path, path: &Path, text: &str, errors: &[Diagnostic]) -> Vec<String> {
     let name = path.strip_prefix(source).unwrap_or(path).display();
     let expected = expected(text);

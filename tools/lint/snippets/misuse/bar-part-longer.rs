@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B6, B7: a part of a BAR, and a kernel mapping, that claim more bytes than they have.
+//! A part of a BAR, and a kernel mapping, claim more bytes than they have.
 
 use crate::upstream::wc_bar::{
     BarPart,

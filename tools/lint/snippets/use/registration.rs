@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registration data that borrows from the parent; sleep of a registered device.
+//! Registration data that borrows from the parent device; suspend of a registered device.
 
 use crate::{
     device::{
