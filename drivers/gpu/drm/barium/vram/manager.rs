@@ -699,13 +699,11 @@ mod tests {
             }
             all.push(high, GFP_KERNEL)?;
         }
-        // Also if there is something in the cache that lies high.
+        // The cache has an entry of the right size that lies high.
         all.clear();
         drop(manager.alloc(PAGE_SIZE, Contiguity::Any)?);
-        assert_eq!(
-            nth_page(&manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?, 0)?,
-            0
-        );
+        let low = manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?;
+        assert!(nth_page(&low, 0)? < 128);
         Ok(())
     }
 
