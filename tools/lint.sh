@@ -10,6 +10,7 @@ source=/barium/src
 linux=/barium/linux
 log=/barium/out/log
 failed=()
+ran=0
 cd "$source" || exit
 mkdir -p "$log"
 
@@ -18,6 +19,7 @@ lint() {
 	local name=$1 start=$SECONDS
 	shift
 	[[ $name == *"${LINT-}"* ]] || return 0
+	ran=1
 	if ("$@") >"$log/lint-$name.log" 2>&1; then
 		echo "[lint] $name: fine, $((SECONDS - start)) s"
 	else
@@ -220,6 +222,10 @@ lint cfi-list own cfi
 lint snippets own snippets
 lint examples own examples
 
+if ((!ran)); then
+	echo "[lint] LINT=$LINT: no step has this in its name"
+	exit 1
+fi
 if [[ ${#failed[@]} -gt 0 ]]; then
 	echo "[lint] failed: ${failed[*]}"
 	exit 1
