@@ -5,6 +5,11 @@
 
 .DEFAULT_GOAL := $(if $(KDIR),modules,help)
 
+# make has a built-in variable of this name, which selects no step of `make lint`.
+ifeq ($(origin LINT),default)
+LINT :=
+endif
+
 # Options of tools/barium can be set as variables of make.
 export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
 export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT

@@ -50,8 +50,8 @@ no_unsafe() {
 	[[ -z $found ]] || { echo "$found" && return 1; }
 }
 
-# The crate's documentation, private items too: nobody outside of the crate reads it. By the command
-# that the kernel build has recorded for the driver.
+# Makes the crate's documentation, with private items, as no other crate uses it. Uses the compiler
+# command that the kernel build has recorded for the driver.
 driver_rustdoc() {
 	local crate=drivers/gpu/drm/barium doc=/barium/out/doc command
 	cd /barium/out/lint || return
@@ -66,8 +66,23 @@ driver_rustdoc() {
 		bash -c "$command --crate-name barium --output $doc.tmp --document-private-items \
 			-Dwarnings -Drustdoc::broken_intra_doc_links -Arustdoc::private_intra_doc_links" ||
 		return
+	link_sources "$doc.tmp" || return
 	rm -rf "$doc"
 	mv "$doc.tmp" "$doc"
+}
+
+# link_sources DIR: points links to `srctree/FILE`, which the kernel's documentation has too, to that file of
+# this kernel version. Fails if there is no such file.
+link_sources() {
+	local version file missing=0
+	version=$(awk '$1 ~ /^(VERSION|PATCHLEVEL|SUBLEVEL)$/ { printf "%s%s", dot, $3; dot = "." }
+		NR > 8 { exit }' "$linux/Makefile")
+	while IFS= read -r file; do
+		[[ -e $linux/$file ]] || { echo "srctree/$file: there is no such file" && missing=1; }
+	done < <(grep -Erho --include='*.html' 'href="srctree/[^"#]+' "$1" | cut -d/ -f2- | sort -u)
+	find "$1" -name '*.html' -exec sed -Ei \
+		's|href="srctree/([^"#]+)|href="https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git/tree/\1?h=v'"$version"'|g' {} +
+	return "$missing"
 }
 
 # The headers for the tests declare only what libigt exports, and compile on their own.
@@ -90,7 +105,7 @@ igt_header() {
 	done
 }
 
-# own STEP: a check of the harness's.
+# own STEP: runs a lint step of the harness.
 own() {
 	/barium/out/bin/barium lint "$1"
 }
@@ -199,7 +214,7 @@ lint igt-header igt_header
 lint rooms own rooms
 lint safety own safety
 lint driver-clippy driver_clippy
-# These need what driver-clippy has built.
+# These steps need the results of driver-clippy.
 lint rustdoc driver_rustdoc
 lint cfi-list own cfi
 lint snippets own snippets

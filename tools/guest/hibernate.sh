@@ -15,8 +15,11 @@ hibernate() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	tell hibernate
-	echo disk >/sys/power/state
-	hibernate_status=$?
+	if echo disk >/sys/power/state; then
+		hibernate_status=0
+	else
+		hibernate_status=1
+	fi
 	tell awake
 	return "$hibernate_status"
 }

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the guests with displays of all kinds and sizes. It binds one display at a time. The
-# kernel command line lists them (guest_displays) as ID=PCI-ADDRESS, separated by commas, with the IDs
-# of QEMU. With guest_console=1, the console is tested on each display, otherwise clients are.
+# Scenario of the guests with displays of all kinds and VRAM sizes, bound one at a time.
+# guest_displays lists them as ID=PCI-ADDRESS, separated by commas; ID is the QEMU id. With
+# guest_console=1 the scenario tests the console on each display, otherwise clients.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
@@ -12,7 +12,7 @@ bound() {
 	[ -e "/sys/bus/pci/drivers/barium/$1" ] || bind "$1" barium
 }
 
-# console_on SLOT TEXT: checks that the console is on the display once it is bound, and shows TEXT.
+# console_on SLOT TEXT: checks that the display shows the console with TEXT after it is bound.
 console_on() {
 	bound "$1"
 	[ "$(cat /sys/class/graphics/fb0/name)" = bariumdrmfb ] ||
@@ -20,7 +20,7 @@ console_on() {
 	text_on_console "console@$display_id" 3 2 "$2"
 }
 
-# reach_of SLOT: runs the IGT tests of the display's reach.
+# reach_of SLOT: runs the IGT tests for the part of VRAM that the display can show.
 reach_of() {
 	bound "$1"
 	BARIUM_DEVICE=$1 barium_reach

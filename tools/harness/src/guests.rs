@@ -173,11 +173,10 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
     guests
 }
 
-/// Kinds of displays, each with sizes of VRAM in MiB.
+/// A kind of display, and its VRAM sizes in MiB.
 type Displays = &'static [(&'static str, &'static [u32])];
 
-/// Displays of all kinds with VRAM of all sizes, as many in a guest as there are addresses for below
-/// 4 GiB.
+/// Displays of all kinds with VRAM of all sizes; each guest has as many as fit below 4 GiB.
 const MATRIX: &[Displays] = &[
     &[
         ("VGA", &[4, 8, 16, 32, 64, 128, 256]),

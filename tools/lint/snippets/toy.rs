@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The parts of a driver that snippets need besides what they show.
+//! The parts of a driver that snippets need in addition to their own code.
 
 use crate::upstream::{
     gem::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The registers of the display, and the properties of a device that they tell.
+//! The registers of the display, and the properties of a device that it reports in them.
 //!
 //! Which values are valid together is decided in [`crate::scanout`].
 //!

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Callbacks whose C type has an enum in it that Rust has as a plain integer.
+//! Finds callbacks whose C type contains an enum that is a plain integer in Rust.
 //!
-//! A kernel with `CONFIG_CFI` checks each indirect call: the hash of the callback's type must be the
-//! one that the caller expects. C hashes the name of an enum, Rust that of an integer, unless bindgen
-//! was told to make a type of its own for the enum, with `#[cfi_encoding]` (the kernel does that for
-//! its own in `rust/bindgen_parameters`). This finds what C calls through a table that the driver
-//! fills (`bindings::drm_crtc_helper_funcs { mode_valid: Some(...) }`, `table.mmap = Some(...)`), and
-//! looks the entry up in the bindings.
+//! A kernel with `CONFIG_CFI` checks each indirect call: the hash of the callback's type must equal
+//! the hash that the caller expects. C hashes the name of an enum, and Rust the name of the
+//! integer, unless bindgen is told to generate a type with `#[cfi_encoding]` for the enum. The
+//! kernel does that for its own enums in `rust/bindgen_parameters`. This check finds the vtable
+//! entries that the driver fills in (`bindings::drm_crtc_helper_funcs { mode_valid: Some(...) }`,
+//! `table.mmap = Some(...)`) and looks up their types in the bindings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -17,12 +17,12 @@ use super::{files, File, CRATE};
 use crate::settings::Flavour;
 use crate::{command, Result};
 
-/// What bindgen makes of an enum that it was not told about.
+/// The integer types that bindgen generates for enums.
 const INTEGERS: &[&str] = &[
     "c_int", "c_uint", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64",
 ];
 
-/// Findings about the crate in `driver`, which was built in `out/lint`.
+/// Checks the crate in `driver`, which must have been built in `out/lint`. Returns the findings.
 pub fn check(driver: &Path, out: &Path) -> Result<Vec<String>> {
     let mut bindings = Bindings::default();
     for path in [
@@ -40,19 +40,19 @@ pub fn check(driver: &Path, out: &Path) -> Result<Vec<String>> {
     Ok(findings(&files(driver)?, &bindings))
 }
 
-/// What the bindings say of types that matter here.
+/// The relevant types in the bindings.
 #[derive(Default)]
 struct Bindings {
-    /// Other names of types that are one word.
+    /// Type aliases of a single identifier.
     aliases: BTreeMap<String, String>,
-    /// Types of constants: an alias of an integer that is among them is an enum.
+    /// Types of constants: an alias of an integer that a constant has is an enum.
     constants: BTreeSet<String>,
-    /// The words in the types of the fields that are function pointers, by struct and field.
+    /// The identifiers in the types of function pointer fields, by struct and field.
     callbacks: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 impl Bindings {
-    /// Adds the items in a file of bindings, which hide those of the same names in earlier files.
+    /// Adds the items of a file of bindings; they override items of the same name in earlier files.
     fn add(&mut self, tokens: &[Token]) {
         let text = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
         for at in 0..tokens.len() {
@@ -76,7 +76,7 @@ impl Bindings {
         }
     }
 
-    /// Adds the function pointers among the fields of a struct; `tokens` begin with the first.
+    /// Adds the function pointer fields of a struct; `tokens` starts with the first field.
     fn add_fields(&mut self, name: &str, tokens: &[Token]) {
         let mut at = 0;
         while let Some(token) = tokens.get(at) {
@@ -98,7 +98,7 @@ impl Bindings {
         }
     }
 
-    /// Whether a type is an enum of C that is an integer here.
+    /// Returns true if the type is a C enum that is an integer in Rust.
     fn is_plain_enum(&self, name: &str) -> bool {
         let mut name = name;
         loop {
@@ -112,7 +112,7 @@ impl Bindings {
         }
     }
 
-    /// Enums in the type of a struct's field.
+    /// Returns the enums in the type of a struct's field.
     fn enums(&self, name: &str, field: &str) -> Vec<&str> {
         let words = self.callbacks.get(&(name.into(), field.into()));
         let words = words.into_iter().flatten();
@@ -123,13 +123,13 @@ impl Bindings {
     }
 }
 
-/// The index of the next `text` from `at` on.
+/// Returns the index of the next `text` from `at` on.
 fn until(tokens: &[Token], at: usize, text: &str) -> usize {
     let rest = tokens[at..].iter().position(|token| token.text == text);
     rest.map_or(tokens.len(), |length| at + length)
 }
 
-/// The index of the comma or brace that ends the part of a list which `at` is in.
+/// Returns the index of the comma or brace that ends the list element at `at`.
 fn end_of_part(tokens: &[Token], at: usize) -> usize {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate().skip(at) {
@@ -146,7 +146,7 @@ fn end_of_part(tokens: &[Token], at: usize) -> usize {
     tokens.len()
 }
 
-/// Findings about the tables that `files` fill.
+/// Checks the vtables that `files` fill in. Returns the findings.
 fn findings(files: &[File], bindings: &Bindings) -> Vec<String> {
     let tables: BTreeSet<&str> = bindings
         .callbacks

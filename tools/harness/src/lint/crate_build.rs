@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Type-checks the driver's crate with further modules in it, by the command that the kernel build
-//! has recorded for the driver. A module of the crate sees what is `pub(crate)`, as the driver does.
+//! Type-checks the driver's crate with additional modules, using the compiler command that the
+//! kernel build has recorded for the driver. These modules are part of the crate and can use its
+//! `pub(crate)` items.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,37 +15,37 @@ use serde_json::Value;
 use super::CRATE;
 use crate::{command, Result};
 
-/// Where `make lint` builds the driver, below the output directory.
+/// The directory in which `make lint` builds the driver, below the output directory.
 const BUILD: &str = "lint";
 
-/// The driver's crate, copied.
+/// A copy of the driver's crate.
 pub struct Crate {
-    /// Where the copy is. A root of the crate can have any name there.
+    /// Directory of the copy. The root of the crate can have any file name there.
     dir: PathBuf,
-    /// Where the kernel build was when it ran the compiler.
+    /// Working directory of the recorded command.
     build: PathBuf,
-    /// The compiler's command line but for root and output.
+    /// The compiler's command line without crate root and outputs.
     compile: String,
-    /// Further modules, which are always there.
+    /// Modules that are part of each check.
     support: Vec<PathBuf>,
 }
 
-/// An error of the compiler.
+/// A compiler error.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Diagnostic {
-    /// The module that it is about, or another file of the crate.
+    /// The file: an additional module or another file of the crate.
     pub file: PathBuf,
-    /// Line in that file, from 1 on; 0 if there is none.
+    /// Line number from 1 on; 0 if there is none.
     pub line: usize,
-    /// As in `E0597`; `error` where there is no code.
+    /// Error code such as `E0597`; `error` for an error without a code.
     pub code: String,
     /// The message.
     pub text: String,
 }
 
 impl Crate {
-    /// Copies the crate to `out/NAME`, to be checked with `support` as modules of it, named as their
-    /// files. The driver must have been built in `out/lint`.
+    /// Copies the crate to `out/NAME`. The files `support` become modules named after the files.
+    /// The driver must have been built in `out/lint`.
     pub fn copy(source: &Path, out: &Path, name: &str, support: &[PathBuf]) -> Result<Self> {
         let build = out.join(BUILD);
         let record = build.join(CRATE).join(".barium_main.o.cmd");
@@ -67,7 +68,7 @@ impl Crate {
         })
     }
 
-    /// Type-checks the crate with these files as modules of it, too. Returns the errors, without
+    /// Type-checks the crate with these files as additional modules. Returns the errors without
     /// duplicates.
     pub fn check(&self, name: &str, modules: &[PathBuf]) -> Result<Vec<Diagnostic>> {
         let mut root = command::read_lossy(&self.dir.join("barium_main.rs"));
@@ -109,8 +110,8 @@ impl Crate {
         Ok(found)
     }
 
-    /// Runs `check` for each of `all`, as many at a time as there are processors. The results are in
-    /// no particular order.
+    /// Runs `check` for each of `all`, on as many threads as there are CPUs. The order of the
+    /// results is undefined.
     pub fn for_each<T: Sync, R: Send>(all: &[T], check: impl Fn(&T) -> R + Sync) -> Vec<R> {
         let next = AtomicUsize::new(0);
         let results = Mutex::new(Vec::new());
@@ -130,8 +131,8 @@ impl Crate {
     }
 }
 
-/// The command of rustc in what kbuild has recorded, without its root, its outputs, and what comes
-/// after it.
+/// Returns rustc's command in kbuild's record, without crate root, outputs and the commands that
+/// follow.
 fn compile_command(recorded: &str) -> Option<String> {
     let line = recorded
         .lines()
@@ -150,14 +151,14 @@ fn compile_command(recorded: &str) -> Option<String> {
             _ if word.starts_with("--emit=") => {}
             _ if word.ends_with("/barium_main.rs") => has_root = true,
             _ if word.ends_with("clippy-driver") => words.push("rustc"),
-            // A dollar sign is written twice in a makefile.
+            // Make escapes a dollar sign by another one.
             _ => words.push(word),
         }
     }
     has_root.then(|| words.join(" ").replace("$$", "$").replace("$(pound)", "#"))
 }
 
-/// The error in a line of the compiler's output, at its place in one of `modules` where there is one.
+/// Parses a line of the compiler's output. The error is located in one of `modules` if possible.
 fn diagnostic(line: &str, modules: &[PathBuf]) -> Option<Diagnostic> {
     let message: Value = serde_json::from_str(line).ok()?;
     if message["level"] != "error" {
@@ -169,7 +170,7 @@ fn diagnostic(line: &str, modules: &[PathBuf]) -> Option<Diagnostic> {
         .as_array()?
         .iter()
         .find(|span| span["is_primary"] == true);
-    // The summary at the end.
+    // The final summary.
     if primary.is_none() && code.is_none() && text.starts_with("aborting due to") {
         return None;
     }
@@ -177,7 +178,7 @@ fn diagnostic(line: &str, modules: &[PathBuf]) -> Option<Diagnostic> {
         let file = PathBuf::from(span["file_name"].as_str()?);
         Some((file, usize::try_from(span["line_start"].as_u64()?).ok()?))
     };
-    // Out of the macros that the place is in, up to a module.
+    // Follow macro expansions up to a module.
     let mut span = primary.cloned().unwrap_or(Value::Null);
     let innermost = place(&span).unwrap_or_default();
     let (file, line) = loop {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The examples in the documentation of `upstream/`: compiled, not run, as the kernel does with its
-//! own. A block of code in a doc comment is one unless it is marked as something else (`text`,
-//! `ignore`, ...). One marked `compile_fail,E0597` must fail with this error and no other.
+//! Compiles the examples in the documentation of `upstream/`, without running them, as the kernel
+//! does with its own examples. A code block in a doc comment is an example unless it is marked
+//! otherwise (`text`, `ignore`, ...). A block marked `compile_fail,E0597` must fail with this error
+//! and no other.
 
 use std::path::{Path, PathBuf};
 
@@ -10,23 +11,23 @@ use super::crate_build::{Crate, Diagnostic};
 use super::{files, File, CRATE};
 use crate::{command, Result};
 
-/// A block of code in the documentation.
+/// An example.
 #[derive(Debug, PartialEq, Eq)]
 struct Example {
     /// Path below the crate's directory.
     file: String,
-    /// The first line of code, from 1 on.
+    /// Line number of the first line of code, from 1 on.
     line: usize,
-    /// The code, with the lines that the documentation hides.
+    /// The code, including hidden lines.
     code: Vec<String>,
-    /// The error that it must fail with.
+    /// The expected error.
     error: Option<String>,
 }
 
-/// Lines of an example's module before its code, see [`wrapped`].
+/// Number of lines in an example's module before its code, see [`wrapped`].
 const HEAD: usize = 2;
 
-/// Findings about all examples.
+/// Checks all examples. Returns the findings.
 pub fn check(source: &Path, out: &Path) -> Result<Vec<String>> {
     let driver = Crate::copy(source, out, "doc-examples", &[])?;
     let dir = out.join("doc-examples/code");
@@ -68,7 +69,7 @@ pub fn check(source: &Path, out: &Path) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// The examples in the doc comments of a file.
+/// Returns the examples in the doc comments of a file.
 fn examples(file: &File) -> Vec<Example> {
     let mut found = Vec::new();
     for comment in &file.source.comments {
@@ -106,12 +107,12 @@ fn examples(file: &File) -> Vec<Example> {
     found
 }
 
-/// Whether a mark is the code of an error.
+/// Returns true if the mark is an error code.
 fn is_error(mark: &str) -> bool {
     mark.len() == 5 && mark.starts_with('E') && mark[1..].bytes().all(|b| b.is_ascii_digit())
 }
 
-/// A line of code as it is compiled: the documentation does not show those that start with `#`.
+/// Returns a line as it is compiled: rustdoc hides lines that start with `#`.
 fn shown_and_hidden(line: &str) -> String {
     match line.trim_start() {
         "#" => String::new(),
@@ -121,8 +122,8 @@ fn shown_and_hidden(line: &str) -> String {
     }
 }
 
-/// The module for an example: a function with its code in it, which returns a result if the code
-/// ends with one.
+/// Returns the module for an example: a function with the code, which returns a `Result` if the
+/// code ends with one.
 fn wrapped(example: &Example) -> String {
     let last = example.code.iter().rfind(|line| !line.trim().is_empty());
     let result = if last.is_some_and(|line| line.trim_end().ends_with("(())")) {
@@ -136,7 +137,7 @@ fn wrapped(example: &Example) -> String {
     )
 }
 
-/// An error, at the place in the documentation where there is one.
+/// Formats an error with its place in the documentation, if it has one.
 fn told(error: &Diagnostic, examples: &[(PathBuf, Example)]) -> String {
     match examples.iter().find(|(path, _)| *path == error.file) {
         Some((_, example)) => format!(

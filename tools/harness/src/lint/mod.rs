@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Steps of `make lint` that no other tool has: `barium lint STEP`. Each prints what it finds, and
-//! nothing if all is well.
+//! The steps of `make lint` for which there is no other tool: `barium lint STEP`. Each prints its
+//! findings, or nothing.
 
 mod cfi;
 mod crate_build;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use crate::{command, Result};
 use rust::Source;
 
-/// Where the driver's crate is in the source tree.
+/// Path of the driver's crate in the source tree.
 const CRATE: &str = "drivers/gpu/drm/barium";
 
 /// Runs the step; returns true if it found nothing.
@@ -41,11 +41,11 @@ pub fn lint(step: &str, source: &Path, out: &Path) -> Result<bool> {
 pub struct File {
     /// Path below the crate's directory.
     pub path: String,
-    /// Its content, in parts.
+    /// Its tokens and comments.
     pub source: Source,
 }
 
-/// All Rust files below `dir`, in the order of their paths.
+/// Returns all Rust files below `dir`, sorted by path.
 fn files(dir: &Path) -> Result<Vec<File>> {
     let mut found = Vec::new();
     rust_files(dir, &mut found)?;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The direction of dependencies among the rooms of the driver's crate, its top-level modules.
+//! Checks the direction of the dependencies between the rooms (top-level modules) of the driver's
+//! crate.
 //!
-//! The documentation of `barium_main.rs` has a table of them below its heading `# Rooms`, whose first
-//! column names a room and whose last column the rooms that it uses, all of them in lower rows. This
-//! checks that the table has that form, that each room uses only rooms that its row has, and that
-//! `upstream` uses only rooms that use none. Among the pieces of `upstream` (its files and folders) there
-//! may be no cycle.
+//! The documentation of `barium_main.rs` has a table of rooms below its heading `# Rooms`. The
+//! first column names a room, the last column the rooms that it uses, all of them in lower rows.
+//! The check requires that the table has this form, that each room uses only the rooms in its row,
+//! and that `upstream` uses only rooms that use none. The pieces of `upstream` (its files and
+//! folders) must not have a dependency cycle.
 //!
 //! A use is a path that starts with `crate::`, `super::` or `self::`, in a `use` declaration or
-//! elsewhere; in the crate's root, also one that starts with the name of a room.
+//! elsewhere. In the crate root, a path that starts with the name of a room is also a use.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,12 +19,12 @@ use super::File;
 
 /// The crate's root.
 const ROOT: &str = "barium_main";
-/// The room that knows no other one.
+/// The room that uses no driver room.
 const UPSTREAM: &str = "upstream";
-/// In the table, for a room that may use all in lower rows.
+/// Entry in the last column for a room that may use all lower rows.
 const ALL: &str = "all below";
 
-/// Findings about `files`, which are all of the crate.
+/// Checks `files`, all files of the crate. Returns the findings.
 pub fn check(files: &[File]) -> Vec<String> {
     let modules: BTreeSet<Vec<String>> = files.iter().map(|file| module(&file.path)).collect();
     let mut rooms = Graph::default();
@@ -60,11 +61,11 @@ pub fn check(files: &[File]) -> Vec<String> {
 struct Row {
     room: String,
     uses: Vec<String>,
-    /// True if it does not name the rooms.
+    /// True if the row does not list rooms.
     is_all: bool,
 }
 
-/// The table in the documentation of the crate's root; empty if there is none.
+/// Parses the table in the documentation of the crate root; empty without a table.
 fn table(root: &Source) -> Vec<Row> {
     let lines = root
         .comments
@@ -75,7 +76,7 @@ fn table(root: &Source) -> Vec<Row> {
         .skip_while(|line| *line != "# Rooms")
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'))
-        // The names of the columns, and a line.
+        // The header and the separator.
         .skip(2);
     let mut table: Vec<Row> = rows
         .filter_map(|line| {
@@ -99,13 +100,13 @@ fn table(root: &Source) -> Vec<Row> {
     table
 }
 
-/// The names in backticks, without what tells rustdoc which kind of item they are.
+/// Returns the names in backticks without rustdoc's disambiguators.
 fn quoted(text: &str) -> impl Iterator<Item = String> + '_ {
     let names = text.split('`').skip(1).step_by(2);
     names.map(|name| name.strip_prefix("mod@").unwrap_or(name).into())
 }
 
-/// Findings about the table, and about uses that it does not allow.
+/// Checks the table, and that it allows all uses. Returns the findings.
 fn check_table(table: &[Row], names: &BTreeSet<&str>, rooms: &Graph) -> Vec<String> {
     if table.is_empty() {
         return vec!["barium_main.rs: no table below `# Rooms`".into()];
@@ -154,7 +155,7 @@ fn check_table(table: &[Row], names: &BTreeSet<&str>, rooms: &Graph) -> Vec<Stri
     findings
 }
 
-/// The path of the module in a file.
+/// Returns the module path of a file.
 fn module(path: &str) -> Vec<String> {
     let path = path.strip_suffix(".rs").unwrap_or(path);
     let path = path.strip_suffix("/mod").unwrap_or(path);
@@ -164,7 +165,7 @@ fn module(path: &str) -> Vec<String> {
     path.split('/').map(String::from).collect()
 }
 
-/// The room that a path leads into: the root if it names an item there.
+/// Returns the room of a path; the crate root for an item of the root.
 fn room<'a>(path: &'a [String], modules: &BTreeSet<Vec<String>>) -> &'a str {
     match path.first() {
         Some(first) if modules.iter().any(|m| m.first() == Some(first)) => first,
@@ -172,7 +173,7 @@ fn room<'a>(path: &'a [String], modules: &BTreeSet<Vec<String>>) -> &'a str {
     }
 }
 
-/// The piece of `upstream` that a path leads into: `mod` if it names an item of its root.
+/// Returns the piece of `upstream` of a path; `mod` for an item of its root.
 fn piece<'a>(path: &'a [String], modules: &BTreeSet<Vec<String>>) -> &'a str {
     match path.get(1) {
         Some(second)
@@ -189,14 +190,14 @@ fn piece<'a>(path: &'a [String], modules: &BTreeSet<Vec<String>>) -> &'a str {
 /// A path in the code.
 #[derive(Debug, PartialEq, Eq)]
 struct Reference {
-    /// The module that it is in.
+    /// The module that contains the path.
     from: Vec<String>,
-    /// From the crate's root on.
+    /// The absolute path.
     to: Vec<String>,
     line: usize,
 }
 
-/// All paths in the code of the module `file` that start at the crate, at itself or at its parent.
+/// Returns all paths in the module `file` that start at the crate, at the module or at its parent.
 fn references(file: &[String], source: &Source) -> Vec<Reference> {
     let mut parser = Parser {
         tokens: &source.tokens,
@@ -213,11 +214,11 @@ fn references(file: &[String], source: &Source) -> Vec<Reference> {
 struct Parser<'a> {
     tokens: &'a [Token],
     at: usize,
-    /// The module that we are in.
+    /// The current module.
     module: Vec<String>,
-    /// Open braces.
+    /// Number of open braces.
     depth: usize,
-    /// The depths at which modules within the file begin.
+    /// The depths at which inline modules start.
     inline: Vec<usize>,
     found: Vec<Reference>,
 }
@@ -244,7 +245,7 @@ impl Parser<'_> {
                     self.inline.push(self.depth);
                     let name = self.text(1).to_string();
                     self.module.push(name);
-                    // The name; the brace is next.
+                    // The name; a brace follows.
                     self.at += 1;
                 }
                 "use" => {
@@ -255,7 +256,7 @@ impl Parser<'_> {
                     }
                     continue;
                 }
-                // A visibility is no use.
+                // A visibility is not a use.
                 "pub" if self.text(1) == "(" => {
                     while self.at < self.tokens.len() && self.text(0) != ")" {
                         self.at += 1;
@@ -265,7 +266,7 @@ impl Parser<'_> {
                     self.path(&[]);
                     continue;
                 }
-                // In the crate's root, the rooms are in scope.
+                // The rooms are in scope in the crate root.
                 name if self.module.is_empty() && is_name(name) && self.text(1) == "::" => {
                     self.path(&["crate"]);
                     continue;
@@ -276,7 +277,7 @@ impl Parser<'_> {
         }
     }
 
-    /// A path outside of `use`, which goes on after `prefix`.
+    /// Parses a path outside of `use` after `prefix`.
     fn path(&mut self, prefix: &[&str]) {
         let line = self.tokens[self.at].line;
         let mut path: Vec<String> = prefix.iter().map(|name| name.to_string()).collect();
@@ -289,7 +290,7 @@ impl Parser<'_> {
         self.add(&path, line);
     }
 
-    /// The rest of a `use` after `prefix`, to what ends it.
+    /// Parses the rest of a `use` declaration after `prefix`.
     fn use_tree(&mut self, prefix: &[String]) {
         let mut path = prefix.to_vec();
         let line = self.tokens.get(self.at).map_or(0, |token| token.line);
@@ -313,7 +314,7 @@ impl Parser<'_> {
                     path.push(name.into());
                     self.at += 1;
                 }
-                // The end of this part.
+                // The end of this element.
                 _ => {
                     if path.len() > prefix.len() || prefix.is_empty() {
                         self.add(&path, line);
@@ -354,10 +355,10 @@ fn is_name(text: &str) -> bool {
         .is_some_and(|c| c.is_alphabetic() || c == '_')
 }
 
-/// Who uses whom.
+/// The dependency graph.
 #[derive(Default)]
 struct Graph {
-    /// Each edge with the first place where it is.
+    /// Each edge with its first occurrence.
     edges: BTreeMap<(String, String), String>,
 }
 
@@ -381,7 +382,7 @@ impl Graph {
             .map(|(_, b)| b.as_str())
     }
 
-    /// The shortest way from `from` over at least one edge to `to`.
+    /// Returns the shortest path from `from` to `to` with at least one edge.
     fn way<'a>(&'a self, from: &'a str, to: &str) -> Option<Vec<&'a str>> {
         let mut queue = VecDeque::from([vec![from]]);
         let mut seen = BTreeSet::new();
@@ -400,7 +401,7 @@ impl Graph {
         None
     }
 
-    /// One finding for each knot: its members and a shortest cycle.
+    /// Returns one finding for each strongly connected component: its members and a shortest cycle.
     fn cycles(&self, what: &str) -> Vec<String> {
         let mut findings = Vec::new();
         let mut told = BTreeSet::new();
@@ -448,9 +449,9 @@ mod tests {
         }
     }
 
-    /// Findings about a crate with this table and these files.
+    /// Returns the findings for a crate with this table and these files.
     fn findings(table: &str, files: &[(&str, &str)]) -> Vec<String> {
-        let rows: String = table
+        let rows: Vec<String> = table
             .lines()
             .map(|row| {
                 let (room, uses) = row.split_once(':').unwrap_or((row, ""));
@@ -459,7 +460,8 @@ mod tests {
             .collect();
         let root = format!(
             "//! # Rooms\n//!\n//! | room | is | uses |\n//! | - | - | - |\n\
-             //! | `barium_main` | | all below |\n{rows}\nmod a;\n"
+             //! | `barium_main` | | all below |\n{}\nmod a;\n",
+            rows.concat()
         );
         let mut all = vec![file("barium_main.rs", &root)];
         all.extend(files.iter().map(|(path, text)| file(path, text)));

@@ -1,42 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Splits Rust source into words and comments, as far as the lints need it: no word of a comment or
-//! of a string is taken for code.
+//! Splits Rust source into tokens and comments, as far as the lint steps need it. Text in comments
+//! and strings is not treated as code.
 
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-/// A word or a punctuation mark, and its line.
+/// A token and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// An identifier, a keyword, a number, `::`, `->`, or one character. A string is `""`.
+    /// An identifier, keyword, number, `::`, `->`, or one character. A string is `""`.
     pub text: String,
-    /// Line in the file, from 1 on.
+    /// Line number from 1 on.
     pub line: usize,
 }
 
 /// Consecutive lines of one kind of comment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comment {
-    /// What they start with: `//`, `///`, `//!` or `/*`.
+    /// The marker: `//`, `///`, `//!` or `/*`.
     pub kind: &'static str,
-    /// Line of the first, from 1 on.
+    /// Number of the first line, from 1 on.
     pub line: usize,
     /// The lines without their markers.
     pub lines: Vec<String>,
 }
 
-/// A source file in parts.
+/// A parsed source file.
 #[derive(Debug, Default)]
 pub struct Source {
-    /// Its code.
+    /// Its tokens.
     pub tokens: Vec<Token>,
     /// Its comments.
     pub comments: Vec<Comment>,
 }
 
 impl Source {
-    /// Splits `text`.
+    /// Parses `text`.
     pub fn parse(text: &str) -> Self {
         let mut source = Source::default();
         let mut scanner = Scanner {
@@ -146,12 +146,12 @@ impl<'a> Scanner<'a> {
         self.chars.peek().map(|(_, c)| *c)
     }
 
-    /// Offset of the next character.
+    /// Returns the offset of the next character.
     fn at(&mut self) -> usize {
         self.chars.peek().map_or(self.text.len(), |(at, _)| *at)
     }
 
-    /// From `start` to the end of the line, which is not consumed.
+    /// Returns the text from `start` to the end of the line, which is not consumed.
     fn rest_of_line(&mut self, start: usize) -> &'a str {
         while self.peek().is_some_and(|c| c != '\n') {
             self.next();
@@ -166,7 +166,7 @@ impl<'a> Scanner<'a> {
         &self.text[start..self.at()]
     }
 
-    /// The rest of a block comment; those within count.
+    /// Returns the rest of a block comment, including nested ones.
     fn block_comment(&mut self, start: usize) -> &'a str {
         let mut depth = 0;
         let mut last = '/';
@@ -187,7 +187,7 @@ impl<'a> Scanner<'a> {
         &self.text[start..self.at()]
     }
 
-    /// The rest of a string after its first quote.
+    /// Skips the rest of a string after its opening quote.
     fn string(&mut self) {
         while let Some((_, c)) = self.next() {
             match c {
@@ -200,7 +200,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The rest of a literal with a prefix.
+    /// Skips the rest of a literal with a prefix.
     fn literal(&mut self, prefix: &str) {
         let mut hashes = 0;
         while self.peek() == Some('#') {
@@ -225,7 +225,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A character literal, or a lifetime, which is returned; `start` is the quote.
+    /// Skips a character literal, or returns a lifetime; `start` is the quote.
     fn quote(&mut self, start: usize) -> Option<&'a str> {
         let (_, c) = self.next()?;
         if c == '\\' {

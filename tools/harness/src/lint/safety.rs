@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! What a `SAFETY:` or `INVARIANT:` comment says: the precondition and why it holds at this place.
-//! A reference to another comment, or to somebody who says so, is no reason. That there is such a
-//! comment at all is for clippy to check.
+//! Checks `SAFETY:` and `INVARIANT:` comments: they must state the precondition and why it holds. A
+//! reference to another comment or to the caller is not a reason. clippy checks that the comments
+//! exist.
 
 use regex::Regex;
 
 use super::rust::Comment;
 use super::File;
 
-/// Starts of sentences that give no reason of their own.
+/// Beginnings of sentences that refer to a reason elsewhere.
 const REFERENCES: &str = r"(?i)(^|[.;:] )(as above|as before|as in|as for|as the caller|see above|same as|the caller says|a pure function)\b";
-/// A whole comment that claims what it should give a reason for.
+/// A comment that only asserts its claim.
 const CLAIMS: &str = r"^(It|`[^`]*`|The \w+) (is|are) (valid|sound|safe|fine)\.?$";
 
-/// Findings about `files`.
+/// Checks `files`. Returns the findings.
 pub fn check(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files {
@@ -29,7 +29,7 @@ pub fn check(files: &[File]) -> Vec<String> {
     findings
 }
 
-/// The reasons in a comment, each with its line: what follows a tag, up to the next one.
+/// Returns the reasons in a comment with their lines: the text from a tag to the next one.
 fn reasons(comment: &Comment) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     if comment.kind != "//" {
@@ -52,7 +52,7 @@ fn reasons(comment: &Comment) -> Vec<(usize, String)> {
     found
 }
 
-/// What is wrong with a reason, if something is.
+/// Returns the problem of a reason, if there is one.
 fn flaw(reason: &str) -> Option<&'static str> {
     let is = |pattern: &str| Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(reason));
     if reason.is_empty() {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Snippets of safe code against the driver's crate, in `tools/lint/snippets`. All of them see `toy.rs`
-//! as `crate::toy`.
+//! Type-checks snippets of safe code in `tools/lint/snippets` as part of the driver's crate. All of
+//! them can use `toy.rs` as `crate::toy`.
 //!
-//! Those in `misuse` break a rule of an API and must not compile. Each line that the compiler refuses
-//! ends with `//~` and the code of the error, or with `//~ error:` and a part of the message if that
-//! error has no code; `//~^` is about the line above. Those in `use` use the same APIs as they are meant
-//! and must compile, so that the others fail for the reason that they name.
+//! The snippets in `misuse` break a rule of an API and must not compile. Each line that the
+//! compiler rejects ends with `//~` and the error code, or with `//~ error:` and a part of the
+//! message for an error without a code; `//~^` refers to the previous line. The snippets in `use`
+//! use the same APIs correctly and must compile, which shows that the others fail for the reason
+//! that they name.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use super::crate_build::{Crate, Diagnostic};
 use crate::{command, Result};
 
-/// Findings about all snippets.
+/// Checks all snippets. Returns the findings.
 pub fn check(source: &Path, out: &Path) -> Result<Vec<String>> {
     let snippets = source.join("tools/lint/snippets");
     let driver = Crate::copy(source, out, "snippets", &[snippets.join("toy.rs")])?;
@@ -29,13 +30,26 @@ pub fn check(source: &Path, out: &Path) -> Result<Vec<String>> {
         findings.push("a snippet that should compile does not: the others were not tried".into());
         return Ok(findings);
     }
-    let results: Vec<Result<Vec<String>>> = Crate::for_each(&bad, |path| {
+    // All at once: what is as expected then is so alone, too, as no snippet uses another one. The
+    // others get a compiler of their own, since an error can keep the compiler from finding others.
+    let errors = driver.check("misuse", &bad)?;
+    let judge = |path: &Path, errors: &[Diagnostic]| {
+        verdict(source, path, &command::read_lossy(path), errors)
+    };
+    let again: Vec<PathBuf> = bad
+        .into_iter()
+        .filter(|path| {
+            let own: Vec<Diagnostic> = errors.iter().filter(|e| e.file == *path).cloned().collect();
+            !judge(path, &own).is_empty()
+        })
+        .collect();
+    let results: Vec<Result<Vec<String>>> = Crate::for_each(&again, |path| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let errors = driver.check(
             &format!("misuse_{}", name.replace('-', "_")),
             &[path.clone()],
         )?;
-        Ok(verdict(source, path, &command::read_lossy(path), &errors))
+        Ok(judge(path, &errors))
     });
     for result in results {
         findings.extend(result?);
@@ -44,7 +58,7 @@ pub fn check(source: &Path, out: &Path) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// The snippets in a directory.
+/// Returns the snippets in a directory.
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let mut found: Vec<PathBuf> = entries
@@ -69,7 +83,7 @@ fn told(source: &Path, error: &Diagnostic) -> String {
     )
 }
 
-/// An error that a snippet says it has.
+/// An error that a snippet expects.
 struct Expected<'a> {
     line: usize,
     code: &'a str,
@@ -83,7 +97,7 @@ impl Expected<'_> {
     }
 }
 
-/// The errors that a snippet says it has.
+/// Returns the errors that a snippet expects.
 fn expected(text: &str) -> Vec<Expected<'_>> {
     (1..)
         .zip(text.lines())
@@ -102,7 +116,8 @@ fn expected(text: &str) -> Vec<Expected<'_>> {
         .collect()
 }
 
-/// Findings about the snippet `path`, which holds `text` and which the compiler found these errors in.
+/// Compares the expected errors of the snippet `path` with content `text` with `errors`. Returns
+/// the findings.
 fn verdict(source: &Path, path: &Path, text: &str, errors: &[Diagnostic]) -> Vec<String> {
     let name = path.strip_prefix(source).unwrap_or(path).display();
     let expected = expected(text);

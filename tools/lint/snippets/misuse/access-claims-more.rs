@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B8: an access that says how many bytes it has transferred, and says too many.
+//! An access callback returns the number of transferred bytes, and claims too many.
 
 use crate::{
     toy,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B7: a part of a BAR that claims more bytes than it has.
+//! A part of a BAR, and a kernel mapping, claim more bytes than they have.
 
-use crate::upstream::wc_bar::BarPart;
+use crate::upstream::wc_bar::{
+    BarPart,
+    VMap, //
+};
 
-fn longer(part: BarPart<'_>) -> BarPart<'_> {
-    BarPart {
-        len: usize::MAX, //~ E0451
-        ..part           //~ E0451
-    }
+fn longer(part: &mut BarPart<'_>, map: &mut VMap) {
+    part.len = usize::MAX; //~ E0616
+    map.len = usize::MAX; //~ E0616
 }

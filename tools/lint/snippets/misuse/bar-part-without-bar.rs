@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B7: a part of a BAR outlives it.
+//! A part of a BAR outlives the BAR.
 
 use crate::upstream::wc_bar::{
     BarPart,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B9: `fault` says that it has inserted an entry, and has not: the access is repeated for ever.
+//! `fault` returns `NOPAGE` without having inserted an entry: the access would be retried forever.
 
 use crate::upstream::gem::{
     fault::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B9: `fault` asks for a fallback, which only `huge_fault` may: the kernel would panic.
+//! `fault` returns `FALLBACK`, which only `huge_fault` may: the kernel would panic.
 
 use crate::upstream::gem::fault::HugeVmFault;
 use crate::upstream::gem::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A fault is served by the thread that has it: the area is locked for that one.
+//! A fault is handled in another thread than the one that has locked the VMA for it.
 
 use crate::upstream::gem::{
     fault::Fault,

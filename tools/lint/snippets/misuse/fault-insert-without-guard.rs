@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B5: a fault inserts a PFN outside of the registration guard.
+//! A fault inserts a PFN outside of the registration guard.
 
 use crate::upstream::gem::{
     fault::Fault,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B5: a fault inserts PFNs of a BAR that is not in the registration data, so that the BAR can be
+//! A fault inserts PFNs of a BAR that is not in the registration data, so that the BAR can be
 //! released while the entry stays.
 
 use crate::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B5: PFNs leave the registration guard, after which the BAR may be released.
+//! PFNs outlive the registration guard, after which the BAR may be released.
 
 use crate::{
     toy,

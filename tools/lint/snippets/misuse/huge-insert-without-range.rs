@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B4: a huge entry where nobody has checked that the area spans it.
+//! A huge entry is inserted without a check that the VMA spans it.
 
 use crate::{
     toy,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B4: the range of one fault is used in another one.
+//! The range of one fault is used in another fault.
 
 use crate::upstream::gem::{
     fault::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B2: an argument that not all bytes are a value of.
+//! An ioctl argument has a type for which some byte values are invalid.
 
 use crate::{
     toy,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of one driver as that of another: device and file are cast to the wrong types.
+//! One driver uses another driver's ioctl table: device and file are cast to the wrong types.
 
 use crate::{
     toy,

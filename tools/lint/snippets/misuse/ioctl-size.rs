@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An argument of another size than the number says.
+//! The size of an argument differs from the size in the ioctl's number.
 
 use crate::{
     toy,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B2: a handler that may keep device, arguments and file after the call.
+//! A handler can keep device, arguments and file after the call.
 
 use crate::{
     toy,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B2: a handler that may keep the registration data after the device is unplugged.
+//! A handler can keep the registration data after the device is unplugged.
 
 use crate::{
     toy,

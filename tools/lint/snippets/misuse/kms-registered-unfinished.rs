@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device is registered whose mode setting is not complete.
+//! A device is registered whose mode configuration is not complete.
 
 use crate::{
     device::BariumHardware,

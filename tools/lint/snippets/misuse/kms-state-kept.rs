@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The state of a plane is kept, with its framebuffer, after the callback.
+//! The state of a plane and its framebuffer are kept after the callback.
 
 use crate::{
     display::Display,

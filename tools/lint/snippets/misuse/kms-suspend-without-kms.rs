@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B11: a device is suspended whose mode configuration may never have been completed.
+//! A device is suspended whose mode configuration may not be complete.
 
 use crate::upstream::kms::{
     client,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An object that is made by upstream's function, without the callbacks that its mappings need.
+//! An object is created by the kernel crate's constructor, without the callbacks that its mappings need.
 
 use crate::upstream::gem::{
     MappedObject,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The callbacks of one type for the objects of another one: they are cast to the wrong type.
+//! The callbacks of one type are used for objects of another type, which are cast to the wrong type.
 
 use crate::{
     gem::VramObject,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B3: one static of callbacks for the devices of two drivers.
+//! The devices of two drivers share one static with callbacks.
 
 use crate::{
     device::BariumDriver,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! B1: registration data that borrows from the caller of `register()`, which returns before unbind.
+//! Registration data borrows from the caller of `register()`, which returns before unbind.
 
 use crate::{
     device::{

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registration data that does not zap mappings when it is dropped.
+//! Registration data is created that does not zap mappings when it is dropped.
 
 use crate::{
     device::{

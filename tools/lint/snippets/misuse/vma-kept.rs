@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A mapping that is being set up, kept until it is in use.
+//! A VMA that is being set up is kept until it is in use.
 
 use crate::upstream::vma::VmaNew;
 

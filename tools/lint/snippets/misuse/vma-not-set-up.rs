@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A mapping that was never made one of page frames: inserting a PFN there is a `BUG()`.
+//! A PFN is inserted into a VMA that is not set up for PFNs, which is a `BUG()`.
 
 use crate::upstream::vma::{
     VmaNew,

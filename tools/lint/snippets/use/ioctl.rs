@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Handlers whose arguments live for the time of the call, in both states.
+//! Handlers whose arguments live as long as the call, in both states of the device.
 
 use crate::{
     toy,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registration data that borrows from the parent; sleep of a registered device.
+//! Registration data that borrows from the parent device; suspend of a registered device.
 
 use crate::{
     device::{
@@ -18,7 +18,7 @@ use crate::{
         },
         ReadyKmsDevice, //
     },
-    vram::Aperture,
+    vram::VramBar,
 };
 use kernel::{
     device::Bound,
@@ -32,9 +32,9 @@ fn bind(
     properties: &dispi::Properties,
 ) -> Result<RegisteredKmsDevice<BariumDriver>> {
     register::<Display, _>(pdev, ready, |pdev| {
-        let aperture = Aperture::new(pdev, properties.vram)?;
+        let bar = VramBar::new(pdev, properties.vram)?;
         let pipe = Pipe::new(dispi::Registers::new(pdev)?, properties)?;
-        Ok(BariumHardware::new(pipe, aperture))
+        Ok(BariumHardware::new(pipe, bar))
     })
 }
 
