@@ -116,7 +116,7 @@ int igt_main()
 		bool failed;
 		struct drm_mode_create_dumb dumb;
 		struct barium_pipe pipe;
-		unsigned int nth = 0;
+		unsigned int nth = 0, refused = 0;
 		__u16 enable, *reg;
 		size_t pages;
 		__u32 fb;
@@ -138,13 +138,17 @@ int igt_main()
 		do {
 			igt_assert_lte(++nth, MOST);
 			err = hibernate(nth, &failed);
-			igt_assert(failed ? err == -ENOMEM : err != 0);
+			/* A failure may be one that the kernel has a second way for. */
+			igt_assert(err);
+			refused += failed && err == -ENOMEM;
 			igt_assert_eq(READ_ONCE(*reg), enable);
 			barium_check_stamp(map, 0, pages, 1);
 		} while (failed);
-		igt_info("%u failed allocations; without any: %s\n", nth - 1, strerror(-err));
+		igt_info("%u of %u failed allocations refuse hibernation; without any: %s\n",
+			 refused, nth - 1, strerror(-err));
 		/* At least the list of the parts of VRAM, and memory for their contents. */
-		igt_assert_lte(3, nth);
+		igt_assert_lte(2, refused);
+		igt_assert_neq(err, -ENOMEM);
 
 		barium_switch_off(fd, &pipe);
 		barium_munmap(bar, BARIUM_REGS_LEN);

@@ -44,6 +44,7 @@ static void test_watched_writes(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
 	size_t page = barium_page_size();
+	__u64 entry;
 	int clear;
 
 	igt_require_f(barium_has_vm_flag(bo.map, "sd"), "the kernel has no soft-dirty tracking\n");
@@ -55,7 +56,9 @@ static void test_watched_writes(int fd)
 		close(clear);
 
 		READ_ONCE(bo.map[0]);
-		igt_assert((pagemap_entry(bo.map) & (PRESENT | SOFT_DIRTY)) == PRESENT);
+		entry = pagemap_entry(bo.map);
+		igt_assert_f((entry & (PRESENT | SOFT_DIRTY)) == PRESENT,
+			     "pagemap has %#llx after a read\n", (unsigned long long)entry);
 		WRITE_ONCE(bo.map[0], 0x55);
 		igt_assert(pagemap_entry(bo.map) & SOFT_DIRTY);
 		WRITE_ONCE(bo.map[page], 0x66);
