@@ -478,7 +478,7 @@ impl<'a, T: ObjectData> HugeFault<'a, T> {
         self.0.object()
     }
 
-    /// Returns the aligned range of [`HUGE_SIZE`] bytes around the fault; `None` if the VMA does
+    /// Returns the aligned range of `HUGE_SIZE` bytes around the fault; `None` if the VMA does
     /// not contain all of it.
     #[inline]
     pub(crate) fn pmd_range(&self) -> Option<PmdRange<'_, 'a, T>> {
