@@ -212,7 +212,7 @@ fn mapped(vma: &VmaRef, addresses: Range<usize>) -> Option<usize> {
 /// Returns true once unplugging of `dev` has begun.
 fn is_unplugged<D: drm::Driver>(dev: &drm::Device<D>) -> bool {
     let raw = super::raw::drm_device(dev);
-    // SAFETY: The device is valid. The flag is one byte, which another CPU may set meanwhile.
+    // SAFETY: The device is valid. The flag is one byte, which another CPU may set concurrently.
     unsafe { (&raw const (*raw).unplugged).read_volatile() }
 }
 

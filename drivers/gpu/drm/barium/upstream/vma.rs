@@ -68,7 +68,7 @@ impl<'a> VmaNew<'a> {
     /// For `'a`, `vma` must be undergoing setup in an `mmap` callback, for the object whose fake
     /// offset is `start` pages.
     pub(super) unsafe fn from_raw(vma: *mut bindings::vm_area_struct, start: usize) -> Self {
-        // INVARIANT: The caller promises what the type's invariants say.
+        // INVARIANT: The caller promises the setup and the fake offset that the invariants require.
         Self {
             vma,
             start,

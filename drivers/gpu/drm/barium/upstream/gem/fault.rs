@@ -10,7 +10,7 @@
 //!   with its own result type; a function of the memory manager that inserts a range of PFNs
 //!   (`vmf_insert_pfn_range()`), because drivers should not take the page table lock.
 //! - Why this is sound on 7.3: a [`Fault`] exists only within its callback, where the VMA does not
-//!   change. A PFN comes from a closure that runs inside the registration guard and gets the
+//!   change. A PFN comes from a closure that runs inside the registration guard and receives the
 //!   registration data for any lifetime, so the [`PfnRange`] borrows from that data and from
 //!   nothing that is dropped earlier. `drm_dev_unplug()` waits for the guard and then removes the
 //!   entry, before the registration data is dropped. If the registration fails, `UnmapOnDrop`
