@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Fault-around: which pages to map together with the one that a fault is for.
+//! Fault-around: selects the pages to map together with the page of a fault.
 //!
-//! This is policy, from numbers to numbers. It keeps no state, so faults share nothing: the page
-//! table shows what a program has done so far. A run of mapped pages right beside the fault is the
-//! trace of a program that comes from there.
+//! This is policy: [`window`] is a pure function of [`FaultContext`]. It keeps no state, so that
+//! faults share no data: the page table records which pages a program has accessed. If consecutive
+//! pages right beside the fault are mapped (a *run*), the program is probably accessing pages in
+//! the direction from the run to the fault.
 //!
-//! - Next to a run, the window extends in the direction of the program, and its size is a multiple
-//!   of the length of the run. A stream gets all of a page table after a few faults, and the number
-//!   of unused entries stays proportional to the used ones.
-//! - If neither neighbour is mapped, the page is mapped alone: strides and random access pay for
-//!   no other page. The first and the last page of a mapping are the exception, because streams
-//!   start there.
-//! - Advice of the program overrides all that.
+//! - Next to a run, the window extends in that direction, and its size is a multiple of the length
+//!   of the run. A sequential access fills a page table after a few faults, and the number of
+//!   unused entries stays proportional to the used ones.
+//! - If neither neighbour is mapped, the page is mapped alone, so that strided and random accesses
+//!   map no unused pages. The first and the last page of a mapping are exceptions, because
+//!   sequential accesses start there.
+//! - The program's advice overrides these rules.
 //!
-//! Two streams in one object, in one process or in two, do not disturb each other.
+//! Two sequential accesses to different parts of a mapping do not affect each other's window, and
+//! nor do accesses by different processes.
 
 use crate::units::{
     Advice,
@@ -22,17 +24,17 @@ use crate::units::{
 };
 use kernel::prelude::*;
 
-/// The number of pages in a window for each page of the run behind it.
+/// The number of pages in the window for each page of the run.
 const GROWTH: usize = 4;
 /// The number of pages in the window at the first or the last page of a mapping.
 const FIRST: usize = 15;
 
-/// What is known at a fault.
+/// The properties of a fault that the policy considers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FaultContext {
     /// The lengths of the runs of mapped pages right beside the fault.
     pub(crate) mapped: PageWindow,
-    /// What the program has said about its accesses.
+    /// The program's `madvise()` advice for the VMA.
     pub(crate) advice: Advice,
     /// True if the fault is for the first page of the mapping.
     pub(crate) is_first: bool,
@@ -42,8 +44,8 @@ pub(crate) struct FaultContext {
     pub(crate) will_need: bool,
 }
 
-/// Returns the neighbours to map with the page of the fault. The caller cuts the window where the
-/// mapping, the object or the page table ends.
+/// Returns the neighbours to map with the page of the fault. The caller limits the window to the
+/// mapping, the extent and the page table.
 #[inline]
 pub(crate) fn window(context: &FaultContext) -> PageWindow {
     if context.will_need {
@@ -82,14 +84,14 @@ pub(crate) fn window(context: &FaultContext) -> PageWindow {
 mod tests {
     use super::*;
 
-    /// Pages that one page table maps.
+    /// The number of pages that one page table maps.
     const TABLE: usize = 512;
-    /// The cost of a fault and its page, in guest instructions.
+    /// The cost of a fault, including mapping and unmapping its page, in guest instructions.
     const FAULT_COST: usize = 1800;
-    /// The cost of a neighbour, from mapping it to unmapping it.
+    /// The cost of mapping and unmapping a neighbour, in guest instructions.
     const NEIGHBOUR_COST: usize = 70;
 
-    /// A mapping, as the policy sees it.
+    /// A model of a mapping and of the faults in it.
     struct Model {
         mapped: KVec<bool>,
         advice: Advice,
@@ -165,7 +167,7 @@ mod tests {
         Ok(model)
     }
 
-    /// A small linear congruential generator: the same numbers every time.
+    /// A linear congruential generator, which makes the test repeatable.
     fn random(seed: &mut u32) -> usize {
         *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         usize::try_from(*seed >> 8).unwrap_or(0)

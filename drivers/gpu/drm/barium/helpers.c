@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Functions that wrap macros and inline functions, which bindgen cannot see, and loops over page
- * table entries, which consist of them. Nothing else belongs here. The files in upstream/ declare
- * the functions that they use.
+ * Wrappers of macros and inline functions, for which bindgen generates no bindings, and loops
+ * over page table entries, which use such macros. Nothing else belongs here. The files in
+ * upstream/ declare the functions that they use.
  */
 #include <drm/drm_atomic.h>
 #include <drm/drm_atomic_helper.h>
@@ -15,7 +15,7 @@
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 
-/* Makes @prot write-combining, and not encrypted, as it has to be for device memory. */
+/* Returns @prot with the attributes of device memory: write-combining and decrypted. */
 pgprot_t barium_pgprot_device_wc(pgprot_t prot)
 {
 	return pgprot_decrypted(pgprot_writecombine(prot));
@@ -23,8 +23,8 @@ pgprot_t barium_pgprot_device_wc(pgprot_t prot)
 
 /*
  * Returns true if @base, which ioremap_wc() has returned, is mapped write-combining. On x86, the
- * first mapping of a range decides the memory type of this and of all later ones. Without PAT there
- * is no write-combining.
+ * first mapping of a range decides its memory type for all later mappings. Without PAT, no
+ * mapping is write-combining.
  */
 bool barium_is_write_combining(void __iomem *base)
 {
@@ -34,7 +34,7 @@ bool barium_is_write_combining(void __iomem *base)
 	unsigned int level;
 	pte_t *entry = lookup_address((unsigned long)base, &level);
 
-	/* Neither type needs the PAT bit, whose place in huge entries differs. */
+	/* Neither type uses the PAT bit, whose position depends on the level. */
 	return entry && wc != uncached &&
 	       (pte_flags(*entry) & (_PAGE_PWT | _PAGE_PCD)) == wc;
 #else
@@ -47,15 +47,15 @@ unsigned long barium_page_to_pfn(struct page *page)
 	return page_to_pfn(page);
 }
 
-/* Keeps fork() from copying entries into @vma, an area of the child that it has just made. */
+/* Keeps fork() from copying entries to @vma, a new VMA of the child. */
 void barium_wipe_on_fork(struct vm_area_struct *vma)
 {
 	vm_flags_set(vma, VM_WIPEONFORK);
 }
 
 /*
- * Installs the page table that the memory manager has allocated for @vmf, if there is none yet. It
- * does what pmd_install() does, which is for the memory manager's own files.
+ * Installs the page table that the memory manager has preallocated for @vmf, if the PMD is
+ * empty. Equivalent to pmd_install(), which is not exported to modules.
  */
 static void barium_install_table(struct vm_fault *vmf)
 {
@@ -64,7 +64,7 @@ static void barium_install_table(struct vm_fault *vmf)
 
 	if (pmd_none(*vmf->pmd)) {
 		mm_inc_nr_ptes(mm);
-		/* Another CPU that walks the table without a lock must see that it is empty. */
+		/* A lockless walker that sees the table must see that it is empty. */
 		smp_wmb();
 		pmd_populate(mm, vmf->pmd, vmf->prealloc_pte);
 		vmf->prealloc_pte = NULL;
@@ -73,11 +73,13 @@ static void barium_install_table(struct vm_fault *vmf)
 }
 
 /*
- * Ensures that a page table exists for @vmf, and returns true. Once it exists, it stays.
+ * Ensures that a page table exists for @vmf, and returns true. The table is not freed while the
+ * fault is served.
  *
- * Returns false if a huge PMD was installed concurrently, or if one was there when the memory
- * manager decided not to allocate a page table, and has been removed since. Another one could be
- * installed at any time then, and vmf_insert_pfn_prot() does not expect to meet one.
+ * Returns false if a huge PMD was installed concurrently. Also returns false if the PMD is empty
+ * and @vmf has no preallocated page table, because the memory manager saw a huge PMD that has
+ * been removed since: another fault could install a huge PMD before vmf_insert_pfn_prot()
+ * allocates a page table, and that function does not handle a huge PMD.
  */
 bool barium_prepare_table(struct vm_fault *vmf)
 {
@@ -90,9 +92,9 @@ bool barium_prepare_table(struct vm_fault *vmf)
 }
 
 /*
- * Returns true if something is mapped at @address, which is in the area of @vmf, a fault being
- * served, and not further away than the table of PMDs reaches. Takes no lock: the answer may be out
- * of date.
+ * Returns true if a small or huge entry maps @address, which is in the VMA of @vmf, a fault
+ * being served. Returns false if @address is in another PMD table than the fault. Takes no lock,
+ * so the result may be out of date.
  */
 static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 {
@@ -108,8 +110,9 @@ static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 }
 
 /*
- * Returns true if the page @distance pages after that of @vmf is mapped. The fault is being served,
- * its page has just been mapped in a page table, and the other page is in the same area.
+ * Returns true if the page @distance pages after (before, if negative) that of @vmf is mapped.
+ * The fault is being served, its page has just been mapped in a page table, and the other page
+ * is in the same VMA.
  */
 bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 {
@@ -121,9 +124,9 @@ bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 }
 
 /*
- * Inserts copies of the entry that the fault @vmf has just made for @pfn: for up to @before PFNs
- * before @pfn and up to @after PFNs after it, where there is no entry yet. All of them are in one
- * page table.
+ * Inserts copies of the entry that the fault @vmf has just installed for @pfn: for the @before
+ * PFNs before @pfn and the @after PFNs after it, except where an entry exists. All these entries
+ * must be in one page table and in the VMA.
  */
 void barium_map_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigned long before,
 			   unsigned long after)
@@ -168,7 +171,7 @@ bool barium_gem_object_get_unless_zero(struct drm_gem_object *obj)
 	return kref_get_unless_zero(&obj->refcount);
 }
 
-/* drm_atomic_helper_shutdown() that returns why it failed. */
+/* As drm_atomic_helper_shutdown(), but returns its error. */
 int barium_atomic_shutdown(struct drm_device *dev)
 {
 	struct drm_modeset_acquire_ctx ctx;
@@ -201,9 +204,9 @@ bool barium_mmap_lock_is_contended(struct mm_struct *mm)
 }
 
 /*
- * Counts the pages that are mapped without a gap from the address in @found on, up to @max, all of
- * which have their entries in one page table. @found is the result of follow_pfnmap_start(), which
- * holds the lock of that table.
+ * Returns the number of pages that are mapped without a gap from @found->address on, at most
+ * @max. The entries of @max pages must be in one page table. @found is the result of
+ * follow_pfnmap_start(), which has taken the lock of that table.
  */
 unsigned long barium_count_mapped(const struct follow_pfnmap_args *found, unsigned long max)
 {

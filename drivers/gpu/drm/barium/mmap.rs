@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mappings of VRAM objects: which ones are allowed, and what they show.
+//! Mappings of VRAM objects: checks `mmap()`, and resolves pages of objects to VRAM.
 //!
-//! This is policy. [`crate::upstream::gem::fault`] is the mechanism that gets a page frame into a
-//! page table.
+//! This file is the policy. The mechanism that inserts PFNs into page tables is in
+//! [`crate::upstream::gem::fault`].
 //!
-//! A mapping is shared, write-combining, and filled on demand: with a huge entry where VRAM, the
-//! address and the mapping allow one, otherwise with the page of the fault, and with its neighbours
-//! where [`fault_around`] expects them to be used. Both can be switched off ([`Config`]); the pages
-//! that are shown are the same.
+//! A mapping is shared, write-combining, and populated on demand: with a huge entry if the extent,
+//! the address and the VMA allow one, otherwise with the page of the fault, and with the neighbours
+//! that [`fault_around`] selects. [`Config`] can disable huge entries and fault-around; the
+//! contents are the same.
 //!
-//! While the device is bound, a page shows VRAM. Once it is unplugged, every page shows the
-//! object's page of zeros, so that no access raises `SIGBUS`. The kernel's own clients map an
-//! object as a whole, and only a contiguous one; after unplug they get memory that is shown
-//! nowhere. A fault takes no lock of the driver and allocates no memory of its own: an object does
-//! not move in VRAM.
+//! While the device is bound, a mapping maps VRAM. Once the device is unplugged, every page maps
+//! the object's zero page, so that no access raises `SIGBUS`. In-kernel clients map whole objects,
+//! which must be contiguous; after unplug they get system memory instead. Because an object does
+//! not move in VRAM, a fault takes no lock of the driver, and the driver allocates nothing for it
+//! while the device is bound.
 
 use crate::{
     device::{
@@ -141,8 +141,8 @@ impl MappedObject for VramObject {
     }
 }
 
-/// Returns the PFN that shows page `page` of `obj`, and those beside it that the object has;
-/// `None` if the object has no such page.
+/// Returns the PFN of page `page` of `obj`, with the other PFNs of the same extent; `None` if
+/// `page` is outside the object.
 // Not inlined, it returns through memory, which costs 1% per fault.
 #[inline(always)]
 fn pfn_range<'a>(
@@ -153,7 +153,7 @@ fn pfn_range<'a>(
     reg.vram_bar().pfn_range(obj.backing(page)?)
 }
 
-/// Returns the neighbours that are to be mapped with the page of `fault`.
+/// Returns the neighbours to insert together with the page of `fault`.
 #[inline]
 fn neighbours(
     fault: &Fault<'_, VramObject>,
@@ -173,7 +173,7 @@ fn neighbours(
     })
 }
 
-/// Maps `addresses` of the calling process before it touches them.
+/// Maps `addresses` of the calling process before it accesses them.
 ///
 /// # Errors
 ///
@@ -184,7 +184,7 @@ pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
         dev,
         addresses,
         |obj, page, pages| {
-            // With one fault for all that this run has.
+            // This lets one fault map the rest of the extent.
             obj.needed().set(page.0..page.0 + pages);
         },
         |obj, page, pages| match obj.backing(page) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Numbers with a meaning, which rooms exchange: pages, windows of pages, places in VRAM.
+//! Types of numbers that several modules use: page indices, page windows, offsets in VRAM.
 //!
-//! This is a leaf: it has no `unsafe` code and uses no other room.
+//! This module has no `unsafe` code and uses no other module of the driver.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PageIndex(pub(crate) usize);
 
-/// Pages around a page: how many lie right before it, and how many right after it.
+/// The pages around a page: a number of pages right before it, and a number right after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageWindow {
     pub(crate) before: usize,
@@ -18,7 +18,7 @@ pub(crate) struct PageWindow {
 }
 
 impl PageWindow {
-    /// As many pages as there are, on both sides.
+    /// All pages on both sides. [`Self::min`] limits them.
     pub(crate) const ALL: Self = Self {
         before: usize::MAX,
         after: usize::MAX,
@@ -29,7 +29,7 @@ impl PageWindow {
         after: 0,
     };
 
-    /// Returns the smaller number on either side.
+    /// Returns the smaller number for each side.
     #[inline]
     pub(crate) fn min(self, other: Self) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl PageWindow {
     }
 }
 
-/// What a program said about its accesses to an area (`madvise()`).
+/// The advice of a program for a VMA (`madvise()`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advice {
     /// Nothing, or `MADV_NORMAL`.
@@ -50,12 +50,12 @@ pub(crate) enum Advice {
     Random,
 }
 
-/// A place in VRAM, in bytes from its start.
+/// An offset in VRAM, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct VramOffset(pub(crate) usize);
 
 impl VramOffset {
-    /// The largest offset: nothing in VRAM is above it.
+    /// An upper bound for all offsets.
     pub(crate) const MAX: Self = Self(usize::MAX);
 }
 

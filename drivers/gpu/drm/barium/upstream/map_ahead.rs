@@ -3,13 +3,14 @@
 //! Maps pages before they are accessed.
 //!
 //! - Upstream today: `kernel::mm` finds a VMA, but cannot handle a fault in it, and takes the mmap
-//!   lock uninterruptibly only. In C there is no way to map page frames ahead for user space:
-//!   `MAP_POPULATE` skips VM_PFNMAP areas and `MADV_POPULATE_*` refuses them.
+//!   lock uninterruptibly only. Linux has no interface that populates a PFN mapping: `MAP_POPULATE`
+//!   skips `VM_PFNMAP` VMAs, and `MADV_POPULATE_*` refuses them.
 //! - The shape it should have: `MmWithUser::mmap_read_lock_killable()`, and `MmapReadGuard::fault()`
 //!   over `fixup_user_fault()`.
 //! - Why this is sound on 7.3: VMAs are used with the mmap lock held, and page tables between
-//!   [`bindings::follow_pfnmap_start`] and [`bindings::follow_pfnmap_end`], which lock them. The
-//!   `vm_ops` of a VMA, a `static` of type `T` alone, prove that the VMA maps an object of type `T`.
+//!   [`bindings::follow_pfnmap_start`] and [`bindings::follow_pfnmap_end`], which lock them. Only
+//!   VMAs that map an object of type `T` have the `vm_ops` of `T`, so comparing `vm_ops` proves the
+//!   type.
 //! - Delete when `kernel::mm` can do this.
 //!
 //! C headers: [`include/linux/mm.h`](srctree/include/linux/mm.h),
@@ -65,8 +66,8 @@ extern "C" {
 /// The function holds the mmap lock for reading for at most one page table while another task waits
 /// for the lock.
 ///
-/// Unplugging `dev` does not wait for this function. Faults that it takes after that map what faults
-/// of an unplugged device map.
+/// Unplugging `dev` does not wait for this function. If the device is unplugged meanwhile, a fault
+/// is served like any other fault on an unplugged device.
 ///
 /// # Errors
 ///
@@ -124,8 +125,8 @@ where
         } else {
             bindings::fault_flag_FAULT_FLAG_WRITE
         };
-        // SAFETY: `mm` is the address space of the calling process, and `guard` holds its mmap lock.
-        // With a null `unlocked` the function does not drop the lock.
+        // SAFETY: `mm` is the address space of the calling process, and `guard` holds its mmap
+        // lock. With a null `unlocked`, `fixup_user_fault()` does not drop the lock.
         kernel::error::to_result(unsafe {
             bindings::fixup_user_fault(mm.as_raw(), address, fault_flags, core::ptr::null_mut())
         })?;
@@ -135,7 +136,7 @@ where
     Ok(())
 }
 
-/// A guard for the mmap lock, taken for reading, that a fatal signal keeps from being taken.
+/// A guard for the mmap lock, taken for reading. A fatal signal ends the wait for the lock.
 ///
 /// # Invariants
 ///
@@ -172,8 +173,8 @@ impl<'a> KillableMmapReadGuard<'a> {
     fn vma_lookup(&self, address: usize) -> Option<&VmaRef> {
         // SAFETY: By the type invariants the mmap lock is held. Any address may be looked up.
         let vma = unsafe { bindings::vma_lookup(self.mm.as_raw(), address) };
-        // SAFETY: `vma` is a valid VMA, and remains so while the lock is held, which `self` is
-        // borrowed for.
+        // SAFETY: `vma` is a valid VMA, and stays valid while the lock is held. The returned
+        // reference borrows `self`, which holds the lock.
         (!vma.is_null()).then(|| unsafe { VmaRef::from_raw(vma) })
     }
 }
@@ -185,8 +186,8 @@ impl Drop for KillableMmapReadGuard<'_> {
     }
 }
 
-/// Returns how many bytes of `addresses` are mapped without a gap from its start on, or `None` if the
-/// first page is not mapped.
+/// Returns the number of bytes from the start of `addresses` on that are mapped without a gap, or
+/// `None` if the first page is not mapped.
 ///
 /// `addresses` must be in `vma` and in the range of one page table, whose lock is taken once.
 fn mapped(vma: &VmaRef, addresses: Range<usize>) -> Option<usize> {
@@ -211,14 +212,14 @@ fn mapped(vma: &VmaRef, addresses: Range<usize>) -> Option<usize> {
 /// Returns true once unplugging of `dev` has begun.
 fn is_unplugged<D: drm::Driver>(dev: &drm::Device<D>) -> bool {
     let raw = super::raw::drm_device(dev);
-    // SAFETY: The device is valid. The flag is one byte, which another CPU may set meanwhile.
+    // SAFETY: The device is valid. The flag is one byte, which another CPU may set concurrently.
     unsafe { (&raw const (*raw).unplugged).read_volatile() }
 }
 
 /// Returns the object that `vma` maps, if it is of type `T`, and the object's page at `address`.
 fn object_of<T: MappedObject>(vma: &VmaRef, address: usize) -> Option<(&Object<T>, PageIndex)> {
-    // Through a raw pointer: other tasks change the reference count of a VMA at any time, so there
-    // must be no reference to all of the C struct.
+    // Use a raw pointer: other tasks change the reference count of a VMA at any time, so no Rust
+    // reference to the whole C struct may exist.
     let raw = vma.as_ptr();
     // SAFETY: The VMA is valid and locked while there is a reference to it, so that nobody writes to
     // these fields.
@@ -227,10 +228,11 @@ fn object_of<T: MappedObject>(vma: &VmaRef, address: usize) -> Option<(&Object<T
     if !core::ptr::eq(vm_ops, T::ops().vm_ops()?) {
         return None;
     }
-    // SAFETY: These `vm_ops` are on VMAs only whose private data is an object of type `T`. The VMA
+    // SAFETY: Only VMAs whose private data is an object of type `T` have these `vm_ops`. The VMA
     // holds a reference to it.
     let obj = unsafe { <Object<T> as drm::gem::IntoGEMObject>::from_raw(private.cast()) };
-    // A VMA that starts before the object has pages that are far behind the last one.
+    // If the VMA started before the object, `page` would wrap to a page far behind the object's
+    // last one.
     let first = vm_pgoff.wrapping_sub(super::gem::fake_offset(obj));
     let page = first.wrapping_add((address - vma.start()) >> PAGE_SHIFT);
     Some((obj, PageIndex(page)))

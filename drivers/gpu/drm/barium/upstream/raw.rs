@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C structs behind devices of the kernel crate.
+//! Conversions from devices of the kernel crate to their C structs.
 //!
 //! - Upstream today: `drm::Device::as_raw()` and `pci::Device::as_raw()` are private.
-//! - The shape it should have: those, public.
+//! - The shape it should have: the same methods, public.
 //! - Why this is sound on 7.3: `drm::Device` is `repr(C)` and starts with its `drm_device`;
-//!   `pci::Device` is `repr(transparent)` over an `Opaque<pci_dev>`. Only pointers are converted;
-//!   nothing is accessed through them.
+//!   `pci::Device` is `repr(transparent)` over an `Opaque<pci_dev>`. The functions convert pointers
+//!   and do not dereference them.
 //! - Delete when they are public.
 
 use kernel::{

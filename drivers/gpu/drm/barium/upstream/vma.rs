@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! User mappings of page frames (`VM_PFNMAP`).
+//! User mappings of PFNs (`VM_PFNMAP`).
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 //!
-//! - Upstream today: [`kernel::mm::virt`] knows neither `VM_PFNMAP` nor the page protection of an
-//!   area.
+//! - Upstream today: [`kernel::mm::virt`] supports neither `VM_PFNMAP` nor `vm_page_prot`.
 //! - The shape it should have: `VmaNew::into_pfnmap()`, beside `VmaNew::set_mixedmap()`, as the one
 //!   place that sets flags and protection together.
-//! - Why this is sound on 7.3: [`VmaNew`] exists only within the `mmap` callback, where the area is
-//!   not shared yet. [`VmaNew::into_pfnmap`] meets the two conditions without which
-//!   `vmf_insert_pfn_prot()` runs into `BUG()` (`VM_PFNMAP` is set, and the area is not
-//!   copy-on-write), and [`VmaPfnMap`] proves that it was called.
+//! - Why this is sound on 7.3: [`VmaNew`] exists only within the `mmap` callback, where the VMA is
+//!   not shared yet. [`VmaNew::into_pfnmap`] establishes the two conditions that
+//!   `vmf_insert_pfn_prot()` checks with `BUG_ON()`: `VM_PFNMAP` is set, and the VMA is not
+//!   copy-on-write. [`VmaPfnMap`] proves that it was called.
 //! - Delete when `mm::virt` can do this.
 
 use core::{
@@ -39,10 +38,10 @@ extern "C" {
 /// The number of pages that one page table has entries for.
 pub(crate) const PAGES_PER_TABLE: usize = bindings::PTRS_PER_PTE as usize;
 
-/// The number of bytes that one page table maps, and one huge entry (PMD) in its place.
+/// The number of bytes that one page table maps, or one huge entry (PMD) instead of it.
 pub(crate) const HUGE_SIZE: usize = PAGES_PER_TABLE * PAGE_SIZE;
 
-/// True if this kernel can map [`HUGE_SIZE`] bytes of page frames with one entry.
+/// True if this kernel can map [`HUGE_SIZE`] bytes of PFNs with one entry.
 pub(crate) const HUGE_SUPPORTED: bool = cfg!(all(
     CONFIG_TRANSPARENT_HUGEPAGE,
     CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
@@ -69,7 +68,7 @@ impl<'a> VmaNew<'a> {
     /// For `'a`, `vma` must be undergoing setup in an `mmap` callback, for the object whose fake
     /// offset is `start` pages.
     pub(super) unsafe fn from_raw(vma: *mut bindings::vm_area_struct, start: usize) -> Self {
-        // INVARIANT: The caller promises what the type's invariants say.
+        // INVARIANT: The caller promises the setup and the fake offset that the invariants require.
         Self {
             vma,
             start,
@@ -82,8 +81,8 @@ impl<'a> VmaNew<'a> {
     /// If the mapping starts before the object, or is longer than any object can be, the returned
     /// range ends far behind the last page of the object.
     pub(crate) fn pages(&self) -> Range<usize> {
-        // SAFETY: By the type invariants, `vma` is valid and nothing else writes to it. This member
-        // of the union is in use in an area that exists.
+        // SAFETY: By the type invariants, `vma` is valid and nothing else writes to it. The other
+        // member of the union is for freed VMAs only.
         let (pgoff, span) = unsafe {
             (
                 (*self.vma).vm_pgoff,
@@ -95,16 +94,16 @@ impl<'a> VmaNew<'a> {
         first..first.saturating_add(pages)
     }
 
-    /// Makes this a shared, write-combining mapping of page frames: sets `VM_PFNMAP | VM_IO |
-    /// VM_DONTEXPAND | VM_DONTDUMP` and the page protection.
+    /// Makes this a write-combining PFN mapping: sets `VM_PFNMAP | VM_IO | VM_DONTEXPAND |
+    /// VM_DONTDUMP` and the page protection.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a copy-on-write mapping, which cannot have bare page frames: that is a private
-    /// mapping that is writable or could be made so (`vma_is_cow_mapping()`).
+    /// `EINVAL` for a copy-on-write mapping, into which `vmf_insert_pfn_prot()` does not insert
+    /// PFNs: a private mapping that is writable or can be made writable (`vma_is_cow_mapping()`).
     pub(crate) fn into_pfnmap(self) -> Result<VmaPfnMap<'a>> {
         // SAFETY: By the type invariants, `vma` is valid and nothing else writes to it. Both
-        // members of the union are the same integer.
+        // members of the union are the flags.
         let old = unsafe { (*self.vma).__bindgen_anon_2.vm_flags };
         if old & (flags::SHARED | flags::MAYWRITE) == flags::MAYWRITE {
             return Err(EINVAL);
@@ -119,7 +118,7 @@ impl<'a> VmaNew<'a> {
     }
 }
 
-/// Returns the protection of device memory in an area with flags `vm_flags`: write-combining.
+/// Returns the page protection of device memory in a VMA with flags `vm_flags`: write-combining.
 fn device_prot(vm_flags: vm_flags_t) -> bindings::pgprot_t {
     // SAFETY: `vm_get_page_prot()` has no preconditions.
     let prot = unsafe { bindings::vm_get_page_prot(vm_flags) };
@@ -127,21 +126,21 @@ fn device_prot(vm_flags: vm_flags_t) -> bindings::pgprot_t {
     unsafe { barium_pgprot_device_wc(prot) }
 }
 
-/// Returns the protection of system memory in a mapping of page frames: cached, as in the kernel's
-/// own mapping of that memory, with the rights that the area's `vm_page_prot` gives.
+/// Returns the page protection of system memory in a PFN mapping: cached, like the kernel's linear
+/// mapping of that memory, with the access rights of the VMA's `vm_page_prot`.
 ///
-/// Those are all rights of the area's flags. If the memory manager wants to see writes
-/// (`vma_set_page_prot()`), they are those of a private area, which do not allow writes. Soft-dirty
-/// tracking (`/proc/pid/clear_refs`) does that.
+/// Normally, these are the rights of the VMA's flags. If the memory manager tracks writes, as it
+/// does for soft-dirty tracking (`/proc/pid/clear_refs`), `vma_set_page_prot()` leaves out
+/// `VM_SHARED`, which makes the entries read-only.
 ///
 /// # Safety
 ///
-/// `vma` must be an area that [`VmaNew::into_pfnmap`] has set up, and be locked against changes.
+/// `vma` must be a VMA that [`VmaNew::into_pfnmap`] has set up, and be locked against changes.
 pub(super) unsafe fn system_memory_prot(
     vma: *const bindings::vm_area_struct,
 ) -> bindings::pgprot_t {
     // SAFETY: The caller promises that `vma` is valid and does not change. Both members of the
-    // union are the same integer.
+    // union are the flags.
     let (vm_flags, prot) = unsafe { ((*vma).__bindgen_anon_2.vm_flags, (*vma).vm_page_prot) };
     let vm_flags = if prot.pgprot == device_prot(vm_flags).pgprot {
         vm_flags

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A C struct of callbacks that extends one of upstream's.
+//! C structs of callbacks that extend upstream's.
 //!
 //! - Upstream today: its structs of callbacks are private constants, to which a driver cannot add.
 //! - The shape it should have: none; each struct should have the callbacks that drivers need.
-//! - Why this is sound on 7.3: the struct is written once, before anybody gets a reference to it. It
-//!   is part of a `static` of the module, as are the functions that it points to.
+//! - Why this is sound on 7.3: the struct is written once, before any reference to it exists. It is
+//!   part of a `static` of the module, as are the functions that it points to.
 //! - Delete when the last user is gone.
 
 use kernel::{
@@ -25,13 +25,13 @@ use kernel::{
 /// module is loaded. C must not write to a value that is in use.
 pub(super) unsafe trait Callbacks {}
 
-// SAFETY: DRM reads the struct only.
+// SAFETY: DRM only reads the struct.
 unsafe impl Callbacks for bindings::drm_gem_object_funcs {}
-// SAFETY: The memory manager reads the struct only.
+// SAFETY: The memory manager only reads the struct.
 unsafe impl Callbacks for bindings::vm_operations_struct {}
-// SAFETY: DRM reads the struct only. The list head in it is for legacy drivers.
+// SAFETY: DRM only reads the struct.
 unsafe impl Callbacks for bindings::drm_driver {}
-// SAFETY: The VFS reads the struct only.
+// SAFETY: The VFS only reads the struct.
 unsafe impl Callbacks for bindings::file_operations {}
 
 /// A struct of callbacks that is initialised when it is first used, and never changes after that.
@@ -42,8 +42,8 @@ struct Shared<T: Callbacks>(T);
 // SAFETY: By the requirements of `Callbacks`, any CPU may use what the struct points to.
 unsafe impl<T: Callbacks> Send for Shared<T> {}
 
-// SAFETY: By the requirements of `Callbacks`, any CPU may use what the struct points to, and nobody
-// writes to the struct.
+// SAFETY: By the requirements of `Callbacks`, any CPU may use what the struct points to, and
+// nothing writes to the struct.
 unsafe impl<T: Callbacks> Sync for Shared<T> {}
 
 impl<T: Callbacks> Vtable<T> {

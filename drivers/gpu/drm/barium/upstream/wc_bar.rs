@@ -7,24 +7,25 @@
 //!
 //! - Upstream today: [`pci::Bar`] maps with `pci_iomap()`, which is UC-. On x86 the first mapping
 //!   of a range decides its memory type (PAT), so a BAR that is mapped this way cannot be mapped
-//!   write-combining later, neither in the kernel nor for users.
-//! - The shape it should have: `pci::Bar` with the memory type in its type, where only a WC bar
-//!   returns PFNs for user mappings.
+//!   write-combining later, neither in the kernel nor by userspace.
+//! - The shape it should have: `pci::Bar` with the memory type as a type parameter, so that only a
+//!   write-combining BAR returns PFNs for user mappings.
 //! - Why this is sound on 7.3: [`WcBar`] claims the region first, so no other driver maps it, and
-//!   `ioremap_wc()` registers the memory type of the whole BAR for as long as the mapping exists.
-//!   Every access is checked against the length. A [`WcBar`] borrows the bound device, so it is
-//!   dropped before the device is unbound. What it hands out borrows the [`WcBar`], except for a
-//!   [`VMap`], for which dropping the [`WcBar`] waits.
+//!   `ioremap_wc()` reserves the memory type of the whole BAR for as long as the mapping exists. If
+//!   userspace has mapped the BAR uncached through sysfs before, the BAR stays uncached, and
+//!   [`WcBar::new`] logs that. Each access is checked against the length of the BAR. A [`WcBar`]
+//!   borrows the bound device, so it is dropped before the device is unbound. [`PfnRange`] and
+//!   [`BarPart`] borrow the [`WcBar`]; dropping the [`WcBar`] waits until each [`VMap`] is dropped.
 //! - Delete when `pci::Bar` can do this.
 //!
 //! # Mappings that outlive the borrow
 //!
 //! A [`VMap`] stays valid until dropped, even during unbind: dropping the [`WcBar`] waits for the
-//! last one. By then the DRM device has been unplugged, so nobody gets a new one: a client of the
-//! kernel that lives on, as fbdev does while `/dev/fb0` is open, gets system memory. Clients keep a
-//! [`VMap`] for one update of the screen, under locks that unbinding does not hold, and other
-//! drivers get none (gem/prime.rs). So the wait is short. If a user did keep its map, the driver
-//! would stay bound, instead of that user writing to an address that is not mapped.
+//! last one. By then the DRM device has been unplugged, so no new [`VMap`] is created: an in-kernel
+//! client that still exists, such as fbdev while `/dev/fb0` is open, gets system memory. Clients
+//! hold a [`VMap`] for one update of the screen, under locks that unbind does not hold, and other
+//! drivers get none (gem/prime.rs). So the wait is short. If a client never dropped its [`VMap`],
+//! unbind would hang, but the client would not access an unmapped address.
 
 use super::{
     raw,
@@ -59,12 +60,12 @@ extern "C" {
     fn barium_is_write_combining(base: *mut c_void) -> bool;
 }
 
-/// Contiguous PFNs of device memory, seen from one of them, the first to be inserted.
+/// A PFN of device memory, with the numbers of contiguous PFNs before and after it.
 ///
 /// # Invariants
 ///
-/// `pfn`, the `window.before` PFNs before it and the `window.after` PFNs after it are those of
-/// whole pages of a BAR that a [`WcBar`], alive for `'a`, has claimed.
+/// `pfn`, the `window.before` PFNs before it and the `window.after` PFNs after it are whole pages
+/// of a BAR that a [`WcBar`] has claimed and keeps for `'a`.
 #[derive(Clone, Copy)]
 pub(crate) struct PfnRange<'a> {
     pfn: usize,
@@ -73,20 +74,20 @@ pub(crate) struct PfnRange<'a> {
 }
 
 impl PfnRange<'_> {
-    /// Returns the PFN from which the range is seen.
+    /// Returns the PFN.
     #[inline]
     pub(super) fn pfn(self) -> usize {
         self.pfn
     }
 
-    /// Returns how many PFNs the range has before and after that one.
+    /// Returns the numbers of PFNs before and after [`Self::pfn`].
     #[inline]
     pub(super) fn window(self) -> PageWindow {
         self.window
     }
 }
 
-/// The number of [`VMap`]s of a BAR.
+/// The number of [`VMap`]s of a BAR that exist.
 #[pin_data]
 struct Users {
     #[pin]
@@ -95,26 +96,26 @@ struct Users {
     none_left: CondVar,
 }
 
-/// A part of a BAR, mapped in the kernel, which stays valid until dropped.
+/// A kernel mapping of a part of a BAR, which stays valid until dropped.
 ///
 /// # Invariants
 ///
-/// The `len` bytes from `start` on stay mapped and claimed as long as this object exists: `users`
-/// counts it.
+/// The `len` bytes from `start` on stay mapped and claimed as long as this object exists, because
+/// `users.count` includes it.
 pub(crate) struct VMap {
     start: *mut c_void,
     len: usize,
     users: Arc<Users>,
 }
 
-// SAFETY: A kernel mapping is the same for all threads.
+// SAFETY: A kernel mapping is valid in all threads, and any thread may drop it.
 unsafe impl Send for VMap {}
 
 // SAFETY: The methods on a shared reference only return the address and the length.
 unsafe impl Sync for VMap {}
 
 impl VMap {
-    /// Returns the address of the first byte. It is device memory.
+    /// Returns the address of the first byte, which is in device memory.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.start
     }
@@ -135,7 +136,7 @@ impl Drop for VMap {
     }
 }
 
-/// A part of a BAR, mapped in the kernel for as long as the BAR is claimed.
+/// A kernel mapping of a part of a BAR, which borrows the [`WcBar`].
 ///
 /// # Invariants
 ///
@@ -147,7 +148,7 @@ pub(crate) struct BarPart<'a> {
 }
 
 impl BarPart<'_> {
-    /// Returns the address of the first byte. It is device memory.
+    /// Returns the address of the first byte, which is in device memory.
     pub(super) fn as_ptr(&self) -> *mut c_void {
         self.start
     }
@@ -175,8 +176,8 @@ impl BarPart<'_> {
 ///
 /// # Invariants
 ///
-/// - BAR `index` of `pdev` is requested by this object alone, starts at physical address `phys`
-///   and has `len` bytes; `phys` is page aligned.
+/// - BAR `index` of `pdev` is claimed by this object, starts at physical address `phys` and has
+///   `len` bytes; `phys` is page aligned.
 /// - `base` is its `ioremap_wc()` mapping, for all `len` bytes, until this object is dropped.
 pub(crate) struct WcBar<'a> {
     pdev: &'a pci::Device<Bound>,
@@ -187,12 +188,14 @@ pub(crate) struct WcBar<'a> {
     users: Arc<Users>,
 }
 
-// SAFETY: A kernel mapping and a claimed region are the same for all threads.
+// SAFETY: A kernel mapping is valid in all threads, and any thread may unmap it and release the
+// region.
 unsafe impl Send for WcBar<'_> {}
 
 // SAFETY: The methods on a shared reference access device memory only through the kernel's I/O
-// functions and through stores in assembly, which may run on several CPUs at the same time. Racing
-// stores leave any of the values in that memory, to which no Rust reference is ever made.
+// functions and through stores in assembly, which may run on several CPUs at the same time.
+// Concurrent stores to a byte leave one of their values in it, and no Rust reference to that memory
+// exists.
 unsafe impl Sync for WcBar<'_> {}
 
 impl<'a> WcBar<'a> {
@@ -202,8 +205,8 @@ impl<'a> WcBar<'a> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if there is no such BAR; `ENODEV` if it is empty or does not start at a page;
-    /// `EBUSY` if it is claimed already; `ENOMEM` if the kernel cannot map it.
+    /// `EINVAL` if `index` is not that of a BAR; `ENODEV` if the BAR is empty or not page aligned;
+    /// `EBUSY` if it is already claimed; `ENOMEM` if the kernel cannot map it.
     pub(crate) fn new(
         pdev: &'a pci::Device<Bound>,
         index: u32,
@@ -229,18 +232,18 @@ impl<'a> WcBar<'a> {
         if unsafe { bindings::pci_request_region(pci_dev, index, name.as_char_ptr()) } != 0 {
             return Err(EBUSY);
         }
-        // SAFETY: `ioremap_wc()` wants a range that is not RAM, and a BAR is none. The region was
-        // claimed above, so no driver uses the BAR with another memory type. If userspace has
-        // mapped it through sysfs before, that mapping decides the memory type, or `ioremap_wc()`
-        // fails.
+        // SAFETY: `ioremap_wc()` requires that the range is not RAM, and a PCI BAR is not. The
+        // region was claimed above, so no driver maps the BAR with another memory type. If
+        // userspace has mapped it through sysfs before, `ioremap_wc()` uses the memory type of that
+        // mapping, or fails.
         let base = unsafe { bindings::ioremap_wc(phys.try_into()?, len) };
         let Some(base) = NonNull::new(base) else {
-            // SAFETY: The region was claimed above, and nothing uses it.
+            // SAFETY: The region was claimed above, and is not mapped.
             unsafe { bindings::pci_release_region(pci_dev, index) };
             return Err(ENOMEM);
         };
 
-        // SAFETY: `base` is what `ioremap_wc()` has just returned.
+        // SAFETY: `ioremap_wc()` has just returned `base`.
         if !unsafe { barium_is_write_combining(base.as_ptr()) } {
             dev_notice!(
                 pdev,
@@ -249,7 +252,7 @@ impl<'a> WcBar<'a> {
             );
         }
 
-        // INVARIANT: Claimed and mapped just now; undone in `drop()` only.
+        // INVARIANT: The BAR was claimed and mapped above, and only `drop()` undoes that.
         Ok(Self {
             pdev,
             index,
@@ -260,9 +263,9 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// Returns the PFNs of the `pages` pages from byte `offset` of the BAR on, seen from page
-    /// `index` of them; `None` if there is no such page, `offset` is not page aligned, or not all
-    /// the pages are in the BAR.
+    /// Returns the PFN of page `index` of the `pages` pages that start at byte `offset` of the BAR,
+    /// together with the other pages. Returns `None` if `index` is not less than `pages`, if
+    /// `offset` is not page aligned, or if the BAR does not contain all the pages.
     #[inline]
     pub(crate) fn pfn_range(
         &self,
@@ -274,7 +277,7 @@ impl<'a> WcBar<'a> {
         if offset % PAGE_SIZE != 0 || pages > behind || index >= pages {
             return None;
         }
-        // INVARIANT: It was just checked that the pages are in the BAR. The range borrows `self`.
+        // INVARIANT: The BAR contains the pages, as was checked above. The range borrows `self`.
         Some(PfnRange {
             pfn: ((self.phys + offset) >> PAGE_SHIFT) + index,
             window: PageWindow {
@@ -285,11 +288,11 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// Returns the kernel's address for `[offset, offset + len)`.
+    /// Returns the kernel address of the `len` bytes from byte `offset` of the BAR on.
     ///
     /// # Errors
     ///
-    /// `ERANGE` if not all of it is in the BAR.
+    /// `ERANGE` if the BAR does not contain all of them.
     fn at(&self, offset: usize, len: usize) -> Result<*mut c_void> {
         if offset > self.len || len > self.len - offset {
             return Err(ERANGE);
@@ -297,11 +300,12 @@ impl<'a> WcBar<'a> {
         Ok(self.base.as_ptr().wrapping_byte_add(offset))
     }
 
-    /// Returns the `len` bytes from `offset` on. Takes no lock.
+    /// Returns the kernel mapping of the `len` bytes from byte `offset` of the BAR on. Takes no
+    /// lock.
     ///
     /// # Errors
     ///
-    /// `ERANGE` if not all of them are in the BAR.
+    /// `ERANGE` if the BAR does not contain all of them.
     pub(crate) fn part(&self, offset: usize, len: usize) -> Result<BarPart<'_>> {
         // INVARIANT: `at()` checks that the range is in the mapping. The part borrows `self`.
         Ok(BarPart {
@@ -311,17 +315,17 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// Returns the `len` bytes from `offset` on, for a user that may keep them for longer than the
-    /// borrow.
+    /// Returns the kernel mapping of the `len` bytes from byte `offset` of the BAR on, as an object
+    /// that may outlive the borrow of `self`.
     ///
     /// # Errors
     ///
-    /// `ERANGE` if not all of them are in the BAR.
+    /// `ERANGE` if the BAR does not contain all of them.
     pub(crate) fn vmap(&self, offset: usize, len: usize) -> Result<VMap> {
         let start = self.at(offset, len)?;
         *self.users.count.lock() += 1;
-        // INVARIANT: `at()` checks that the range is in the mapping. The map was just counted, and
-        // `drop()` waits for all that are.
+        // INVARIANT: `at()` checks that the range is in the mapping. The map was counted above, and
+        // `drop()` waits until the count is 0.
         Ok(VMap {
             start,
             len,
@@ -329,11 +333,12 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// Fills the `len` bytes from `offset` on with zeros. They are in the device when this returns.
+    /// Fills the `len` bytes from byte `offset` of the BAR on with zeros. The stores have reached
+    /// the device when the function returns.
     ///
     /// # Errors
     ///
-    /// `ERANGE` if not all of them are in the BAR.
+    /// `ERANGE` if the BAR does not contain all of them.
     pub(crate) fn clear(&self, offset: usize, len: usize) -> Result {
         let start = self.at(offset, len)?;
         // SAFETY: `at()` checks that the range is in the mapping.
@@ -342,11 +347,11 @@ impl<'a> WcBar<'a> {
         Ok(())
     }
 
-    /// Fills `buf` with the bytes from `offset` on.
+    /// Fills `buf` with the bytes from byte `offset` of the BAR on.
     ///
     /// # Errors
     ///
-    /// `ERANGE` if not all of them are in the BAR.
+    /// `ERANGE` if the BAR does not contain all of them.
     pub(crate) fn read(&self, offset: usize, buf: &mut [u8]) -> Result {
         let start = self.at(offset, buf.len())?;
         // SAFETY: `at()` checks that the source is in the mapping, and the destination is a slice
@@ -355,11 +360,12 @@ impl<'a> WcBar<'a> {
         Ok(())
     }
 
-    /// Writes `buf` to the bytes from `offset` on. They are in the device when this returns.
+    /// Writes `buf` to the bytes from byte `offset` of the BAR on. The stores have reached the
+    /// device when the function returns.
     ///
     /// # Errors
     ///
-    /// `ERANGE` if not all of them are in the BAR.
+    /// `ERANGE` if the BAR does not contain all of them.
     pub(crate) fn write(&self, offset: usize, buf: &[u8]) -> Result {
         let start = self.at(offset, buf.len())?;
         // SAFETY: `at()` checks that the destination is in the mapping, and the source is a slice
@@ -385,17 +391,17 @@ impl Drop for WcBar<'_> {
             self.users.none_left.wait(&mut count);
         }
         drop(count);
-        // SAFETY: By the type invariants, `base` is the `ioremap_wc()` mapping of this object.
-        // Whatever uses it either borrows `self`, or is a `VMap`, of which there is none left;
-        // `vmap()`, which makes them, borrows `self`.
+        // SAFETY: By the type invariants, `base` is the `ioremap_wc()` mapping of this object. All
+        // its users either borrow `self`, or are `VMap`s, of which none is left. None can be
+        // created, as `vmap()` borrows `self`.
         unsafe { bindings::iounmap(self.base.as_ptr()) };
         // SAFETY: By the type invariants, this object has claimed the region.
         unsafe { bindings::pci_release_region(raw::pci_dev(self.pdev), self.index) };
     }
 }
 
-/// Drains the write-combining buffers of this CPU. Without this, another CPU could read the memory
-/// before the stores have reached it.
+/// Flushes the write-combining buffers of this CPU. Otherwise, another CPU could read the memory
+/// before the stores reach it.
 fn flush_write_combining() {
     barrier::mb(barrier::Write);
 }

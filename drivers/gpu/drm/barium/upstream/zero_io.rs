@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Filling device memory with zeros, in as few and as wide stores as the CPU has.
+//! Fills device memory with zeros, with the widest stores that the CPU supports.
 //!
 //! C header: [`arch/x86/include/asm/fpu/api.h`](srctree/arch/x86/include/asm/fpu/api.h)
 //!
-//! - Upstream today: `memset_io()`, which on x86 is `rep stosb`: by the instruction set that is one
-//!   store per byte, and no CPU promises to do better for write-combining memory.
+//! - Upstream today: `memset_io()`, which on x86 is `rep stosb`. Architecturally, that is one store
+//!   per byte, and no CPU guarantees wider stores to write-combining memory.
 //! - The shape it should have: a variant of `memset_io()` for write-combining memory, as
-//!   `__iowrite64_copy()` is one of `memcpy_toio()`.
+//!   `__iowrite64_copy()` is a variant of `memcpy_toio()`.
 //! - Why this is sound on 7.3: vector registers are used only between `kernel_fpu_begin_mask()` and
 //!   `kernel_fpu_end()`, in code that does not sleep, and only if the CPU has them, the kernel
 //!   saves them, and the context may use them (`irq_fpu_usable()`).
-//! - Delete when there is such a variant.
+//! - Delete when the kernel has such a variant.
 
 use kernel::{
     bindings,
     prelude::*, //
 };
 
-/// Fills `len` bytes of device memory with zeros, in any context. The caller adds the write barrier
-/// that it needs.
+/// Fills the `len` bytes of device memory from `start` on with zeros. May be called in any context.
+/// The caller issues the write barrier if it needs one.
 ///
 /// # Safety
 ///
@@ -27,8 +27,8 @@ use kernel::{
 pub(super) unsafe fn zero_io(start: *mut c_void, len: usize) {
     #[cfg(CONFIG_X86_64)]
     if start.addr() % x86::BLOCK == 0 && len % x86::BLOCK == 0 {
-        // SAFETY: The caller promises that the range is mapped device memory. It was just checked
-        // that it consists of whole blocks.
+        // SAFETY: The caller promises that the range is mapped device memory. It consists of whole
+        // blocks, as was checked above.
         return unsafe { x86::zero(start, len) };
     }
     // SAFETY: The caller promises that the range is mapped device memory.
@@ -39,17 +39,19 @@ pub(super) unsafe fn zero_io(start: *mut c_void, len: usize) {
 mod x86 {
     use super::*;
 
-    /// Bytes that are zeroed at a time.
+    /// The number of bytes that one round of the loop zeroes.
     pub(super) const BLOCK: usize = 512;
-    /// The number of bytes from which on it pays to save the vector registers first.
+    /// The minimum number of bytes for which saving the vector registers pays off.
     const WIDE_MIN: usize = 16 * 1024;
-    /// The number of bytes that are zeroed with preemption disabled.
+    /// The maximum number of bytes to zero with preemption disabled.
     const WIDE_MAX: usize = 64 * 1024;
     /// `XFEATURE_MASK_SSE | XFEATURE_MASK_YMM` (arch/x86/include/asm/fpu/types.h).
     const AVX_STATE: u64 = 1 << 1 | 1 << 2;
-    /// Not `KFPU_MXCSR`: nothing is computed.
+    /// Without `KFPU_MXCSR`, because the section does no floating-point arithmetic.
     const NO_FPU_STATE: c_uint = 0;
 
+    /// Fills the `len` bytes from `start` on with zeros.
+    ///
     /// # Safety
     ///
     /// The `len` bytes from `start` on must be mapped device memory. Both must be multiples of
@@ -58,13 +60,13 @@ mod x86 {
         if len >= WIDE_MIN && may_use_avx() {
             while len != 0 {
                 let part = len.min(WIDE_MAX);
-                // SAFETY: `may_use_avx()` says that this context may use vector registers. The
-                // section ends below, and nothing in it sleeps.
+                // SAFETY: `may_use_avx()` returned true, so this context may use vector registers.
+                // The section ends below, and does not sleep.
                 unsafe { bindings::kernel_fpu_begin_mask(NO_FPU_STATE) };
                 // SAFETY: The part is in the range, and not empty. The CPU has AVX, and the section
-                // has just begun.
+                // began above.
                 unsafe { zero_avx(start, part) };
-                // SAFETY: The section was begun above.
+                // SAFETY: The section began above.
                 unsafe { bindings::kernel_fpu_end() };
                 start = start.wrapping_byte_add(part);
                 len -= part;
@@ -85,22 +87,24 @@ mod x86 {
     }
 
     /// Returns true if the CPU has AVX, the kernel saves its registers, and this context may use
-    /// them. A hard interrupt within another section may not.
+    /// them. An interrupt handler that interrupts another section may not.
     fn may_use_avx() -> bool {
-        // SAFETY: A null pointer says that the caller wants no name.
+        // SAFETY: `cpu_has_xfeatures()` ignores a null name.
         let has_avx = unsafe { bindings::cpu_has_xfeatures(AVX_STATE, core::ptr::null_mut()) } != 0;
         // SAFETY: `irq_fpu_usable()` has no preconditions.
         has_avx && unsafe { bindings::irq_fpu_usable() }
     }
 
+    /// Fills the `len` bytes from `start` on with zeros by non-temporal stores of 32 bytes.
+    ///
     /// # Safety
     ///
     /// The preconditions are those of [`zero`], and `len` must not be 0. The CPU must have AVX, and
     /// the call must be between `kernel_fpu_begin_mask()` and `kernel_fpu_end()`.
     unsafe fn zero_avx(start: *mut c_void, len: usize) {
         // SAFETY: The caller promises that the range is mapped device memory in whole blocks, one
-        // of which each round stores to. The kernel is built without vector registers, so the
-        // compiler does not use `ymm0`, which the section has saved.
+        // of which each round stores to. The compiler does not use `ymm0`, as the kernel is built
+        // without vector registers, and `kernel_fpu_begin_mask()` has saved userspace's `ymm0`.
         unsafe {
             core::arch::asm!(
                 "vpxor %xmm0, %xmm0, %xmm0",

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A debugger's access to a mapping of page frames (`ptrace`, `/proc/pid/mem`).
+//! A debugger's access to a PFN mapping of a GEM object (`ptrace`, `/proc/pid/mem`).
 //!
 //! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 //!
-//! - Upstream today: [`kernel::mm::virt`] knows no `vm_ops`.
+//! - Upstream today: [`kernel::mm::virt`] does not support `vm_ops`.
 //! - The shape it should have: `access` as an optional method beside `fault`, which transfers the
 //!   bytes of one page and returns no count.
-//! - Why this is sound on 7.3: the callback runs with the mmap lock held, so neither the area nor
-//!   its object goes away. [`Access`] is cut to what both the area and the object have. The number
-//!   of bytes that the kernel is told of is counted here. The kernel hands all of them to the
-//!   debugger, so the buffer is zeroed before the driver is asked to fill it.
+//! - Why this is sound on 7.3: the callback runs with the mmap lock held, so the VMA and its object
+//!   stay valid. [`Access`] ends within both. The driver does not choose the byte count that the
+//!   callback returns: [`Access`] counts the bytes. The kernel copies that many bytes to the
+//!   debugger, so [`Access`] zeroes the buffer before the driver fills it.
 //! - Delete when `mm::virt` can do this.
 
 use super::object::{
@@ -52,9 +52,9 @@ impl Transfer<'_> {
         }
     }
 
-    /// Returns the part of the transfer that is `range`, in bytes from its start.
+    /// Returns the part of the transfer in `range`, in bytes from its start.
     ///
-    /// Panics if that is not in the buffer.
+    /// Panics if `range` is not within the buffer.
     fn part(&mut self, range: Range<usize>) -> Transfer<'_> {
         match self {
             Self::Read(buf) => Transfer::Read(&mut buf[range]),
@@ -76,16 +76,16 @@ pub(super) struct Access<'a, T: ObjectData> {
 }
 
 impl<'a, T: ObjectData> Access<'a, T> {
-    /// Makes an access out of the arguments of an `access` callback.
+    /// Creates an access from the arguments of an `access` callback.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a write to an area that the process itself may not write to.
+    /// `EINVAL` for a write if the VMA does not have `VM_WRITE`.
     ///
     /// # Safety
     ///
     /// For `'a`, the arguments must be those of an `access` callback that has not returned: `vma`
-    /// is an area that `mmap_callback` of the same `T` has set up, locked against changes, and
+    /// is a VMA that `mmap_callback` of the same `T` has set up, locked against changes, and
     /// `address` is in it. `buf` is valid for `len` bytes: for a write, they are initialised, and
     /// otherwise the callback may write to them and nothing else uses them.
     pub(super) unsafe fn from_raw(
@@ -95,8 +95,8 @@ impl<'a, T: ObjectData> Access<'a, T> {
         len: usize,
         write: bool,
     ) -> Result<Self> {
-        // SAFETY: The caller promises that `vma` is valid and does not change. These members of the
-        // unions are in use in an area that exists.
+        // SAFETY: The caller promises that `vma` is valid and does not change. The other member of
+        // the first union is for freed VMAs only; both members of the second one are the flags.
         let (span, vm_flags, pgoff) = unsafe {
             (
                 (*vma).__bindgen_anon_1.__bindgen_anon_1,
@@ -107,12 +107,12 @@ impl<'a, T: ObjectData> Access<'a, T> {
         if write && vm_flags & flags::WRITE == 0 {
             return Err(EINVAL);
         }
-        // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the area, and
+        // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the VMA, and
         // that it is valid.
         let obj = unsafe { of_area(vma) };
 
-        // As in `Fault::page()`: if the area did not start within the object, nothing would be left
-        // of the object behind `offset`.
+        // If the VMA started before the object, `offset` would wrap for the pages before it, and
+        // `left_in_obj` would be 0.
         let page = pgoff.wrapping_sub(fake_offset(obj));
         let offset = (page << PAGE_SHIFT).wrapping_add(address - span.vm_start);
         let left_in_vma = span.vm_end - address;
@@ -131,8 +131,8 @@ impl<'a, T: ObjectData> Access<'a, T> {
             // else uses them for `'a`.
             Transfer::Read(unsafe { core::slice::from_raw_parts_mut(buf, len) })
         };
-        // INVARIANT: `len` was cut to what both the area and the object have. The area holds a
-        // reference to the object; a device has no mappings before it is registered.
+        // INVARIANT: `len` exceeds neither the rest of the VMA nor that of the object. The VMA
+        // holds a reference to the object, and a device has no mappings before it is registered.
         Ok(Self {
             obj,
             offset,
@@ -141,15 +141,14 @@ impl<'a, T: ObjectData> Access<'a, T> {
     }
 
     /// Serves the access: calls `copy` for the part of the transfer in each page, with the page and
-    /// the first byte in it, inside the registration guard. If the device is unplugged, the
-    /// object's page of zeros takes the place of all pages, as it does for a process that touches
-    /// the mapping.
+    /// the first byte in it, inside the registration guard. If the device is unplugged, it accesses
+    /// the object's zero page instead of every page, as a process does through the mapping.
     ///
     /// Returns the number of bytes transferred, which is at most that of the request.
     ///
     /// # Errors
     ///
-    /// That of the first call of `copy` that fails; `ENOMEM`.
+    /// The error of the first `copy` that fails; `ENOMEM` if the zero page cannot be allocated.
     pub(super) fn serve<C>(mut self, copy: C) -> Result<usize>
     where
         C: Fn(&Object<T>, &RegistrationData<'_, T>, PageIndex, usize, Transfer<'_>) -> Result,
@@ -167,7 +166,7 @@ impl<'a, T: ObjectData> Access<'a, T> {
         }
     }
 
-    /// Calls `copy` for the part in each page. Returns the number of bytes of all parts.
+    /// Calls `copy` for the part in each page. Returns the total number of bytes.
     fn for_each_page(
         &mut self,
         mut copy: impl FnMut(PageIndex, usize, Transfer<'_>) -> Result,
@@ -188,16 +187,15 @@ impl<'a, T: ObjectData> Access<'a, T> {
         Ok(done)
     }
 
-    /// Serves the access with the object's page of zeros.
+    /// Serves the access with the object's zero page.
     fn with_zero_page(&mut self) -> Result<usize> {
         let page = self.obj.zero_page()?;
         self.for_each_page(|_, in_page, transfer| match transfer {
-            // SAFETY: `buf` is valid for its length. The process may write to the page meanwhile,
-            // and then it depends on who is first what the debugger sees; bytes have no invalid
-            // values.
+            // SAFETY: `buf` is valid for its length. If the process writes to the page
+            // concurrently, each byte is the old or the new one, and both are valid.
             Transfer::Read(buf) => unsafe { page.read_raw(buf.as_mut_ptr(), in_page, buf.len()) },
-            // SAFETY: `buf` is valid for its length. The process may access the page meanwhile, and
-            // then it depends on who is first what the process sees; bytes have no invalid values.
+            // SAFETY: `buf` is valid for its length. If the process accesses the page concurrently,
+            // it reads the old or the new byte, and both are valid.
             Transfer::Write(buf) => unsafe { page.write_raw(buf.as_ptr(), in_page, buf.len()) },
         })
     }

@@ -1,68 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page faults in user mappings of page frames.
+//! Page faults in user mappings of PFNs (`VM_PFNMAP`).
 //!
 //! C headers: [`include/linux/mm.h`](srctree/include/linux/mm.h),
 //! [`include/linux/huge_mm.h`](srctree/include/linux/huge_mm.h)
 //!
-//! - Upstream today: [`kernel::mm::virt`] knows no `vm_ops` and no fault.
-//! - The shape it should have: a `Fault` and a `HugeFault` that only the callbacks hand out, with a
-//!   type for the result of each; a function of the memory manager that inserts a range of PFNs,
-//!   since the page table lock is not for drivers to take (`vmf_insert_pfn_range()`).
-//! - Why this is sound on 7.3: a [`Fault`] exists only within its callback, where the area does not
-//!   change. A PFN comes from a closure that runs inside the registration guard and gets the
+//! - Upstream today: [`kernel::mm::virt`] supports neither `vm_ops` nor faults.
+//! - The shape it should have: a `Fault` and a `HugeFault` that only the callbacks construct, each
+//!   with its own result type; a function of the memory manager that inserts a range of PFNs
+//!   (`vmf_insert_pfn_range()`), because drivers should not take the page table lock.
+//! - Why this is sound on 7.3: a [`Fault`] exists only within its callback, where the VMA does not
+//!   change. A PFN comes from a closure that runs inside the registration guard and receives the
 //!   registration data for any lifetime, so the [`PfnRange`] borrows from that data and from
 //!   nothing that is dropped earlier. `drm_dev_unplug()` waits for the guard and then removes the
-//!   entry, before the registration data is dropped. The only other page is one that the object
-//!   owns, which the area keeps alive. The conditions without which `vmf_insert_pfn_prot()` runs
-//!   into `BUG()` are met where areas are made ([`super::super::vma`]).
+//!   entry, before the registration data is dropped. If the registration fails, `UnmapOnDrop`
+//!   removes the entry ([`super::super::kms`]). The only other page that a fault inserts is the
+//!   object's zero page; the VMA holds a reference to the object. [`super::super::vma`] sets up
+//!   VMAs so that no `BUG_ON()` in `vmf_insert_pfn_prot()` triggers.
 //! - Delete when `mm::virt` can do this.
 //!
 //! # Results
 //!
 //! `fault` returns [`VmFault`] and `huge_fault` returns [`HugeVmFault`]: the memory manager takes
-//! `VM_FAULT_FALLBACK` from the latter only. Neither type lets a driver make `VM_FAULT_NOPAGE`,
-//! which says that an entry is in place; only an insertion returns it.
+//! `VM_FAULT_FALLBACK` from the latter only. A driver can construct `VM_FAULT_NOPAGE` in neither
+//! type: only an insertion returns it, because it means that an entry is installed.
 //!
 //! # Page tables
 //!
-//! The memory manager allocates a page table before it calls `fault`, where there is none, and
-//! frees it afterwards if it was not used. `vmf_insert_pfn_prot()` does not know of it and
-//! allocates another one. [`Fault::insert_with`] installs the first one before, which saves
-//! allocating, clearing and freeing a page.
+//! If the PMD is empty, the memory manager preallocates a page table (`vmf->prealloc_pte`) before
+//! it calls `fault`, and frees it afterwards if it is still unused. `vmf_insert_pfn_prot()` ignores
+//! that table and allocates another one. [`Fault::insert_with`] installs the preallocated table
+//! first, which saves allocating, clearing and freeing a page.
 //!
 //! # Neighbours
 //!
 //! [`Fault::insert_with`] also fills the entries beside the fault's, in the same page table and
-//! under its lock, with copies of the entry that `vmf_insert_pfn_prot()` made, so they have its
-//! memory type. The page table stays while the fault is served: the memory manager frees page
-//! tables only when an area is unmapped or moved, with the area locked for writing, while a fault
-//! has it locked for reading, and for `madvise(MADV_DONTNEED)`, which refuses PFNMAP areas.
+//! under its lock, with copies of the entry that `vmf_insert_pfn_prot()` installed, so they have
+//! the same memory type. The page table is not freed while the fault is served. The memory manager
+//! frees page tables when it unmaps or moves a VMA, which it locks for writing, while a fault locks
+//! it for reading. It also frees them for `madvise(MADV_DONTNEED)`, which refuses PFNMAP VMAs.
 //!
 //! # fork()
 //!
-//! `dup_mmap()` copies the entries of a PFNMAP area into the child. It copies small entries with
-//! both page table locks held, and the child's area is in the file's tree of areas, behind its
-//! parent's, before it starts. So a concurrent `unmap_mapping_range()` removes the copies too.
-//! `copy_huge_pmd()` (mm/huge_memory.c) instead reads a special PMD before it takes the locks, and
-//! installs what it read. If the device is unplugged in between, the child keeps an entry for VRAM
-//! that the next driver gives to somebody else.
+//! `dup_mmap()` copies the entries of a PFNMAP VMA into the child. Before that, it adds the child's
+//! VMA to the file's `i_mmap` tree, after its parent's. It copies small entries with both page
+//! table locks held, so a concurrent `unmap_mapping_range()` removes the copies too. But
+//! `copy_huge_pmd()` (mm/huge_memory.c) reads a special PMD before it takes the locks, and installs
+//! that value. If the device is unplugged in between, the child keeps an entry for VRAM that the
+//! next driver allocates to another client.
 //!
-//! [`wipe_on_fork`] closes that window: in a child, it sets `VM_WIPEONFORK` on an area whose
-//! object ever had a huge entry. `dup_mmap()` reads the flag after it calls `open`, and does not
-//! copy the area's entries then. The child gets its entries from `fault` and `huge_fault`, which
-//! `drm_dev_unplug()` waits for before it removes entries. Until `dup_mmap()` returns, it holds
-//! the mmap lock of the parent, and has locked the parent's area, for writing. So no huge fault can
-//! be served in that area between the test and the copy, and a huge entry that was inserted there
-//! before has set the mark. Nothing else in the kernel acts on the flag in an area of page frames
-//! (`MADV_KEEPONFORK` removes it from the child's area, and the next fork sets it again in the
-//! grandchild's), and a driver may set it in a remote split as well, where it has no effect.
+//! [`wipe_on_fork`] closes that window: in a child, it sets `VM_WIPEONFORK` on a VMA whose object
+//! ever had a huge entry. `dup_mmap()` reads the flag after it calls `open`, and then copies no
+//! entries. `fault` and `huge_fault` install the child's entries instead; `drm_dev_unplug()` waits
+//! for both before it removes entries.
 //!
-//! The other way is to call `unmap_mapping_range()` over the area from `open`. It costs more: it
-//! takes the entries away from the parent, and from all other processes that map the object, and
-//! they have to fault again, as the child has to. An object that never had a huge entry needs
-//! neither, and its small entries are copied as before: to copy one is ten times cheaper than to
-//! fault.
+//! Until `dup_mmap()` returns, it holds the parent's mmap lock and the lock of the parent's VMA for
+//! writing. So no huge fault is served in that VMA between the check of `had_huge_entry()` and the
+//! copy, and an earlier insertion of a huge entry has called `set_had_huge_entry()`. Nothing else
+//! in the kernel acts on the flag in a PFNMAP VMA. `MADV_KEEPONFORK` removes it from the child's
+//! VMA, and the next fork sets it again in the grandchild's. `open` also sets it when another
+//! process splits the VMA, where it has no effect.
+//!
+//! The alternative, to call `unmap_mapping_range()` for the VMA's range from `open`, costs more: it
+//! also removes the entries of the parent and of all other processes that map the object, which
+//! must fault again. An object that never had a huge entry needs neither. Its small entries are
+//! copied, because copying an entry costs a tenth of a fault.
 
 use super::{
     super::{
@@ -114,7 +116,7 @@ extern "C" {
     );
 }
 
-/// `VM_SEQ_READ` and `VM_RAND_READ`, which bindgen does not see.
+/// `VM_SEQ_READ` and `VM_RAND_READ`, for which bindgen generates nothing.
 const VM_SEQ_READ: vm_flags_t = 1 << bindings::VMA_SEQ_READ_BIT;
 const VM_RAND_READ: vm_flags_t = 1 << bindings::VMA_RAND_READ_BIT;
 
@@ -125,12 +127,12 @@ pub(crate) struct VmFault(bindings::vm_fault_t);
 impl VmFault {
     /// The access cannot be served: the process gets `SIGBUS`.
     pub(crate) const SIGBUS: Self = Self(bindings::vm_fault_reason_VM_FAULT_SIGBUS);
-    /// An entry is in place, or the access has to be tried again. Only an insertion returns it.
+    /// An entry is installed, or the process must retry the access. Only an insertion returns it.
     const NOPAGE: Self = Self(bindings::vm_fault_reason_VM_FAULT_NOPAGE);
-    /// There is no memory to serve the fault.
+    /// An allocation for the fault failed.
     const OOM: Self = Self(bindings::vm_fault_reason_VM_FAULT_OOM);
 
-    /// Returns the result as C takes it.
+    /// Returns the result as a `vm_fault_t`.
     #[inline]
     pub(super) fn into_raw(self) -> bindings::vm_fault_t {
         self.0
@@ -145,7 +147,7 @@ impl HugeVmFault {
     /// No huge entry can be inserted: the memory manager calls `fault`.
     pub(crate) const FALLBACK: Self = Self(bindings::vm_fault_reason_VM_FAULT_FALLBACK);
 
-    /// Returns the result as C takes it.
+    /// Returns the result as a `vm_fault_t`.
     #[inline]
     pub(super) fn into_raw(self) -> bindings::vm_fault_t {
         self.0
@@ -156,9 +158,9 @@ impl HugeVmFault {
 ///
 /// # Invariants
 ///
-/// For `'a`, `vmf` is the argument of a `fault` or `huge_fault` callback that has not returned. Its
-/// area is one that `VmaNew::into_pfnmap()` has set up for `obj`. The area holds a reference to
-/// `obj`, and the device of `obj` has been registered.
+/// For `'a`, `vmf` is the argument of a `fault` or `huge_fault` callback that has not returned.
+/// `VmaNew::into_pfnmap()` has set up its VMA for `obj`. The VMA holds a reference to `obj`, and
+/// the device of `obj` has been registered.
 pub(crate) struct Fault<'a, T: ObjectData> {
     vmf: *mut bindings::vm_fault,
     obj: &'a Object<T>,
@@ -167,69 +169,69 @@ pub(crate) struct Fault<'a, T: ObjectData> {
 impl<'a, T: ObjectData> Fault<'a, T> {
     /// # Safety
     ///
-    /// For `'a`, `vmf` must be the argument of a `fault` or `huge_fault` callback, in an area that
+    /// For `'a`, `vmf` must be the argument of a `fault` or `huge_fault` callback, in a VMA that
     /// `mmap_callback` of the same `T` has set up.
     #[inline]
     pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
-        // SAFETY: The caller promises that `vmf` is the argument of a callback, which has an area.
+        // SAFETY: The caller promises that `vmf` is the argument of a callback, so its `vma` is
+        // set.
         let vma = unsafe { (*vmf).__bindgen_anon_1.vma };
-        // INVARIANT: The caller promises that `mmap_callback` has set up the area. It fails where
-        // `into_pfnmap()` does, and a device has no mappings before it is registered.
+        // INVARIANT: The caller promises that `mmap_callback` has set up the VMA. It succeeds only
+        // if `into_pfnmap()` does, and a device has no mappings before it is registered.
         Self {
             vmf,
-            // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the area,
+            // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the VMA,
             // which is valid while the fault is served.
             obj: unsafe { of_area(vma) },
         }
     }
 
-    /// Returns the object that the mapping shows.
+    /// Returns the object that is mapped.
     #[inline]
     pub(crate) fn object(&self) -> &'a Object<T> {
         self.obj
     }
 
-    /// Returns the area.
+    /// Returns the VMA.
     #[inline]
     fn vma(&self) -> *mut bindings::vm_area_struct {
         // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
         unsafe { (*self.vmf).__bindgen_anon_1.vma }
     }
 
-    /// Returns the first byte of the page that was accessed.
+    /// Returns the address of the page that was accessed.
     #[inline]
     fn address(&self) -> usize {
         // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
         unsafe { (*self.vmf).__bindgen_anon_1.address }
     }
 
-    /// Returns the first byte of the area, and the first one past it.
+    /// Returns the VMA's start and end addresses.
     #[inline]
     fn span(&self) -> (usize, usize) {
-        // SAFETY: By the type invariants, a fault is served in the area, so it is valid and locked
-        // against changes. This member of the union is in use in an area that exists.
+        // SAFETY: By the type invariants, a fault is served in the VMA, so it is valid and locked
+        // against changes. The other member of the union is for freed VMAs only.
         let span = unsafe { (*self.vma()).__bindgen_anon_1.__bindgen_anon_1 };
         (span.vm_start, span.vm_end)
     }
 
     /// Returns the page of the object that was accessed.
     ///
-    /// The page follows from the offset in the file, which stays right when an area is split or
-    /// moved.
+    /// It is computed from the file offset, which remains correct when the VMA is split or moved.
     #[inline]
     pub(crate) fn page(&self) -> PageIndex {
         // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
         let pgoff = unsafe { (*self.vmf).__bindgen_anon_1.pgoff };
-        // An area starts at the object's first page or later. If one did not, its pages would be
-        // far behind the object's last page.
+        // If the VMA started before the object, this would wrap to a page far behind the object's
+        // last one.
         PageIndex(pgoff.wrapping_sub(fake_offset(self.obj)))
     }
 
-    /// Returns what the program has said about its accesses to the area.
+    /// Returns the program's `madvise()` advice for the VMA.
     #[inline]
     pub(crate) fn advice(&self) -> Advice {
-        // SAFETY: By the type invariants, a fault is served in the area, so it is valid and locked
-        // against changes. Both members of the union are the same integer.
+        // SAFETY: By the type invariants, a fault is served in the VMA, so it is valid and locked
+        // against changes. Both members of the union are the flags.
         let vm_flags = unsafe { (*self.vma()).__bindgen_anon_2.vm_flags };
         if vm_flags & (VM_SEQ_READ | VM_RAND_READ) == 0 {
             Advice::Normal
@@ -240,7 +242,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         }
     }
 
-    /// Returns the largest window that lies in both the area and the page table of the fault.
+    /// Returns the largest window that lies in both the VMA and the page table of the fault.
     #[inline]
     pub(crate) fn max_window(&self) -> PageWindow {
         let address = self.address();
@@ -252,7 +254,8 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         }
     }
 
-    /// Returns whether the fault is for the first page of the area, and whether for the last one.
+    /// Returns whether the fault is for the first page of the VMA, and whether it is for the last
+    /// one.
     #[inline]
     pub(crate) fn is_at_edge(&self) -> (bool, bool) {
         let address = self.address();
@@ -260,12 +263,12 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         (address - start < PAGE_SIZE, end - address <= PAGE_SIZE)
     }
 
-    /// Inserts the first PFN of a range at the page of the fault, with the protection of the area,
-    /// and its neighbours beside it.
+    /// Inserts a PFN at the page of the fault, and neighbouring PFNs beside it, with the protection
+    /// of the VMA.
     ///
     /// `pfns` returns the range whose PFN backs [`Self::page`]; on `None`, the result is `SIGBUS`.
-    /// Once the page is mapped, `window` returns the neighbours to insert; those that the range,
-    /// the area or the page table does not have, and those that are mapped already, are left out.
+    /// Once the page is mapped, `window` returns the neighbours to insert; pages outside the range,
+    /// the VMA or the page table, and pages that are already mapped, are left out.
     ///
     /// Returns `None` if the device is unplugged. Both closures run inside the registration guard,
     /// so unplugging waits for them and then removes the entries.
@@ -302,8 +305,8 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         window: impl FnOnce(&MappedFault<'_, 'a, T>) -> PageWindow,
     ) -> Option<VmFault> {
         // SAFETY: By the type invariants, the device has been registered. For `insert()`: the
-        // closure runs inside the registration guard, and as it has to work for any lifetime of the
-        // registration data, the range borrows from that data.
+        // closure runs inside the registration guard. It must accept any lifetime of the
+        // registration data, so the range borrows from that data.
         unsafe { with_registered(self.obj, |reg| self.insert(pfns(reg), window)) }
     }
 
@@ -322,38 +325,37 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         let Some(range) = range else {
             return VmFault::SIGBUS;
         };
-        // SAFETY: By the type invariants, a fault is served in the area, so it is valid and locked
+        // SAFETY: By the type invariants, a fault is served in the VMA, so it is valid and locked
         // against changes.
         let prot = unsafe { (*self.vma()).vm_page_prot };
-        // SAFETY: The caller holds the registration guard, so `drm_dev_unplug()` has yet to remove
-        // all entries, and will do so before it drops the registration data, which `range` borrows
-        // from.
+        // SAFETY: The caller holds the registration guard, so all entries are removed later, by
+        // `drm_dev_unplug()` or `UnmapOnDrop`, and the registration data, from which `range`
+        // borrows, is dropped only after that.
         let mapped = match unsafe { self.insert_pfn(range.pfn(), prot) } {
             Ok(mapped) => mapped,
             Err(result) => return result,
         };
         let window = window(&mapped);
         if window != PageWindow::NONE {
-            // SAFETY: The caller promises of `range` what it promises of all its PFNs.
+            // SAFETY: The caller's promises about `range` cover all its PFNs.
             unsafe { mapped.insert_neighbours(range, window) };
         }
         VmFault::NOPAGE
     }
 
-    /// Inserts the object's page of zeros, which is system memory, at the page of the fault.
+    /// Inserts the object's zero page, which is system memory, at the page of the fault.
     ///
-    /// The object gets that page at the first call and keeps it until it is freed. All pages of all
-    /// mappings of the object show this one page.
+    /// All pages of all mappings of the object map this one page after unplug.
     pub(crate) fn insert_zero_page(&self) -> VmFault {
         let Ok(page) = self.obj.zero_page() else {
             return VmFault::OOM;
         };
         // SAFETY: `page` is a page of system memory.
         let pfn = unsafe { barium_page_to_pfn(page.as_ptr()) };
-        // SAFETY: By the type invariants, `into_pfnmap()` has set up the area. The memory manager
-        // keeps it locked while the fault is served.
+        // SAFETY: By the type invariants, `into_pfnmap()` has set up the VMA. The memory manager
+        // holds its lock while the fault is served.
         let prot = unsafe { system_memory_prot(self.vma()) };
-        // SAFETY: The area holds a reference to the object, which keeps the page until it is freed.
+        // SAFETY: The VMA holds a reference to the object, which keeps the page until it is freed.
         unsafe { self.insert_pfn(pfn, prot) }
             .err()
             .unwrap_or(VmFault::NOPAGE)
@@ -363,29 +365,30 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     ///
     /// # Safety
     ///
-    /// `pfn` must be valid for the area to show until either the area is unmapped, or an
-    /// `unmap_mapping_range()` over the whole file that starts after the current registration guard
-    /// is dropped has returned.
+    /// `pfn` must stay valid for accesses by userspace until the VMA is unmapped, or until an
+    /// `unmap_mapping_range()` of the whole file returns that started after the current
+    /// registration guard was dropped.
     #[inline]
     unsafe fn insert_pfn(
         &self,
         pfn: usize,
         prot: bindings::pgprot_t,
     ) -> Result<MappedFault<'_, 'a, T>, VmFault> {
-        // SAFETY: By the type invariants, the fault is being served, so the page table that `vmf`
-        // may have is in no use.
+        // SAFETY: By the type invariants, the fault is being served, so a page table in
+        // `vmf->prealloc_pte` is not in use.
         if !unsafe { barium_prepare_table(self.vmf) } {
-            // Either a huge entry maps the page, and if that does not allow the access, the next
-            // fault is for that. Or there is neither entry nor table, and the memory manager brings
-            // a table with the next fault.
+            // Either a huge entry maps the page. If it does not allow the access, the next fault
+            // calls `huge_fault`. Or the PMD is empty, and the memory manager preallocates a page
+            // table for the next fault.
             return Err(VmFault::NOPAGE);
         }
-        // SAFETY: By the type invariants, the area is PFNMAP and not copy-on-write, and the fault
-        // is served in it. The caller promises that the PFN stays valid as long as the entry.
+        // SAFETY: By the type invariants, the VMA is PFNMAP and not copy-on-write, and the fault is
+        // served in it. The caller promises that `pfn` stays valid as long as the entry exists.
         match VmFault(unsafe {
             bindings::vmf_insert_pfn_prot(self.vma(), self.address(), pfn, prot)
         }) {
-            // INVARIANT: The entry is in a page table, which stays (see the head of this file).
+            // INVARIANT: The entry is in a page table, which is not freed while the fault is served
+            // (see the head of this file).
             VmFault::NOPAGE => Ok(MappedFault(self)),
             other => Err(other),
         }
@@ -396,16 +399,16 @@ impl<'a, T: ObjectData> Fault<'a, T> {
 ///
 /// # Invariants
 ///
-/// A page table exists, it has an entry for the page of the fault, and it stays while the fault is
+/// A page table exists, has an entry for the page of the fault, and is not freed while the fault is
 /// served.
 pub(crate) struct MappedFault<'f, 'a, T: ObjectData>(&'f Fault<'a, T>);
 
 impl<T: ObjectData> MappedFault<'_, '_, T> {
-    /// Returns the pages right beside the fault's that are mapped, up to one page table's worth
-    /// ([`PAGES_PER_TABLE`]) on either side.
+    /// Estimates how many consecutive pages are mapped right before and right after the page of the
+    /// fault, up to [`PAGES_PER_TABLE`] on either side.
     ///
-    /// Only pages at a distance of 1, 2, 4, ... are looked at, and the scan ends at the first one
-    /// that is not mapped. It takes no lock, so the answer may be out of date.
+    /// The scan looks at the pages at a distance of 1, 2, 4, ... only, and ends at the first one
+    /// that is not mapped. It takes no lock, so the result may be out of date.
     #[inline]
     pub(crate) fn scan_neighbours(&self) -> PageWindow {
         let address = self.0.address();
@@ -427,7 +430,7 @@ impl<T: ObjectData> MappedFault<'_, '_, T> {
         let mut offset = step;
         while distance <= max {
             // SAFETY: By the type invariants, the fault is being served and its page table exists.
-            // The page is in the area, as `max` pages in this direction are.
+            // The page is in the VMA, as `max` pages in this direction are.
             if !unsafe { barium_is_mapped_beside(self.0.vmf, offset) } {
                 break;
             }
@@ -438,49 +441,50 @@ impl<T: ObjectData> MappedFault<'_, '_, T> {
         mapped
     }
 
-    /// Inserts the neighbours of the first PFN of `range` beside the fault's page: those in
-    /// `window`, as far as `range` and [`Fault::max_window`] go, where nothing is mapped yet.
+    /// Inserts the PFNs beside the PFN of `range` at the pages beside the fault's, as far as
+    /// `window`, `range` and [`Fault::max_window`] extend, where no page is mapped yet.
     ///
     /// # Safety
     ///
-    /// All PFNs of `range` must be valid to insert, as [`Fault::insert_pfn`] has it, and its first
-    /// one is what the fault's page has been mapped to.
+    /// All PFNs of `range` must meet the requirement of [`Fault::insert_pfn`], and the page of the
+    /// fault must be mapped to the PFN of `range`.
     #[inline]
     unsafe fn insert_neighbours(&self, range: PfnRange<'_>, window: PageWindow) {
         let window = window.min(range.window()).min(self.0.max_window());
         // SAFETY: By the type invariants, the fault is being served and its page table exists. The
-        // window lies in the area and in that page table, and the caller promises that its PFNs,
+        // window lies in the VMA and in that page table, and the caller promises that its PFNs,
         // which are all in `range`, are valid.
         unsafe { barium_map_neighbours(self.0.vmf, range.pfn(), window.before, window.after) };
     }
 }
 
-/// A fault where one huge entry (PMD) could take the place of a page table.
+/// A fault that a huge entry (PMD) could serve.
 pub(crate) struct HugeFault<'a, T: ObjectData>(Fault<'a, T>);
 
 impl<'a, T: ObjectData> HugeFault<'a, T> {
     /// # Safety
     ///
-    /// As for [`Fault::from_raw`], and the callback must be `huge_fault`, for the order of a PMD.
+    /// The requirements of [`Fault::from_raw`] apply, and the callback must be `huge_fault`, called
+    /// with the order of a PMD.
     #[inline]
     pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
-        // SAFETY: The caller promises what `Fault::from_raw()` wants.
+        // SAFETY: The caller promises that the requirements of `Fault::from_raw()` are met.
         Self(unsafe { Fault::from_raw(vmf) })
     }
 
-    /// Returns the object that the mapping shows.
+    /// Returns the object that is mapped.
     #[inline]
     pub(crate) fn object(&self) -> &'a Object<T> {
         self.0.object()
     }
 
-    /// Returns the bytes around the fault that one huge entry maps, aligned in the address space;
-    /// `None` if they are not all in the area.
+    /// Returns the aligned range of `HUGE_SIZE` bytes around the fault; `None` if the VMA does
+    /// not contain all of it.
     #[inline]
     pub(crate) fn pmd_range(&self) -> Option<PmdRange<'_, 'a, T>> {
         let window = self.0.max_window();
-        // INVARIANT: The window and the page of the fault fill a page table, and the window is in
-        // the area.
+        // INVARIANT: The window is in the VMA, and together with the page of the fault it fills a
+        // page table.
         (window.before + 1 + window.after == PAGES_PER_TABLE).then_some(PmdRange {
             fault: &self.0,
             before: window.before,
@@ -488,18 +492,18 @@ impl<'a, T: ObjectData> HugeFault<'a, T> {
     }
 }
 
-/// The bytes that a huge entry for a fault would map.
+/// The address range that a huge entry for a fault maps.
 ///
 /// # Invariants
 ///
-/// They all lie in the area of `fault`. They start `before` pages before the page of the fault.
+/// The range lies in the VMA of `fault`, and starts `before` pages before the page of the fault.
 pub(crate) struct PmdRange<'f, 'a, T: ObjectData> {
     fault: &'f Fault<'a, T>,
     before: usize,
 }
 
 impl<T: ObjectData> PmdRange<'_, '_, T> {
-    /// Returns the page of the object that is mapped at the first byte.
+    /// Returns the page of the object that belongs at the start of the range.
     #[inline]
     pub(crate) fn first_page(&self) -> PageIndex {
         PageIndex(self.fault.page().0.wrapping_sub(self.before))
@@ -510,18 +514,18 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     /// `pfns` returns the range whose PFN backs [`Self::first_page`]. It runs inside the
     /// registration guard, as in [`Fault::insert_with`].
     ///
-    /// Falls back if the device is unplugged, if `pfns` returns `None`, and if the range is too
-    /// short or not aligned. It also falls back for a write to a huge entry that does not allow it,
-    /// as with soft-dirty tracking (`/proc/pid/clear_refs`): the memory manager then removes that
-    /// entry, and makes the small ones that take its place writable.
+    /// Returns [`HugeVmFault::FALLBACK`] if the device is unplugged, if `pfns` returns `None`, or
+    /// if the PFN range is too short or not aligned. Also returns it for a write fault on a
+    /// read-only huge entry, which soft-dirty tracking (`/proc/pid/clear_refs`) causes: the memory
+    /// manager then removes that entry, and makes the small entries that replace it writable.
     #[inline(always)]
     pub(crate) fn insert_with(
         &self,
         pfns: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> Option<PfnRange<'r>>,
     ) -> HugeVmFault {
         // SAFETY: By the invariants of `Fault`, the device has been registered. For `insert()`: the
-        // closure runs inside the registration guard, and as it has to work for any lifetime of the
-        // registration data, the range borrows from that data.
+        // closure runs inside the registration guard. It must accept any lifetime of the
+        // registration data, so the range borrows from that data.
         unsafe { with_registered(self.fault.obj, |reg| self.insert(pfns(reg)?)) }
             .flatten()
             .unwrap_or(HugeVmFault::FALLBACK)
@@ -530,8 +534,8 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     /// Returns true for a write fault on a read-only huge entry.
     #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
     fn is_mapped(&self) -> bool {
-        // SAFETY: By the invariants of `Fault`, `vmf` is valid. The memory manager sets this member
-        // of the union for a fault on an entry, and it is 0 otherwise.
+        // SAFETY: By the invariants of `Fault`, `vmf` is valid. The memory manager initialises the
+        // union to 0, and sets `orig_pmd` for a fault on a huge entry.
         unsafe { (*self.fault.vmf).__bindgen_anon_2.orig_pmd.pmd != 0 }
     }
 
@@ -552,46 +556,47 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
             return None;
         }
         self.fault.obj.set_had_huge_entry();
-        // Not as a write: the entry is as writable as the protection of the area. As a write,
-        // `vmf_insert_pfn_pmd()` would warn if it lost a race against a page being mapped, and
-        // after the device is unplugged, pages are mapped here.
+        // `write` is false: `vm_page_prot` decides whether the entry is writable. With `write`,
+        // `vmf_insert_pfn_pmd()` warns if another thread has installed a page table concurrently,
+        // as a fault does once unplug has begun.
         //
-        // SAFETY: By the invariants of `Fault`, the area is PFNMAP and not copy-on-write, and the
-        // fault is served in it. By the type invariants, the whole entry lies in the area. The
-        // caller holds the registration guard, so `drm_dev_unplug()` has yet to remove all entries,
-        // and will do so before it drops the registration data, which `range` borrows from.
+        // SAFETY: By the invariants of `Fault`, the VMA is PFNMAP and not copy-on-write, and the
+        // fault is served in it. By the type invariants, the whole entry lies in the VMA. The
+        // caller holds the registration guard, so all entries are removed later, by
+        // `drm_dev_unplug()` or `UnmapOnDrop`, and the registration data, from which `range`
+        // borrows, is dropped only after that.
         Some(HugeVmFault(unsafe {
             bindings::vmf_insert_pfn_pmd(self.fault.vmf, pfn, false)
         }))
     }
 
-    /// This kernel has no huge entries for page frames.
+    /// This kernel does not support huge entries for PFNs. Returns `None`.
     ///
     /// # Safety
     ///
-    /// None.
+    /// There are no preconditions.
     #[cfg(not(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)))]
     unsafe fn insert(&self, _range: PfnRange<'_>) -> Option<HugeVmFault> {
         None
     }
 }
 
-/// Keeps `fork()` from copying the entries of `vma`, the child's area, if the kernel could copy a
-/// huge entry that is gone by then (see the head of this file).
+/// Keeps `fork()` from copying entries to `vma`, the child's VMA, if the object ever had a huge
+/// entry (see the head of this file).
 ///
 /// # Safety
 ///
 /// The caller must be the `open` callback, and `vma` its argument, whose private data is an object
 /// with data `T`.
 pub(super) unsafe fn wipe_on_fork<T: ObjectData>(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: The caller promises that `vma` is valid and shows an object of this type.
+    // SAFETY: The caller promises that `vma` is valid and maps an object with data `T`.
     let (mm, obj) = unsafe { ((*vma).vm_mm, of_area::<T>(vma)) };
     let is_own = kernel::current!()
         .mm()
         .is_some_and(|own| core::ptr::eq(own.as_raw(), mm));
     if !is_own && obj.had_huge_entry() {
-        // SAFETY: In a child, `dup_mmap()` has locked the area for writing, and no other thread can
-        // reach it; when an area is split, the caller of `open` holds the mmap lock for writing.
+        // SAFETY: In `fork()`, `dup_mmap()` has locked the child's VMA for writing. When a VMA is
+        // split or moved, the caller of `open` holds the mmap lock for writing.
         unsafe { barium_wipe_on_fork(vma) };
     }
 }

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! GEM objects that userspace can map, and the kernel's own clients too.
+//! GEM objects that userspace and the kernel's own clients can map.
 //!
 //! C headers: [`include/drm/drm_gem.h`](srctree/include/drm/drm_gem.h),
 //! [`include/linux/mm.h`](srctree/include/linux/mm.h)
 //!
-//! - Upstream today: [`drm::gem::Object`] has a private table of functions without `vm_ops`,
-//!   without `mmap` and without `vmap`, and gives each object a shmem file, used or not.
+//! - Upstream today: [`drm::gem::Object`] has private `drm_gem_object_funcs` without `vm_ops`,
+//!   `mmap` and `vmap`, and allocates a shmem file for each object even if the driver does not use
+//!   it.
 //! - The shape it should have: `mmap`, `fault` and `access` as optional methods of
-//!   [`drm::gem::DriverObject`], the table made from them; objects without a file
-//!   (`drm_gem_private_object_init()`) as a choice of the driver.
-//! - Why this is sound on 7.3: [`create`] is the only way to make an object of a [`object::Mapped`]
-//!   type, as the argument that its `new` wants cannot be made elsewhere. The object that
-//!   [`create`] gets from upstream has neither a handle nor an offset, so no other thread can find
-//!   it, and its table may be replaced by an extended copy, which is `static`; its file may be
-//!   dropped. Every object of the type that others see has the extended table.
+//!   [`drm::gem::DriverObject`], from which upstream fills in `drm_gem_object_funcs`; objects
+//!   without a file (`drm_gem_private_object_init()`) as an option of the driver.
+//! - Why this is sound on 7.3: only [`create`] creates objects with [`object::Mapped`] data,
+//!   because only this module can construct the argument of its `new`. The object that upstream
+//!   returns has neither a handle nor an offset, so no other thread can find it, and [`create`] may
+//!   replace its `funcs` by an extended copy, which is `static`, and drop its file. So every object
+//!   of the type that another thread can find has the extended `funcs`.
 //! - Delete when upstream's objects can be mapped.
 //!
-//! [`MappedObject`] is what a driver implements. The callbacks here turn C's arguments into the
-//! types of the files beside: [`object`] is the object, [`fault`], [`access`] and [`vmap`] are what
-//! its mappings do, [`prime`] is how it is exported.
+//! A driver implements [`MappedObject`]. The callbacks in this file convert C's arguments to the
+//! types of the submodules: [`object`] defines the object, [`fault`], [`access`] and [`vmap`]
+//! implement its mappings, and [`prime`] exports and imports it.
 
 mod access;
 pub(crate) mod fault;
@@ -82,32 +83,34 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// What mappings of objects with this driver data show.
+/// The operations of GEM objects that can be mapped, implemented for their driver data.
 pub(crate) trait MappedObject: ObjectData {
     /// Returns the callbacks that all objects of this type share: a `static` of the driver.
     fn ops() -> &'static Ops<Self>;
 
-    /// Returns the place of the object's first page, in pages, in a space where every aligned place
-    /// can have a huge entry. The address of a mapping is chosen to be aligned alike.
+    /// Returns the offset of the object's first page in device memory, in pages. `mmap()` chooses
+    /// an address with the same offset from a multiple of [`HUGE_SIZE`], so that huge entries can
+    /// map the object.
     fn align_hint(obj: &Object<Self>) -> usize;
 
-    /// Takes the advice that `pages` of the object will be accessed soon (`MADV_WILLNEED`).
+    /// Called when a program says that it will access `pages` of the object soon (`MADV_WILLNEED`).
     fn will_need(obj: &Object<Self>, pages: Range<usize>);
 
     /// Sets up a new mapping, or refuses it.
     ///
-    /// A mapping of a dma-buf may start anywhere in the object, and end anywhere: see
+    /// A mapping of a dma-buf may start and end at any page, even outside the object: see
     /// [`VmaNew::pages`].
     fn mmap<'a>(obj: &Object<Self>, vma: VmaNew<'a>) -> Result<VmaPfnMap<'a>>;
 
     /// Serves a fault.
     fn fault(fault: &Fault<'_, Self>) -> VmFault;
 
-    /// Serves a fault with a huge entry, or falls back to [`Self::fault`].
+    /// Serves a fault with a huge entry. On [`HugeVmFault::FALLBACK`], the memory manager calls
+    /// [`Self::fault`].
     fn huge_fault(fault: &HugeFault<'_, Self>) -> HugeVmFault;
 
-    /// Serves the part of a debugger's access that is in page `page` of the object, from byte
-    /// `in_page` of it on.
+    /// Serves the part of a debugger's access that lies in page `page` of the object and starts at
+    /// byte `in_page` of that page.
     ///
     /// # Errors
     ///
@@ -120,22 +123,22 @@ pub(crate) trait MappedObject: ObjectData {
         transfer: Transfer<'_>,
     ) -> Result;
 
-    /// Maps all of the object for the kernel.
+    /// Maps the whole object in the kernel.
     ///
     /// # Errors
     ///
-    /// An error refuses the mapping. It is refused with `EINVAL` if it is shorter than the object.
+    /// The caller returns the error to DRM, and `EINVAL` if the mapping is shorter than the object.
     fn vmap(obj: &Object<Self>, reg: &RegistrationData<'_, Self>) -> Result<VMap>;
 }
 
-/// Makes an object of `size` bytes with driver data `data`.
+/// Creates an object of `size` bytes with driver data `data`.
 ///
-/// `size` must be a whole number of pages and not 0. The object has its fake offset from the
-/// start: mappings of its dma-buf compute pages from that offset, so it may not change later.
+/// The function also allocates the fake offset, which must not change later: faults in mappings of
+/// the object's dma-buf compute the page from it too.
 ///
 /// # Errors
 ///
-/// `EINVAL` for a wrong size; `ENOMEM`.
+/// `EINVAL` if `size` is 0 or not a multiple of the page size; `ENOMEM`.
 pub(crate) fn create<T: MappedObject>(
     dev: &drm::Device<T::Driver>,
     size: usize,
@@ -145,7 +148,7 @@ pub(crate) fn create<T: MappedObject>(
         return Err(EINVAL);
     }
     let obj = Object::<T>::new(dev, size, Args(data)).map_err(|err| match err {
-        // shmem returns this if there is no memory for the inode of the file.
+        // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode.
         ENOSPC => ENOMEM,
         other => other,
     })?;
@@ -154,16 +157,16 @@ pub(crate) fn create<T: MappedObject>(
     // SAFETY: `raw` is a valid object. No other thread can find it, so nothing else uses its
     // fields.
     let upstream = unsafe { (*raw).funcs };
-    // SAFETY: `drm::gem::Object::new()` has set `funcs` to a constant table.
+    // SAFETY: `drm::gem::Object::new()` has pointed `funcs` to a constant.
     let funcs = T::ops().extend(unsafe { &*upstream });
-    // SAFETY: `raw` is a valid object that no other thread can find. The new table has upstream's
-    // functions where it had any, and lives as long as the module.
+    // SAFETY: `raw` is a valid object that no other thread can find. The new `funcs` are a copy of
+    // upstream's with more callbacks, and live as long as the module.
     unsafe { (*raw).funcs = funcs };
 
     // SAFETY: `raw` is a valid object that no other thread can find.
     let file = unsafe { core::ptr::replace(&raw mut (*raw).filp, core::ptr::null_mut()) };
     if !file.is_null() {
-        // SAFETY: The reference was the object's, which has just lost it.
+        // SAFETY: The object owned the reference, and no longer points to the file.
         unsafe { bindings::fput(file) };
     }
 
@@ -171,7 +174,7 @@ pub(crate) fn create<T: MappedObject>(
     Ok(obj)
 }
 
-/// The callbacks of the objects with data `T`, made when the first object is.
+/// The vtables of objects with data `T`, initialised when the first object is created.
 pub(crate) struct Ops<T> {
     funcs: Vtable<bindings::drm_gem_object_funcs>,
     vm_ops: Vtable<bindings::vm_operations_struct>,
@@ -179,7 +182,7 @@ pub(crate) struct Ops<T> {
 }
 
 impl<T: MappedObject> Ops<T> {
-    /// Makes callbacks that no object has yet.
+    /// Creates vtables that are not initialised.
     pub(crate) const fn new() -> Self {
         Self {
             funcs: Vtable::new(),
@@ -188,13 +191,14 @@ impl<T: MappedObject> Ops<T> {
         }
     }
 
-    /// Returns the `vm_ops` that the objects' mappings have, and no others; `None` if there is no
-    /// object yet.
+    /// Returns the `vm_ops` that mappings of these objects have, and no other VMA; `None` if no
+    /// object has been created yet.
     pub(super) fn vm_ops(&'static self) -> Option<&'static bindings::vm_operations_struct> {
         self.vm_ops.get()
     }
 
-    /// Returns a copy of `upstream` with the callbacks that mappings need. The first call makes it.
+    /// Returns a copy of `upstream` with the callbacks that mappings need. The first call
+    /// initialises it.
     fn extend(
         &'static self,
         upstream: &bindings::drm_gem_object_funcs,
@@ -219,19 +223,19 @@ impl<T: MappedObject> Ops<T> {
     }
 }
 
-/// The `mmap` entry of an object's table.
+/// `drm_gem_object_funcs.mmap`.
 ///
 /// # Safety
 ///
-/// Only DRM may call it, with an object that has this table, a reference to it, and an area that is
-/// being set up.
+/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference,
+/// and with a VMA that is being set up.
 unsafe extern "C" fn mmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
-    // SAFETY: Only objects of this type have the table, and the caller holds a reference.
+    // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
     let obj = unsafe { Object::<T>::from_raw(raw) };
-    // SAFETY: The caller is setting up the area, for this object.
+    // SAFETY: The caller promises that the VMA is being set up, for this object.
     let vma = unsafe { VmaNew::from_raw(vma, fake_offset(obj)) };
     match T::mmap(obj, vma) {
         Ok(_) => 0,
@@ -239,26 +243,26 @@ unsafe extern "C" fn mmap_callback<T: MappedObject>(
     }
 }
 
-/// The `open` entry of the area's `vm_ops`: the area is a copy, made by `fork()`, or because an
-/// area is split or moved.
+/// `vm_operations_struct.open`: `vma` is a copy, which `fork()`, a split or a move of the original
+/// has made.
 ///
 /// # Safety
 ///
-/// Only the memory manager may call it, for a copy of an area that `mmap_callback` of the same `T`
+/// Only the memory manager may call it, for a copy of a VMA that `mmap_callback` of the same `T`
 /// has set up.
 unsafe extern "C" fn open_callback<T: MappedObject>(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: `vma` is valid, and its private data is the object of the original. This takes the
-    // reference that the copy has to hold.
+    // SAFETY: `vma` is valid, and its private data is the object of the original. The call takes
+    // the reference that the copy must hold.
     unsafe { bindings::drm_gem_vm_open(vma) };
     // SAFETY: `vma` is the argument of this callback, and it now holds a reference to the object.
     unsafe { fault::wipe_on_fork::<T>(vma) };
 }
 
-/// The `fault` entry of the area's `vm_ops`.
+/// `vm_operations_struct.fault`.
 ///
 /// # Safety
 ///
-/// Only the memory manager may call it, for an area that `mmap_callback` of the same `T` has set
+/// Only the memory manager may call it, for a VMA that `mmap_callback` of the same `T` has set
 /// up.
 unsafe extern "C" fn fault_callback<T: MappedObject>(
     vmf: *mut bindings::vm_fault,
@@ -268,11 +272,11 @@ unsafe extern "C" fn fault_callback<T: MappedObject>(
     T::fault(&fault).into_raw()
 }
 
-/// The `huge_fault` entry of the area's `vm_ops`.
+/// `vm_operations_struct.huge_fault`.
 ///
 /// # Safety
 ///
-/// Only the memory manager may call it, for an area that `mmap_callback` of the same `T` has set
+/// Only the memory manager may call it, for a VMA that `mmap_callback` of the same `T` has set
 /// up.
 unsafe extern "C" fn huge_fault_callback<T: MappedObject>(
     vmf: *mut bindings::vm_fault,
@@ -286,13 +290,12 @@ unsafe extern "C" fn huge_fault_callback<T: MappedObject>(
     T::huge_fault(&fault).into_raw()
 }
 
-/// The `map_pages` entry of the area's `vm_ops`. It maps nothing: because it exists, the memory
-/// manager calls `fault` with the lock of one area held, and not that of the whole address space
-/// (`vmf_can_call_fault()`).
+/// `vm_operations_struct.map_pages`. It maps nothing. Because it is set, the memory manager may
+/// call `fault` under the VMA lock instead of the mmap lock (`vmf_can_call_fault()`).
 ///
 /// # Safety
 ///
-/// None; only the memory manager calls it.
+/// There are no preconditions.
 unsafe extern "C" fn map_pages_callback(
     _vmf: *mut bindings::vm_fault,
     _first: c_ulong,
@@ -301,12 +304,12 @@ unsafe extern "C" fn map_pages_callback(
     0
 }
 
-/// The `access` entry of the area's `vm_ops`.
+/// `vm_operations_struct.access`. Returns the number of bytes transferred.
 ///
 /// # Safety
 ///
-/// Only the memory manager may call it, with the mmap lock held, for an area that `mmap_callback`
-/// of the same `T` has set up. `address` must be in the area, and `buf` valid for `len` bytes.
+/// Only the memory manager may call it, with the mmap lock held, for a VMA that `mmap_callback` of
+/// the same `T` has set up. `address` must be in the VMA, and `buf` valid for `len` bytes.
 unsafe extern "C" fn access_callback<T: MappedObject>(
     vma: *mut bindings::vm_area_struct,
     address: c_ulong,
@@ -316,30 +319,31 @@ unsafe extern "C" fn access_callback<T: MappedObject>(
 ) -> c_int {
     // The memory manager passes no negative length.
     let len = usize::try_from(len).unwrap_or(0);
-    // SAFETY: These are the arguments of this callback. The mmap lock keeps the area as it is, and
-    // the caller lends the buffer to this call alone.
+    // SAFETY: These are the arguments of this callback. The caller holds the mmap lock, so the VMA
+    // does not change, and nothing else uses the buffer during the call.
     let access = unsafe { Access::<'_, T>::from_raw(vma, address, buf, len, write != 0) };
     match access.and_then(|access| access.serve(T::access)) {
-        // It is at most `len`.
+        // `done` is at most `len`, which is a `c_int`.
         Ok(done) => done.try_into().unwrap_or(c_int::MAX),
         Err(err) => err.to_errno(),
     }
 }
 
-/// The `vmap` entry of an object's table.
+/// `drm_gem_object_funcs.vmap`.
 ///
 /// # Safety
 ///
-/// Only DRM may call it, with an object that has this table, a reference to it, and a `map` that it
-/// may write to. The object's device must have been registered.
+/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference,
+/// and with a `map` that is valid for writes. The object's device must have been registered; DRM
+/// starts the clients that call this after that.
 unsafe extern "C" fn vmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     map: *mut bindings::iosys_map,
 ) -> c_int {
-    // SAFETY: Only objects of this type have the table, and the caller holds a reference.
+    // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
     let obj = unsafe { Object::<T>::from_raw(raw) };
     let make = || {
-        // SAFETY: DRM calls this for clients, which it starts after the device is registered.
+        // SAFETY: The caller promises that the device has been registered.
         match unsafe { with_registered(obj, |reg| T::vmap(obj, reg)) } {
             Some(map) => map.map(IoSysMap::Device),
             None => IoSysMap::system(obj.size()),
@@ -347,7 +351,7 @@ unsafe extern "C" fn vmap_callback<T: MappedObject>(
     };
     match obj.vmap_slot().get(obj.size(), make) {
         Ok(shared) => {
-            // SAFETY: The caller wants this to be filled in.
+            // SAFETY: The caller promises that `map` is valid for writes.
             unsafe { map.write(shared) };
             0
         }
@@ -355,16 +359,17 @@ unsafe extern "C" fn vmap_callback<T: MappedObject>(
     }
 }
 
-/// The `vunmap` entry of an object's table.
+/// `drm_gem_object_funcs.vunmap`.
 ///
 /// # Safety
 ///
-/// Only DRM may call it, with an object that has this table and a reference to it, once for each
-/// `vmap` that succeeded. The caller of that `vmap` may not use the address any more.
+/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference,
+/// and once for each `vmap` that succeeded. The caller of that `vmap` must not use the address any
+/// more.
 unsafe extern "C" fn vunmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     _map: *mut bindings::iosys_map,
 ) {
-    // SAFETY: Only objects of this type have the table, and the caller holds a reference.
+    // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
     unsafe { Object::<T>::from_raw(raw) }.vmap_slot().put();
 }

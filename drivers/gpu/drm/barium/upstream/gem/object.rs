@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The object: the driver's data of a GEM object, and what its mappings need with it.
+//! The driver data of a GEM object, and the state that all mappings of the object share.
 //!
 //! C header: [`include/drm/drm_gem.h`](srctree/include/drm/drm_gem.h)
 
@@ -46,7 +46,7 @@ pub(crate) trait ObjectData: Send + Sync + Sized + 'static {
     type Driver: drm::Driver<Object = Object<Self>>;
 }
 
-/// Driver data `T`, and what the object's mappings need with it.
+/// Driver data `T`, and the state that all mappings of the object share.
 #[pin_data]
 pub(crate) struct Mapped<T: ObjectData> {
     data: T,
@@ -65,7 +65,7 @@ impl<T: ObjectData> core::ops::Deref for Mapped<T> {
 }
 
 impl<T: ObjectData> Mapped<T> {
-    /// The mapping that the kernel's own clients share.
+    /// Returns the slot for the mapping that the kernel's own clients share.
     pub(super) fn vmap_slot(&self) -> &VMapSlot {
         &self.vmap
     }
@@ -75,23 +75,24 @@ impl<T: ObjectData> Mapped<T> {
         self.had_huge_entry.load(Relaxed)
     }
 
-    /// Notes that a huge entry for the object is about to be inserted.
+    /// Records that a huge entry for the object is about to be inserted.
     pub(super) fn set_had_huge_entry(&self) {
         self.had_huge_entry.store(true, Relaxed);
     }
 
-    /// Returns the object's page of zeros, which it gets at the first call and keeps until it is
-    /// freed. May sleep.
+    /// Returns the object's zero page: a page of system memory, zero-filled at first, that all
+    /// mappings of the object map once the device is unplugged. The first call allocates it, and
+    /// the object keeps it until it is freed. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM` if the page cannot be allocated.
     pub(super) fn zero_page(&self) -> Result<&Page> {
         loop {
             if let Some(page) = self.zero_page.as_ref() {
                 return Ok(page);
             }
-            // If another thread has populated the slot first, this page is freed.
+            // If another thread populates `zero_page` first, this drops the new page.
             if !self
                 .zero_page
                 .populate(Page::alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO)?)
@@ -103,7 +104,7 @@ impl<T: ObjectData> Mapped<T> {
     }
 }
 
-/// The argument that makes a [`Mapped`]. Only [`super::create`] can make one.
+/// The argument of [`Mapped`]'s `new`. Only [`super`] can construct one.
 pub(crate) struct Args<T>(pub(super) T);
 
 impl<T: ObjectData> DriverObject for Mapped<T> {
@@ -124,12 +125,12 @@ impl<T: ObjectData> DriverObject for Mapped<T> {
     }
 }
 
-/// Returns the offset, in pages, at which the object is found in the file of its device.
+/// Returns the object's fake offset in the device file, in pages.
 pub(in crate::upstream) fn fake_offset<T: ObjectData>(obj: &Object<T>) -> usize {
-    // SAFETY: The object is valid, and its offset does not change after `super::create()` has set
-    // it.
+    // SAFETY: The object is valid, and its offset does not change once `super::create()` has
+    // allocated it.
     let start = unsafe { (*obj.as_raw()).vma_node.vm_node.start };
-    // It is a page offset in a file, which is an `unsigned long` in C.
+    // The offset manager allocates page offsets that fit in an `unsigned long`.
     usize::try_from(start).unwrap_or(usize::MAX)
 }
 
@@ -138,11 +139,11 @@ pub(in crate::upstream) fn pages<T: ObjectData>(obj: &Object<T>) -> usize {
     obj.size() >> PAGE_SHIFT
 }
 
-/// Calls `with` with the registration data of the object's device, and returns what `with` returns;
-/// `None` if the device is unplugged.
+/// Calls `with` with the registration data of the object's device, and returns the result of
+/// `with`, or `None` if the device is unplugged.
 ///
-/// Unplugging waits until `with` returns, and only then removes the entries of all mappings
-/// (`drm_dev_unplug()`).
+/// `drm_dev_unplug()` waits until `with` returns, and then removes the page table entries of all
+/// mappings.
 ///
 /// # Safety
 ///
@@ -159,12 +160,12 @@ pub(super) unsafe fn with_registered<T: ObjectData, R>(
     Some(guard.registration_data_with(with))
 }
 
-/// Returns the object that the area's private data points to.
+/// Returns the object that the VMA's private data points to.
 ///
 /// # Safety
 ///
-/// For `'a`, `vma` must be a valid area that `mmap_callback` of the same `T` has set up: such an
-/// area holds a reference to its object.
+/// For `'a`, `vma` must be a valid VMA that `mmap_callback` of the same `T` has set up: such a
+/// VMA holds a reference to its object.
 #[inline]
 pub(in crate::upstream) unsafe fn of_area<'a, T: ObjectData>(
     vma: *const bindings::vm_area_struct,
@@ -172,6 +173,6 @@ pub(in crate::upstream) unsafe fn of_area<'a, T: ObjectData>(
     // SAFETY: The caller promises that `vma` is valid; its private data does not change.
     let private = unsafe { (*vma).vm_private_data };
     // SAFETY: The caller promises that the private data is an object of this type, to which the
-    // area holds a reference.
+    // VMA holds a reference.
     unsafe { <Object<T> as IntoGEMObject>::from_raw(private.cast()) }
 }

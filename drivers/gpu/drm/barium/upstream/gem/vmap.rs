@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel mappings of GEM objects. The kernel's own clients (the console on the screen) ask for
-//! them, and keep them for as long as they like.
+//! Kernel mappings of GEM objects, for DRM's in-kernel clients, such as the fbdev console. A client
+//! may keep a mapping for any length of time.
 //!
 //! C header: [`include/linux/iosys-map.h`](srctree/include/linux/iosys-map.h)
 //!
 //! - Upstream today: `drm::gem::Object` has neither `vmap` nor `vunmap`.
 //! - The shape it should have: `vmap` as an optional method of `drm::gem::DriverObject` that
 //!   returns an owned mapping, which upstream keeps until the last `vunmap`.
-//! - Why this is sound on 7.3: the object keeps the mapping that callers were given from the first
-//!   `vmap` to the last `vunmap`. A mapping of device memory is a [`VMap`]: the BAR is neither
-//!   unmapped nor released before the last of those is dropped (see [`super::super::wc_bar`]). A
-//!   mapping that is asked for after the device is unplugged is of system memory. So the address
-//!   that a caller has is mapped at all times. No mapping is shorter than the object, whose size is
-//!   the only one that callers know.
+//! - Why this is sound on 7.3: the object keeps the mapping from the first `vmap` to the last
+//!   `vunmap`. A mapping of device memory is a [`VMap`]: the BAR is neither unmapped nor released
+//!   before the last [`VMap`] is dropped (see [`super::super::wc_bar`]). A mapping made after the
+//!   device is unplugged is of system memory. So the address that a caller holds stays mapped until
+//!   its `vunmap`. No mapping is shorter than the object, and callers access no byte past the
+//!   object's size.
 //! - Delete when upstream's objects can be mapped by the kernel.
 
 use super::super::wc_bar::VMap;
@@ -24,17 +24,18 @@ use kernel::{
     sync::Mutex, //
 };
 
-/// The memory that a kernel mapping of an object shows.
+/// A kernel mapping of an object (`struct iosys_map`).
 pub(super) enum IoSysMap {
-    /// The object's own, in device memory.
+    /// A mapping of the object's device memory.
     Device(VMap),
-    /// System memory that is zero at first and shown nowhere else: the device is unplugged.
+    /// System memory, zero-filled at first, that nothing else maps. It replaces the device memory
+    /// after unplug.
     System(VVec<u8>),
 }
 
 impl IoSysMap {
-    /// Returns `len` bytes of system memory, for a caller that does not know yet that the device is
-    /// unplugged.
+    /// Allocates `len` bytes of zero-filled system memory, for a client that calls `vmap` after
+    /// unplug.
     ///
     /// # Errors
     ///
@@ -43,7 +44,7 @@ impl IoSysMap {
         Ok(Self::System(VVec::zeroed(len, GFP_KERNEL)?))
     }
 
-    /// Returns the number of bytes that are mapped.
+    /// Returns the size of the mapping in bytes.
     fn len(&self) -> usize {
         match self {
             Self::Device(map) => map.len(),
@@ -51,75 +52,76 @@ impl IoSysMap {
         }
     }
 
-    /// Returns the mapping as C takes it.
+    /// Returns the C struct. The address in it is valid until `self` is dropped.
     fn raw(&mut self) -> bindings::iosys_map {
         let (vaddr, is_iomem) = match self {
             Self::Device(map) => (map.as_ptr(), true),
             Self::System(memory) => (memory.as_mut_ptr().cast(), false),
         };
         bindings::iosys_map {
-            // The members of the union are pointers of different address spaces, to C's checkers.
+            // The members of the union are the same pointer without and with `__iomem`.
             __bindgen_anon_1: bindings::iosys_map__bindgen_ty_1 { vaddr },
             is_iomem,
         }
     }
 }
 
-/// The mapping that callers of `vmap` have been given, and how often.
-struct HandedOut {
+/// The mapping that callers of `vmap` share, and the number of `vmap` calls without a `vunmap`.
+struct SharedMap {
     map: IoSysMap,
-    times: usize,
+    users: usize,
 }
 
-/// The place where an object keeps the mapping that callers have been given. Few objects have one,
-/// so it is boxed: without, the allocation of an object would be twice as large.
+/// The slot in which an object keeps the mapping that callers share. The mapping is boxed because
+/// few objects have one, and without the box, the slab allocation of each object would be twice as
+/// large.
 #[pin_data]
 pub(super) struct VMapSlot {
     #[pin]
-    handed_out: Mutex<Option<KBox<HandedOut>>>,
+    shared: Mutex<Option<KBox<SharedMap>>>,
 }
 
 impl VMapSlot {
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            handed_out <- new_mutex!(None),
+            shared <- new_mutex!(None),
         })
     }
 
-    /// Returns the mapping that other callers have, or the one that `make` makes. It is valid until
-    /// [`Self::put`] has been called as often as this has succeeded.
+    /// Returns the shared mapping, which `make` creates if there is none. It stays valid until
+    /// [`Self::put`] has been called once for each successful call.
     ///
     /// # Errors
     ///
-    /// That of `make`; `EINVAL` if the mapping has less than `len` bytes; `ENOMEM`.
+    /// The error of `make`; `EINVAL` if the mapping has less than `len` bytes; `ENOMEM`.
     pub(super) fn get(
         &self,
         len: usize,
         make: impl FnOnce() -> Result<IoSysMap>,
     ) -> Result<bindings::iosys_map> {
-        let mut guard = self.handed_out.lock();
+        let mut guard = self.shared.lock();
         let slot = &mut *guard;
-        let out = match slot.as_mut() {
-            Some(out) => out,
+        let shared = match slot.as_mut() {
+            Some(shared) => shared,
             None => {
                 let map = make()?;
                 if map.len() < len {
                     return Err(EINVAL);
                 }
-                slot.insert(KBox::new(HandedOut { map, times: 0 }, GFP_KERNEL)?)
+                slot.insert(KBox::new(SharedMap { map, users: 0 }, GFP_KERNEL)?)
             }
         };
-        out.times += 1;
-        Ok(out.map.raw())
+        shared.users += 1;
+        Ok(shared.map.raw())
     }
 
-    /// Takes back a mapping that was handed out once.
+    /// Ends the use that one successful [`Self::get`] began. The last one drops the mapping.
     pub(super) fn put(&self) {
-        let mut guard = self.handed_out.lock();
+        let mut guard = self.shared.lock();
         let slot = &mut *guard;
-        if let Some(out) = slot.as_mut() {
-            out.times -= 1;
-            if out.times == 0 {
+        if let Some(shared) = slot.as_mut() {
+            shared.users -= 1;
+            if shared.users == 0 {
                 *slot = None;
             }
         }
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
     use kernel::page::PAGE_SIZE;
 
-    /// Returns the address that a caller is given.
+    /// Returns the address in `map`.
     fn address(map: bindings::iosys_map) -> usize {
         // SAFETY: Both members of the union are pointers; only the address is used.
         unsafe { map.__bindgen_anon_1.vaddr }.addr()
@@ -157,9 +159,9 @@ mod tests {
         slot.get(PAGE_SIZE, || IoSysMap::system(PAGE_SIZE))?;
         slot.get(PAGE_SIZE, || Err(EIO))?;
         slot.put();
-        assert!(slot.handed_out.lock().is_some());
+        assert!(slot.shared.lock().is_some());
         slot.put();
-        assert!(slot.handed_out.lock().is_none());
+        assert!(slot.shared.lock().is_none());
         Ok(())
     }
 
@@ -167,7 +169,7 @@ mod tests {
     fn a_failed_get_needs_no_put() -> Result {
         let slot = slot()?;
         assert!(slot.get(PAGE_SIZE, || Err(EIO)).is_err());
-        assert!(slot.handed_out.lock().is_none());
+        assert!(slot.shared.lock().is_none());
         slot.put();
         Ok(())
     }
@@ -177,7 +179,7 @@ mod tests {
         let slot = slot()?;
         let short = slot.get(2 * PAGE_SIZE, || IoSysMap::system(PAGE_SIZE));
         assert_eq!(short.err(), Some(EINVAL));
-        assert!(slot.handed_out.lock().is_none());
+        assert!(slot.shared.lock().is_none());
         slot.get(2 * PAGE_SIZE, || IoSysMap::system(2 * PAGE_SIZE))?;
         Ok(())
     }
