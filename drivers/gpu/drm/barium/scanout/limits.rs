@@ -41,7 +41,7 @@ const FORMATS: [Fourcc; 4] = [
 ];
 
 /// The supported refresh rates, in Hz. The device itself has no refresh rate. DRM simulates vblanks
-/// with a timer, and warns if it waits longer than 100 ms for a vblank.
+/// with a timer, and warns if it waits for a vblank longer than a timeout, 1 s in 7.3.
 const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 
 /// The largest width and height of a framebuffer.
