@@ -2,9 +2,9 @@
 
 //! The registers of the display, and the properties of a device that it reports in them.
 //!
-//! Which values are valid together is decided in [`crate::scanout`].
+//! [`crate::scanout`] decides which combinations of values are valid.
 //!
-//! The registers are described in QEMU's `docs/specs/standard-vga.rst`.
+//! QEMU's `docs/specs/standard-vga.rst` describes the registers.
 
 use crate::vram::VramSize;
 use kernel::{
@@ -28,7 +28,7 @@ const EDID_LEN: usize = 0x400;
 register! {
     /// VGA: attribute controller index (port 0x3c0).
     ATTRIBUTE_INDEX(u8) @ 0x400 {
-        /// The screen shows the picture, instead of being blank.
+        /// The screen shows the picture. If this bit is 0, the screen is blank.
         5:5 picture => bool;
     }
 
@@ -40,8 +40,8 @@ register! {
         0:0 color => bool;
     }
 
-    /// VGA: input status 1 (port 0x3da). Reading it makes the next write to [`ATTRIBUTE_INDEX`] a
-    /// write of the index, instead of one of data.
+    /// VGA: input status 1 (port 0x3da). After a read, the next write to [`ATTRIBUTE_INDEX`] sets
+    /// the index and not the data.
     INPUT_STATUS(u8) @ 0x41a {}
 
     /// The version of the DISPI interface: 0xB0C0 to 0xB0C5.
@@ -114,7 +114,8 @@ register! {
 const ID_FAMILY: u16 = 0xb0c;
 /// The unit of [`struct@VIDEO_MEMORY_64K`], in bytes.
 const VRAM_UNIT: usize = 64 * 1024;
-/// The values of [`struct@EXTENSION_SIZE`] of a device with [`struct@BYTE_ORDER`]: up to the end of the BAR.
+/// The values of [`struct@EXTENSION_SIZE`], in bytes, of devices with [`struct@BYTE_ORDER`]. The
+/// extended registers must end within the BAR.
 const EXTENSION_WITH_BYTE_ORDER: core::ops::Range<u32> = 8..0xa00;
 
 /// The byte order of pixels.
@@ -176,8 +177,8 @@ impl<'bound> Registers<'bound> {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if `pdev` is not such a display; `EBUSY` if another driver has claimed the BAR;
-    /// `ENOMEM`. Each is logged.
+    /// `ENODEV` if `pdev` is not a display of this kind; `EBUSY` if another driver has claimed the
+    /// BAR; `ENOMEM`. Each is logged.
     pub(crate) fn new(pdev: &'bound pci::Device<Bound>) -> Result<Self> {
         let len = usize::try_from(pdev.resource_len(REGISTER_BAR)?)?;
         if len < REGISTER_BAR_LEN {
@@ -210,7 +211,7 @@ impl<'bound> Registers<'bound> {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if it has no VRAM, which is logged.
+    /// `ENODEV` if the device reports no VRAM. The error is logged.
     pub(crate) fn properties(&self, pdev: &pci::Device<Bound>) -> Result<Properties> {
         let units = usize::from((&self.0).read(VIDEO_MEMORY_64K).units().get());
         let vram = VramSize::new(units * VRAM_UNIT).ok_or_else(|| {
@@ -233,9 +234,10 @@ impl<'bound> Registers<'bound> {
         )
     }
 
-    /// Returns the kind of the device: only a VGA has the capabilities bit. With the bit set it
-    /// returns the largest supported size, which differs from that of any mode: 16000 by 12000
-    /// pixels do not fit in VRAM. The picture does not change.
+    /// Returns the kind of the device: only a VGA has the capabilities bit. While the bit is set,
+    /// [`struct@XRES`] and [`struct@YRES`] read as the largest supported size. The programmed mode
+    /// has another size, because 16000 by 12000 pixels do not fit in VRAM. The picture does not
+    /// change.
     fn kind(&self) -> Kind {
         let enable = (&self.0).read(ENABLE);
         let set = self.size();
@@ -291,18 +293,18 @@ impl<'bound> Registers<'bound> {
         (&self.0).write_reg(BYTE_ORDER::zeroed().with_order(order));
     }
 
-    /// Makes a VGA show the picture, or a blank screen.
+    /// Shows the picture on a VGA if `on` is true, otherwise blanks the screen.
     pub(crate) fn set_picture(&self, on: bool) {
         (&self.0).write_reg(MISCELLANEOUS::zeroed().with_memory(true).with_color(true));
         let _ = (&self.0).read(INPUT_STATUS);
         (&self.0).write_reg(ATTRIBUTE_INDEX::zeroed().with_picture(on));
     }
 
-    /// Reads the EDID from byte `offset` on into `buf`.
+    /// Fills `buf` with bytes of the EDID, starting at byte `offset` of the EDID.
     ///
     /// # Errors
     ///
-    /// `ERANGE` if the EDID is shorter.
+    /// `ERANGE` if the EDID ends before `offset + buf.len()` bytes.
     pub(crate) fn read_edid(&self, offset: usize, buf: &mut [u8]) -> Result {
         if offset
             .checked_add(buf.len())

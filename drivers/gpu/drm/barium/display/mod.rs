@@ -6,7 +6,7 @@
 //! programs another start address; no pixel is copied.
 //!
 //! There is no cursor plane, as the device has none: the driver would have to draw the cursor into
-//! the framebuffer, or into a copy of it. Compositors draw their own cursor then.
+//! the framebuffer, or into a copy of it. Compositors draw a software cursor instead.
 
 use crate::{
     device::{
@@ -80,7 +80,11 @@ fn picture(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
     Ok((picture, u64::try_from(object.0)? + offset))
 }
 
-/// Returns what the device must be programmed with for a plane in `state`.
+/// Returns the register values for a plane in `state`.
+///
+/// # Errors
+///
+/// `EINVAL` if the device cannot show the picture.
 fn scanout(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<Scanout> {
     let (picture, start) = picture(state)?;
     limits.scanout(&picture, start)
@@ -94,7 +98,7 @@ impl DriverPlane for Plane {
 
     fn atomic_check(dev: &BariumDevice, new: &PlaneState<'_, Display>) -> Result {
         // This repeats the checks of `check_framebuffer()`: a client can guess the id of a
-        // framebuffer and use it while that is still checking it.
+        // framebuffer and use the framebuffer before `check_framebuffer()` has rejected it.
         scanout(dev.limits(), new).map(|_| ())
     }
 
@@ -103,7 +107,7 @@ impl DriverPlane for Plane {
         reg: &BariumRegistrationData<'_>,
         new: &PlaneState<'_, Display>,
     ) {
-        // `atomic_check()` has succeeded for this state, and nothing that it depends on changes.
+        // `atomic_check()` has succeeded for this state, and its inputs have not changed since.
         if let Ok(scanout) = scanout(dev.limits(), new) {
             reg.pipe().show(scanout);
         }
@@ -140,7 +144,7 @@ impl DriverCrtc for Crtc {
     }
 }
 
-/// The connector: the window of QEMU.
+/// The connector. Its display is QEMU's window.
 struct Connector;
 
 impl DriverConnector for Connector {
@@ -162,13 +166,13 @@ pub(crate) fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
     kms::client::suspend(dev)
 }
 
-/// Restores the state that [`suspend`] has stored. The device may have been reset meanwhile.
+/// Restores the state that [`suspend`] has stored. The device may have been reset since then.
 pub(crate) fn resume(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
     dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().forget()));
     kms::client::resume(dev)
 }
 
-/// Disables the display and leaves the device as it is after a reset.
+/// Disables the display and clears its ENABLE register, as a reset does.
 pub(crate) fn shutdown(dev: &RegisteredKmsDevice<BariumDriver>) {
     kms::client::shutdown(dev);
     dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().disable()));

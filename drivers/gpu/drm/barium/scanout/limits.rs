@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which modes and pictures the device can show, and which values its registers need for them. This
-//! is arithmetic only.
+//! Determines whether the device can show a mode or a picture, and computes the register values for
+//! it. This module does arithmetic only.
 //!
-//! The device starts to show VRAM at a number of lines and a number of pixels ([`Scanout`]), which are
-//! registers of 16 bits. It shows nothing, or another part of VRAM, if the picture does not end within
-//! VRAM, where the last line counts with its whole pitch. `bochs-display` accepts all values, but no
-//! mode below 64x64. `VGA` and `secondary-vga` change values silently: they round widths and pitches
-//! down to multiples of 8 pixels, limit all values to the largest mode, and round the start down to a
-//! multiple of 4 bytes (QEMU's `vbe_fixup_regs()`).
+//! Two 16-bit registers hold the start of the picture in VRAM, as a number of lines and a number of
+//! pixels ([`Scanout`]). The picture, including the whole pitch of its last line, must end within
+//! VRAM. Otherwise the device shows nothing, or another part of VRAM. `bochs-display` accepts all
+//! values, but no mode smaller than 64x64. `VGA` and `secondary-vga` change values silently: they
+//! round widths and pitches down to multiples of 8 pixels, clamp all values to the largest mode,
+//! and round the start down to a multiple of 4 bytes (QEMU's `vbe_fixup_regs()`).
 //!
-//! So the device can start only within its *reach*, which depends on the pitch. The reach of a `VGA`
-//! with lines of 1280 pixels is 58.65 MiB.
+//! The *reach* of a device is the highest start that the two registers can hold. It depends on the
+//! pitch: that of a `VGA` with a pitch of 1280 pixels of 4 bytes is 58.65 MiB.
 
 use crate::{
     dispi::{
@@ -40,29 +40,29 @@ const FORMATS: [Fourcc; 4] = [
     Fourcc::BGRX8888,
 ];
 
-/// The refresh rates of modes, in Hz. The device has none. DRM simulates vblanks with a timer, and
-/// warns if one takes longer than a tenth of a second.
+/// The supported refresh rates, in Hz. The device itself has no refresh rate. DRM simulates vblanks
+/// with a timer, and warns if it waits for a vblank longer than a timeout, 1 s in 7.3.
 const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 
 /// The largest width and height of a framebuffer.
 const MAX_SIZE: u16 = (1 << 15) - 1;
 /// The smallest width and height of `bochs-display`.
 const BOCHS_MIN_SIZE: u16 = 64;
-/// The alignment of widths and pitches of `VGA`, in pixels. Pitches of dumb buffers have it with every
-/// device.
+/// The alignment of widths and pitches of `VGA`, in pixels. Dumb buffers have this pitch alignment
+/// on every device.
 pub(crate) const PITCH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();
-/// The alignment of the start of a picture of `VGA`, in bytes.
+/// The alignment of the start of a picture on `VGA`, in bytes.
 const VGA_START_ALIGN: NonZeroU16 = NonZeroU16::new(4).unwrap();
 
-/// A picture in memory.
+/// A picture: the part of a framebuffer that the device shows.
 #[derive(Clone, Copy)]
 pub(crate) struct Picture {
     pub(crate) format: Fourcc,
-    /// In pixels.
+    /// The width in pixels.
     pub(crate) width: u16,
-    /// In lines.
+    /// The height in lines.
     pub(crate) height: u16,
-    /// The bytes from the start of a line to that of the next.
+    /// The number of bytes from the start of a line to the start of the next one.
     pub(crate) pitch: u32,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct Scanout {
     pub(crate) y_offset: u16,
 }
 
-/// The limits of what a device can show.
+/// The limits of the modes and pictures that a device supports.
 #[derive(Clone, Copy)]
 pub(crate) struct ModeLimits {
     /// The size of VRAM in bytes.
@@ -116,13 +116,13 @@ pub(crate) struct ModeLimits {
     min_width: u16,
     /// The smallest height of a mode, in lines.
     min_height: u16,
-    /// The largest width of a mode, virtual width and X offset, in pixels.
+    /// The largest width of a mode, the largest virtual width and the largest X offset, in pixels.
     max_width: u16,
-    /// The largest height of a mode and Y offset, in lines.
+    /// The largest height of a mode and the largest Y offset, in lines.
     max_height: u16,
     /// The alignment of widths and virtual widths, in pixels.
     width_align: NonZeroU16,
-    /// The alignment of the start in bytes, a power of two. A pixel may require more.
+    /// The alignment of the start in bytes, a power of two. A larger pixel is aligned to its size.
     start_align: NonZeroU16,
     /// Whether the device has a register for the byte order.
     has_byte_order: bool,
@@ -168,8 +168,8 @@ impl ModeLimits {
         }
     }
 
-    /// Returns the largest size of a framebuffer. DRM has coordinates in framebuffers as signed
-    /// fixed-point numbers with 16 bits after the point.
+    /// Returns the largest size of a framebuffer, at most [`MAX_SIZE`]: DRM stores coordinates in
+    /// framebuffers as signed 16.16 fixed-point numbers.
     pub(crate) fn sizes(&self) -> ModeConfigInfo {
         ModeConfigInfo {
             max_width: self.max_width.min(MAX_SIZE),
@@ -177,11 +177,11 @@ impl ModeLimits {
         }
     }
 
-    /// Returns whether the device supports a mode of `width` pixels and `height` lines with `refresh`
+    /// Returns whether the device supports a mode of `width` pixels by `height` lines at `refresh`
     /// Hz.
     ///
-    /// VRAM has to hold a dumb buffer for the mode, with pixels of 4 bytes. If all of VRAM is free, that
-    /// buffer starts at offset 0, which is within the reach of every device.
+    /// VRAM must be large enough for a dumb buffer of the mode with pixels of 4 bytes. If VRAM is
+    /// empty, that buffer starts at offset 0, which is within the reach of every device.
     pub(crate) fn mode_status(&self, width: u16, height: u16, refresh: u32) -> ModeStatus {
         let pitch = u64::from(width).next_multiple_of(u64::from(PITCH_ALIGN.get()));
         let size = pitch * u64::from(height) * 4;
@@ -210,7 +210,7 @@ impl ModeLimits {
             .ok_or(EINVAL)
     }
 
-    /// Returns the highest offset in VRAM at which the device can start: the largest Y offset, in
+    /// Returns the highest offset in VRAM at which a picture can start: the largest Y offset, in
     /// lines of `pitch` bytes, and the largest X offset.
     fn reach(&self, pitch: u64, bytes_per_pixel: NonZeroU16) -> u64 {
         u64::from(self.max_height) * pitch
@@ -218,8 +218,8 @@ impl ModeLimits {
     }
 
     /// Returns the highest offset in VRAM at which a buffer of `height` lines of `pitch` bytes can
-    /// start such that each of its lines is within the reach. `None` if there is no such offset, or if
-    /// the device cannot show pixels of this size or lines of this length anyway.
+    /// start such that each of its lines starts within the reach. Returns `None` if there is no
+    /// such offset, or if the device supports no such pixels or no such pitch.
     pub(crate) fn last_start(&self, height: u32, pitch: u32, bits_per_pixel: u32) -> Option<u64> {
         let format = match bits_per_pixel {
             16 => Fourcc::RGB565,
@@ -237,8 +237,8 @@ impl ModeLimits {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the device cannot show this picture: its pitch is not supported, it does not end
-    /// within VRAM, or it starts beyond the reach or at an offset that is not aligned.
+    /// `EINVAL` if the device does not support the pitch of the picture, if the picture does not
+    /// end within VRAM, or if it starts beyond the reach or at an offset that is not aligned.
     pub(crate) fn scanout(&self, picture: &Picture, start: u64) -> Result<Scanout> {
         let virt_width = self.virt_width(picture.format, picture.pitch)?;
         let pitch = u64::from(picture.pitch);
@@ -254,7 +254,7 @@ impl ModeLimits {
         let lines = start.checked_div(pitch).unwrap_or(0);
         let y_offset = u16::try_from(lines).map_or(self.max_height, |y| y.min(self.max_height));
         let rest = start - u64::from(y_offset) * pitch;
-        // At most `max_width`, as the start is within the reach.
+        // The X offset is at most `max_width`, because the start is within the reach.
         let x_offset = u16::try_from(rest / u64::from(bytes_per_pixel.get()))?;
         Ok(Scanout {
             width: picture.width,
@@ -312,7 +312,7 @@ mod tests {
         }
     }
 
-    /// Returns the offset in bytes at which the device starts with these values.
+    /// Returns the offset in VRAM, in bytes, that the device computes from the registers.
     fn start(scanout: &Scanout) -> u64 {
         (u64::from(scanout.y_offset) * u64::from(scanout.virt_width) + u64::from(scanout.x_offset))
             * u64::from(scanout.bits_per_pixel / 8)
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_within_what_16_bits_can_say() {
+    fn a_start_fits_in_the_16_bit_registers() {
         let large = ModeLimits {
             vram: 256 << 20,
             ..vga()
@@ -369,7 +369,7 @@ mod tests {
         assert_eq!(large.scanout(&picture(2560), too_far).err(), Some(EINVAL));
     }
 
-    /// Returns whether a picture can be shown that starts with line `line` of a buffer at `start`.
+    /// Returns true if the device can show line `line` of a buffer at offset `start`.
     fn shows(limits: &ModeLimits, pitch: u32, start: u64, line: u64) -> bool {
         let picture = Picture {
             height: 1,
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_device_shows_may_be_anywhere() {
+    fn an_unsupported_buffer_has_no_last_start() {
         for (height, pitch, bits_per_pixel) in [
             (480, 640 * 3, 24),
             (480, 640, 8),
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_ends_behind_its_last_pixel() {
+    fn a_picture_ends_after_its_last_pixel() {
         assert_eq!(picture(2560).len(), Some(480 * 2560));
         assert_eq!(picture(4000).len(), Some(479 * 4000 + 2560));
         let none = Picture {
@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn the_byte_order_is_a_format_only_where_it_can_be_chosen() {
+    fn big_endian_pixels_need_a_byte_order_register() {
         let has = |limits: ModeLimits| limits.formats().contains(&Fourcc::BGRX8888);
         assert!(has(bochs()));
         assert!(!has(vga()));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Scan-out: which pictures the device can show ([`limits`]), and programming it ([`pipe`]).
+//! Scan-out: the limits of the device ([`limits`]), and the code that programs it ([`pipe`]).
 //!
-//! This room knows the registers and nothing of DRM's objects: [`crate::display`] connects it to
-//! them. It is below [`crate::device`], which holds its state.
+//! This module uses the registers and none of DRM's objects; [`crate::display`] connects it to
+//! them. [`crate::device`] uses this module and stores its state.
 
 mod limits;
 mod pipe;

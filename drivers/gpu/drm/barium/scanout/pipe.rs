@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The pipe: programs the device, in as few register accesses as possible.
+//! The pipe: programs the device with as few register accesses as possible.
 //!
-//! Each access of a register exits to the hypervisor. So the driver keeps the values that it has
+//! Each register access exits to the hypervisor. So the driver stores the values that it has
 //! programmed, and writes only registers whose value changes: a flip between two pictures of the
 //! same size takes one or two writes.
 
@@ -21,9 +21,9 @@ use kernel::{
 
 /// The values that the registers hold.
 struct Programmed {
-    /// `None` if not known.
+    /// The values for the picture; `None` if unknown.
     scanout: Option<Scanout>,
-    /// `None` if not known.
+    /// The value of the byte order register; `None` if unknown.
     byte_order: Option<ByteOrder>,
 }
 
@@ -61,10 +61,10 @@ impl<'bound> Pipe<'bound> {
 
     /// Programs the device to show `new`.
     ///
-    /// At each write a VGA checks whether the picture is inside VRAM. If it is not, the VGA sets
-    /// the Y offset to 0, and the X offset as well if that is not enough. The new X offset with the
-    /// old Y offset may be such a picture. The new Y offset differs from the old one then, so it is
-    /// written next.
+    /// On each write, a VGA checks whether the picture is inside VRAM. If it is not, the VGA sets
+    /// the Y offset to 0, and then also the X offset if the picture is still outside. The new X
+    /// offset with the old Y offset can trigger this. The new Y offset then differs from the old
+    /// one, so this function writes it next.
     pub(crate) fn show(&self, new: Scanout) {
         let mut programmed = self.programmed.lock();
         if self.has_byte_order && programmed.byte_order != Some(new.byte_order) {
@@ -79,7 +79,7 @@ impl<'bound> Pipe<'bound> {
         if old.is_none() {
             self.regs.enable(new.width, new.height, new.bits_per_pixel);
         }
-        // With another VIRT_WIDTH, the same offsets are another address.
+        // With a different VIRT_WIDTH, the same offsets give a different address.
         let old = old.filter(|old| old.virt_width == new.virt_width);
         if old.is_none() {
             self.regs.set_virt_width(new.virt_width);
@@ -93,18 +93,18 @@ impl<'bound> Pipe<'bound> {
         programmed.scanout = Some(new);
     }
 
-    /// Ends [`Self::switch_off`]. [`Self::show`] has programmed the picture before.
+    /// Unblanks the screen after [`Self::switch_off`]. Call [`Self::show`] first.
     pub(crate) fn switch_on(&self) {
         if self.kind != Kind::Bochs {
             self.regs.set_picture(true);
         }
     }
 
-    /// Blanks the screen. `bochs-display` cannot do that: it is disabled, and QEMU's window keeps
-    /// the last picture.
+    /// Blanks the screen. `bochs-display` cannot blank it: this function disables the device, and
+    /// QEMU's window keeps the last picture.
     ///
-    /// Forgets what the registers hold, so that switching the display off and on programs all of
-    /// them, whatever has happened to the device.
+    /// Marks all register values as unknown. So switching the display off and on writes all
+    /// registers, whatever values the device had.
     pub(crate) fn switch_off(&self) {
         let mut programmed = self.programmed.lock();
         match self.kind {
@@ -114,29 +114,29 @@ impl<'bound> Pipe<'bound> {
         *programmed = Programmed::UNKNOWN;
     }
 
-    /// Disables the display, as it is after a reset, for the next driver or the next kernel.
+    /// Disables the display, as a reset does, for the next driver or the next kernel.
     pub(crate) fn disable(&self) {
         self.switch_off();
         let _programmed = self.programmed.lock();
         self.regs.disable();
     }
 
-    /// Forgets what the registers hold, because the device was reset.
+    /// Marks all register values as unknown. Must be called after a reset of the device.
     pub(crate) fn forget(&self) {
         *self.programmed.lock() = Programmed::UNKNOWN;
     }
 
-    /// Reads the EDID from byte `offset` on into `buf`.
+    /// Fills `buf` with bytes of the EDID, starting at byte `offset` of the EDID.
     ///
     /// # Errors
     ///
-    /// `ERANGE` if the EDID is shorter.
+    /// `ERANGE` if the EDID ends before `offset + buf.len()` bytes.
     pub(crate) fn read_edid(&self, offset: usize, buf: &mut [u8]) -> Result {
         self.regs.read_edid(offset, buf)
     }
 }
 
-/// VRAM does not hold a picture of this driver any more.
+/// Disables the display, because the driver no longer owns the VRAM that the display shows.
 impl Drop for Pipe<'_> {
     fn drop(&mut self) {
         self.disable();

@@ -7,11 +7,11 @@
 //!   constant file operations, without these callbacks.
 //! - The shape it should have: optional methods of `drm::gem::DriverObject`, for the alignment of an
 //!   object's mappings and for advice about its pages.
-//! - Why this is sound on 7.3: [`alloc`] replaces the `drm_driver` of a device before anybody else
-//!   has a reference to the device. The new structs are copies, and `static`; their type names the
-//!   driver, so that no device of another driver gets them. A callback that looks up an object takes
-//!   a reference under the lock without which the object is not freed, and only if the file may map
-//!   the object.
+//! - Why this is sound on 7.3: [`alloc`] replaces the `drm_driver` of a device before any other
+//!   code has a reference to the device. The new structs are copies in a `static` whose type names
+//!   the driver, so only devices of that driver use them. A callback that looks up an object takes
+//!   a reference under the offset manager's lock, which DRM takes to remove an object before it
+//!   frees the object. The callback uses the object only if the file may map it.
 //! - Delete when upstream has the methods.
 //!
 //! C headers: [`include/drm/drm_drv.h`](srctree/include/drm/drm_drv.h),
@@ -61,12 +61,12 @@ extern "C" {
 /// `include/uapi/linux/fadvise.h`: the same on all architectures.
 const POSIX_FADV_WILLNEED: c_int = 3;
 
-/// `include/uapi/asm-generic/mman-common.h`: the same on all architectures that can have this
-/// driver. The memory manager sets it for `MAP_FIXED_NOREPLACE`, too.
+/// `include/uapi/asm-generic/mman-common.h`: the same on all architectures that this driver
+/// supports. `mmap()` sets it for `MAP_FIXED_NOREPLACE`, too.
 const MAP_FIXED: c_ulong = 0x10;
 
-/// Sync objects. DRM implements them without the driver; compositors and their clients use them for
-/// explicit synchronisation.
+/// The `driver_features` of sync objects. DRM implements them without code of the driver.
+/// Compositors and their clients use them for explicit synchronisation.
 const SYNC_FEATURES: u32 = bindings::drm_driver_feature_DRIVER_SYNCOBJ
     | bindings::drm_driver_feature_DRIVER_SYNCOBJ_TIMELINE;
 
@@ -91,8 +91,9 @@ impl<D: drm::Driver> DriverOps<D> {
 
 /// Allocates a device of driver `D` with private data `data`.
 ///
-/// Its files call [`MappedObject::align_hint`] and [`MappedObject::will_need`]. It has dumb buffers
-/// and the features that [`kms::UnregisteredKmsDevice`] requires.
+/// The file operations of the device call [`MappedObject::align_hint`] and
+/// [`MappedObject::will_need`]. The device has dumb buffers and the features that
+/// [`kms::UnregisteredKmsDevice`] requires.
 ///
 /// # Errors
 ///
@@ -112,7 +113,7 @@ where
     let driver = ops.driver.get_or_init(|| {
         // SAFETY: `raw` is a valid device that is not registered.
         let upstream = unsafe { (*raw).driver };
-        // SAFETY: `UnregisteredDevice::new()` points it to a constant.
+        // SAFETY: `UnregisteredDevice::new()` has set `driver` to the address of a constant.
         let upstream = unsafe { &*upstream };
         let fops = ops.fops.get_or_init(|| {
             // SAFETY: The constant `drm_driver` points to constant file operations.
@@ -132,14 +133,14 @@ where
             ..*upstream
         }
     });
-    // SAFETY: This function has the only reference to the device, which was allocated above, so no
+    // SAFETY: The device was allocated above, and this function has the only reference to it, so no
     // other thread reads the field.
     unsafe { (*raw).driver = driver };
     Ok(dev)
 }
 
-/// Looks up the object at page offset `pgoff` of `file`, if the file may map it. Returns the object
-/// and its fake offset in pages.
+/// Looks up the object at page offset `pgoff` of `file`. Returns the object and its fake offset in
+/// pages, or `None` if there is no such object or if the file may not map it.
 ///
 /// # Safety
 ///
@@ -148,7 +149,7 @@ unsafe fn object_at<T: MappedObject>(
     file: *mut bindings::file,
     pgoff: usize,
 ) -> Option<(ARef<Object<T>>, usize)> {
-    // SAFETY: The private data of a DRM file is its `drm_file`, as long as it is open.
+    // SAFETY: The private data of an open DRM file is its `drm_file`.
     let client: *mut bindings::drm_file = unsafe { (*file).private_data }.cast();
     // SAFETY: An open `drm_file` has a minor, which has a device.
     let mgr = unsafe { (*(*(*client).minor).dev).vma_offset_manager };
@@ -160,8 +161,8 @@ unsafe fn object_at<T: MappedObject>(
     let found = if node.is_null() {
         None
     } else {
-        // SAFETY: The nodes of a GEM driver's manager are in its objects; one that is found is
-        // not freed before the lock is released.
+        // SAFETY: The nodes of a GEM driver's manager are members of its objects. DRM removes the
+        // node under the lock before it frees the object.
         let obj = unsafe { kernel::container_of!(node, bindings::drm_gem_object, vma_node) };
         // SAFETY: `obj` is a valid object until the lock is released.
         unsafe { barium_gem_object_get_unless_zero(obj) }.then_some(obj)
@@ -174,14 +175,15 @@ unsafe fn object_at<T: MappedObject>(
     let obj = unsafe { Object::<T>::from_raw(found?) };
     // SAFETY: `ARef` takes over the reference that was taken above.
     let obj = unsafe { ARef::from_raw(core::ptr::NonNull::from(obj)) };
-    // SAFETY: The object holds its node, and the open file its `drm_file`.
+    // SAFETY: `node` is a member of `obj`, which is valid, and `client` is valid as its file is
+    // open.
     let allowed = unsafe { bindings::drm_vma_node_is_allowed(node, client) };
     let first = super::gem::fake_offset(&obj);
     allowed.then_some((obj, first))
 }
 
-/// Returns an address for `len` bytes, less than [`HUGE_SIZE`], at which they need no more page
-/// tables than necessary, or `None` if the address space has no room for that.
+/// Returns an address at which an area of `len` bytes (less than [`HUGE_SIZE`]) needs the fewest
+/// page tables, or `None` if the address space has no such free area.
 ///
 /// # Safety
 ///
@@ -204,8 +206,8 @@ unsafe fn naturally_aligned_area(
 }
 
 /// The `get_unmapped_area` entry. It returns the address that the caller of `mmap()` asks for, if
-/// the area fits there. Otherwise it returns an address at which huge entries fit, or at which an
-/// area that is smaller than a huge entry needs one page table only.
+/// the area fits there. Otherwise it returns an address that is aligned for huge entries. An area
+/// smaller than a huge entry gets an address at which it needs one page table only.
 ///
 /// # Safety
 ///
@@ -218,16 +220,16 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     flags: c_ulong,
 ) -> c_ulong {
     if address != 0 || flags & MAP_FIXED != 0 {
-        // Without padding or alignment, which could make an area that fits seem too large.
+        // The search uses no padding or alignment: it could then reject an area that fits.
         //
-        // SAFETY: These are this callback's arguments.
+        // SAFETY: The arguments are those of the callback by this function's requirements.
         let found = unsafe { bindings::mm_get_unmapped_area(file, address, len, pgoff, flags) };
         if found == address || flags & MAP_FIXED != 0 {
             return found;
         }
     }
     if len < HUGE_SIZE {
-        // SAFETY: These are this callback's arguments.
+        // SAFETY: The arguments are those of the callback by this function's requirements.
         if let Some(found) = unsafe { naturally_aligned_area(file, address, len, pgoff, flags) } {
             return found;
         }
@@ -236,13 +238,13 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
         // SAFETY: `file` is an open file of a device whose objects are of type `T`, by this
         // function's requirements.
         if let Some((obj, first)) = unsafe { object_at::<T>(file, pgoff) } {
-            let like = T::align_hint(&obj).wrapping_add(pgoff - first);
-            // SAFETY: These are this callback's arguments, except for the offset, which may have
-            // any value: it decides the alignment.
-            return unsafe { bindings::thp_get_unmapped_area(file, address, len, like, flags) };
+            let hint = T::align_hint(&obj).wrapping_add(pgoff - first);
+            // SAFETY: The arguments are those of the callback by this function's requirements,
+            // except for the offset, which may have any value: it only affects the alignment.
+            return unsafe { bindings::thp_get_unmapped_area(file, address, len, hint, flags) };
         }
     }
-    // SAFETY: These are this callback's arguments.
+    // SAFETY: The arguments are those of the callback by this function's requirements.
     unsafe { bindings::mm_get_unmapped_area(file, address, len, pgoff, flags) }
 }
 
@@ -268,6 +270,6 @@ unsafe extern "C" fn fadvise_callback<T: MappedObject>(
             T::will_need(&obj, start..end.min(super::gem::pages(&obj)));
         }
     }
-    // SAFETY: These are this callback's arguments.
+    // SAFETY: The arguments are those of the callback by this function's requirements.
     unsafe { bindings::generic_fadvise(file, offset, len, advice) }
 }

@@ -6,9 +6,9 @@
 //!   `drm_mode_size_dumb()`, which computes a buffer's size and checks the client's request.
 //! - The shape it should have: this trait, as optional methods of [`drm::Driver`].
 //! - Why this is sound on 7.3: the callback is in the `drm_driver` of one driver
-//!   ([`super::drm_driver::alloc`]), so device and file are of that driver. DRM calls it for an open
-//!   file, which only a device that has been registered can have. It creates objects inside
-//!   `drm_dev_enter()` only.
+//!   ([`super::drm_driver::alloc`]), so device and file are of that driver. DRM calls it for an
+//!   open file, and only a device that has been registered can have one. The callback creates
+//!   objects only inside a `drm_dev_enter()` section.
 //! - Delete when `drm::Driver` has dumb buffers.
 //!
 //! C header: [`include/drm/drm_dumb_buffers.h`](srctree/include/drm/drm_dumb_buffers.h)
@@ -47,9 +47,9 @@ extern "C" {
 pub(crate) struct DumbBuffer {
     /// The number of lines.
     pub(crate) height: u32,
-    /// The bits of a pixel.
+    /// The number of bits per pixel.
     pub(crate) bpp: u32,
-    /// The bytes from the start of a line to that of the next.
+    /// The number of bytes from the start of a line to the start of the next one.
     pub(crate) pitch: u32,
     /// The size in bytes: a whole number of pages and not 0.
     pub(crate) size: u64,
@@ -61,10 +61,11 @@ pub(crate) trait DumbBuffers: MappedObject {
     ///
     /// # Errors
     ///
-    /// Any error refuses the buffer.
+    /// Any error if the driver does not support dumb buffers with pixels of `bpp` bits. The ioctl
+    /// returns this error.
     fn pitch_align(bpp: u32) -> Result<usize>;
 
-    /// Creates a buffer that reads as zero.
+    /// Creates the object for `buffer`. User space reads zeros from it until it writes to it.
     fn create_dumb(
         dev: &drm::Device<Self::Driver, Registered>,
         reg: &<Self::Driver as drm::Driver>::RegistrationData<'_>,
@@ -89,12 +90,12 @@ where
     T: DumbBuffers<Driver = D>,
 {
     // SAFETY: The device is of driver `D` by this function's requirements. The open file holds a
-    // reference to it, and could be opened because the device was registered.
+    // reference to the device, and was opened after the device had been registered.
     let dev = unsafe { drm::Device::<D, drm::Ioctl>::from_raw(dev) };
     // SAFETY: `file` is an open file of a device of driver `D` by this function's requirements.
     let file = unsafe { drm::File::<D::File>::from_raw(file) };
-    // SAFETY: `args` is valid and initialised by this function's requirements. `drm_ioctl()` keeps
-    // it in an array of `char`, which promises no alignment.
+    // SAFETY: `args` is valid and initialised by this function's requirements. `drm_ioctl()` stores
+    // it in an array of `char`, which guarantees no alignment.
     let mut copy = unsafe { args.read_unaligned() };
     let done = create(file, dev, &mut copy);
     // SAFETY: `args` is valid for writes by this function's requirements.
@@ -119,8 +120,8 @@ where
     let pitch_align = T::pitch_align(args.bpp)?;
     let guard = dev.registration_guard().ok_or(ENODEV)?;
     let raw = super::raw::drm_device(dev);
-    // SAFETY: `raw` is a valid device, and `args` a valid reference. An alignment of 0 asks for whole
-    // pages.
+    // SAFETY: `raw` is a valid device, and `args` a valid reference. A `size_align` of 0 means
+    // whole pages.
     to_result(unsafe { drm_mode_size_dumb(raw, args, pitch_align, 0) })?;
     let buffer = DumbBuffer {
         height: args.height,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Takes a display over from the driver of the framebuffer that the firmware has set up.
+//! Takes a PCI display over from the driver of the firmware's framebuffer.
 //!
 //! - Upstream today: the kernel crate has no abstraction of apertures.
 //! - The shape it should have: this function, as a method of `pci::Device<Core>`.
 //! - Why this is sound on 7.3: the C function requires a PCI device that is being probed, which the
-//!   type `Core` proves. It unbinds the driver of another device, that of the framebuffer, as sysfs
-//!   would.
-//! - Delete when there is such an abstraction.
+//!   type `Core` proves. It unregisters the platform device of the framebuffer, which unbinds the
+//!   driver of that device.
+//! - Delete when upstream has an abstraction of apertures.
 //!
 //! C header: [`include/linux/aperture.h`](srctree/include/linux/aperture.h)
 

@@ -3,16 +3,16 @@
 //! The ioctl table of a driver that defines its own ABI structs.
 //!
 //! - Upstream today: `kernel::declare_drm_ioctls!` looks structs and numbers up in `kernel::uapi`,
-//!   which is generated when the kernel is built, so that a module outside the tree has no place in
-//!   it. It infers the driver type from the handler, with a FIXME about tying the two together.
+//!   which the kernel build generates, so an out-of-tree module cannot add its own. It infers the
+//!   driver type from the handler; a FIXME says that the two should be tied together.
 //! - The shape it should have: the same macro with paths instead of bare names, and with the driver
 //!   type named.
 //! - Why this is sound on 7.3: the descriptors are built from public items only. The trampolines
-//!   name the driver type, and the table compiles in the `drm::Driver` implementation of that type
-//!   only, so that the casts of device and file match the driver that registers the table. A handler
-//!   must accept any lifetime, so that it cannot keep its arguments. `drm_ioctl()` holds an argument
-//!   of up to 128 bytes in an array of `char`, which promises no alignment: the trampoline copies
-//!   the argument to a place that is aligned for its type and copies the result back.
+//!   name the driver type, and the table compiles only in the `drm::Driver` implementation of that
+//!   type, so that the casts of device and file match the driver that registers the table. A
+//!   handler must accept any lifetime, so it cannot keep references to its arguments. `drm_ioctl()`
+//!   stores an argument of up to 128 bytes in an array of `char`, which guarantees no alignment:
+//!   the trampoline copies the argument to a variable of its type and copies the result back.
 //! - Delete when upstream's macro takes paths.
 //!
 //! C header: [`include/drm/drm_ioctl.h`](srctree/include/drm/drm_ioctl.h)
@@ -21,9 +21,9 @@ use kernel::prelude::*;
 
 /// Declares the `IOCTLS` table inside an `impl drm::Driver`.
 ///
-/// `driver` is the type that implements `drm::Driver`. Each entry is
-/// `(number, argument type, flags, state: handler)`. The entries are in the order of the command
-/// numbers and without a gap.
+/// `driver` is the type that implements `drm::Driver`. The form of each entry is
+/// `(number, argument type, flags, state: handler)`. The entries must be in the order of the
+/// command numbers, without a gap.
 ///
 /// In state `registered` the handler has the form
 ///
@@ -37,8 +37,8 @@ use kernel::prelude::*;
 /// ```
 ///
 /// and runs inside `drm_dev_enter()`; if the device is unplugged, the ioctl returns `ENODEV`
-/// instead. Unplugging any DRM device waits for the handler, so it must not wait for an action of a
-/// client.
+/// instead. `drm_dev_unplug()` of any DRM device waits for the handler, so the handler must not
+/// wait for user space.
 ///
 /// In state `any` the handler has the form
 ///
@@ -50,11 +50,12 @@ use kernel::prelude::*;
 /// ) -> Result<u32>
 /// ```
 ///
-/// and runs whether the device is registered or not. Unplugging does not wait for it.
+/// and also runs after the device has been unplugged. `drm_dev_unplug()` does not wait for it.
 ///
-/// These do not compile: entries out of order, a gap, an argument type whose size differs from that
-/// in the number, an argument type that is not plain bytes (`FromBytes` and `IntoBytes`), a handler
-/// that requires one of its arguments to live longer than the call, a `driver` that is not `Self`.
+/// The following do not compile: entries out of order, a gap, an argument type whose size differs
+/// from that in the number, an argument type that is not plain bytes (`FromBytes` and `IntoBytes`),
+/// a handler that requires one of its arguments to live longer than the call, a `driver` that is
+/// not `Self`.
 macro_rules! declare_ioctls {
     (
         driver: $driver:ty,
@@ -90,10 +91,10 @@ macro_rules! declare_ioctls {
                             raw_args: *mut ::core::ffi::c_void,
                             raw_file: *mut ::kernel::bindings::drm_file,
                         ) -> ::core::ffi::c_int {
-                            // SAFETY: drm_ioctl() has an open file, which holds a reference to the
-                            // device during the call, and which can only be opened once the device
-                            // has been registered. The table belongs to `$driver`, so the device
-                            // is embedded in a `Device<$driver>`.
+                            // SAFETY: drm_ioctl() passes the device of an open file. The file holds
+                            // a reference to the device, and was opened after the device had been
+                            // registered. The table belongs to `$driver`, so the device is embedded
+                            // in a `Device<$driver>`.
                             let dev = unsafe {
                                 ::kernel::drm::Device::<$driver, ::kernel::drm::Ioctl>::from_raw(
                                     raw_dev,
@@ -109,15 +110,16 @@ macro_rules! declare_ioctls {
                             let raw_args = raw_args.cast::<$argument>();
                             // SAFETY: drm_ioctl() passes a buffer of at least `_IOC_SIZE` bytes,
                             // which is asserted above to be the size of the type. All of them are
-                            // initialised, and any bytes are a value of the type (`FromBytes`).
+                            // initialised, and any bit pattern is a valid value (`FromBytes`).
                             let mut args = unsafe { ::core::ptr::read_unaligned(raw_args) };
 
                             let done: ::kernel::error::Result<u32> =
                                 $crate::upstream::ioctl::call!(
                                     $state, $driver, $argument, $handler, dev, &mut args, file
                                 );
-                            // SAFETY: As many bytes as were read go back to where they came from.
-                            // The call owns the buffer. All of them are initialised (`IntoBytes`).
+                            // SAFETY: The buffer is valid for writes of the bytes that were read
+                            // from it above, and only this call accesses it. All bytes of `args`
+                            // are initialised (`IntoBytes`).
                             unsafe { ::core::ptr::write_unaligned(raw_args, args) };
                             match done {
                                 Ok(value) => value
@@ -141,7 +143,7 @@ macro_rules! declare_ioctls {
 /// Calls a handler of [`declare_ioctls`] as its state requires.
 ///
 /// The type of `handler` has a lifetime parameter for each reference. A handler that requires a
-/// certain lifetime, such as `'static`, does not coerce to it.
+/// specific lifetime, such as `'static`, does not coerce to it.
 macro_rules! call {
     (registered, $driver:ty, $argument:ty, $handler:expr, $dev:expr, $args:expr, $file:expr) => {{
         let handler: for<'dev, 'reg, 'args, 'file> fn(
@@ -165,7 +167,7 @@ macro_rules! call {
     }};
 }
 
-/// Compiles if any bytes are a value of `T`, and the other way round: no invalid values, no padding.
+/// Compiles only if any bit pattern is a valid `T`, and `T` has no padding.
 pub(crate) const fn assert_plain_bytes<T: FromBytes + IntoBytes>() {}
 
 pub(crate) use {call, declare_ioctls};

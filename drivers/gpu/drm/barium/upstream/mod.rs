@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel crate lacks, in the form it could take there.
+//! Abstractions that the kernel crate lacks, in a form that upstream could adopt.
 //!
-//! This is the only room with `unsafe` code. The head of each file states what upstream offers today
-//! (7.3), the shape it should have, why the code is sound on 7.3, and when to delete it. No file uses
-//! a room above: the driver's policy comes in through traits and closures.
+//! Only this module contains `unsafe` code. The head of each file states what upstream offers today
+//! (7.3), the shape it should have, why the code is sound on 7.3, and when to delete it. No file
+//! uses the other modules of the driver: they supply the driver's policy through traits and
+//! closures.
 
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;

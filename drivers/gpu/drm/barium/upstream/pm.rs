@@ -2,31 +2,31 @@
 
 //! Power management callbacks of a PCI driver: system sleep, hibernation and shutdown.
 //!
-//! - Upstream today: [`pci::Driver`] has neither. `pci::Adapter` leaves `driver.pm` and `shutdown`
-//!   empty.
+//! - Upstream today: [`pci::Driver`] has none of them. `pci::Adapter` leaves `driver.pm` and
+//!   `shutdown` empty.
 //! - The shape it should have: a trait of optional callbacks like [`SystemSleep`]. `pci::Adapter`
 //!   sets `driver.pm` and `shutdown` for a driver that implements it.
 //! - Why this is sound on 7.3: [`Adapter`] fills in the two members before the driver is
 //!   registered, and leaves everything else to `pci::Adapter`. The driver core and the power
 //!   management core hold the device lock for each callback (`device_prepare()`,
 //!   `device_suspend()`, `device_resume()`, `device_complete()` in `drivers/base/power/main.c`;
-//!   `device_shutdown()` in `drivers/base/core.c`), and look the driver up under it: the device is
-//!   bound, and its driver data is set, until the callback returns.
+//!   `device_shutdown()` in `drivers/base/core.c`), and look the driver up under it. So the device
+//!   is bound, and its driver data is set, until the callback returns.
 //! - Delete when [`pci::Driver`] has such callbacks.
 //!
 //! # Hibernation
 //!
-//! The core calls `freeze` for two reasons: because an image is going to be made (`PMSG_FREEZE`),
-//! or because an image has been loaded and is going to replace the running kernel (`PMSG_QUIESCE`).
-//! Only in the first case must a driver save what its device is going to lose; a driver that failed
-//! for want of memory in the second case would destroy the session that is being restored. The
-//! callbacks cannot tell the cases apart, the PM notifier can. So `prepare` gets a [`Transition`].
+//! The PM core calls `freeze` in two cases: before it creates an image (`PMSG_FREEZE`), and before
+//! a loaded image replaces the running kernel (`PMSG_QUIESCE`). Only in the first case must a
+//! driver save the state that its device loses without power. If a driver returned `ENOMEM` in the
+//! second case, the session to be restored would be lost. The callbacks cannot distinguish the
+//! cases, but the PM notifier can, so `prepare` receives a [`Transition`].
 //!
-//! `prepare` is also the place to allocate memory for what is saved: user space is frozen already,
-//! memory allocation is not restricted yet (`pm_restrict_gfp_mask()`), and what is allocated counts
-//! when the core reserves memory for the image (`hibernate_preallocate_memory()`, called after
-//! `dpm_prepare()` in `hibernation_snapshot()`). In `freeze` the core promises no more than
-//! `/sys/power/reserved_size`, 1 MiB by default.
+//! `prepare` is also the place to allocate memory for the saved state: user space is frozen
+//! already, memory allocation is not restricted yet (`pm_restrict_gfp_mask()`), and the core takes
+//! the allocation into account when it reserves memory for the image
+//! (`hibernate_preallocate_memory()`, called after `dpm_prepare()` in `hibernation_snapshot()`). In
+//! `freeze` the core guarantees no more than `/sys/power/reserved_size` bytes, 1 MiB by default.
 //!
 //! C header: [`include/linux/pm.h`](srctree/include/linux/pm.h)
 
@@ -59,18 +59,18 @@ use kernel::{
 /// The system-wide transition that a driver prepares for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transition {
-    /// A hibernation image is going to be made. What the device loses without power has to be in
-    /// memory when [`SystemSleep::freeze`] returns.
+    /// The PM core is going to create a hibernation image. When [`SystemSleep::freeze`] returns,
+    /// system memory must hold all state that the device loses without power.
     Hibernation,
-    /// Everything else: suspend, and loading a hibernation image.
+    /// Any other transition: suspend, or loading a hibernation image.
     Other,
 }
 
 impl Transition {
-    /// The transition that the system is in.
+    /// Returns the transition that is in progress.
     fn current() -> Self {
-        // Hybrid hibernation suspends the machine when the image has been written, before it
-        // announces the end of hibernation.
+        // In hybrid suspend, the PM core suspends the machine after it has written the image, and
+        // sends `PM_POST_HIBERNATION` after that.
         match IMAGE_ANNOUNCED.load(Relaxed) && !is_suspending() {
             true => Self::Hibernation,
             false => Self::Other,
@@ -81,12 +81,12 @@ impl Transition {
 /// Returns true if the system is being suspended.
 #[cfg(CONFIG_SUSPEND)]
 fn is_suspending() -> bool {
-    /// `include/linux/suspend.h`: no suspend is going on. bindgen does not evaluate casts in
+    /// `include/linux/suspend.h`: no suspend is in progress. bindgen does not evaluate casts in
     /// macros.
     const PM_SUSPEND_ON: bindings::suspend_state_t = 0;
-    // SAFETY: `pm_suspend_target_state` is written in `suspend_devices_and_enter()` only, which its
-    // callers serialise with all other transitions (`lock_system_sleep()`), and `prepare` is a part
-    // of a transition.
+    // SAFETY: Only `suspend_devices_and_enter()` writes `pm_suspend_target_state`. Its callers
+    // serialise it with all other transitions (`lock_system_sleep()`). `prepare`, which calls this,
+    // is a part of a transition.
     unsafe { bindings::pm_suspend_target_state != PM_SUSPEND_ON }
 }
 
@@ -100,8 +100,8 @@ fn is_suspending() -> bool {
 ///
 /// User space is frozen while they run, except for [`Self::shutdown`].
 pub(crate) trait SystemSleep: pci::Driver {
-    /// Prepares for `transition`, for example by allocating memory. On failure the transition does
-    /// not take place. [`Self::complete`] follows unless this fails.
+    /// Prepares for `transition`, for example by allocating memory. On failure the PM core aborts
+    /// the transition and does not call [`Self::complete`].
     fn prepare(
         pdev: &pci::Device<device::Bound>,
         data: Pin<&Self::Data<'_>>,
@@ -118,11 +118,11 @@ pub(crate) trait SystemSleep: pci::Driver {
     /// Resumes the device after [`Self::suspend`]. Its configuration space is restored.
     fn resume(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
 
-    /// Stops the device before an image is made, or before a loaded image replaces this kernel.
+    /// Stops the device before an image is created, or before a loaded image replaces this kernel.
     fn freeze(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
 
-    /// Starts the device again after [`Self::freeze`]: the image has been made, or something has
-    /// failed. The device has not lost power.
+    /// Starts the device again after [`Self::freeze`]: the image has been created, or the
+    /// transition has failed. The device has not lost power.
     fn thaw(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
 
     /// Stops the device after the image has been written, before the machine is switched off.
@@ -130,7 +130,7 @@ pub(crate) trait SystemSleep: pci::Driver {
 
     /// Starts the device again in a kernel that was restored from an image, or after
     /// [`Self::poweroff`] if the machine is not switched off after all. In the first case the
-    /// device was reset, and maybe used by another kernel.
+    /// device was reset, and another kernel may have used it.
     fn restore(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>) -> Result;
 
     /// Stops the device before the machine is rebooted, halted or switched off, or before another
@@ -139,14 +139,13 @@ pub(crate) trait SystemSleep: pci::Driver {
     fn shutdown(pdev: &pci::Device<device::Bound>, data: Pin<&Self::Data<'_>>);
 }
 
-/// Whether the power management core has announced that an image is going to be made.
+/// True from `PM_HIBERNATION_PREPARE` to `PM_POST_HIBERNATION`.
 static IMAGE_ANNOUNCED: Atomic<bool> = Atomic::new(false);
 
 /// The notifier that keeps [`IMAGE_ANNOUNCED`] up to date.
 struct Notifier(Opaque<bindings::notifier_block>);
 
-// SAFETY: The notifier chain has locks of its own for the members that it changes. Nothing else
-// accesses them.
+// SAFETY: The notifier chain accesses the members under its own lock. Nothing else accesses them.
 unsafe impl Sync for Notifier {}
 
 static NOTIFIER: Notifier = Notifier(Opaque::new(bindings::notifier_block {
@@ -159,7 +158,7 @@ static NOTIFIER: Notifier = Notifier(Opaque::new(bindings::notifier_block {
 ///
 /// # Safety
 ///
-/// Has no preconditions.
+/// This function has no preconditions.
 unsafe extern "C" fn notifier_callback(
     _block: *mut bindings::notifier_block,
     action: c_ulong,
@@ -176,10 +175,10 @@ unsafe extern "C" fn notifier_callback(
     0
 }
 
-/// `pci::Adapter` for drivers with [`SystemSleep`]. A module can register one of them.
+/// `pci::Adapter` for drivers with [`SystemSleep`]. A module can register one such driver.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
-/// The callbacks for C.
+/// The C callbacks of driver `T`.
 struct Callbacks<T>(PhantomData<T>);
 
 /// Defines the entry `$name` of `dev_pm_ops`, which calls `T::$method`.
@@ -190,8 +189,8 @@ macro_rules! sleep_callback {
         /// Must be called by the power management core only, with a device that is bound to `T`.
         unsafe extern "C" fn $name(dev: *mut bindings::device) -> c_int {
             from_result(|| {
-                // SAFETY: By the safety requirements the device is bound to `T`. The core holds its
-                // lock, without which it cannot be unbound.
+                // SAFETY: By the safety requirements the device is bound to `T`. It stays bound,
+                // because the PM core holds the device lock.
                 unsafe { Self::with_bound(dev, |p, d| T::$method(p, d)) }.map(|()| 0)
             })
         }
@@ -223,13 +222,13 @@ impl<T: SystemSleep> Callbacks<T> {
     ) -> R {
         let pdev = kernel::container_of!(dev, bindings::pci_dev, dev);
         // SAFETY: `pci::Device` is a transparent wrapper of `pci_dev`. By the safety requirements,
-        // `pdev` is one, and bound.
+        // `pdev` is a bound `pci_dev`.
         let pdev: &pci::Device<device::Bound> = unsafe { &*pdev.cast() };
         // SAFETY: `device::Device` is a transparent wrapper of `device`. By the safety
-        // requirements, it is bound.
+        // requirements, `dev` is bound.
         let dev: &device::Device<device::BoundInternal> = unsafe { &*dev.cast() };
-        // SAFETY: The driver data of a device that is bound to `T` is what `T::probe` returned, of
-        // type `T::Data`, until the device is unbound.
+        // SAFETY: From the return of `T::probe` until unbind, the driver data of a device that is
+        // bound to `T` is the `T::Data` that `T::probe` returned.
         with(pdev, unsafe { dev.drvdata_borrow::<T::Data<'_>>() })
     }
 
@@ -240,8 +239,8 @@ impl<T: SystemSleep> Callbacks<T> {
     /// Must be called by the power management core only, with a device that is bound to `T`.
     unsafe extern "C" fn prepare_callback(dev: *mut bindings::device) -> c_int {
         from_result(|| {
-            // SAFETY: By the safety requirements the device is bound to `T`. The core holds its
-            // lock, without which it cannot be unbound.
+            // SAFETY: By the safety requirements the device is bound to `T`. It stays bound,
+            // because the PM core holds the device lock.
             unsafe { Self::with_bound(dev, |p, d| T::prepare(p, d, Transition::current())) }
                 .map(|()| 0)
         })
@@ -253,8 +252,8 @@ impl<T: SystemSleep> Callbacks<T> {
     ///
     /// Must be called by the power management core only, with a device that is bound to `T`.
     unsafe extern "C" fn complete_callback(dev: *mut bindings::device) {
-        // SAFETY: By the safety requirements the device is bound to `T`. The core holds its lock,
-        // without which it cannot be unbound.
+        // SAFETY: By the safety requirements the device is bound to `T`. It stays bound, because
+        // the PM core holds the device lock.
         unsafe { Self::with_bound(dev, |p, d| T::complete(p, d)) }
     }
 
@@ -273,21 +272,21 @@ impl<T: SystemSleep> Callbacks<T> {
     unsafe extern "C" fn shutdown_callback(pdev: *mut bindings::pci_dev) {
         // SAFETY: By the safety requirements `pdev` is valid.
         let dev = unsafe { &raw mut (*pdev).dev };
-        // SAFETY: `device_shutdown()` holds the lock of the device, without which it cannot be
-        // unbound, and by the safety requirements it is bound to `T`.
+        // SAFETY: By the safety requirements the device is bound to `T`. It stays bound, because
+        // `device_shutdown()` holds the device lock.
         unsafe { Self::with_bound(dev, |pdev, data| T::shutdown(pdev, data)) }
     }
 }
 
-// SAFETY: The items are those of `pci::Adapter`, which fulfils the requirements.
+// SAFETY: All items are those of `pci::Adapter`, whose implementation meets the requirements.
 unsafe impl<T: SystemSleep> DriverLayout for Adapter<T> {
     type DriverType = <pci::Adapter<T> as DriverLayout>::DriverType;
     type DriverData<'bound> = <pci::Adapter<T> as DriverLayout>::DriverData<'bound>;
     const DEVICE_DRIVER_OFFSET: usize = <pci::Adapter<T> as DriverLayout>::DEVICE_DRIVER_OFFSET;
 }
 
-// SAFETY: A successful `register()` has registered the driver by `pci::Adapter`, whose
-// `unregister()` may be called then.
+// SAFETY: `register()` succeeds only if that of `pci::Adapter` does, so the `unregister()` of
+// `pci::Adapter` may be called after it.
 unsafe impl<T: SystemSleep> RegistrationOps for Adapter<T> {
     unsafe fn register(
         driver: &Opaque<Self::DriverType>,
@@ -301,14 +300,14 @@ unsafe impl<T: SystemSleep> RegistrationOps for Adapter<T> {
             (*raw).shutdown = Some(Callbacks::<T>::shutdown_callback);
         }
         register_notifier()?;
-        // SAFETY: The safety requirements of this function are those of `pci::Adapter`'s.
+        // SAFETY: The safety requirements are those of the `pci::Adapter` function.
         let registered =
             unsafe { <pci::Adapter<T> as RegistrationOps>::register(driver, name, module) };
         registered.inspect_err(|_| unregister_notifier())
     }
 
     unsafe fn unregister(driver: &Opaque<Self::DriverType>) {
-        // SAFETY: The safety requirements of this function are those of `pci::Adapter`'s.
+        // SAFETY: The safety requirements are those of the `pci::Adapter` function.
         unsafe { <pci::Adapter<T> as RegistrationOps>::unregister(driver) }
         unregister_notifier();
     }
@@ -332,8 +331,8 @@ fn register_notifier() -> Result {
 fn unregister_notifier() {
     #[cfg(CONFIG_PM_SLEEP)]
     {
-        // SAFETY: `NOTIFIER` is static. If it is not in the notifier chain, which is searched for
-        // its address, nothing happens.
+        // SAFETY: `NOTIFIER` is static. The function searches the chain for its address, and does
+        // nothing if the chain does not contain it.
         unsafe { bindings::unregister_pm_notifier(NOTIFIER.0.get()) };
     }
 }

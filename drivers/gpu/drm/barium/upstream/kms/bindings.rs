@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Bindings of the C side of mode setting: `kernel::bindings` and what it lacks.
+//! Bindings for the C side of mode setting: `kernel::bindings`, and the items that it lacks.
 //!
 //! - Upstream today: the headers that the kernel's bindings are generated from declare most types
 //!   of mode setting, but do not define them.
-//! - The shape it should have: none. The headers belong into `rust/bindings/bindings_helper.h`.
-//! - Why this is sound on 7.3: `Kbuild` runs bindgen over `bindings.h` with the arguments that the
-//!   kernel build has recorded. bindgen generates the listed items only, which use
-//!   `kernel::bindings` for all types that are complete there. A type that is opaque there is
-//!   defined here; pointers to one are cast to the other.
-//! - Delete when the kernel's bindings have them.
+//! - The shape it should have: none. The headers belong in `rust/bindings/bindings_helper.h`.
+//! - Why this is sound on 7.3: `Kbuild` runs bindgen over `bindings.h` with the C flags of this
+//!   module. bindgen generates only the items that `Kbuild` lists. They use the types that are
+//!   complete in `kernel::bindings`. This module defines the types that are opaque there; callers
+//!   cast pointers between the two.
+//! - Delete when the kernel's bindings have these items.
 
 #![expect(
     clippy::all,

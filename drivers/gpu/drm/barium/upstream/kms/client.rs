@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's own DRM clients (the console), suspend, resume and shutdown of a display.
+//! In-kernel DRM clients (the fbdev console), and suspend, resume and shutdown of the display.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: the clients are set up by registering a device, as here; suspend,
-//!   resume and shutdown are methods of a registered device.
+//! - The shape it should have: registering a device sets up the clients, as here; suspend, resume
+//!   and shutdown are methods of a registered device.
 //! - Why this is sound on 7.3: a device that was registered from a [`ReadyKmsDevice`] has a
-//!   complete mode configuration until it is freed. [`RegisteredKmsDevice`] is the proof that it was:
+//!   complete mode configuration until it is freed. A [`RegisteredKmsDevice`] is such a device:
 //!   only [`register`](super::registration::register) creates one.
 //! - Delete when upstream has KMS abstractions.
 //!
@@ -45,10 +45,10 @@ extern "C" {
     fn barium_atomic_commit_put(commit: *mut kernel::bindings::drm_atomic_commit);
 }
 
-/// Disables the display of a device when it is dropped. The device must not be resumed after that.
+/// Disables the display of a device when dropped. The device must not be resumed after that.
 ///
-/// If the device has been unplugged, no hardware is accessed: framebuffers are released, and
-/// pending events are sent.
+/// If the device has been unplugged, this does not access the hardware: it releases framebuffers
+/// and sends pending events.
 pub(in crate::upstream) struct Shutdown<K: Driver>(ARef<Device<K>>);
 
 impl<K: Driver> Shutdown<K> {
@@ -61,19 +61,20 @@ impl<K: Driver> Drop for Shutdown<K> {
     fn drop(&mut self) {
         // SAFETY: `Self::new()` got the `ReadyKmsDevice` of this device.
         unsafe { disable_all(&self.0) };
-        // If the device was unplugged while it was suspended, it still has the state that it was to
-        // be resumed with.
+        // If the device was unplugged during suspend, `suspend_state` still holds the state that
+        // resume would have restored.
         //
-        // SAFETY: The device is valid, and its mode configuration is complete. Besides this, only
-        // suspend and resume access `suspend_state`. They run under the lock of the parent device,
-        // and so does unbinding. If they run after this they find the device unplugged.
+        // SAFETY: The device is valid, and its mode configuration is complete. Apart from this
+        // destructor, only suspend and resume access `suspend_state`. They run under the lock of
+        // the parent device, and so does unbinding, which drops `self`. A later suspend or resume
+        // finds the device unplugged.
         let state = unsafe {
             let config = &raw mut (*raw::drm_device(&*self.0)).mode_config;
             core::ptr::replace(&raw mut (*config).suspend_state, core::ptr::null_mut())
         };
         if !state.is_null() {
-            // SAFETY: `drm_mode_config_helper_suspend()` has stored its reference there, and the
-            // field has just been cleared, so that nothing else puts it.
+            // SAFETY: `drm_mode_config_helper_suspend()` stored its reference in the field, which
+            // was cleared above, so nothing else puts this reference.
             unsafe { barium_atomic_commit_put(state) };
         }
     }
@@ -82,17 +83,17 @@ impl<K: Driver> Drop for Shutdown<K> {
 /// Disables all CRTCs of a device, as `drm_atomic_helper_shutdown()` does.
 ///
 /// The commit waits for the previous one, and a pending signal of the calling process interrupts
-/// that wait. `drm_atomic_helper_shutdown()` gives up then; this tries again.
+/// that wait. `drm_atomic_helper_shutdown()` then gives up, whereas this function tries again.
 ///
 /// # Safety
 ///
 /// `dev` must have a complete mode configuration: it must have been a [`ReadyKmsDevice`].
 unsafe fn disable_all<D: drm::Driver>(dev: &drm::Device<D>) {
-    /// How often to try, with a pause of 1 ms. DRM's own timeout for the previous commit is as
-    /// long.
-    const PATIENCE: u32 = 10_000;
+    /// The number of attempts, 1 ms apart: in total as long as DRM's own timeout for the previous
+    /// commit, 10 s.
+    const MAX_ATTEMPTS: u32 = 10_000;
     let mut result = Err(EINTR);
-    for _ in 0..PATIENCE {
+    for _ in 0..MAX_ATTEMPTS {
         // SAFETY: The device is valid. By the safety requirements, its mode configuration is
         // complete.
         result = to_result(unsafe { barium_atomic_shutdown(raw::drm_device(dev)) });
@@ -109,8 +110,8 @@ unsafe fn disable_all<D: drm::Driver>(dev: &drm::Device<D>) {
 /// The `fbdev_probe` callback of a driver.
 ///
 /// `drm_fbdev_ttm_driver_fbdev_probe()` works for any driver with dumb buffers and `vmap`, not only
-/// with TTM. The console draws to a shadow buffer in system memory, and a worker copies damaged
-/// lines to VRAM. VRAM is never read.
+/// for TTM drivers. The console draws to a shadow buffer in system memory, and a worker copies
+/// damaged lines to VRAM. VRAM is never read.
 pub(in crate::upstream) const FBDEV_PROBE: FbdevProbe = {
     #[cfg(CONFIG_DRM_TTM_HELPER)]
     let probe: FbdevProbe = Some(bindings::drm_fbdev_ttm_driver_fbdev_probe);
@@ -126,11 +127,11 @@ type FbdevProbe = Option<
     ) -> c_int,
 >;
 
-/// Sets up the kernel's own clients, which use the display while there is no DRM master.
+/// Sets up the in-kernel clients, which use the display while there is no DRM master.
 pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
     #[cfg(all(CONFIG_DRM_CLIENT_SETUP, CONFIG_DRM_TTM_HELPER))]
-    // SAFETY: The device is registered, and its mode configuration is complete. A null pointer
-    // leaves the choice of the format to DRM.
+    // SAFETY: The device is registered, and its mode configuration is complete. A null `format` is
+    // allowed: DRM then chooses the format.
     unsafe {
         bindings::drm_client_setup(raw::drm_device(dev), core::ptr::null())
     };

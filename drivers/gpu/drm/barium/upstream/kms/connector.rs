@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connectors that are connected for as long as the device is there.
+//! Connectors that are connected until the device is unplugged.
 //!
 //! - Upstream today: nothing.
 //! - The shape it should have: [`DriverConnector`], with a state type of the driver, hot-plug
 //!   detection, and a type for EDIDs.
-//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable for connectors that were created
-//!   with it. DRM's own code reads an EDID, through a callback that gets a buffer and its length.
-//!   The caller of `drm_edid_read_custom()` owns the EDID until it frees it.
+//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable only for connectors created with
+//!   that vtable. `drm_edid_read_custom()` reads an EDID through a callback that receives a buffer
+//!   and its length, and passes ownership of the EDID to its caller.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C headers: [`include/drm/drm_connector.h`](srctree/include/drm/drm_connector.h),
@@ -36,19 +36,19 @@ const EDID_BLOCK: usize = 128;
 /// The length of the fixed header of an EDID in bytes.
 const EDID_HEADER: usize = 8;
 
-/// A connector whose display is connected for as long as the device is there.
+/// A connector whose display is connected until the device is unplugged.
 pub(crate) trait DriverConnector: Sized + 'static {
-    /// The driver that it belongs to.
+    /// The driver that the connector belongs to.
     type Driver: Driver;
 
     /// The preferred width and height, in pixels, if there is no EDID.
     const PREFERRED_SIZE: (u16, u16);
 
-    /// Reads the EDID from byte `offset` on into `buf`.
+    /// Fills `buf` with bytes of the EDID, starting at byte `offset` of the EDID.
     ///
     /// # Errors
     ///
-    /// Any error if the EDID is shorter, or cannot be read.
+    /// Any error if the EDID ends before `offset + buf.len()` bytes, or cannot be read.
     fn read_edid(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
@@ -120,7 +120,7 @@ impl<K: Driver> UnregisteredEncoder<'_, K> {
     }
 }
 
-/// The `detect` callback of a connector: it is connected until the device is unplugged.
+/// The `detect` callback of a connector. Reports it as connected until the device is unplugged.
 ///
 /// # Safety
 ///
@@ -129,15 +129,15 @@ unsafe extern "C" fn detect_callback<C: DriverConnector>(
     connector: *mut bindings::drm_connector,
     _force: bool,
 ) -> bindings::drm_connector_status {
-    // SAFETY: By the safety requirements this is a device of `C::Driver`. It has been registered,
-    // as nothing probes connectors before.
+    // SAFETY: By the safety requirements `connector` belongs to a device of `C::Driver`. The device
+    // has been registered: DRM does not probe connectors before that.
     match unsafe { with_registered::<C::Driver, _>((*connector).dev, |_, _| ()) } {
         Some(()) => bindings::drm_connector_status::connector_status_connected,
         None => bindings::drm_connector_status::connector_status_disconnected,
     }
 }
 
-/// Reads the EDID of `connector` from byte `offset` on into `buf`.
+/// Fills `buf` with bytes of the EDID of `connector`, starting at byte `offset` of the EDID.
 ///
 /// # Safety
 ///
@@ -147,7 +147,8 @@ unsafe fn read_edid<C: DriverConnector>(
     offset: usize,
     buf: &mut [u8],
 ) -> Result {
-    // SAFETY: By the safety requirements this is a device of `C::Driver` that has been registered.
+    // SAFETY: By the safety requirements `connector` belongs to a device of `C::Driver` that has
+    // been registered.
     let read = unsafe {
         with_registered::<C::Driver, _>((*connector).dev, |dev, reg| {
             C::read_edid(dev, reg, offset, buf)
@@ -169,12 +170,12 @@ unsafe extern "C" fn read_block_callback<C: DriverConnector>(
     len: usize,
 ) -> c_int {
     // `_drm_do_get_edid()` allocates the buffer with kmalloc() and krealloc(), without
-    // `__GFP_ZERO`.
+    // `__GFP_ZERO`, so it may be uninitialised.
     //
     // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes.
     unsafe { buf.write_bytes(0, len) };
-    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes. Those have just
-    // been initialised.
+    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes. The call above
+    // has initialised them.
     let buf = unsafe { core::slice::from_raw_parts_mut(buf, len) };
     // SAFETY: By the safety requirements, `context` is a connector of `C::Driver`, of a device that
     // has been registered.
@@ -184,26 +185,27 @@ unsafe extern "C" fn read_block_callback<C: DriverConnector>(
     }
 }
 
-/// Returns the EDID of `connector`, which the caller must free; null if it has none.
+/// Returns the EDID of `connector`, or null if it has none. The caller must call `drm_edid_free()`.
 ///
 /// # Safety
 ///
-/// `connector` must be a connector of `C::Driver`, of a device that has been registered, and it
-/// must be being probed.
+/// `connector` must be a connector of `C::Driver`, of a device that has been registered, and a
+/// probe of it must be in progress.
 unsafe fn edid<C: DriverConnector>(
     connector: *mut bindings::drm_connector,
 ) -> *const bindings::drm_edid {
     let mut header = [0; EDID_HEADER];
-    // SAFETY: By the safety requirements this is a connector of `C::Driver`, of a device that has
-    // been registered.
+    // SAFETY: By the safety requirements `connector` is a connector of `C::Driver`, of a device
+    // that has been registered.
     let read = unsafe { read_edid::<C>(connector, 0, &mut header) };
-    // SAFETY: `drm_edid_header_is_valid()` reads the 8 bytes of the header.
+    // SAFETY: `drm_edid_header_is_valid()` reads 8 bytes, which is the length of `header`.
     let matching = unsafe { bindings::drm_edid_header_is_valid(header.as_ptr().cast()) };
     if read.is_err() || usize::try_from(matching) != Ok(EDID_HEADER) {
         return core::ptr::null();
     }
-    // SAFETY: `drm_edid_read_custom()` passes the connector to the callback, with buffers of its
-    // own.
+    // SAFETY: By the safety requirements `connector` is valid, and a probe is in progress.
+    // `drm_edid_read_custom()` passes the connector to the callback as `context`, with a buffer of
+    // its own of `len` bytes.
     unsafe {
         bindings::drm_edid_read_custom(connector, Some(read_block_callback::<C>), connector.cast())
     }
@@ -218,20 +220,23 @@ unsafe fn edid<C: DriverConnector>(
 unsafe extern "C" fn get_modes_callback<C: DriverConnector>(
     connector: *mut bindings::drm_connector,
 ) -> c_int {
-    // SAFETY: By the safety requirements this is a connector of `C::Driver`, and it is being
-    // probed. Its device has been registered, as nothing probes connectors before.
+    // SAFETY: By the safety requirements `connector` is a connector of `C::Driver`. DRM calls
+    // `get_modes` during a probe of the connector, and probes only after the device has been
+    // registered.
     let edid = unsafe { edid::<C>(connector) };
-    // SAFETY: The connector is being probed. The EDID is null, or was just read from it.
+    // SAFETY: The connector is being probed. `edid` is null, or was read from this connector.
     unsafe { bindings::drm_edid_connector_update(connector, edid) };
     if !edid.is_null() {
         // SAFETY: The connector is being probed.
         let count = unsafe { bindings::drm_edid_connector_add_modes(connector) };
-        // SAFETY: `edid()` has passed ownership of the EDID. Nothing uses it after this.
+        // SAFETY: `edid()` passed ownership of the EDID to this function, which does not use it
+        // again.
         unsafe { bindings::drm_edid_free(edid) };
         return count;
     }
 
-    // SAFETY: The device of a connector is valid. The limits do not change after it is set up.
+    // SAFETY: The device of a connector is valid. Only `UnregisteredKmsDevice::new()` sets the
+    // limits.
     let (max_width, max_height) = unsafe {
         let config = &raw const (*(*connector).dev).mode_config;
         ((*config).max_width, (*config).max_height)

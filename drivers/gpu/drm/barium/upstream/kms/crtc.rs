@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! CRTCs, with a timer as their vblank.
+//! CRTCs whose vblanks DRM simulates with a timer.
 //!
 //! - Upstream today: nothing.
 //! - The shape it should have: [`DriverCrtc`], with a state type of the driver, and the choice
 //!   between a vblank timer and a vblank interrupt.
-//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable for CRTCs that were created with
-//!   it. The caller of `atomic_check` owns the state until the callback returns; during a commit
-//!   the fields that are read here do not change. The vblank callbacks are DRM's own, driven by a
-//!   timer of the CRTC. Vblank is on between `atomic_enable` and `atomic_disable` even if the
-//!   device is unplugged, so events are always delivered.
+//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable only for CRTCs created with that
+//!   vtable. The caller of `atomic_check` owns the state until the callback returns. The fields
+//!   that the commit callbacks read do not change during a commit. The vblank callbacks are DRM's
+//!   own, driven by a timer of the CRTC. Vblank is on between `atomic_enable` and `atomic_disable`
+//!   even if the device is unplugged, so events are always delivered.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C headers: [`include/drm/drm_crtc.h`](srctree/include/drm/drm_crtc.h),
@@ -35,15 +35,15 @@ use kernel::{
     prelude::*, //
 };
 
-/// A CRTC that is active only together with its primary plane, and whose vblank is a timer.
+/// A CRTC that is active only together with its primary plane, and whose vblanks come from a timer.
 pub(crate) trait DriverCrtc: Sized + 'static {
-    /// The driver that it belongs to.
+    /// The driver that the CRTC belongs to.
     type Driver: Driver;
 
-    /// Returns whether the hardware supports `mode`. A vblank timer can time it.
+    /// Returns whether the hardware supports `mode`, a mode that DRM's vblank timer supports.
     fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
 
-    /// Switches the display on. The primary plane has been updated right before this.
+    /// Switches the display on. The commit has already updated the primary plane.
     fn atomic_enable(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
@@ -122,7 +122,7 @@ impl<'a, K: Driver> UnregisteredPlane<'a, K> {
         // SAFETY: `__drmm_crtc_alloc_with_planes()` has just created the CRTC. The device is not
         // registered, so nothing else accesses it.
         unsafe { (*raw).helper_private = const { &Vtable::<C>::HELPER_FUNCS } };
-        // INVARIANT: It was just created for `dev`.
+        // INVARIANT: `raw` was just created for `dev`.
         Ok(UnregisteredCrtc { dev, raw })
     }
 }
@@ -133,20 +133,20 @@ fn last_in_list<K: Driver>(dev: &UnregisteredKmsDevice<K>) -> *mut kernel::bindi
     unsafe { (*dev.raw()).mode_config.crtc_list.prev }
 }
 
-/// Removes a CRTC whose creation has failed from the list of CRTCs if it is there, that is if
-/// `before` is not the last entry any more.
+/// Removes a CRTC whose creation has failed from the device's list of CRTCs. The CRTC is in the
+/// list if `before`, the last entry before the creation, is no longer the last one.
 ///
-/// In 7.3, `__drm_crtc_init_with_planes()` leaves the CRTC in the list if `drm_crtc_crc_init()`
-/// fails, its last allocation. When the device is freed, the memory of the CRTC is freed first, and
-/// then the list is walked.
+/// In 7.3, `__drm_crtc_init_with_planes()` leaves the CRTC in the list if its last allocation, that
+/// of `drm_crtc_crc_init()`, fails. On the release of the device, DRM frees the memory of the CRTC
+/// and then walks the list.
 fn remove_failed<K: Driver>(
     dev: &UnregisteredKmsDevice<K>,
     before: *mut kernel::bindings::list_head,
 ) {
     let last = last_in_list(dev);
     if last != before {
-        // SAFETY: The entries of the list are CRTCs. The call that failed has put this one there,
-        // initialised but for its properties. Its memory is managed by the device, and still there.
+        // SAFETY: The entries of the list are CRTCs. The failed call added this one, initialised
+        // except for its properties. The device manages its memory, and has not freed it yet.
         unsafe {
             bindings::drm_crtc_cleanup(kernel::container_of!(last, bindings::drm_crtc, head))
         };
@@ -162,10 +162,10 @@ unsafe extern "C" fn mode_valid_callback<C: DriverCrtc>(
     crtc: *mut bindings::drm_crtc,
     mode: *const bindings::drm_display_mode,
 ) -> bindings::drm_mode_status {
-    // SAFETY: By the safety requirements this is a device of `C::Driver`. It lives as long as its
-    // CRTC.
+    // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`, which lives
+    // as long as the CRTC.
     let dev = unsafe { Device::<C::Driver>::from_raw((*crtc).dev) };
-    // SAFETY: The caller keeps the mode valid and unchanged until this returns.
+    // SAFETY: DRM keeps the mode valid and unchanged until this callback returns.
     let mode = unsafe { DisplayMode::from_raw(mode) };
     let status = match mode.is_progressive() {
         true => C::mode_valid(dev, mode),
@@ -186,11 +186,11 @@ unsafe fn new_state(
     // SAFETY: By the safety requirements the CRTC is valid. Its index does not change.
     let index = unsafe { (*crtc).index };
     // SAFETY: `crtcs` of a commit has an entry for each CRTC of the device. By the safety
-    // requirements that of this CRTC is in use.
+    // requirements this CRTC is part of the commit, so its entry has a new state.
     unsafe { (*(*commit).crtcs.add(index as usize)).new_state }
 }
 
-/// The `atomic_check` callback of a CRTC. Refuses an enabled CRTC without its primary plane.
+/// The `atomic_check` callback of a CRTC. Rejects an enabled CRTC without its primary plane.
 ///
 /// # Safety
 ///
@@ -201,20 +201,19 @@ unsafe extern "C" fn atomic_check_callback(
 ) -> c_int {
     // SAFETY: By the safety requirements the CRTC is part of the commit.
     let state = unsafe { new_state(crtc, commit) };
-    // SAFETY: `new_state()` returned a valid state. The caller owns it until this returns.
+    // SAFETY: `new_state()` returned a valid state, which the caller owns until this returns.
     if !unsafe { (*state).enable } {
         return 0;
     }
-    // SAFETY: `new_state()` returned a valid state. The caller owns it until this returns.
+    // SAFETY: `new_state()` returned a valid state, which the caller owns until this returns.
     unsafe { bindings::drm_atomic_helper_check_crtc_primary_plane(state) }
 }
 
 /// The `atomic_flush` callback of a CRTC. Arms the event of the commit for the next vblank, or
 /// sends it at once if the CRTC stays off.
 ///
-/// If the commit is about to enable the CRTC, [`atomic_enable_callback`] arms the event: there is
-/// no vblank before that, and DRM's time stamp is that of the last vblank before the CRTC was
-/// disabled.
+/// If the commit is going to enable the CRTC, [`atomic_enable_callback`] arms the event instead: no
+/// vblank occurs before that, and DRM's last timestamp is from before the CRTC was disabled.
 ///
 /// # Safety
 ///
@@ -225,8 +224,8 @@ unsafe extern "C" fn atomic_flush_callback(
 ) {
     // SAFETY: By the safety requirements the CRTC is part of the commit.
     let state = unsafe { new_state(crtc, commit) };
-    // SAFETY: `new_state()` returned a valid state. DRM does not change these bits any more once
-    // the states have been swapped.
+    // SAFETY: `new_state()` returned a valid state. DRM does not change these bits after
+    // `drm_atomic_helper_swap_state()`.
     let is_being_enabled = unsafe {
         (*state).active
             && (bindings::drm_crtc_state::mode_changed_raw(state)
@@ -248,8 +247,8 @@ unsafe extern "C" fn atomic_enable_callback<C: DriverCrtc>(
     crtc: *mut bindings::drm_crtc,
     commit: *mut bindings::drm_atomic_commit,
 ) {
-    // SAFETY: By the safety requirements this is a device of `C::Driver`. It has been registered,
-    // as nothing commits before.
+    // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device
+    // has been registered: DRM runs no commit before that.
     unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_enable(dev, reg)) };
     // SAFETY: The CRTC is valid, and `UnregisteredKmsDevice::finish()` has initialised vblank.
     unsafe { bindings::drm_crtc_vblank_on(crtc) };
@@ -268,20 +267,20 @@ unsafe extern "C" fn atomic_disable_callback<C: DriverCrtc>(
 ) {
     // SAFETY: The CRTC is valid, and `UnregisteredKmsDevice::finish()` has initialised vblank.
     unsafe { bindings::drm_crtc_vblank_off(crtc) };
-    // SAFETY: The CRTC is valid, vblank is initialised, and off for this CRTC.
+    // SAFETY: The CRTC is valid, vblank is initialised, and the call above switched it off.
     unsafe { complete_vblank_waits(crtc) };
-    // SAFETY: By the safety requirements this is a device of `C::Driver`. It has been registered,
-    // as nothing commits before.
+    // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device
+    // has been registered: DRM runs no commit before that.
     unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_disable(dev, reg)) };
 }
 
 /// Completes all waits for a vblank of a CRTC whose vblank is off.
 ///
 /// fbdev waits for a vblank before it updates the screen (`drm_client_modeset_wait_for_vblank()`),
-/// and does not hold a lock that would keep the CRTC from being disabled at suspend or unbind
-/// meanwhile. `drm_crtc_vblank_off()` wakes all waiters; they find that the count has not changed,
-/// and sleep on until a timeout of a second, which triggers a warning. `drm_crtc_vblank_on()`
-/// increments the count.
+/// and holds no lock during that wait that prevents suspend or unbind from disabling the CRTC.
+/// `drm_crtc_vblank_off()` wakes all waiters. They see an unchanged vblank count and sleep again,
+/// until they time out after 1 s with a warning. `drm_crtc_vblank_on()` increments the count, which
+/// ends their wait.
 ///
 /// # Safety
 ///

@@ -53,12 +53,13 @@ impl<'a, K: Driver> UnregisteredCrtc<'a, K> {
             )
         })?
         .cast::<bindings::drm_encoder>();
-        // SAFETY: By the type invariants the CRTC is valid. DRM allows less than 32 of them.
+        // SAFETY: By the type invariants the CRTC is valid. Its index is below 32: DRM allows at
+        // most 32 CRTCs.
         let crtcs = 1 << unsafe { (*self.raw).index };
         // SAFETY: `__drmm_encoder_alloc()` has just created the encoder. The device is not
         // registered, so nothing else accesses it.
         unsafe { (*raw).possible_crtcs = crtcs };
-        // INVARIANT: It was just created for the device of the CRTC.
+        // INVARIANT: `raw` was just created for `self.dev`.
         Ok(UnregisteredEncoder { dev: self.dev, raw })
     }
 }

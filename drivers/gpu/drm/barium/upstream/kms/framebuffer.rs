@@ -6,7 +6,7 @@
 //! - The shape it should have: [`Framebuffer`], with data of the driver.
 //! - Why this is sound on 7.3: `drm_gem_fb_create_with_funcs()` creates the framebuffers. It looks
 //!   the objects up by the handles of the client, holds a reference to each until the framebuffer
-//!   is destroyed, and checks their sizes. All objects of the device are of the driver's type.
+//!   is destroyed, and checks their sizes. All objects of the device have the driver's type.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C header: [`include/drm/drm_framebuffer.h`](srctree/include/drm/drm_framebuffer.h)
@@ -26,12 +26,13 @@ use kernel::{
 
 /// A framebuffer with one colour plane.
 ///
-/// It is not a reference to the C struct, whose reference count and lists C code changes meanwhile.
+/// The type holds a pointer to the C struct and not a reference, because C code changes the
+/// reference count and the list heads concurrently.
 ///
 /// # Invariants
 ///
-/// `raw` is a framebuffer of a device of `K::Driver`, and somebody holds a reference to it for
-/// `'a`. Format, pitches, offsets and objects do not change after its creation.
+/// `raw` is a framebuffer of a device of `K::Driver`, whose reference count is not 0 for `'a`. DRM
+/// does not change its format, pitches, offsets and objects after its creation.
 pub(crate) struct Framebuffer<'a, K: Driver> {
     raw: *const bindings::drm_framebuffer,
     format: Fourcc,
@@ -42,13 +43,13 @@ pub(crate) struct Framebuffer<'a, K: Driver> {
 impl<'a, K: Driver> Framebuffer<'a, K> {
     /// # Safety
     ///
-    /// `raw` must be a framebuffer of a device of `K::Driver`, and somebody must hold a reference
-    /// to it for `'a`.
+    /// `raw` must be a framebuffer of a device of `K::Driver`, and its reference count must not
+    /// become 0 for `'a`.
     pub(super) unsafe fn from_raw(raw: *const bindings::drm_framebuffer) -> Self {
         // SAFETY: By the safety requirements `raw` is valid. The format of a framebuffer is an
         // entry of a constant table.
         let format = Fourcc(unsafe { (*(*raw).format).format });
-        // INVARIANT: By the safety requirements.
+        // INVARIANT: The safety requirements are the type invariants.
         Self {
             raw,
             format,
@@ -78,8 +79,8 @@ impl<'a, K: Driver> Framebuffer<'a, K> {
     /// Returns the object that holds the pixels.
     pub(crate) fn object(&self) -> &'a Object<K::Memory> {
         // SAFETY: By the type invariants `raw` is valid. `drm_gem_fb_create_with_funcs()` has
-        // looked the object up among those of the device, which are of this type. The framebuffer
-        // holds a reference to it.
+        // looked the object up among the objects of the device, which all have this type. The
+        // framebuffer holds a reference to the object.
         unsafe { Object::<K::Memory>::from_raw((*self.raw).obj[0]) }
     }
 
@@ -95,12 +96,12 @@ const FUNCS: bindings::drm_framebuffer_funcs = bindings::drm_framebuffer_funcs {
     dirty: Some(dirty_callback),
 };
 
-/// The `dirty` callback of a framebuffer. Nothing is to be done: the hardware shows the memory
-/// itself.
+/// The `dirty` callback of a framebuffer. Does nothing, because the hardware scans the memory of
+/// the framebuffer out.
 ///
 /// # Safety
 ///
-/// Has no preconditions.
+/// This function has no preconditions.
 unsafe extern "C" fn dirty_callback(
     _framebuffer: *mut bindings::drm_framebuffer,
     _file: *mut bindings::drm_file,
@@ -123,8 +124,8 @@ pub(super) unsafe extern "C" fn create_callback<K: Driver>(
     info: *const kernel::bindings::drm_format_info,
     command: *const bindings::drm_mode_fb_cmd2,
 ) -> *mut kernel::bindings::drm_framebuffer {
-    // SAFETY: DRM passes a device, an open file of it, the description of the format and the
-    // command. The vtable is a constant.
+    // SAFETY: By the safety requirements DRM passes a device, an open file of it, the description
+    // of the format and the command. The vtable is a constant.
     let raw = unsafe {
         bindings::drm_gem_fb_create_with_funcs(dev, file, info.cast(), command, const { &FUNCS })
     };
@@ -132,13 +133,13 @@ pub(super) unsafe extern "C" fn create_callback<K: Driver>(
         Ok(raw) => raw,
         Err(err) => return err.to_ptr(),
     };
-    // SAFETY: By the safety requirements this is a device of `K::Driver`.
+    // SAFETY: By the safety requirements `dev` is a device of `K::Driver`.
     let device = unsafe { Device::<K>::from_raw(dev) };
-    // SAFETY: `drm_gem_fb_create_with_funcs()` has returned a framebuffer of this device, and
-    // passed its reference to us.
+    // SAFETY: `drm_gem_fb_create_with_funcs()` returned a framebuffer of this device, and passed
+    // its reference to this function.
     let framebuffer = unsafe { Framebuffer::<K>::from_raw(raw) };
     if let Err(err) = K::check_framebuffer(device, &framebuffer) {
-        // SAFETY: We own the reference, and do not use it after this.
+        // SAFETY: This function owns the reference, and does not use the framebuffer after this.
         unsafe { bindings::drm_mode_object_put(&raw mut (*raw).base) };
         return err.to_ptr();
     }

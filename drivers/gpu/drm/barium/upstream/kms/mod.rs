@@ -2,16 +2,17 @@
 
 //! Mode setting (KMS): planes, CRTCs, encoders, connectors and framebuffers of a DRM driver.
 //!
-//! - Upstream today: nothing. The kernel crate has neither abstractions nor bindings of them.
+//! - Upstream today: nothing. The kernel crate has no abstractions or bindings for these objects.
 //! - The shape it should have: traits like [`Driver`], [`plane::DriverPlane`], [`crtc::DriverCrtc`]
-//!   and [`connector::DriverConnector`], whose methods get typed states, with [`Driver`] as a part
-//!   of `drm::Driver`; and a device that can be registered only after its mode setting is complete.
+//!   and [`connector::DriverConnector`], whose methods receive typed states; [`Driver`] as a part
+//!   of `drm::Driver`; and a device type that can be registered only after its mode setting is
+//!   complete.
 //! - Why this is sound on 7.3: [`UnregisteredKmsDevice`] owns the device, so nothing else accesses
 //!   it while its objects are created. Each step returns the type whose method is the next step: a
-//!   plane creates a CRTC, the CRTC an encoder, the encoder a connector. The objects are managed by
-//!   the `drm_device` (`drmm_*`) and live as long. The vtables are constants. DRM passes to a
-//!   callback only objects that were created with its vtable, so they belong to the driver that is
-//!   the type parameter of the vtable.
+//!   plane creates a CRTC, the CRTC an encoder, the encoder a connector. The objects are managed
+//!   (`drmm_*`): DRM frees them together with the `drm_device`. The vtables are constants. DRM
+//!   calls the callbacks of a vtable only for objects created with that vtable, so these objects
+//!   belong to the driver that is the type parameter of the vtable.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C header: [`include/drm/drm_mode_config.h`](srctree/include/drm/drm_mode_config.h)
@@ -50,13 +51,13 @@
 //!
 //! # Two kinds of methods
 //!
-//! A method that checks a state gets the device. It may be called at any time, even after the
-//! device has been unplugged. A method that accesses hardware gets the registered device and its
-//! registration data, inside a `drm_dev_enter()` section. After the device has been unplugged such
-//! a method is not called, and the commit goes on without it. So commits succeed and events are
-//! delivered, as the kernel's DRM uAPI document demands ("Device Hot-Unplug").
+//! A method that checks a state receives the device. DRM may call it at any time, even after the
+//! device has been unplugged. A method that accesses hardware receives the registered device and
+//! its registration data, and runs inside a `drm_dev_enter()` section. After the device has been
+//! unplugged, the callbacks skip these methods: commits still succeed and events are still
+//! delivered, as `Documentation/gpu/drm-uapi.rst` ("Device Hot-Unplug") requires.
 
-// Not a part of the documentation: most of it is generated from C.
+// Hidden from the documentation, because most of it is generated from C.
 #[doc(hidden)]
 mod bindings;
 pub(crate) mod client;
@@ -88,7 +89,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// The features of a `drm_driver` with atomic mode setting.
+/// The `driver_features` of a `drm_driver` with atomic mode setting.
 pub(super) const FEATURES: u32 = kernel::bindings::drm_driver_feature_DRIVER_MODESET
     | kernel::bindings::drm_driver_feature_DRIVER_ATOMIC;
 
@@ -97,14 +98,15 @@ pub(crate) trait Driver: Sized + 'static {
     /// The DRM driver.
     type Driver: drm::Driver<Object = Object<Self::Memory>>;
 
-    /// The driver's data of its GEM objects.
+    /// The driver's data in each GEM object.
     type Memory: MappedObject<Driver = Self::Driver>;
 
-    /// Checks a framebuffer that a client creates, before it has an id.
+    /// Checks a framebuffer that a client creates, before the ioctl returns the framebuffer's id.
     ///
     /// # Errors
     ///
-    /// Any error, usually `EINVAL`, if the hardware can never show it. The client gets the error.
+    /// Any error, usually `EINVAL`, if the hardware can never show the framebuffer. The ioctl
+    /// returns this error.
     fn check_framebuffer(
         dev: &drm::Device<Self::Driver>,
         framebuffer: &Framebuffer<'_, Self>,
@@ -118,24 +120,24 @@ type Device<K, Ctx = drm::Normal> = drm::Device<<K as Driver>::Driver, Ctx>;
 type RegistrationData<'a, K> = <<K as Driver>::Driver as drm::Driver>::RegistrationData<'a>;
 
 /// Calls `access` with the registration data of `dev`, unless the device is unplugged. Takes no
-/// lock. In particular it does not enter an SRCU section, which is not allowed in NMI context.
+/// lock, and does not enter an SRCU read-side section, which NMI context does not allow.
 ///
 /// # Safety
 ///
-/// `dev` must be a valid device of `K::Driver` that has been registered. If it is unplugged
-/// meanwhile, `drm_dev_unplug()` must not return before this function does.
+/// `dev` must be a valid device of `K::Driver` that has been registered. A concurrent
+/// `drm_dev_unplug()` must not return before this function does.
 unsafe fn with_registered_held<K: Driver, R>(
     dev: *mut bindings::drm_device,
     access: impl for<'a> FnOnce(&'a RegistrationData<'a, K>) -> R,
 ) -> Option<R> {
-    // SAFETY: By the safety requirements `dev` is valid. `drm_dev_unplug()` may set the flag at the
-    // same time, so this reads it exactly once.
+    // SAFETY: By the safety requirements `dev` is valid. `drm_dev_unplug()` may set the flag
+    // concurrently, so this reads it exactly once.
     if unsafe { (&raw const (*dev).unplugged).read_volatile() } {
         return None;
     }
     // SAFETY: `drm::Device` is `repr(C)` and starts with its `drm_device`, and by the safety
-    // requirements this is one of `K::Driver`. The registration data is there: it is set before the
-    // device is registered, and dropped after `drm_dev_unplug()` has returned.
+    // requirements `dev` is one of `K::Driver`. Its registration data is valid: `drm::Registration`
+    // sets it before it registers the device, and drops it after `drm_dev_unplug()` has returned.
     let dev: &Device<K, Registered> = unsafe { &*dev.cast() };
     Some(dev.registration_data_with(access))
 }
@@ -150,7 +152,8 @@ unsafe fn with_registered<K: Driver, R>(
     dev: *mut bindings::drm_device,
     access: impl for<'a> FnOnce(&Device<K, Registered>, &'a RegistrationData<'a, K>) -> R,
 ) -> Option<R> {
-    // SAFETY: By the safety requirements this is a valid device of `K::Driver`.
+    // SAFETY: By the safety requirements `dev` is a valid device of `K::Driver` that has been
+    // registered, as the `Ioctl` context requires.
     let dev = unsafe { drm::Device::<K::Driver, drm::Ioctl>::from_raw(dev) };
     let guard = dev.registration_guard()?;
     let dev: &Device<K, Registered> = &guard;

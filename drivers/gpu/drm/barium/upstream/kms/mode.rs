@@ -3,7 +3,7 @@
 //! Display modes and pixel formats.
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: what is here.
+//! - The shape it should have: this module.
 //! - Why this is sound on 7.3: a [`DisplayMode`] is a borrowed C struct of plain numbers.
 //! - Delete when upstream has KMS abstractions.
 //!
@@ -57,12 +57,12 @@ impl DisplayMode {
     }
 
     /// Returns true if a frame consists of all lines, each sent once, and if the number of its
-    /// pixels fits in an `int`. Only then can a vblank timer time the mode.
+    /// pixels fits in an `int`. DRM's vblank timer supports no other modes.
     ///
-    /// For other modes (interlaced, doublescan, `vscan`, 3D) DRM doubles and multiplies the number
-    /// of lines, in 16 bits, and computes the duration of a frame from the result
-    /// (`drm_mode_set_crtcinfo()`, `drm_calc_timestamping_constants()`), which can be anything,
-    /// even 0.
+    /// For other modes (interlaced, doublescan, `vscan`, 3D) DRM scales the number of lines in
+    /// 16-bit arithmetic, and computes the duration of a frame from the result
+    /// (`drm_mode_set_crtcinfo()`, `drm_calc_timestamping_constants()`). The result can overflow,
+    /// so the duration can have any value, even 0.
     pub(super) fn is_progressive(&self) -> bool {
         const NOT_PROGRESSIVE: u32 = bindings::DRM_MODE_FLAG_INTERLACE
             | bindings::DRM_MODE_FLAG_DBLSCAN
@@ -71,9 +71,9 @@ impl DisplayMode {
         self.0.flags & NOT_PROGRESSIVE == 0 && self.0.vscan <= 1 && i32::try_from(pixels).is_ok()
     }
 
-    /// Returns the refresh rate in Hz, rounded; 0 if the mode has none.
+    /// Returns the refresh rate in Hz, rounded to the nearest integer; 0 if the mode has none.
     pub(crate) fn refresh(&self) -> u32 {
-        // SAFETY: `drm_mode_vrefresh()` reads a valid mode.
+        // SAFETY: `self.0` is a valid mode, which `drm_mode_vrefresh()` only reads.
         let refresh = unsafe { bindings::drm_mode_vrefresh(&self.0) };
         u32::try_from(refresh).unwrap_or(u32::MAX)
     }

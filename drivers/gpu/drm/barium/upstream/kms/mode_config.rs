@@ -6,10 +6,11 @@
 //! - The shape it should have: [`UnregisteredKmsDevice`], which takes the unregistered device and
 //!   returns it as a [`ReadyKmsDevice`] when all mode objects have been created.
 //! - Why this is sound on 7.3: [`UnregisteredKmsDevice`] owns the device, which is unregistered, so
-//!   nothing else accesses its mode configuration. `drmm_mode_config_init()` is called before any
-//!   object is created, as only the methods of [`UnregisteredKmsDevice`] and of what they return
-//!   create objects. `drm_mode_config_reset()` is called after the last one, as
-//!   [`UnregisteredKmsDevice::finish`] consumes the device that those types borrow.
+//!   nothing else accesses its mode configuration. [`UnregisteredKmsDevice::new`] calls
+//!   `drmm_mode_config_init()` before any mode object exists: only the methods of
+//!   [`UnregisteredKmsDevice`], and of the types that they return, create mode objects.
+//!   [`UnregisteredKmsDevice::finish`] calls `drm_mode_config_reset()` after the last mode object
+//!   has been created: it consumes the device that those types borrow.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C header: [`include/drm/drm_mode_config.h`](srctree/include/drm/drm_mode_config.h)
@@ -40,12 +41,12 @@ pub(crate) struct ModeConfigInfo {
     pub(crate) max_height: u16,
 }
 
-/// An unregistered device whose mode setting is being set up.
+/// An unregistered device whose mode objects are being created.
 pub(crate) struct UnregisteredKmsDevice<K: Driver> {
     drm: drm::UnregisteredDevice<K::Driver>,
 }
 
-/// An unregistered device whose mode setting is complete.
+/// An unregistered device whose mode objects have all been created.
 pub(crate) struct ReadyKmsDevice<K: Driver> {
     drm: drm::UnregisteredDevice<K::Driver>,
 }
@@ -105,7 +106,7 @@ impl<K: Driver> UnregisteredKmsDevice<K> {
         raw::drm_device::<K::Driver, _>(&self.drm)
     }
 
-    /// Completes the mode setting: no more objects are created.
+    /// Completes the mode setting. No mode object can be created after this.
     ///
     /// # Errors
     ///
@@ -127,13 +128,13 @@ impl<K: Driver> UnregisteredKmsDevice<K> {
         Ok(ReadyKmsDevice { drm: self.drm })
     }
 
-    /// Returns true if all mode objects have a state. `drm_mode_config_reset()` does not report
-    /// that it could not allocate one, and DRM dereferences the states without a check later.
+    /// Returns true if all mode objects have a state. `drm_mode_config_reset()` does not report a
+    /// failed allocation of a state, and DRM later dereferences the states without a check.
     fn have_states(&self) -> bool {
         const PLANE: usize = offset_of!(bindings::drm_plane, head);
         const CRTC: usize = offset_of!(bindings::drm_crtc, head);
         const CONNECTOR: usize = offset_of!(bindings::drm_connector, head);
-        // SAFETY: The device is valid, so this is in bounds of its allocation.
+        // SAFETY: The device is valid, so `mode_config` is in bounds of its allocation.
         let config = unsafe { &raw mut (*self.raw()).mode_config };
         // SAFETY: These are the lists of the device's mode objects, linked by `head`. The device is
         // not registered, so nothing else accesses the lists or the objects.

@@ -5,13 +5,13 @@
 //! - Upstream today: nothing.
 //! - The shape it should have: [`DriverPlane`], with a state type of the driver, overlays, cursors,
 //!   scaling and format modifiers as well.
-//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable for planes that were created
-//!   with it. The caller of `atomic_check` owns the state until the callback returns. During a
-//!   commit, what a plane shows does not change, and its state holds a reference to the
-//!   framebuffer. In a panic, DRM holds the panic lock (`drm_panic_trylock()`) until it has
-//!   written, so that no commit swaps the plane's state. `drm_dev_unplug()` waits for the panic
-//!   handler: `kmsg_dump_unregister()` waits for a panic, the removal of the debugfs file for a
-//!   test of the handler.
+//! - Why this is sound on 7.3: DRM calls the callbacks of a vtable only for planes created with
+//!   that vtable. The caller of `atomic_check` owns the state until the callback returns. During a
+//!   commit, the framebuffer and the source rectangle of a plane's state do not change, and the
+//!   state holds a reference to the framebuffer. In a panic, DRM holds the panic lock
+//!   (`drm_panic_trylock()`) until it has drawn the panic screen, so no commit swaps the plane's
+//!   state. `drm_dev_unplug()` waits for the panic handler: `kmsg_dump_unregister()` waits for a
+//!   dump in progress, and the removal of the debugfs file waits for a test of the handler.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C headers: [`include/drm/drm_plane.h`](srctree/include/drm/drm_plane.h),
@@ -53,7 +53,7 @@ const BLEND_MODES: c_uint =
 
 /// The primary plane of a CRTC, which covers the CRTC and does not scale.
 pub(crate) trait DriverPlane: Sized + 'static {
-    /// The driver that it belongs to.
+    /// The driver that the plane belongs to.
     type Driver: Driver;
 
     /// Checks whether the hardware can show `new`, which has the size of the mode.
@@ -63,8 +63,8 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// Any error, usually `EINVAL`, if it cannot. The commit fails with this error.
     fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
-    /// Shows `new`, which has passed [`Self::atomic_check`]. The CRTC is enabled, or is going to be
-    /// right after this.
+    /// Shows `new`, which has passed [`Self::atomic_check`]. The CRTC is enabled, or the same
+    /// commit enables it right after this.
     fn atomic_update(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
@@ -74,19 +74,19 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// Returns the memory of `shown`, from the first visible pixel to the last, for the panic
     /// handler to write to. If the returned memory is shorter, the panic handler writes nothing.
     ///
-    /// Called in any context, even in an NMI, with any lock held by somebody: an implementation
-    /// must not take locks.
+    /// The panic handler calls this in any context, including NMI. Any lock may be held and never
+    /// be released, so an implementation must not take locks.
     ///
     /// # Errors
     ///
-    /// Any error if there is no such memory. The panic is not shown then.
+    /// Any error if there is no such memory. DRM then draws no panic screen.
     fn scanout_memory<'a>(
         reg: &'a RegistrationData<'_, Self::Driver>,
         shown: &PlaneState<'_, Self::Driver>,
     ) -> Result<BarPart<'a>>;
 }
 
-/// What a plane shows: a rectangle of a framebuffer.
+/// The state of a plane that shows a rectangle of a framebuffer.
 pub(crate) struct PlaneState<'a, K: Driver> {
     /// The framebuffer.
     pub(crate) framebuffer: Framebuffer<'a, K>,
@@ -101,40 +101,41 @@ pub(crate) struct PlaneState<'a, K: Driver> {
 }
 
 impl<'a, K: Driver> PlaneState<'a, K> {
-    /// Returns what a plane in state `plane` shows; `None` if that is nothing.
+    /// Reads the state `plane`. Returns `None` if it has no framebuffer.
     ///
     /// # Safety
     ///
     /// `plane` must be the state of a plane of a device of `K::Driver`, valid for `'a`, and its
     /// framebuffer and source rectangle must not change for `'a`.
     unsafe fn from_raw(plane: *const bindings::drm_plane_state) -> Option<Self> {
-        // SAFETY: By the safety requirements the state is valid, and these do not change for `'a`.
+        // SAFETY: By the safety requirements the state is valid, and `fb` does not change for `'a`.
         let (fb, src) = unsafe { ((*plane).fb, &raw const (*plane).src) };
         if fb.is_null() {
             return None;
         }
-        // SAFETY: By the safety requirements the state is valid, and this does not change for `'a`.
+        // SAFETY: By the safety requirements the state is valid, and `src` does not change for
+        // `'a`.
         let bindings::drm_rect { x1, y1, x2, y2 } = unsafe { src.read() };
         // The coordinates are in 16.16 fixed point. They are not negative, as the rectangle is
         // within the framebuffer.
-        let whole = |fixed: c_int| u16::try_from(fixed >> 16).unwrap_or(0);
+        let integer_part = |fixed: c_int| u16::try_from(fixed >> 16).unwrap_or(0);
         Some(Self {
-            // SAFETY: The state holds a reference to its framebuffer, and by the safety
-            // requirements keeps it for `'a`.
+            // SAFETY: The state holds a reference to its framebuffer. By the safety requirements,
+            // the state keeps this reference for `'a`.
             framebuffer: unsafe { Framebuffer::from_raw(fb) },
-            x: whole(x1),
-            y: whole(y1),
-            width: whole(x2 - x1),
-            height: whole(y2 - y1),
+            x: integer_part(x1),
+            y: integer_part(y1),
+            width: integer_part(x2 - x1),
+            height: integer_part(y2 - y1),
         })
     }
 }
 
 impl<K: Driver> PlaneState<'_, K> {
-    /// Returns the number of bytes from the first pixel that is shown to the last one.
+    /// Returns the number of bytes from the first visible pixel to the end of the last one.
     fn len(&self) -> usize {
         // SAFETY: The format of a framebuffer is an entry of a constant table. Both members of the
-        // union are arrays of bytes; the first byte is about the only colour plane.
+        // union are arrays of bytes; byte 0 describes the only colour plane.
         let pixel = unsafe {
             (*self.framebuffer.raw_format())
                 .__bindgen_anon_1
@@ -199,7 +200,7 @@ impl<K: Driver> UnregisteredKmsDevice<K> {
     ) -> Result<UnregisteredPlane<'_, K>> {
         // SAFETY: The device is valid and its mode configuration is initialised. The vtable is a
         // constant, and has no `destroy`, which a managed plane must not have. `Fourcc` is a
-        // transparent wrapper of the code of a format, and the list is copied.
+        // transparent wrapper of a format code, and the call copies the list.
         // `__drmm_crtc_alloc_with_planes()` sets `possible_crtcs` later.
         let raw = from_err_ptr(unsafe {
             bindings::__drmm_universal_plane_alloc(
@@ -223,13 +224,13 @@ impl<K: Driver> UnregisteredKmsDevice<K> {
         unsafe { bindings::drm_plane_enable_fb_damage_clips(raw) };
         // SAFETY: The plane is initialised, and its device is not registered yet.
         to_result(unsafe { bindings::drm_plane_create_blend_mode_property(raw, BLEND_MODES) })?;
-        // INVARIANT: It was just created for this device.
+        // INVARIANT: `raw` was just created for the device of `self`.
         Ok(UnregisteredPlane { dev: self, raw })
     }
 }
 
-/// Returns the new state of `plane` in `commit` and that of its CRTC, if it has one. Both are valid
-/// for as long as the commit.
+/// Returns the new state of `plane` in `commit`, and the new state of its CRTC if it has one. Both
+/// are valid for as long as the commit.
 ///
 /// # Safety
 ///
@@ -244,14 +245,14 @@ unsafe fn new_states(
     // SAFETY: By the safety requirements the plane is valid. Its index does not change.
     let index = unsafe { (*plane).index };
     // SAFETY: `planes` of a commit has an entry for each plane of the device. By the safety
-    // requirements that of this plane is in use.
+    // requirements this plane is part of the commit, so its entry has a new state.
     let state = unsafe { (*(*commit).planes.add(index as usize)).new_state };
-    // SAFETY: The state is part of the commit, and so valid.
+    // SAFETY: The state is part of the commit, and therefore valid.
     let crtc = unsafe { (*state).crtc };
     if crtc.is_null() {
         return (state, None);
     }
-    // SAFETY: The CRTC of a plane's state is one of the device. Its index does not change.
+    // SAFETY: The CRTC of a plane's state belongs to the same device. Its index does not change.
     let index = unsafe { (*crtc).index };
     // SAFETY: `crtcs` of a commit has an entry for each CRTC of the device.
     let crtc = unsafe { (*(*commit).crtcs.add(index as usize)).new_state };
@@ -270,7 +271,7 @@ unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
     // SAFETY: By the safety requirements the plane is part of the commit.
     let (state, crtc) = unsafe { new_states(plane, commit) };
     let crtc = crtc.map_or(core::ptr::null_mut(), NonNull::as_ptr);
-    // SAFETY: `new_states()` returned valid states. The caller owns them until this returns.
+    // SAFETY: `new_states()` returned valid states, which the caller owns until this returns.
     let checked = to_result(unsafe {
         bindings::drm_atomic_helper_check_plane_state(
             state, crtc, NO_SCALING, NO_SCALING, false, true,
@@ -283,7 +284,7 @@ unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
     if crtc.is_null() || !unsafe { (*crtc).enable } {
         return 0;
     }
-    // SAFETY: This is the state of a plane of `P::Driver`. The caller owns it until this returns.
+    // SAFETY: `state` belongs to a plane of `P::Driver`. The caller owns it until this returns.
     let Some(new) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return 0;
     };
@@ -291,8 +292,8 @@ unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
     if !unsafe { (*state).visible } {
         return EINVAL.to_errno();
     }
-    // SAFETY: By the safety requirements this is a device of `P::Driver`. It lives as long as its
-    // plane.
+    // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`, which lives
+    // as long as the plane.
     let dev = unsafe { Device::<P::Driver>::from_raw((*plane).dev) };
     match P::atomic_check(dev, &new) {
         Ok(()) => 0,
@@ -317,13 +318,13 @@ unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     if !unsafe { (*crtc.as_ptr()).active } {
         return;
     }
-    // SAFETY: This is the state of a plane of `P::Driver`. What it shows does not change during the
-    // commit.
+    // SAFETY: `state` belongs to a plane of `P::Driver`. Its framebuffer and source rectangle do
+    // not change during the commit.
     let Some(new) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return;
     };
-    // SAFETY: By the safety requirements this is a device of `P::Driver`. It has been registered,
-    // as nothing commits before.
+    // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
+    // has been registered: DRM runs no commit before that.
     unsafe {
         with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &new))
     };
@@ -338,18 +339,20 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     plane: *mut bindings::drm_plane,
     buffer: *mut bindings::drm_scanout_buffer,
 ) -> c_int {
-    // SAFETY: By the safety requirements the plane is valid. The panic lock keeps its state.
+    // SAFETY: By the safety requirements the plane is valid. The panic lock prevents a commit from
+    // swapping its state.
     let state = unsafe { (*plane).state };
     if state.is_null() {
         return ENODEV.to_errno();
     }
-    // SAFETY: This is the state of a plane of `P::Driver`. The panic lock keeps it as it is.
+    // SAFETY: `state` belongs to a plane of `P::Driver`. The panic lock prevents a commit from
+    // swapping and freeing it.
     let Some(shown) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return ENODEV.to_errno();
     };
-    // SAFETY: By the safety requirements this is a device of `P::Driver`. It has been registered:
-    // `drm_panic_register()` is a part of that. `drm_dev_unplug()` waits for the panic handler, see
-    // the head of this file.
+    // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
+    // has been registered, because `drm_dev_register()` calls `drm_panic_register()`.
+    // `drm_dev_unplug()` waits for the panic handler (see the head of this file).
     let memory = unsafe {
         with_registered_held::<P::Driver, _>((*plane).dev, |reg| {
             let part = P::scanout_memory(reg, &shown)?;
@@ -362,14 +365,14 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     let Some(Ok(vaddr_iomem)) = memory else {
         return ENODEV.to_errno();
     };
-    // SAFETY: The caller passes a buffer of its own to be filled in.
+    // SAFETY: DRM passes a valid buffer, which nothing else accesses until this returns.
     let buffer = unsafe { &mut *buffer };
     buffer.format = shown.framebuffer.raw_format();
     buffer.width = shown.width.into();
     buffer.height = shown.height.into();
     buffer.pitch[0] = shown.framebuffer.pitch();
-    // The memory stays mapped until the panic handler has written: `drm_dev_unplug()` waits for
-    // that (see the head of this file) before the registration data is dropped.
+    // The memory stays mapped while the panic handler writes: `drm_dev_unplug()` waits for the
+    // handler (see the head of this file) before the registration data is dropped.
     buffer.map[0] = bindings::iosys_map {
         __bindgen_anon_1: bindings::iosys_map__bindgen_ty_1 { vaddr_iomem },
         is_iomem: true,

@@ -6,12 +6,13 @@
 //!   registration: the device would stay registered after its parent is unbound.
 //! - The shape it should have: [`register`], which returns nothing that a caller could forget.
 //! - Why this is sound on 7.3: devres owns the registration and drops it while the parent is still
-//!   bound. All that the registration borrows is the parent: a closure that must work for any
-//!   lifetime creates it.
-//! - What it makes up for: `drm_dev_register()` creates the device nodes before it can fail for the
-//!   last time, so that clients can map device memory meanwhile. On failure it waits for the
-//!   critical sections to end, but it neither zaps these mappings nor clears `registered`; the
-//!   kernel then warns when the mode objects of such a device are freed. [`UnmapOnDrop`] does both.
+//!   bound. The registration can borrow from the parent only: the closure that creates its hardware
+//!   data must accept any lifetime of the parent.
+//! - Upstream bug that it works around: `drm_dev_register()` can fail after it has created the
+//!   device nodes, when clients may have mapped device memory. On failure it waits for the critical
+//!   sections to end, but it neither zaps these mappings nor clears `registered`; the kernel then
+//!   warns when it frees the mode objects of such a device. [`UnmapOnDrop`] zaps the mappings and
+//!   clears `registered`.
 //! - Delete when upstream's function is safe and `drm_dev_register()` undoes all that it did.
 //!
 //! C header: [`include/drm/drm_drv.h`](srctree/include/drm/drm_drv.h)
@@ -35,24 +36,24 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// A DRM driver that lets user space map memory of its hardware.
+/// A DRM driver that lets user space map the memory of its hardware.
 pub(crate) trait MappableDriver:
     Sized
     + for<'a> drm::Driver<
         RegistrationData<'a> = UnmapOnDrop<Self, <Self as MappableDriver>::Hardware<'a>>,
     >
 {
-    /// What the driver accesses the hardware with. It is dropped at unbind, when no page table of
-    /// user space refers to the hardware any more.
+    /// The resources that the driver accesses the hardware with, for example a mapped BAR. They are
+    /// dropped at unbind, after all mappings of user space have been zapped.
     type Hardware<'a>: Send + Sync + 'a;
 }
 
 /// The registration data of a [`MappableDriver`].
 ///
 /// Registration data is dropped in one of two situations: the device has been unplugged, or its
-/// registration has failed. Either way no critical section runs any more, so that no fault handler
-/// inserts another page of the hardware. Dropping it first zaps all mappings of the device, and then
-/// drops `T`, which may release the memory that they showed.
+/// registration has failed. In both situations all critical sections have ended, so no fault
+/// handler inserts another page of the hardware. The destructor first zaps all mappings of the
+/// device, and then drops `T`, which may release the mapped memory.
 pub(crate) struct UnmapOnDrop<D: drm::Driver, T> {
     drm: ARef<drm::Device<D>>,
     data: T,
@@ -89,12 +90,12 @@ struct Registered<K: Driver> {
     _shutdown: Shutdown<K>,
 }
 
-/// A device that has been registered, and may be unplugged since.
+/// A device that has been registered, and may have been unplugged since.
 pub(crate) struct RegisteredKmsDevice<D: drm::Driver>(ARef<drm::Device<D>>);
 
 impl<D: drm::Driver> RegisteredKmsDevice<D> {
-    /// Calls `with` with the registered device, unless it is unplugged: that waits until `with`
-    /// returns.
+    /// Calls `with` with the registered device, unless the device is unplugged. `drm_dev_unplug()`
+    /// waits until `with` returns.
     pub(crate) fn with_registered<R>(
         &self,
         with: impl FnOnce(&drm::Device<D, drm::Registered>) -> R,
@@ -106,15 +107,15 @@ impl<D: drm::Driver> RegisteredKmsDevice<D> {
     }
 }
 
-/// Registers `device` with user space until its parent is unbound, and gives its display to the
-/// kernel's own clients.
+/// Registers `device` until its parent is unbound, and sets up the in-kernel clients on its
+/// display.
 ///
-/// `hardware` creates what the driver accesses the hardware with. It gets `parent`, bound, for a
-/// lifetime that it cannot choose: its result may borrow from `parent` and from statics, but not from
-/// anything of its caller, which may be gone long before `parent` is unbound.
+/// `hardware` creates the [`MappableDriver::Hardware`]. It receives the bound `parent` with a
+/// lifetime that it cannot choose, so its result may borrow from `parent` and from statics. It
+/// cannot borrow from the data of the caller, which may be dropped long before `parent` is unbound.
 ///
-/// At unbind the device is unplugged, which ends all critical sections and zaps all mappings, and
-/// then the hardware is dropped. The same happens if registering fails.
+/// At unbind, devres unplugs the device, which waits for all critical sections. Then all mappings
+/// are zapped and the hardware data is dropped. A failed registration does the same.
 ///
 /// # Errors
 ///
@@ -123,7 +124,7 @@ impl<D: drm::Driver> RegisteredKmsDevice<D> {
 ///
 /// # Examples
 ///
-/// A driver that accesses its hardware with a BAR only:
+/// A driver that accesses its hardware through one BAR:
 ///
 /// ```
 /// # use crate::upstream::{
@@ -154,9 +155,9 @@ where
     ParentDevice<K>: 'static,
     F: for<'a> FnOnce(&'a ParentDevice<K>) -> Result<<K::Driver as MappableDriver>::Hardware<'a>>,
 {
-    // SAFETY: `hardware` must work for any lifetime, so the reference can get into its result only,
-    // and from there into the registration. Both are dropped while `parent` is bound: by this
-    // function on failure, and otherwise by devres, which runs at the end of unbinding.
+    // SAFETY: `hardware` must accept any lifetime, so it can store the reference in its result
+    // only, which becomes a part of the registration. Both are dropped while `parent` is bound: by
+    // this function on failure, and otherwise by devres, which runs at the end of unbinding.
     let parent: &'static ParentDevice<K> = unsafe { &*core::ptr::from_ref(parent) };
     let hardware = hardware(parent)?;
     let shutdown = Shutdown::new(&device);
