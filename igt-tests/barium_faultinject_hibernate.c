@@ -8,7 +8,7 @@
  * Functionality: Suspend, fault injection
  *
  * SUBTEST: refused
- * Description: Without memory for the contents of VRAM hibernation fails, and nothing has changed.
+ * Description: Without memory for the contents of VRAM, hibernation fails without effects.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +20,9 @@
 
 IGT_TEST_DESCRIPTION("Hibernation without the memory to save VRAM.");
 
-/* The kernel calls the driver's callback from there. */
+/* The function that calls the driver's callback. */
 #define CALLER "pci_pm_prepare"
-/* The callback has fewer allocations. */
+/* The maximum number of repetitions; the callback has fewer allocations. */
 #define MOST 100
 
 static void write_file(const char *path, const char *text)
@@ -42,7 +42,7 @@ static void write_address(const char *path, unsigned long address)
 	write_file(path, text);
 }
 
-/* Restricts the failures to what CALLER calls. */
+/* Restricts the failures to allocations below CALLER in the call stack. */
 static void restrict_to_caller(void)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "re");
@@ -81,7 +81,7 @@ static void require_no_swap(void)
 	igt_require_f(lines <= 1, "the machine would hibernate\n");
 }
 
-/* Tries to hibernate with the @nth allocation failing, if there is one. Returns the error. */
+/* Tries to hibernate while allocation @nth, if any, fails. Returns 0 or a negative errno. */
 static int hibernate(unsigned int nth, bool *failed)
 {
 	int state = open("/sys/power/state", O_WRONLY | O_CLOEXEC);
@@ -93,7 +93,7 @@ static int hibernate(unsigned int nth, bool *failed)
 	snprintf(text, sizeof(text), "%u", nth);
 	igt_assert(write(counter, text, strlen(text)) > 0);
 	err = write(state, "disk", strlen("disk")) < 0 ? -errno : 0;
-	/* How many allocations are left until one fails. */
+	/* The counter is 0 if an allocation failed. */
 	memset(text, 0, sizeof(text));
 	igt_assert(pread(counter, text, sizeof(text) - 1, 0) > 0);
 	*failed = !atoi(text);
@@ -110,7 +110,7 @@ int igt_main()
 		require_no_swap();
 	}
 
-	igt_describe("Without memory for VRAM hibernation fails, and nothing has changed.");
+	igt_describe("Without memory for the contents of VRAM, hibernation fails without effects.");
 	igt_subtest("refused") {
 		int fd = barium_open_primary(), err;
 		bool failed;
@@ -138,7 +138,7 @@ int igt_main()
 		do {
 			igt_assert_lte(++nth, MOST);
 			err = hibernate(nth, &failed);
-			/* A failure may be one that the kernel has a second way for. */
+			/* The kernel may handle a failed allocation, for example by another one. */
 			igt_assert(err);
 			refused += failed && err == -ENOMEM;
 			igt_assert_eq(READ_ONCE(*reg), enable);
@@ -146,7 +146,7 @@ int igt_main()
 		} while (failed);
 		igt_info("%u of %u failed allocations refuse hibernation; without any: %s\n",
 			 refused, nth - 1, strerror(-err));
-		/* At least the list of the parts of VRAM, and memory for their contents. */
+		/* The list of the allocated parts of VRAM, and the memory for their contents. */
 		igt_assert_lte(2, refused);
 		igt_assert_neq(err, -ENOMEM);
 
