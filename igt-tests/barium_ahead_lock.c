@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium ahead lock
- * Description: MAP_AHEAD of a range that takes long: it must not hold the mmap lock of the process
- *   while another task waits for the lock. barium_ahead tests what MAP_AHEAD maps.
+ * Description: MAP_AHEAD of a large range must not hold the mmap lock of the process while another
+ *   task waits for the lock. barium_ahead tests which pages MAP_AHEAD maps.
  * Category: Core
  * Sub-category: DRM
  * Functionality: MAP_AHEAD
@@ -14,7 +14,7 @@
  * Description: /proc/PID/cmdline can be read while PID calls MAP_AHEAD for unmapped pages.
  *
  * SUBTEST: killed
- * Description: A process dies at once when it is killed in MAP_AHEAD.
+ * Description: A process that is killed in MAP_AHEAD exits at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,23 +32,23 @@ IGT_TEST_DESCRIPTION("The mmap lock during MAP_AHEAD.");
 #define RW (PROT_READ | PROT_WRITE)
 #define READS 21
 #define LIMIT_MS 100
-/* Of an object that is mapped over and over: too small for a huge entry. */
+/* The pages of an object, which is too small for a huge entry. */
 #define PAGES 256
 
-/* A process that calls MAP_AHEAD for its range again and again. */
+/* A process that maps an object many times side by side and repeats MAP_AHEAD for all mappings. */
 struct mapper {
 	pid_t pid;
 	int fd;
-	/* Keeps apart the pages of an object that is in pieces. */
+	/* The client that owns the objects between the pages of a scattered object, or -1. */
 	int holder;
 	struct barium_bo bo;
-	/* How often it maps the object. */
+	/* The number of mappings of the object. */
 	size_t times;
-	/* All pages are mapped before it starts. Else each page of the object faults. */
+	/* Whether the process populates all mappings before it starts to repeat MAP_AHEAD. */
 	bool mapped;
 };
 
-/* Maps the object over and over, side by side. */
+/* Maps the object mapper->times times, side by side. Returns the address of the first mapping. */
 static __u64 map_range(const struct mapper *mapper)
 {
 	size_t at, size = mapper->times * mapper->bo.size;
@@ -65,7 +65,7 @@ static __u64 map_range(const struct mapper *mapper)
 	return (uintptr_t)room;
 }
 
-/* Takes the mmap lock for writing: all later readers wait for it. */
+/* Repeatedly takes the mmap lock for writing: all later readers then wait for this writer. */
 static void *map_and_unmap(void *data)
 {
 	size_t page = barium_page_size();
@@ -94,7 +94,7 @@ static void run_mapper(const struct mapper *mapper, int ready)
 	}
 }
 
-/* Returns when the process has started to call MAP_AHEAD. */
+/* Starts a process and waits until it calls MAP_AHEAD. */
 static struct mapper start_mapper(size_t times, bool mapped)
 {
 	struct mapper mapper = {
@@ -124,7 +124,7 @@ static struct mapper start_mapper(size_t times, bool mapped)
 	return mapper;
 }
 
-/* Returns true if the process has given up its address space, which it does on its way to its end. */
+/* Returns true if the process has no address space any more: exit_mm() has run. */
 static bool has_no_memory(pid_t pid)
 {
 	char path[64], text[16] = "";
@@ -151,7 +151,7 @@ static void kill_mapper(struct mapper *mapper)
 		close(mapper->holder);
 }
 
-/* Reads the command line as ps does, which takes the mmap lock of the process. In milliseconds. */
+/* Returns the time of a read of cmdline, which takes the mmap lock of @pid, in milliseconds. */
 static double time_read(pid_t pid)
 {
 	char path[64], text[256];
@@ -169,8 +169,8 @@ static double time_read(pid_t pid)
 }
 
 /*
- * The limit is one for the average: on a busy host a virtual CPU may stand still for longer now and
- * then. A MAP_AHEAD that keeps the lock makes one read wait for seconds.
+ * Asserts that reads take less than LIMIT_MS on average. A single read may take longer, because a
+ * busy host may stop a virtual CPU. If MAP_AHEAD kept the lock, a read would take seconds.
  */
 static void check_reads(pid_t pid)
 {
@@ -206,12 +206,12 @@ int igt_main()
 		kill_mapper(&mapper);
 	}
 
-	igt_describe("A process dies at once when it is killed in MAP_AHEAD.");
+	igt_describe("A process that is killed in MAP_AHEAD exits at once.");
 	igt_subtest("killed") {
 		struct mapper mapper = start_mapper(16384, false);
 		double start = barium_now();
 
-		/* Freeing the page tables afterwards takes long, and is not what this is about. */
+		/* Does not wait for exit to free the page tables, which takes long. */
 		kill(mapper.pid, SIGKILL);
 		while (!has_no_memory(mapper.pid)) {
 			igt_assert_f(barium_now() - start < 3, "the process is still alive\n");

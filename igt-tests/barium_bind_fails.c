@@ -2,8 +2,8 @@
 /**
  * TEST: barium bind fails
  * Description: A client opens the device node, and creates, maps and accesses an object, while the
- *   driver is being bound and a late allocation of the registration fails. The mapping must not
- *   show VRAM after that. barium_faultinject covers failures of bind without such a client.
+ *   driver is being bound and a late allocation of the registration fails. After that, the mapping
+ *   must not show VRAM. barium_faultinject covers failures of bind without such a client.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Bind
@@ -12,7 +12,7 @@
  * Description: A client maps memory while an allocation of drm_dev_register() fails.
  *
  * SUBTEST: register-display
- * Description: A client maps memory while registering of the display fails.
+ * Description: A client maps memory while the registration of the display fails.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,15 +27,15 @@
 IGT_TEST_DESCRIPTION("Mappings from before a failure of bind.");
 
 #define BIND "/sys/bus/pci/drivers/barium/bind"
-/* Render nodes that the device may get: files of earlier devices keep their minors. */
+/* The minors that the render node may have: open files of earlier devices keep theirs. */
 #define FIRST_NODE 128
 #define NODES 4
 #define HUGE_SIZE (2u << 20)
-/* What the early client writes, and what the owner of all VRAM writes after the next bind. */
+/* The byte that the early client writes, and that of the owner of all VRAM after the next bind. */
 #define EARLY 0xa1
 #define OWNER 0x55
 
-/* A client that opens a node as soon as there is one. */
+/* A client that opens the render node as soon as it exists. */
 struct early_client {
 	pthread_t thread;
 	size_t size;
@@ -47,13 +47,13 @@ struct early_client {
 
 static char slot[BARIUM_SLOT_LEN];
 static struct early_client client;
-/* Whether the first attempt of this turn to bind has been made, and its result. */
+/* Whether this repetition has tried to bind the device, and the result of its first attempt. */
 static bool attempted;
 static int first_error;
 static unsigned int turns;
 static unsigned int mapped;
 
-/* Opens the node, and creates, maps and writes an object. Gives up at the first error. */
+/* Opens the node, and creates, maps and writes an object. Returns false at the first error. */
 static bool map_object(int node)
 {
 	struct drm_barium_gem_create create = { .size = client.size };
@@ -113,7 +113,7 @@ static void close_client(void)
 	client.fd = -1;
 }
 
-/* Unbinds the device and starts the client, every other time with room for a huge entry. */
+/* Unbinds the device and starts the client. Every other object has the size of a huge entry. */
 static void unbind_and_start_client(struct barium_scene *scene)
 {
 	(void)scene;
@@ -127,7 +127,7 @@ static void unbind_and_start_client(struct barium_scene *scene)
 	client.is_running = true;
 }
 
-/* The client is there for the first attempt of a turn only, the one that may fail. */
+/* Stops the client after the first attempt of a repetition; only that attempt may fail. */
 static int bind_device(struct barium_scene *scene)
 {
 	int file = open(BIND, O_WRONLY | O_CLOEXEC), err = 0;
@@ -147,7 +147,7 @@ static int bind_device(struct barium_scene *scene)
 
 /*
  * Asserts that the client's mapping and an object that fills VRAM do not share memory. The mapping
- * shows the object's page of zeros, where the client may have written a byte, too.
+ * shows the zero page of its object, to which the client may have written EARLY.
  */
 static void check_mapping(void)
 {
@@ -224,7 +224,7 @@ int igt_main()
 	igt_subtest("register")
 		fail_within("drm_dev_register", 29);
 
-	igt_describe("A client maps memory while registering of the display fails.");
+	igt_describe("A client maps memory while the registration of the display fails.");
 	igt_subtest("register-display")
 		fail_within("drm_modeset_register_all", 5);
 

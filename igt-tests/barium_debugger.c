@@ -443,7 +443,7 @@ static void read_all(const char *path)
 	close(file);
 }
 
-/* Starts the page table walks that userspace can start. VRAM has no struct page. */
+/* Makes each system call that walks page tables. VRAM has no struct page for them. */
 static void walk(__u8 *map, size_t size)
 {
 	static const char * const files[] = {

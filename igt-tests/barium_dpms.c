@@ -72,7 +72,7 @@ static void set_dpms(int fd, __u32 connector, __u32 property, __u64 value)
 	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_SETPROPERTY, &set), 0);
 }
 
-/* Leaves in the registers what a reset, or another kernel, may leave there. */
+/* Changes the registers as a reset or another kernel may do. */
 static void disturb(__u8 *bar)
 {
 	write_register(bar, BARIUM_REG_ENABLE, 0);

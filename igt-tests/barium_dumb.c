@@ -183,7 +183,7 @@ static void test_map_shared(int fd)
 	igt_assert_eq(__destroy(fd, dumb.handle), 0);
 }
 
-/* The buffer does not contain what a freed buffer contained. */
+/* The buffer does not contain the data of a freed buffer. */
 static void test_reads_zero(int fd)
 {
 	__u64 quarter = barium_vram_available(fd) / 4;

@@ -45,7 +45,7 @@ static void write_address(const char *path, unsigned long address)
 	write_file(path, text);
 }
 
-/* Returns the address of the first symbol of the driver behind @after whose name has @part. */
+/* Returns the address of the first symbol of the driver after @after whose name has @part. */
 static unsigned long find_symbol(const char *part, unsigned long after)
 {
 	FILE *symbols = fopen("/proc/kallsyms", "re");
@@ -149,7 +149,7 @@ int igt_main()
 		for (nth = 1; nth <= TRIES; nth++) {
 			err = hibernate(nth, &failed);
 			igt_assert(failed);
-			/* The kernel has a second way for some of what fails. */
+			/* The kernel handles some failures by a fallback. */
 			igt_assert(err);
 			refused += err == -ENOMEM;
 			igt_assert_eq(READ_ONCE(*reg), enable);

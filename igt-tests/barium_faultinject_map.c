@@ -95,7 +95,7 @@ static void make_bo(struct barium_scene *scene)
 	scene->bo.offset = barium_gem_mmap_offset(scene->fd, scene->bo.handle);
 }
 
-/* Maps the object at FAR, without an access. */
+/* Maps the object at FAR, and does not access the mapping. */
 static void map_far(struct barium_scene *scene)
 {
 	scene->bo.map = mmap(FAR, scene->bo.size, RW, MAP_SHARED | MAP_FIXED_NOREPLACE, scene->fd,

@@ -18,7 +18,7 @@
  * Description: PTEs are inherited after another mapping of the object had huge PMDs.
  *
  * SUBTEST: shared-both-ways
- * Description: Parent and child see what the other one writes after fork().
+ * Description: After fork(), parent and child see the other one's writes.
  *
  * SUBTEST: child-survives
  * Description: Mappings of children outlive the handle and the parent's mappings.
@@ -324,7 +324,7 @@ int igt_main()
 	igt_subtest("huge-once")
 		test_huge_once(barium_new_client());
 
-	igt_describe("Parent and child see what the other one writes after fork().");
+	igt_describe("After fork(), parent and child see the other one's writes.");
 	igt_subtest("shared-both-ways")
 		test_shared_both_ways(barium_new_client());
 

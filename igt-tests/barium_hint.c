@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium hint
- * Description: Tests of the address that mmap() returns if the caller asks for one.
+ * Description: Tests of the address that mmap() returns if the caller passes one.
  * Category: Core
  * Sub-category: DRM
  * Functionality: mmap
  *
  * SUBTEST: small
- * Description: A hint is followed if an area smaller than a huge entry fits exactly.
+ * Description: mmap() follows a hint if an object smaller than a huge entry fits exactly.
  *
  * SUBTEST: large
- * Description: A hint is followed if an area with room for huge entries fits exactly.
+ * Description: mmap() follows a hint if an object with room for huge entries fits exactly.
  *
  * SUBTEST: taken
- * Description: A mapping goes elsewhere if the area does not fit at the hint.
+ * Description: mmap() chooses another address if the object does not fit at the hint.
  *
  * SUBTEST: fixed
- * Description: MAP_FIXED replaces what is mapped at the address.
+ * Description: MAP_FIXED replaces the mapping at the address.
  *
  * SUBTEST: fixed-noreplace
- * Description: MAP_FIXED_NOREPLACE follows a free address, and fails at another.
+ * Description: MAP_FIXED_NOREPLACE maps at a free address, and fails at an occupied one.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -32,7 +32,7 @@ IGT_TEST_DESCRIPTION("Address hints of mmap().");
 #define RW (PROT_READ | PROT_WRITE)
 #define HUGE_SIZE (2u << 20)
 
-/* Reserves address space, and frees a hole of @size bytes in it, which it returns. */
+/* Reserves address space with a hole of @size bytes, and returns the address of the hole. */
 static __u8 *make_hole(size_t size)
 {
 	size_t margin = 4 * HUGE_SIZE + 3 * barium_page_size();
@@ -63,15 +63,15 @@ static void follow(size_t size)
 
 int igt_main()
 {
-	igt_describe("A hint is followed if an area smaller than a huge entry fits exactly.");
+	igt_describe("mmap() follows a hint if an object smaller than a huge entry fits exactly.");
 	igt_subtest("small")
 		follow(3 * barium_page_size());
 
-	igt_describe("A hint is followed if an area with room for huge entries fits exactly.");
+	igt_describe("mmap() follows a hint if an object with room for huge entries fits exactly.");
 	igt_subtest("large")
 		follow(HUGE_SIZE + 3 * barium_page_size());
 
-	igt_describe("A mapping goes elsewhere if the area does not fit at the hint.");
+	igt_describe("mmap() chooses another address if the object does not fit at the hint.");
 	igt_subtest("taken") {
 		int fd = barium_new_client();
 		struct barium_bo bo = barium_bo_create(fd, 3);
@@ -83,7 +83,7 @@ int igt_main()
 		barium_check_stamp(map, 0, 3, 1);
 	}
 
-	igt_describe("MAP_FIXED replaces what is mapped at the address.");
+	igt_describe("MAP_FIXED replaces the mapping at the address.");
 	igt_subtest("fixed") {
 		int fd = barium_new_client();
 		struct barium_bo bo = barium_bo_create(fd, 3);
@@ -94,7 +94,7 @@ int igt_main()
 		barium_check_stamp(taken, 0, 3, 1);
 	}
 
-	igt_describe("MAP_FIXED_NOREPLACE follows a free address, and fails at another.");
+	igt_describe("MAP_FIXED_NOREPLACE maps at a free address, and fails at an occupied one.");
 	igt_subtest("fixed-noreplace") {
 		int fd = barium_new_client();
 		struct barium_bo bo = barium_bo_create(fd, 3);

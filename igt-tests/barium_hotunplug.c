@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium hotunplug
- * Description: Tests of unbinding the device from the driver with open files and mappings: what a
- *   client observes afterwards. barium_hotunplug_race tests accesses during unbind, barium_rebind
- *   the rebound device.
+ * Description: Tests of the state that a client with open files and mappings observes after the
+ *   device is unbound from the driver. barium_hotunplug_race tests accesses during unbind,
+ *   barium_rebind the rebound device.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Unbind

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium memcg
- * Description: Tests of kernel memory that the driver charges to the memory cgroup of the
- *              client. DRM and the buddy allocator do not charge the GEM object, its handle, its
- *              fake offset and its blocks of VRAM.
+ * Description: Tests of kernel memory that the driver charges to the memory cgroup of the client.
+ *   DRM and the buddy allocator do not charge the GEM object, its handle, its fake offset and its
+ *   buddy blocks.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Memory cgroup

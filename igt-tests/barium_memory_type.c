@@ -2,7 +2,7 @@
 /**
  * TEST: barium memory type
  * Description: Tests of the memory type of VRAM if another mapping of the BAR exists before the
- *   driver is bound: on x86, the first mapping of a range determines the type.
+ *   driver is bound: on x86, the first mapping of a range determines the memory type.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Write-combining

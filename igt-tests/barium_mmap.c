@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium mmap
- * Description: System calls on mappings: which mappings mmap() accepts, and what mprotect(),
- *   mremap() and munmap() may do to them. The page fault handler is tested in barium_fault, access
- *   by other processes in barium_access.
+ * Description: System calls on mappings: the mappings that mmap() accepts, and the changes that
+ *   mprotect(), mremap() and munmap() can make. The page fault handler is tested in barium_fault,
+ *   access by other processes in barium_access.
  * Category: Core
  * Sub-category: DRM
  * Functionality: mmap

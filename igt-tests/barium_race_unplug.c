@@ -49,7 +49,7 @@ static void *debugger(void *data)
 		page = barium_draw(&state) % arena->pages;
 		off_t at = (uintptr_t)arena->map + page * barium_page_size();
 
-		/* The mapping exists all the time, so that no access may fail. */
+		/* No access may fail, because nothing unmaps the mapping. */
 		if (pread(mem, &word, sizeof(word), at) != sizeof(word))
 			barium_race_failed(arena, "a read of /proc/self/mem fails");
 		else if (word && word != barium_word_of(page))

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium reach
- * Description: Tests of where buffers are placed. A device starts to show VRAM at Y_OFFSET lines
- *              and X_OFFSET pixels, in registers of at most 16 bits, so with much VRAM it cannot
- *              start everywhere. Buffers that can be shown must lie within this reach. The tests
- *              read the registers and VRAM through the files of the BARs in sysfs.
+ * Description: Tests of the placement of buffers in VRAM. The device starts the scanout at line
+ *   Y_OFFSET and pixel X_OFFSET, registers of at most 16 bits, so with much VRAM it cannot start
+ *   everywhere. The driver must place dumb buffers within this reach. The tests read the registers
+ *   and VRAM through the sysfs files of the BARs.
  * Category: Display
  * Sub-category: DRM
  * Functionality: Scanout
  *
  * SUBTEST: each-mode
- * Description: Buffers for each mode are shown, flipped to and panned in.
+ * Description: Buffers for each mode can be shown, flipped to and panned.
  *
  * SUBTEST: last-buffer
- * Description: The highest buffer that fits is shown in full, and the next one is refused.
+ * Description: The highest buffer in reach is shown in full, and the next one is refused.
  *
  * SUBTEST: fill
  * Description: All dumb buffers that VRAM has room for can be shown.
@@ -22,7 +22,7 @@
  * Description: Objects that need not be contiguous do not occupy the start of VRAM.
  *
  * SUBTEST: small-buffers-reused
- * Description: A small buffer is placed within reach, whatever was freed before.
+ * Description: A small buffer is placed within reach, also if higher VRAM is cached.
  *
  * SUBTEST: contiguous-beyond
  * Description: Contiguous objects without a pitch may also lie beyond the reach.
@@ -49,7 +49,7 @@ static struct {
 	__u64 max_x;
 	__u64 max_y;
 	struct barium_pipe pipe;
-	/* What was available when the subtest began, and what its buffers occupy. */
+	/* Bytes of VRAM available when the subtest began, and bytes that its buffers occupy. */
 	__u64 available;
 	__u64 in_use;
 } device;
@@ -163,7 +163,7 @@ static void destroy(int fd, struct buffer *buffer)
 	igt_assert_f(false, "a buffer is not freed\n");
 }
 
-/* Returns the offset in VRAM, in bytes, at which the device starts. */
+/* Returns the offset in VRAM, in bytes, at which the scanout starts. */
 static __u64 shown_start(void)
 {
 	return ((__u64)reg(BARIUM_REG_Y_OFFSET) * reg(BARIUM_REG_VIRT_WIDTH) +
@@ -182,7 +182,7 @@ static void mark(int fd, const struct buffer *buffer, __u32 x, __u32 y, __u32 se
 	barium_munmap(map, buffer->dumb.size);
 }
 
-/* Asserts that the first and the last shown pixel are those that mark() has written. */
+/* Asserts that the first and the last shown pixel have the values that mark() wrote. */
 static void check_shown(const struct buffer *buffer, __u32 seed)
 {
 	const struct drm_mode_modeinfo *mode = &device.pipe.mode;
@@ -467,11 +467,11 @@ int igt_main()
 	igt_fixture()
 		find_device(barium_new_primary_client());
 
-	igt_describe("Buffers for each mode are shown, flipped to and panned in.");
+	igt_describe("Buffers for each mode can be shown, flipped to and panned.");
 	igt_subtest("each-mode")
 		test_each_mode(new_client());
 
-	igt_describe("The highest buffer that fits is shown in full, and the next one is refused.");
+	igt_describe("The highest buffer in reach is shown in full, and the next one is refused.");
 	igt_subtest("last-buffer")
 		test_last_buffer(new_client());
 
@@ -483,7 +483,7 @@ int igt_main()
 	igt_subtest("objects-stay-away")
 		test_objects_stay_away(new_client());
 
-	igt_describe("A small buffer is placed within reach, whatever was freed before.");
+	igt_describe("A small buffer is placed within reach, also if higher VRAM is cached.");
 	igt_subtest("small-buffers-reused")
 		test_small_buffers_reused(new_client());
 

@@ -27,7 +27,7 @@ static void ignore(int sig)
 	(void)sig;
 }
 
-/* From now on there is always a signal pending; with @usec 0 there is none any more. */
+/* Sends SIGALRM every @usec microseconds, so that a signal is always pending; 0 stops that. */
 static void send_signals(int usec)
 {
 	struct sigaction action = { .sa_handler = ignore, .sa_flags = SA_RESTART };
@@ -45,7 +45,7 @@ int igt_main()
 	igt_fixture()
 		barium_prepare_unplug();
 
-	/* The kernel logs an error if the CRTC is not disabled, and the runner finds that. */
+	/* The kernel logs an error if the CRTC is not disabled, and igt_runner reports that. */
 	igt_describe("With a page flip and a signal pending, unbind disables the CRTC.");
 	igt_subtest("flip") {
 		int round;

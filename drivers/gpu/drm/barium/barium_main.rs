@@ -2,41 +2,41 @@
 
 //! Barium: a DRM driver for VRAM behind a PCI BAR.
 //!
-//! A GEM object lives in VRAM. User space maps it, and the fault handler inserts page frames of the
-//! BAR, write-combined, on demand. The hardware is QEMU's `bochs-display`, `VGA` and `secondary-vga`.
+//! A GEM object lives in VRAM. User space maps it, and the fault handler inserts PFNs of the BAR,
+//! write-combined, on demand. The hardware is QEMU's `bochs-display`, `VGA` and `secondary-vga`.
 //!
-//! # A fault
+//! # Page faults
 //!
 //! The handler in [`mmap`] checks the device, resolves the object page to a PFN and inserts it.
-//! [`gem`] knows the offset of a page in VRAM, and [`vram`] the PFN of an offset. [`upstream`] is
-//! between the handler and the memory manager.
+//! [`gem`] resolves the page to an offset in VRAM, and [`vram`] the offset to a PFN. [`upstream`]
+//! has the calls into the memory manager.
 //!
-//! # A picture
+//! # Scanout
 //!
-//! The device scans a contiguous object out from where it is in VRAM, without a copy: [`display`]
-//! takes DRM's mode settings, and [`scanout`] programs the registers of [`dispi`] accordingly.
+//! The device scans a contiguous object out in place, without a copy: [`display`] implements DRM's
+//! mode setting objects, and [`scanout`] programs the registers of [`dispi`].
 //!
 //! # Rooms
 //!
-//! A room is a module here. It uses rooms in lower rows only, so that no two rooms use each other.
-//! `make lint` compares the last column with the code.
+//! A room is a top-level module of this crate. It uses rooms in lower rows only, so that no two
+//! rooms use each other. `make lint` compares the last column with the code.
 //!
 //! | room | is in charge of | uses |
 //! | --- | --- | --- |
 //! | `barium_main` | the module and its parameters | [`driver`], [`device`], [`upstream`] |
-//! | [`driver`] | wiring: PCI ids, probe, operations of the bus and of DRM, ioctls | all below |
+//! | [`driver`] | PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table | all below |
 //! | [`mod@file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`upstream`], [`uapi`] |
-//! | [`mmap`] | what a fault maps | [`gem`], [`device`], [`fault_around`], [`upstream`], [`units`] |
+//! | [`mmap`] | mappings: the fault handler and its policy | [`gem`], [`device`], [`fault_around`], [`upstream`], [`units`] |
 //! | [`display`] | DRM's mode setting objects | [`gem`], [`device`], [`scanout`], [`vram`], [`upstream`] |
-//! | [`gem`] | the object | [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
+//! | [`gem`] | the GEM object | [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
 //! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`], [`upstream`] |
-//! | [`scanout`] | what the device can show, and programming it | [`dispi`], [`upstream`] |
-//! | [`dispi`] | registers | [`vram`] |
-//! | [`vram`] | who has which part of VRAM, and the BAR | [`upstream`], [`units`] |
+//! | [`scanout`] | the limits of the display, and programming it | [`dispi`], [`upstream`] |
+//! | [`dispi`] | the registers of the device | [`vram`] |
+//! | [`vram`] | the allocation of VRAM, its BAR and its backup | [`upstream`], [`units`] |
 //! | [`fault_around`] | which neighbours a fault maps: numbers only | [`units`] |
-//! | [`upstream`] | what the kernel crate lacks; the only room with `unsafe` code | [`units`] |
+//! | [`upstream`] | abstractions that the kernel crate lacks; the only room with `unsafe` code | [`units`] |
 //! | [`uapi`] | the ABI | |
-//! | [`units`] | numbers with a meaning | |
+//! | [`units`] | types of numbers: pages, windows, offsets | |
 
 mod device;
 mod dispi;
@@ -77,7 +77,7 @@ module! {
     },
 }
 
-/// Returns the configuration that the parameters of the module choose.
+/// Returns the configuration that the module parameters select.
 fn config() -> device::Config {
     device::Config {
         fault_around: module_parameters::fault_around.value(),

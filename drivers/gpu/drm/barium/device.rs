@@ -4,8 +4,8 @@
 //! driver is bound.
 //!
 //! The DRM device lives until its last file, mapping and dma-buf is released, which may be long after
-//! the hardware is gone. Everything that refers to the hardware is in [`BariumRegistrationData`],
-//! which can be reached only inside a `registration_guard()`.
+//! the hardware is gone. All references to the hardware are in [`BariumRegistrationData`], which is
+//! accessible only inside a `registration_guard()`.
 //!
 //! # Lock order
 //!
@@ -13,8 +13,7 @@
 //! 2. `registration_guard()` (SRCU)
 //! 3. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
-//! The fault path takes 1 and 2, and never 3. The locks of mode setting, which DRM takes, come before
-//! 2.
+//! The fault path takes 1 and 2, and never 3. DRM takes its mode setting locks before 2.
 
 use crate::{
     scanout::{
@@ -29,23 +28,23 @@ use crate::{
 };
 use kernel::drm;
 
-/// The type that the PCI bus and DRM know the driver by. `driver.rs` implements their traits for it.
+/// The type that implements the driver traits of the PCI bus and of DRM, in `driver.rs`.
 pub(crate) struct BariumDriver;
 
 /// The DRM device of this driver.
 pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
-/// How mappings are filled. The parameters of the module choose it.
+/// How page faults fill mappings. The module parameters select it.
 #[derive(Clone, Copy)]
 pub(crate) struct Config {
-    /// A fault maps neighbours of its page, if it expects them to be used.
+    /// A fault also maps the neighbours of its page that the program will probably access.
     pub(crate) fault_around: bool,
-    /// A fault maps a huge entry, if VRAM and the VMA are aligned for one.
+    /// A fault maps a huge entry if the offset in VRAM and the address are aligned for one.
     pub(crate) huge: bool,
 }
 
-/// Data that lives as long as the DRM device: objects, and with them their accounting, may outlive
-/// the hardware.
+/// Data that lives as long as the DRM device: an object may outlive the hardware, and is accounted
+/// for until it is freed.
 pub(crate) struct BariumData {
     vram: VramManager,
     limits: ModeLimits,
@@ -67,7 +66,7 @@ impl BariumData {
         &self.limits
     }
 
-    /// Returns how mappings are filled.
+    /// Returns the configuration of page faults.
     #[inline]
     pub(crate) fn config(&self) -> Config {
         self.config
@@ -82,7 +81,7 @@ impl BariumData {
 /// Data that lives only while the driver is bound. It is dropped after all mappings are zapped.
 pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, BariumHardware<'bound>>;
 
-/// The resources of the PCI device that the driver accesses the hardware with.
+/// The mapped BARs of a bound device: its registers and VRAM.
 pub(crate) struct BariumHardware<'bound> {
     pipe: Pipe<'bound>,
     vram_bar: VramBar<'bound>,
@@ -94,13 +93,13 @@ impl<'bound> BariumHardware<'bound> {
         Self { pipe, vram_bar }
     }
 
-    /// Returns the display hardware.
+    /// Returns the pipe, which programs the display.
     #[inline]
     pub(crate) fn pipe(&self) -> &Pipe<'bound> {
         &self.pipe
     }
 
-    /// Returns the BAR that VRAM is behind.
+    /// Returns the BAR of VRAM.
     #[inline]
     pub(crate) fn vram_bar(&self) -> &VramBar<'bound> {
         &self.vram_bar

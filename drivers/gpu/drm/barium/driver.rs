@@ -65,13 +65,13 @@ const DEVICE_STDVGA: u16 = 0x1111;
 /// The configuration of all devices, from the parameters of the module.
 static CONFIG: SetOnce<Config> = SetOnce::new();
 
-/// Sets the configuration of all devices. Call it before the driver is registered with the PCI bus:
-/// without a configuration no device can be bound.
+/// Sets the configuration of all devices. Must be called before the driver is registered with the
+/// PCI bus: without a configuration, probe fails with `ENODEV`.
 pub(crate) fn set_config(config: Config) {
     CONFIG.populate(config);
 }
 
-/// The driver's data of a PCI device that is bound to it.
+/// The driver data of a bound PCI device.
 pub(crate) struct BoundDevice {
     drm: RegisteredKmsDevice<BariumDriver>,
     backup: VramBackup,
@@ -97,7 +97,7 @@ impl pci::Driver for BariumDriver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pdev.enable_device_mem()?;
         let properties = dispi::Registers::new(pdev)?.properties(pdev)?;
-        // Only now, as the driver of the firmware's framebuffer keeps a display that this one refuses.
+        // After the checks, so that a display which this driver refuses keeps its framebuffer.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
         let data = BariumData::new(
             VramManager::new(properties.vram)?,
@@ -118,9 +118,9 @@ impl pci::Driver for BariumDriver {
     }
 }
 
-/// Mappings keep their entries: user space is frozen before the device sleeps, and goes on when the
-/// device's BARs are where they were. VRAM keeps its content while the machine is suspended: QEMU's
-/// devices do not lose it. When the machine hibernates, it is saved.
+/// Mappings keep their page table entries: the PM core freezes user space before the device sleeps,
+/// and thaws it after the PCI core has restored the BARs. QEMU keeps VRAM during suspend to RAM. The
+/// driver saves VRAM before hibernation, and restores it afterwards.
 impl SystemSleep for BariumDriver {
     fn prepare(
         pdev: &pci::Device<Bound>,
@@ -154,7 +154,7 @@ impl SystemSleep for BariumDriver {
     }
 
     fn freeze(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        // First, as the console draws until then.
+        // Before the copy: the console draws into VRAM until it is suspended.
         display::suspend(&data.drm)?;
         data.drm
             .with_registered(|dev| {
@@ -176,7 +176,7 @@ impl SystemSleep for BariumDriver {
     }
 
     fn restore(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        // First, so that nobody sees what another kernel has left there.
+        // Before the display is enabled, so that it does not show what the boot kernel left in VRAM.
         let restored = data
             .drm
             .with_registered(|dev| {
@@ -228,7 +228,8 @@ impl drm::Driver for BariumDriver {
     }
 }
 
-/// Logs which displays other drivers are bound to that this driver could drive.
+/// Logs each device with this driver's PCI id that another driver is bound to. `own` is the name of
+/// this driver.
 pub(crate) fn report_devices_of_others(own: &CStr) {
     upstream::pci::for_each_held_by_other(VENDOR_QEMU, DEVICE_STDVGA, own, |device, driver| {
         pr_notice!(

@@ -32,7 +32,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// A client. It has no state of its own: DRM has its handles.
+/// A client. It has no state of its own: its handles are in `drm_file`.
 pub(crate) struct File;
 
 impl drm::file::DriverFile for File {
@@ -44,7 +44,7 @@ impl drm::file::DriverFile for File {
 }
 
 impl File {
-    /// IOCTL: get_param: Returns a property of the device.
+    /// IOCTL: get_param: Returns a parameter of the device.
     pub(crate) fn get_param(
         dev: &BariumDevice<Registered>,
         _reg: &BariumRegistrationData<'_>,
@@ -82,7 +82,7 @@ impl File {
         Ok(0)
     }
 
-    /// IOCTL: gem_mmap_offset: Returns the offset that maps an object.
+    /// IOCTL: gem_mmap_offset: Returns the fake offset to pass to `mmap()` for an object.
     pub(crate) fn gem_mmap_offset(
         _dev: &BariumDevice<Registered>,
         _reg: &BariumRegistrationData<'_>,
@@ -112,7 +112,7 @@ impl File {
     /// IOCTL: map_ahead: Maps a range of addresses before the client accesses it.
     ///
     /// The handler waits for the mmap lock of the client, and unplugging must not wait for that lock.
-    /// So it runs outside of `drm_dev_enter()`, which each of its faults enters for itself.
+    /// So the handler does not call `drm_dev_enter()`; each of its faults does.
     pub(crate) fn map_ahead(
         dev: &BariumDevice<Ioctl>,
         args: &mut drm_barium_map_ahead,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The GEM object of this driver: creating it, and finding the page of VRAM that backs each of its
-//! pages.
+//! The GEM object of this driver: creates it, and resolves its pages to pages of VRAM.
 //!
 //! [`crate::mmap`] decides how an object is mapped.
 
@@ -68,7 +67,7 @@ impl VramObject {
         }
     }
 
-    /// Returns the pages that a program has said it will need soon.
+    /// Returns the range of the last `MADV_WILLNEED`.
     pub(crate) fn needed(&self) -> &NeededSoon {
         &self.needed
     }
@@ -82,9 +81,10 @@ impl VramObject {
     }
 }
 
-/// The range of an object's pages that a program will need soon. A new range replaces the old one.
+/// The pages of an object that a program will need soon, from `MADV_WILLNEED`. A new range replaces
+/// the old one.
 ///
-/// This is advice: any program that maps the object may set it, and only speed depends on it.
+/// This is advice: any program that maps the object can set it, and it affects performance only.
 pub(crate) struct NeededSoon(Atomic<u64>);
 
 impl NeededSoon {
@@ -93,7 +93,7 @@ impl NeededSoon {
         Self(Atomic::new(0))
     }
 
-    /// Replaces the range. Pages whose number does not fit in 32 bits are left out.
+    /// Replaces the range. Omits pages whose number does not fit in 32 bits.
     pub(crate) fn set(&self, pages: Range<usize>) {
         let half = |page: usize| u64::from(u32::try_from(page).unwrap_or(u32::MAX));
         self.0
@@ -111,8 +111,8 @@ impl NeededSoon {
 
 /// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.
 ///
-/// A display may be able to show a contiguous object or not, which depends on a pitch that is not
-/// known here. The object starts as low in VRAM as possible, and anywhere if need be.
+/// A contiguous object starts as low in VRAM as possible. It may start beyond the reach of the
+/// display, which depends on a pitch that is not known here.
 ///
 /// # Errors
 ///
@@ -154,12 +154,12 @@ fn create_with(
 }
 
 impl DumbBuffers for VramObject {
-    /// Returns a pitch alignment in bytes with which every display of this kind can show the lines.
+    /// Returns the pitch alignment that every supported display accepts, in bytes.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if no pixel has `bpp` bits. Clients create buffers also for pixels that cannot be
-    /// shown: of 1, 2 and 4 bits, and for video (10, 12, 15, 30, 64).
+    /// `EINVAL` if no pixel format has `bpp` bits. Clients also create buffers for formats that the
+    /// display cannot show: with 1, 2 and 4 bits, and for video (10, 12, 15, 30, 64).
     fn pitch_align(bpp: u32) -> Result<usize> {
         match bpp {
             1 | 2 | 4 | 8 | 10 | 12 | 15 | 16 | 24 | 30 | 32 | 64 => Ok(usize::try_from(
@@ -169,12 +169,13 @@ impl DumbBuffers for VramObject {
         }
     }
 
-    /// Creates a contiguous buffer, low enough in VRAM for the display to start with any of its
+    /// Creates a contiguous buffer, low enough in VRAM that the scanout can start at each of its
     /// lines.
     ///
     /// # Errors
     ///
-    /// - `ENOSPC` if VRAM has no room for the buffer there.
+    /// - `EINVAL` for a size of 0 or one that overflows.
+    /// - `ENOSPC` if that part of VRAM has no room for the buffer.
     /// - `ENOMEM` if there is no kernel memory.
     fn create_dumb(
         dev: &BariumDevice<Registered>,

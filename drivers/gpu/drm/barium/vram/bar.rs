@@ -22,20 +22,20 @@ use kernel::{
     prelude::*, //
 };
 
-/// The BAR that shows VRAM.
+/// The index of the BAR for VRAM.
 const VRAM_BAR: u32 = 0;
 
-/// All of VRAM, from offset 0, as the CPU accesses it.
+/// The claimed and mapped BAR, which shows all of VRAM from offset 0.
 pub(crate) struct VramBar<'bound>(WcBar<'bound>);
 
 impl<'bound> VramBar<'bound> {
-    /// Claims the BAR, which has to contain all of VRAM, `vram` bytes.
+    /// Claims the BAR and maps it. The BAR must contain all of VRAM, `vram` bytes.
     ///
     /// # Errors
     ///
     /// - `ENODEV` if the BAR is smaller than VRAM.
     /// - `EBUSY` if another driver has claimed the BAR.
-    /// - `ENOMEM` if it cannot be mapped for want of memory.
+    /// - `ENOMEM` if there is no memory to map it.
     pub(crate) fn new(pdev: &'bound pci::Device<Bound>, vram: VramSize) -> Result<Self> {
         let len = usize::try_from(pdev.resource_len(VRAM_BAR)?)?;
         if len < vram.bytes() {
@@ -58,37 +58,37 @@ impl<'bound> VramBar<'bound> {
             .map(Self)
     }
 
-    /// Returns the PFN of `page`, and the PFNs of its extent on both sides; `None` if not all of the
-    /// extent is in VRAM.
+    /// Returns the PFN of `page`, together with the other PFNs of its extent; `None` if a part of the
+    /// extent is not in VRAM.
     #[inline]
     pub(crate) fn pfn_range(&self, page: VramPage) -> Option<PfnRange<'_>> {
         self.0
             .pfn_range(page.extent_offset.0, page.extent_pages, page.index)
     }
 
-    /// Returns the `len` bytes from `offset` on, for the kernel's own clients; `ERANGE` if not all
-    /// of them are in VRAM.
+    /// Returns a mapping of the `len` bytes from `offset` on, for DRM's in-kernel clients; `ERANGE` if
+    /// some of them are not in VRAM.
     pub(crate) fn vmap(&self, offset: VramOffset, len: usize) -> Result<VMap> {
         self.0.vmap(offset.0, len)
     }
 
-    /// Returns the `len` bytes from `offset` on; `ERANGE` if not all of them are in VRAM. Takes no
-    /// lock.
+    /// Returns the `len` bytes from `offset` on, for the panic screen; `ERANGE` if some of them are not
+    /// in VRAM. Takes no lock.
     pub(crate) fn part(&self, offset: VramOffset, len: usize) -> Result<BarPart<'_>> {
         self.0.part(offset.0, len)
     }
 
-    /// Fills `len` bytes from `offset` on with zeros; `ERANGE` if not all of them are in VRAM.
+    /// Fills `len` bytes from `offset` on with zeros; `ERANGE` if some of them are not in VRAM.
     pub(crate) fn clear(&self, offset: VramOffset, len: usize) -> Result {
         self.0.clear(offset.0, len)
     }
 
-    /// Fills `buf` with the bytes from `offset` on; `ERANGE` if not all of them are in VRAM.
+    /// Fills `buf` with the bytes from `offset` on; `ERANGE` if some of them are not in VRAM.
     pub(crate) fn read(&self, offset: VramOffset, buf: &mut [u8]) -> Result {
         self.0.read(offset.0, buf)
     }
 
-    /// Writes `buf` to the bytes from `offset` on; `ERANGE` if not all of them are in VRAM.
+    /// Writes `buf` to the bytes from `offset` on; `ERANGE` if some of them are not in VRAM.
     pub(crate) fn write(&self, offset: VramOffset, buf: &[u8]) -> Result {
         self.0.write(offset.0, buf)
     }

@@ -2,9 +2,9 @@
 
 //! Saves VRAM across hibernation.
 //!
-//! VRAM loses its contents while the machine is off, and system memory is restored from the
+//! VRAM loses its contents while the machine is off; the kernel restores system memory from the
 //! hibernation image. So the driver copies the allocated parts of VRAM to system memory before the
-//! image is made, and back after it has been restored.
+//! kernel creates the image, and copies them back after the kernel has restored it.
 
 use super::{
     VramBar,
@@ -22,8 +22,8 @@ use kernel::{
 struct Contents {
     /// The offset and the length of each part, in bytes.
     parts: KVec<(VramOffset, usize)>,
-    /// The contents of the parts, one after the other. These are ordinary pages, so they become a
-    /// part of the hibernation image.
+    /// The contents of the parts, one after the other. The hibernation image includes these pages, as
+    /// they are ordinary memory.
     memory: VVec<u8>,
     /// How many bytes of VRAM were available when the memory was allocated.
     available: u64,
@@ -31,7 +31,7 @@ struct Contents {
     is_filled: bool,
 }
 
-/// A copy of the contents of VRAM, or nothing.
+/// Room for a copy of the contents of VRAM; `None` except during hibernation.
 pub(crate) struct VramBackup(Pin<KBox<Mutex<Option<Contents>>>>);
 
 impl VramBackup {
@@ -67,7 +67,7 @@ impl VramBackup {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if more VRAM has been allocated since, for which there is no memory.
+    /// `EBUSY` if more VRAM is in use than when [`Self::prepare`] allocated the memory.
     pub(crate) fn save(&self, manager: &VramManager, bar: &VramBar<'_>) -> Result {
         let mut guard = self.0.lock();
         let slot = &mut *guard;

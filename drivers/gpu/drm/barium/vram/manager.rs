@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The VRAM manager: which allocation has which part of VRAM.
+//! The VRAM manager, which allocates VRAM in whole pages.
 //!
-//! It returns [`Allocation`]s in whole pages. This is accounting only: the manager accesses neither
-//! VRAM nor registers, and works the same while the hardware is gone.
+//! This is accounting only: the manager accesses neither VRAM nor registers, and also works after the
+//! hardware is gone.
 //!
 //! # Placement
 //!
-//! A display can show a picture only if it starts low enough in VRAM. So contiguous allocations,
-//! which are the ones that can be shown, are placed as low as possible. All others are placed as high
-//! as the buddy allocator finds blocks of the orders that it looks for.
+//! A display can scan a picture out only if it is contiguous and starts low enough in VRAM. So the
+//! manager places contiguous allocations as low as possible, and all others as high as the buddy
+//! allocator finds blocks of the orders that it looks for.
 //!
 //! Huge entries can map as much of each allocation as its size allows. The buddy allocator aligns a
 //! block to its own size, and serves a size that is no power of two with blocks of falling order. A
@@ -48,7 +48,7 @@ use kernel::{
     }, //
 };
 
-/// The manager of all of VRAM.
+/// The manager of the VRAM of a device. [`Allocation`]s hold a reference to its state.
 pub(crate) struct VramManager(Arc<Inner>);
 
 #[pin_data]
@@ -61,26 +61,27 @@ struct Inner {
 
 /// The state that each allocation changes.
 ///
-/// Blocks are allocated from the buddy allocator, and freed to it, with the mutex held. So the map and
-/// the buddy allocator agree whenever the mutex is free.
+/// The manager allocates from the buddy allocator, and frees to it, with the mutex held. So the map
+/// and the buddy allocator agree whenever the mutex is not held.
 struct State {
-    /// The pages that are in use from the buddy allocator's point of view, which includes the cache.
+    /// The pages that are allocated from the buddy allocator, including those in the cache.
     map: PageMap,
     cache: Cache,
 }
 
-/// Small allocations that were freed, for reuse by the next ones of the same size.
+/// A cache of small freed allocations, which later requests of the same size reuse.
 ///
 /// For a single page, the buddy allocator splits a large block down to that page, and merges the
-/// blocks again when the page is freed. The cache saves that for a program that creates and closes
-/// small objects over and over. The cache counts as available, and is freed before an allocation
-/// fails for want of space. Its kernel memory stays charged to the cgroup that allocated it first.
+/// blocks again when the page is freed. The cache avoids that for a program that repeatedly creates
+/// and closes small objects. Cached VRAM counts as available, and the manager frees it before an
+/// allocation fails with `ENOSPC`. The kernel memory of an entry stays charged to the cgroup that
+/// first allocated it.
 struct Cache(KVec<Blocks>);
 
 impl Cache {
-    /// The largest number of entries.
+    /// The maximum number of entries.
     const MAX: usize = 32;
-    /// The size in pages of the largest entry. With pages of 4 KiB, the cache has at most 2 MiB.
+    /// The maximum size of an entry in pages. With pages of 4 KiB, the cache has at most 2 MiB.
     const MAX_PAGES: usize = 16;
 }
 
@@ -138,9 +139,10 @@ impl VramManager {
     ///
     /// # Errors
     ///
-    /// - `ENOSPC` if not that much is free, or not in one range.
+    /// - `ENOSPC` if less than `size` bytes are free, or, for a contiguous allocation, if no free range
+    ///   is large enough.
     /// - `ENOMEM` if there is no kernel memory for the accounting.
-    /// - `EINVAL` for a wrong size.
+    /// - `EINVAL` if `size` is 0 or not a whole number of pages.
     pub(crate) fn alloc(&self, size: usize, contiguity: Contiguity) -> Result<Allocation> {
         self.alloc_request(&Request {
             pages: Request::pages(size)?,
@@ -149,12 +151,13 @@ impl VramManager {
         })
     }
 
-    /// Allocates `size` contiguous bytes, a whole number of pages and not 0, which start as low as
-    /// possible and at `last_start` or below. Their content is not cleared.
+    /// Allocates `size` contiguous bytes, a whole number of pages and not 0, as low as possible, so that
+    /// they start at `last_start` or below. Their content is not cleared.
     ///
     /// # Errors
     ///
-    /// Those of [`Self::alloc`]. `ENOSPC` also if there is only room above `last_start`.
+    /// As for [`Self::alloc`]; also `ENOSPC` if each free range that is large enough starts above
+    /// `last_start`.
     pub(crate) fn alloc_low(&self, size: usize, last_start: VramOffset) -> Result<Allocation> {
         self.alloc_request(&Request {
             pages: Request::pages(size)?,
@@ -179,8 +182,8 @@ impl VramManager {
         })
     }
 
-    /// Returns the parts of VRAM that are allocated, in ascending order, each with its length in
-    /// bytes.
+    /// Frees the cache. Returns the offset and the length in bytes of each allocated part of VRAM, in
+    /// ascending order.
     ///
     /// # Errors
     ///
@@ -226,7 +229,7 @@ impl Inner {
     ///
     /// # Errors
     ///
-    /// `ENOSPC` and `ENOMEM` as for [`VramManager::alloc`]. The cache counts as in use.
+    /// `ENOSPC` and `ENOMEM` as for [`VramManager::alloc`]. VRAM in the cache is not free here.
     fn alloc_blocks(&self, state: &mut State, request: &Request) -> Result<Blocks> {
         if request.pages > state.map.free() {
             return Err(ENOSPC);
@@ -249,8 +252,8 @@ impl Inner {
             GFP_KERNEL_ACCOUNT,
         )
         .map_err(|err| match err {
-            // The map says that enough pages are free, or all pages of the range. But
-            // `gpu_buddy_alloc_blocks()` returns `ENOSPC` also if it has no memory to split a block.
+            // According to the map, enough pages are free, or all pages of the range. So the cause is
+            // memory: `gpu_buddy_alloc_blocks()` returns `ENOSPC` also if it cannot split a block.
             ENOSPC => ENOMEM,
             other => other,
         })?;
@@ -263,16 +266,16 @@ impl Inner {
                 usize::try_from(block.size())? >> PAGE_SHIFT,
             )?;
         }
-        // If `gpu_buddy_alloc_blocks()` has no memory to trim a block, it ignores that and returns
-        // more than was requested. No request of this driver needs trimming, but nothing in the
-        // interface says so.
+        // `gpu_buddy_alloc_blocks()` returns more than was requested if it has no memory to trim a
+        // block. No request of this driver needs trimming, but the interface does not guarantee that.
         if !is_complete(&extents, request) {
             return Err(ENOMEM);
         }
         for extent in &extents {
             state.map.mark_used(extent.vram_pages());
         }
-        // INVARIANT: `append()` numbers the pages without a gap, and `is_complete()` has counted them.
+        // INVARIANT: `append()` numbers the pages from 0 without a gap, and `is_complete()` returned true
+        // for `request.pages`.
         Ok(Blocks {
             extents,
             pages: request.pages,
@@ -288,7 +291,7 @@ impl Inner {
             && blocks.pages <= Cache::MAX_PAGES
             && state.cache.0.len() < Cache::MAX
         {
-            // The cache has the capacity, so this does not allocate and cannot fail.
+            // Cannot fail: the cache has the capacity for `Cache::MAX` entries.
             let _ = state.cache.0.push_within_capacity(blocks);
         } else {
             state.free(blocks);
@@ -297,8 +300,8 @@ impl Inner {
 }
 
 impl State {
-    /// Returns the lowest page that a contiguous allocation can start at, where huge entries can map
-    /// as much of it as its size allows; failing that, the lowest page. `None` if there is no page.
+    /// Returns the lowest page at which a contiguous allocation contains the most chunks for huge
+    /// entries. If there is none, returns the lowest page at which it fits, or `None`.
     fn lowest_start(&self, request: &Request) -> Option<usize> {
         let anywhere = RangeRequest {
             pages: request.pages,
@@ -311,7 +314,7 @@ impl State {
             .or_else(|| self.map.lowest_free_range(&anywhere))
     }
 
-    /// Takes the latest entry of the cache that suits `request`.
+    /// Takes the newest entry that suits `request` out of the cache.
     fn take_cached(&mut self, request: &Request) -> Option<Blocks> {
         let cache = &mut self.cache.0;
         let found = cache.iter().rposition(|blocks| blocks.suits(request))?;
@@ -320,7 +323,7 @@ impl State {
         cache.pop()
     }
 
-    /// Frees all of the cache. Returns true if there was any.
+    /// Frees all entries of the cache. Returns true if there was one.
     fn free_cache(&mut self) -> bool {
         let had_some = !self.cache.0.is_empty();
         while let Some(blocks) = self.cache.0.pop() {
@@ -360,7 +363,7 @@ impl Extent {
     }
 }
 
-/// A page of an allocation, and the extent that it is in.
+/// A page of an allocation, and the extent that contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VramPage {
     /// The offset of the extent.
@@ -388,15 +391,15 @@ struct Blocks {
     extents: KVec<Extent>,
     pages: usize,
     contiguity: Contiguity,
-    /// `None` only in what is left of an allocation that is being dropped.
+    /// `None` only after [`Self::take`].
     buddy_blocks: Option<Pin<KBox<AllocatedBlocks>>>,
 }
 
 impl Blocks {
     /// Returns true if these blocks, which are in the cache, can serve `request`.
     ///
-    /// Blocks of an allocation that need not be contiguous lie high, so they do not suit a contiguous
-    /// one.
+    /// Blocks of a [`Contiguity::Any`] allocation lie high in VRAM, so they do not suit a contiguous
+    /// request.
     fn suits(&self, request: &Request) -> bool {
         let is_low_enough = |extent: &Extent| extent.vram_pages().start <= request.last_start;
         self.pages == request.pages
@@ -404,7 +407,7 @@ impl Blocks {
             && (self.contiguity == Contiguity::Any || self.extents.iter().all(is_low_enough))
     }
 
-    /// Moves all blocks out of `self`, which is empty then.
+    /// Moves all blocks out of `self`, and leaves it empty.
     fn take(&mut self) -> Self {
         Self {
             extents: core::mem::replace(&mut self.extents, KVec::new()),
@@ -417,8 +420,8 @@ impl Blocks {
 
 /// An allocated part of VRAM. Dropping it frees that part.
 ///
-/// Its pages are numbered from 0. Within an extent they ascend with the offset. Extents follow each
-/// other in the order in which the buddy allocator returned their blocks, large ones first.
+/// Its pages are numbered from 0: within an extent by ascending offset, and the extents in the order
+/// in which the buddy allocator returned their blocks, large ones first.
 pub(crate) struct Allocation {
     blocks: Blocks,
     manager: Arc<Inner>,
@@ -451,8 +454,8 @@ impl Drop for Allocation {
     }
 }
 
-/// Appends `pages` pages at `offset` to `extents`: to the last extent if they follow it in VRAM, as a
-/// new extent otherwise.
+/// Appends `pages` pages at `offset` to `extents`: to the last extent if it ends at `offset`, as a new
+/// extent otherwise.
 ///
 /// # Errors
 ///
@@ -476,8 +479,8 @@ fn append(extents: &mut KVec<Extent>, offset: VramOffset, pages: usize) -> Resul
     )?)
 }
 
-/// Returns true if `extents` have exactly as many pages as requested, in one extent if the request is
-/// contiguous.
+/// Returns true if `extents` have exactly the requested number of pages, in one extent if the request
+/// is contiguous.
 fn is_complete(extents: &[Extent], request: &Request) -> bool {
     let pages: usize = extents.iter().map(|extent| extent.pages).sum();
     pages == request.pages && (request.contiguity == Contiguity::Any || extents.len() == 1)
@@ -510,7 +513,7 @@ mod tests {
         Ok(extents)
     }
 
-    /// Returns the page of VRAM that page `page` of the allocation is.
+    /// Returns the page of VRAM that backs page `page` of the allocation.
     fn nth_page(allocation: &Allocation, page: usize) -> Result<usize> {
         Ok(allocation.page(page).ok_or(EINVAL)?.offset().0 >> PAGE_SHIFT)
     }
@@ -610,7 +613,7 @@ mod tests {
         for _ in 0..16 {
             singles.push(manager.alloc(PAGE_SIZE, Contiguity::Any)?, GFP_KERNEL)?;
         }
-        // What is free then are blocks of 1, 2 and 4 pages.
+        // This frees blocks of 1, 2 and 4 pages.
         singles.retain(|single| nth_page(single, 0).is_ok_and(|page| !(5..12).contains(&page)));
         let seven = manager.alloc(7 << PAGE_SHIFT, Contiguity::Contiguous)?;
         for page in 0..7 {
@@ -717,7 +720,7 @@ mod tests {
         assert_eq!(low(4, 19).err(), Some(ENOSPC));
         let second = low(4, 20)?;
         assert_eq!(nth_page(&second, 0)?, 20);
-        // Whatever is in the cache. What does not have to lie low can still be had.
+        // The cached entry starts too high as well. Without `last_start`, an allocation succeeds.
         drop(manager.alloc(4 << PAGE_SHIFT, Contiguity::Contiguous)?);
         assert_eq!(low(4, 23).err(), Some(ENOSPC));
         assert!(manager
@@ -762,7 +765,7 @@ mod tests {
             contiguity,
             last_start: usize::MAX,
         };
-        // What is left if a block of 8 pages cannot be trimmed to 5.
+        // The extent of a block of 8 pages that could not be trimmed to 5.
         let untrimmed = extents(&[(8, 8)])?;
         for contiguity in [Contiguity::Any, Contiguity::Contiguous] {
             assert!(is_complete(&untrimmed, &request(8, contiguity)));

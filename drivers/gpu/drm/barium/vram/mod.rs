@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VRAM: the BAR to access it ([`bar`]), its accounting ([`manager`]), and a copy of its content during
-//! hibernation ([`hibernation`]).
+//! VRAM: the BAR to access it ([`bar`]), its allocation ([`manager`], with the bitmap in [`page_map`]),
+//! and a copy of its content during hibernation ([`hibernation`]).
 //!
-//! Offsets are in bytes from the start of VRAM. This room does not know GEM objects.
+//! Offsets are in bytes from the start of VRAM. This room does not use GEM objects.
 
 mod bar;
 mod hibernation;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which pages of VRAM are in use, as a bitmap, and the search for the lowest free range.
+//! A bitmap of the pages of VRAM that are in use, and the search for the lowest free range.
 //!
 //! The buddy allocator serves a contiguous request with the highest block of a fitting power of two.
-//! A display can only show what lies low, so the manager looks for the lowest range here, and then
-//! asks the buddy allocator for exactly that range.
+//! A display can scan out only the low part of VRAM, so the manager finds the lowest range here, and
+//! then requests exactly that range from the buddy allocator.
 //!
 //! All numbers are pages from the start of VRAM.
 
@@ -30,18 +30,19 @@ const WORD_BITS: usize = 64;
 pub(super) struct RangeRequest {
     /// The length of the range. Not 0.
     pub(super) pages: usize,
-    /// The range starts at this page or below.
+    /// The highest page that the range may start at.
     pub(super) last_start: usize,
-    /// The number of pages that one huge entry maps: a power of two.
+    /// The number of pages that a huge entry maps, a power of two. A *chunk* is an aligned range of
+    /// this many pages.
     pub(super) chunk: usize,
-    /// The range has at most so many pages in front of its first multiple of `chunk`. With
-    /// `chunk - 1` it may start anywhere; with 0 it starts at a multiple of `chunk`.
+    /// The maximum number of pages before the first chunk boundary in the range. With `chunk - 1` the
+    /// range may start anywhere; with 0 it starts at a chunk boundary.
     pub(super) slack: usize,
 }
 
 impl RangeRequest {
-    /// Changes the request so that the range contains as many whole chunks as a range of this
-    /// length can.
+    /// Returns the request with the `slack` that makes the range contain as many whole chunks as a
+    /// range of this length can.
     pub(super) fn with_most_chunks(self) -> Self {
         let slack = match self.pages < self.chunk {
             true => self.chunk - 1,
@@ -50,8 +51,8 @@ impl RangeRequest {
         Self { slack, ..self }
     }
 
-    /// The lowest page at or above `page` that the range may start at, as far as chunks are
-    /// concerned. `None` if the number overflows.
+    /// Returns the lowest page at or above `page` that `slack` allows the range to start at. `None` if
+    /// the number overflows.
     fn first_start(&self, page: usize) -> Option<usize> {
         let in_front = page.wrapping_neg() & (self.chunk - 1);
         page.checked_add(in_front.saturating_sub(self.slack))
@@ -69,7 +70,8 @@ impl PageMap {
         if let (Some(last), rest @ 1..) = (words.last_mut(), pages % WORD_BITS) {
             *last = u64::MAX << rest;
         }
-        // INVARIANT: `words` was made from `pages`; the bits behind the last page were set above.
+        // INVARIANT: `words` has `pages` bits, rounded up to whole words; the bits behind the last page
+        // are set above, all others are clear.
         Ok(Self {
             words,
             pages,
@@ -137,7 +139,7 @@ impl PageMap {
         })
     }
 
-    /// Returns the lowest page at or above `page` that is in use, or is free, as `used` says.
+    /// Returns the lowest page at or above `page` that is in use if `used` is true, or free otherwise.
     fn next_page(&self, page: usize, used: bool) -> Option<usize> {
         let flip = match used {
             true => 0,
@@ -163,7 +165,7 @@ mod tests {
     /// The pages that one huge entry maps in these tests.
     const CHUNK: usize = 16;
 
-    /// A map as a plain list, and the search as its definition says.
+    /// A reference implementation: a list with an element for each page, true if it is in use.
     struct Model(KVec<bool>);
 
     impl Model {
@@ -179,7 +181,7 @@ mod tests {
         }
     }
 
-    /// A sequence of numbers that is the same in each run.
+    /// Pseudorandom numbers, the same in each run.
     struct Numbers(u64);
 
     impl Numbers {
@@ -266,7 +268,7 @@ mod tests {
                     map.mark_used(start..end);
                     model.0[start..end].fill(true);
                 }
-                // A range that is in use as a whole is freed.
+                // Frees a range of which all pages are in use.
                 let start = numbers.below(pages);
                 let used = model.0[start..].iter().take_while(|&&used| used).count();
                 let end = start + used.min(numbers.below(60));
