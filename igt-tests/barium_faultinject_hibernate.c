@@ -23,8 +23,8 @@ IGT_TEST_DESCRIPTION("Hibernation without the memory to save VRAM.");
 /* A part of the name of the driver's callback, which allocates the memory. */
 #define CALLBACK "prepare_callback"
 /*
- * The list of the parts of VRAM, and memory for their contents, are among the first allocations. The
- * later ones are single pages of that memory, far too many to try all: each try takes seconds.
+ * The list of the parts of VRAM, and memory for their contents, are among the first allocations.
+ * The later ones are single pages of that memory, far too many to try all: each try takes seconds.
  */
 #define TRIES 4
 

@@ -150,7 +150,7 @@ fn is_test(function: &Function) -> bool {
 
 fn is_console(function: &Function) -> bool {
     let name = format!("{:#}", demangle(&function.symbol));
-    ["::vmap_callback", "::vunmap_callback", "vmap::HandedOut"]
+    ["::vmap_callback", "::vunmap_callback", "vmap::SharedMap"]
         .iter()
         .any(|part| name.contains(part))
 }
