@@ -228,3 +228,24 @@ void barium_device_unlock(struct device *dev)
 {
 	device_unlock(dev);
 }
+
+#if IS_MODULE(CONFIG_DRM)
+/*
+ * Helpers of kernel::drm. A kernel exports them only if DRM is built in; where DRM is a module, this
+ * module is compiled with kernel::drm in it (tools/rust-metadata) and brings them along.
+ */
+void rust_helper_drm_gem_object_get(struct drm_gem_object *obj)
+{
+	drm_gem_object_get(obj);
+}
+
+void rust_helper_drm_gem_object_put(struct drm_gem_object *obj)
+{
+	drm_gem_object_put(obj);
+}
+
+__u64 rust_helper_drm_vma_node_offset_addr(struct drm_vma_offset_node *node)
+{
+	return drm_vma_node_offset_addr(node);
+}
+#endif
