@@ -28,6 +28,7 @@ help:
 
 modules modules_clean:
 	@test -n "$(KDIR)" || { echo "KDIR=<built kernel tree> is missing"; exit 1; }
+	@test $@ = modules_clean || tools/kernel-check "$(KDIR)"
 	$(MAKE) -C $(KDIR) M=$(CURDIR) $(MO_ARG) $(if $(filter modules,$@),modules,clean)
 
 # Ends the command if make is killed.
