@@ -24,6 +24,9 @@
  * SUBTEST: small-buffers-reused
  * Description: A small buffer is placed within reach, also if higher VRAM is cached.
  *
+ * SUBTEST: cursor-beyond
+ * Description: A buffer that is too small for all modes may lie beyond the reach.
+ *
  * SUBTEST: contiguous-beyond
  * Description: Contiguous objects without a pitch may also lie beyond the reach.
  */
@@ -439,6 +442,18 @@ static void test_small_buffers_reused(int fd)
 	device.pipe.mode = mode;
 }
 
+/* The reach is short for short lines: on VGA, the three buffers occupy all of it. */
+static void test_cursor_beyond(int fd)
+{
+	struct buffer buffer;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		create(fd, 640, 480);
+	for (i = 0; i < 16; i++)
+		igt_assert_eq(__create(fd, 64, 64, &buffer), 0);
+}
+
 static void test_contiguous_beyond(int fd)
 {
 	__u64 size = device.vram_size, page = barium_page_size();
@@ -486,6 +501,10 @@ int igt_main()
 	igt_describe("A small buffer is placed within reach, also if higher VRAM is cached.");
 	igt_subtest("small-buffers-reused")
 		test_small_buffers_reused(new_client());
+
+	igt_describe("A buffer that is too small for all modes may lie beyond the reach.");
+	igt_subtest("cursor-beyond")
+		test_cursor_beyond(new_client());
 
 	igt_describe("Contiguous objects without a pitch may also lie beyond the reach.");
 	igt_subtest("contiguous-beyond")

@@ -9,7 +9,10 @@ use crate::{
         BariumDevice,
         BariumRegistrationData, //
     },
-    scanout::PITCH_ALIGN,
+    scanout::{
+        ModeLimits,
+        PITCH_ALIGN, //
+    },
     uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
     units::PageIndex,
     upstream::{
@@ -170,7 +173,8 @@ impl DumbBuffers for VramObject {
     }
 
     /// Creates a contiguous buffer, low enough in VRAM that the scanout can start at each of its
-    /// lines.
+    /// lines. A buffer that is too small for every mode lies elsewhere if there is no room: the reach
+    /// is shorter for short lines, and the buffer that the screen shows can occupy all of it.
     ///
     /// # Errors
     ///
@@ -188,7 +192,14 @@ impl DumbBuffers for VramObject {
             .last_start(buffer.height, buffer.pitch, buffer.bpp)
             .and_then(|offset| usize::try_from(offset).ok())
             .map_or(VramOffset::MAX, VramOffset);
-        let allocation = dev.vram().alloc_low(size, last_start)?;
+        let allocation = match dev.vram().alloc_low(size, last_start) {
+            Err(ENOSPC)
+                if ModeLimits::is_smaller_than_modes(buffer.height, buffer.pitch, buffer.bpp) =>
+            {
+                dev.vram().alloc(size, Contiguity::Contiguous)?
+            }
+            result => result?,
+        };
         create_with(dev, reg, size, allocation)
     }
 }

@@ -46,6 +46,9 @@ const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 
 /// The largest width and height of a framebuffer.
 const MAX_SIZE: u16 = (1 << 15) - 1;
+/// The width and the height of the smallest mode that a connector offers: DRM's smallest mode for a
+/// screen without an EDID, which is the smallest one in QEMU's EDIDs as well.
+const SMALLEST_MODE: (u16, u16) = (640, 480);
 /// The smallest width and height of `bochs-display`.
 const BOCHS_MIN_SIZE: u16 = 64;
 /// The alignment of widths and pitches of `VGA`, in pixels. Dumb buffers have this pitch alignment
@@ -233,6 +236,13 @@ impl ModeLimits {
             .checked_sub(last_line)
     }
 
+    /// Returns true if a buffer of `height` lines of `pitch` bytes is narrower or lower than the screen
+    /// in each mode that a connector offers, as cursor images are.
+    pub(crate) fn is_smaller_than_modes(height: u32, pitch: u32, bits_per_pixel: u32) -> bool {
+        let width = u64::from(pitch) * u64::from(u8::BITS) / u64::from(bits_per_pixel.max(1));
+        width < u64::from(SMALLEST_MODE.0) || height < u32::from(SMALLEST_MODE.1)
+    }
+
     /// Returns the values of the registers for `picture`, which starts at offset `start` in VRAM.
     ///
     /// # Errors
@@ -400,6 +410,21 @@ mod tests {
             }
         }
         Ok(())
+    }
+
+    #[test]
+    fn cursor_images_are_smaller_than_modes() {
+        for (width, height, expected) in [
+            (64, 64, true),
+            (32, 480, true),
+            (640, 479, true),
+            (639, 480, true),
+            (640, 480, false),
+            (1280, 800, false),
+        ] {
+            let result = ModeLimits::is_smaller_than_modes(height, width * 4, 32);
+            assert_eq!(result, expected);
+        }
     }
 
     #[test]
