@@ -231,8 +231,8 @@ void barium_device_unlock(struct device *dev)
 
 #if IS_MODULE(CONFIG_DRM)
 /*
- * Helpers of kernel::drm. A kernel exports them only if DRM is built in. Where DRM is a module, this
- * module is compiled with kernel::drm in it (tools/rust-metadata) and brings them along.
+ * Helpers of kernel::drm. A kernel exports them only if DRM is built in. Where DRM is a module,
+ * this module is compiled with kernel::drm in it (tools/rust-metadata) and brings them along.
  */
 void rust_helper_drm_gem_object_get(struct drm_gem_object *obj)
 {
