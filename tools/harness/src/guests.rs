@@ -120,8 +120,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             modes: Mode::ALL.into(),
             mode_tests: MODE_TESTS_DEBUG,
             unplug_rounds: UNPLUG_ROUNDS,
-            limit: 2000,
-            typical: 500,
+            limit: 3000,
+            typical: 800,
             ..display(Flavour::Debug, "bochs-display")
         },
         fuzz(settings, FUZZ_SECONDS, FUZZ_SEED),
