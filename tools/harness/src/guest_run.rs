@@ -58,7 +58,38 @@ pub fn run(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
         dir: run.dir.clone(),
         console: Console::Logged,
     };
-    match vm::run(settings, &machine, run.name, settings.limit(guest.limit)) {
+    let boot = || vm::run(settings, &machine, run.name, settings.limit(guest.limit));
+    let first = boot();
+    let Some(excuse) = first.as_ref().ok().and_then(fault_of_qemu) else {
+        return judge(settings, run, first);
+    };
+    if let Some(name) = run.name {
+        println!("[{name}] {excuse}: starting it once more");
+    }
+    let mut entries = judge(settings, run, boot());
+    entries.push(Entry {
+        notes: vec![format!("ran twice: {excuse}")],
+        ..Entry::passed("ran-twice")
+    });
+    entries
+}
+
+/// Returns the reason if a guest did not reach its end, and not because of anything that it tests. Under
+/// load, QEMU's software emulation sometimes loses an interrupt. A guest gets a second chance, no third.
+fn fault_of_qemu(output: &vm::GuestOutput) -> Option<&'static str> {
+    if output.lost.is_none() {
+        None
+    } else if kernel_log::has_lost_timer(&output.console) {
+        Some("QEMU lost a timer interrupt of an idle CPU")
+    } else if !output.booted && kernel_log::alarm(&output.console).is_none() {
+        Some("the guest hung before its first test")
+    } else {
+        None
+    }
+}
+
+fn judge(settings: &Settings, run: &GuestRun<'_>, output: Result<vm::GuestOutput>) -> Vec<Entry> {
+    match output {
         Ok(output) => evaluate(settings, run, output),
         Err(why) => vec![Entry::failed("guest", why)],
     }

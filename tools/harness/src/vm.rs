@@ -33,6 +33,8 @@ const POLL: Duration = Duration::from_millis(200);
 /// The BAR with a display's registers, and the offset of the ENABLE register in it, in bytes.
 const REGISTER_BAR: u64 = 2;
 const ENABLE_REGISTER: usize = 0x508;
+/// What a guest does before its first test.
+const BOOTING: &str = "booting";
 /// Number of console lines that a message about a lost guest quotes.
 const QUOTED_LINES: usize = 25;
 
@@ -56,6 +58,8 @@ pub struct GuestOutput {
     pub journal: Vec<u8>,
     /// Why the guest did not reach its end; `None` if it did.
     pub lost: Option<String>,
+    /// The guest's scripts have started a test.
+    pub booted: bool,
 }
 
 /// Boots `machine` and waits until it powers off or `limit` expires. Prints progress if it has a
@@ -73,7 +77,7 @@ pub fn run(
         machine,
         name,
         child,
-        running: String::from("booting"),
+        running: BOOTING.into(),
         entries: Vec::new(),
         said: Vec::new(),
         found: Vec::new(),
@@ -117,6 +121,7 @@ pub fn run(
     let journal = machine.journal();
     let results = session.fetch_results()?;
     Ok(GuestOutput {
+        booted: session.running != BOOTING,
         journal,
         entries: session.entries,
         said: session.said,
