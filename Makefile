@@ -80,7 +80,8 @@ $(COMMANDS):
 #:   TIMEOUT_FACTOR=<n>     multiplies all time limits, for slow machines
 #:   ACCEL=kvm              accelerator of QEMU (default tcg, which works everywhere)
 #:   DISPLAY_DEVICE=<name>  run, shell: bochs-display (default), VGA or secondary-vga
-#:   KERNEL=debug           shell: kernel with KASAN, lockdep and so on (default opt); fuzz: opt is
-#:                          faster, but has no coverage and fewer checks
+#:   KERNEL=<name>          run, shell: stock is Debian's own kernel (default), opt an optimised one, and
+#:                          debug one with KASAN, lockdep and so on, both built from source; fuzz:
+#:                          debug (default), or opt, which is faster, without coverage and with fewer checks
 #:   QEMU_ARGS=<args>       shell: additional arguments for QEMU
 #:   GDB=1                  shell: wait for gdb on the socket out/vm/shell/gdb

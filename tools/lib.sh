@@ -30,7 +30,7 @@ OUT=$(realpath -m -- "${OUT:-$TOP/out}")
 LOG=$OUT/log
 
 # Disk space in MiB that making a part takes, by kind.
-declare -A SPACE=([toolbox]=4500 [linux]=2000 [kernel-opt]=1200 [kernel-debug]=3000 [kernel-kcsan]=1500
+declare -A SPACE=([toolbox]=5000 [linux]=2000 [kernel-stock]=3000 [kernel-opt]=1200 [kernel-debug]=3000 [kernel-kcsan]=1500
 	[kernel-cfi]=1500 [guest]=900)
 # A file that a complete part has, by the first word of its kind. If the file is missing, the part
 # is made again.

@@ -74,9 +74,9 @@ reset_sandbox() {
 	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
 	touch "$FAKE_LOG" "$output"
 	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
-	cp -r "$top"/tools/{barium,lib.sh,setup,kernel} "$tree/tools"
+	cp -r "$top"/tools/{barium,lib.sh,setup,kernel,rust-metadata} "$tree/tools"
 	local part
-	for part in toolbox linux guest kernel; do
+	for part in toolbox linux guest kernel stock; do
 		cp "$here/fake-part.sh" "$tree/tools/setup/$part.sh"
 	done
 	# A machine with enough disk space and all required packages.
@@ -196,5 +196,5 @@ main() {
 }
 
 # bash has read the whole file when it gets here: editing the file during a run is safe.
-main "$@"
+{ main "$@"; exit; }
 exit

@@ -30,29 +30,37 @@ pub fn bench_programs(dir: &Path) -> Programs {
 
 /// Builds the IGT tests and the examples. tools/barium has built the fuzzer.
 pub fn programs(settings: &Settings) -> Result<Programs> {
-    let logs = logs(&settings.out)?;
-    let igt = settings.out.join("igt");
-    let examples = settings.out.join("examples");
-    for (name, output) in [("igt-tests", &igt), ("examples", &examples)] {
-        command::build_in(output, || {
-            command::logged(
-                Command::new("make")
-                    .arg("-C")
-                    .arg(settings.source.join(name))
-                    .arg(format!("OUT={}", output.display()))
-                    .arg("-j2"),
-                &logs.join(format!("{name}.log")),
-            )
-        })?;
-    }
+    let igt = c_programs(settings, "igt-tests", "igt")?;
+    let Programs(mut programs) = examples(settings)?;
     // tools/barium builds the fuzzer before it starts the harness.
     let fuzz = settings.out.join("fuzz/programs");
     command::dir(&fuzz)?;
-    Ok(Programs(vec![
-        (igt, "igt"),
-        (examples, "bin"),
-        (fuzz, "fuzz"),
-    ]))
+    programs.extend([(igt, "igt"), (fuzz, "fuzz")]);
+    Ok(Programs(programs))
+}
+
+/// Builds the examples.
+pub fn examples(settings: &Settings) -> Result<Programs> {
+    let examples = c_programs(settings, "examples", "examples")?;
+    Ok(Programs(vec![(examples, "bin")]))
+}
+
+/// Builds the C programs in the directory `source` of the source tree into `output` below the build
+/// products.
+fn c_programs(settings: &Settings, source: &str, output: &str) -> Result<PathBuf> {
+    let output = settings.out.join(output);
+    let log = logs(&settings.out)?.join(format!("{source}.log"));
+    command::build_in(&output, || {
+        command::logged(
+            Command::new("make")
+                .arg("-C")
+                .arg(settings.source.join(source))
+                .arg(format!("OUT={}", output.display()))
+                .arg("-j2"),
+            &log,
+        )
+    })?;
+    Ok(output)
 }
 
 /// Builds the module and packs disk image and initramfs for guests with this kernel.
@@ -100,7 +108,7 @@ pub fn pack(
         ]),
         &logs.join("payload.log"),
     )?;
-    let initrd = build_initrd(settings, work, &logs)?;
+    let initrd = build_initrd(settings, flavour, work, &logs)?;
     Ok(Payload {
         squashfs,
         initrd,
@@ -157,7 +165,13 @@ fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> 
     fs::remove_file(stage.join("lib")).map_err(|e| format!("lib: {e}"))
 }
 
-fn build_initrd(settings: &Settings, work: &Path, logs: &Path) -> Result<PathBuf> {
+/// Builds the initramfs. It has the modules that a distribution's kernel needs to mount the disks.
+fn build_initrd(
+    settings: &Settings,
+    flavour: Flavour,
+    work: &Path,
+    logs: &Path,
+) -> Result<PathBuf> {
     let stage = work.join("stage-initrd");
     command::fresh_dir(&stage)?;
     for name in ["bin", "dev", "root", "payload", "overlay", "new"] {
@@ -168,7 +182,11 @@ fn build_initrd(settings: &Settings, work: &Path, logs: &Path) -> Result<PathBuf
         &settings.source.join("tools/guest/initramfs.sh"),
         &stage.join("init"),
     )?;
-    let initrd = work.join("initrd.cpio");
+    let modules = flavour.build_dir().join("modules/boot");
+    if modules.exists() {
+        copy(&modules, &stage.join("modules"))?;
+    }
+    let initrd = work.join(format!("initrd-{}.cpio", flavour.name()));
     command::logged(
         Command::new("sh")
             .args([
