@@ -8,8 +8,11 @@
 
 # The framebuffer has a driver, which has claimed its memory.
 drawn_on() {
-	[ -n "$(firmware_framebuffers)" ] || fail "it has no driver: $(dmesg | grep -i simple)"
-	grep -i 'simple' /proc/iomem || fail "it has no memory: $(cat /proc/iomem)"
+	firmware_framebuffers
+	[ -n "$(firmware_framebuffers)" ] || fail "it has no driver: $(dmesg | grep -iE 'simple|efifb|vesafb')"
+	firmware_memory || fail "it has no memory: $(cat /proc/iomem)"
+	[ -z "${guest_firmware_fb-}" ] || firmware_memory | grep "${guest_firmware_fb-}" ||
+		fail "its driver is not $guest_firmware_fb"
 }
 
 # Loading Barium unbinds that driver and releases the memory.
@@ -17,7 +20,7 @@ taken_over() {
 	modprobe barium || fail "modprobe: $?"
 	[ -n "$(devices_of barium)" ] || fail "not bound: $(dmesg | tail -n 5)"
 	[ -z "$(firmware_framebuffers)" ] || fail "the firmware's framebuffer still has its driver"
-	! grep -i 'simple' /proc/iomem || fail "the firmware's framebuffer still has its memory"
+	! firmware_memory || fail "the firmware's framebuffer still has its memory"
 	grep ' : barium VRAM' /proc/iomem || fail "VRAM is not ours"
 }
 

@@ -123,12 +123,18 @@ render_node() {
 	return 0
 }
 
-# firmware_framebuffers: prints the DRM devices that drive a framebuffer set up by the firmware.
+# firmware_framebuffers: prints the DRM and fbdev devices that drive a framebuffer set up by the firmware.
 firmware_framebuffers() {
-	for device_path in /sys/bus/platform/drivers/simple-framebuffer/*/drm; do
+	for device_path in /sys/bus/platform/drivers/simple-framebuffer/*/drm \
+		/sys/bus/platform/drivers/*-framebuffer/*/graphics; do
 		[ -e "$device_path" ] && echo "$device_path"
 	done
 	return 0
+}
+
+# firmware_memory: prints the memory regions that drivers of such framebuffers have claimed.
+firmware_memory() {
+	grep -iE ' : (simple|efifb|vesafb)' /proc/iomem
 }
 
 # bind PCI-ADDRESS DRIVER: binds the device to DRIVER; unbind does the opposite.

@@ -88,6 +88,10 @@ pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 /// take over.
 const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 
+/// Lets programs map the BARs of a bound device, which Debian's kernel forbids (`IO_STRICT_DEVMEM`).
+/// Tests read the registers of the display in this way.
+const SHARED_BARS: &[&str] = &["iomem=relaxed"];
+
 /// Enables the console on the screen, and makes the kernel halt after a panic.
 const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
 
@@ -125,18 +129,18 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             ..display(Flavour::Debug, "bochs-display")
         },
         fuzz(settings, FUZZ_SECONDS, FUZZ_SEED),
+        Guest {
+            modes: Mode::ALL.into(),
+            boot: SHARED_BARS,
+            limit: 600,
+            typical: 150,
+            ..display(Flavour::Stock, "bochs-display")
+        },
         display(Flavour::Opt, "VGA"),
         display(Flavour::Opt, "secondary-vga"),
-        Guest {
-            name: "opt/handover".into(),
-            scenario: "handover",
-            // Not behind a bridge: the VGA BIOS would not find the framebuffer.
-            devices: ["-device", "VGA,id=display0"].map(String::from).into(),
-            boot: FIRMWARE_FB,
-            limit: 100,
-            typical: 15,
-            ..display(Flavour::Opt, "")
-        },
+        handover(Flavour::Opt, "simple", "VGA"),
+        handover(Flavour::Stock, "vesafb", "VGA"),
+        handover(Flavour::Stock, "efifb", "bochs-display"),
         Guest {
             name: "opt/display".into(),
             scenario: "display",
@@ -172,6 +176,31 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
     }
     guests
 }
+
+/// A guest whose firmware sets up a framebuffer on `device`, which the kernel's driver `fb` then uses.
+/// Debian's kernel has no simpledrm.
+fn handover(flavour: Flavour, fb: &str, device: &str) -> Guest {
+    // Not behind a bridge: the VGA BIOS would not find the framebuffer.
+    let mut devices = devices(&[&format!("{device},id=display0")]);
+    let mut boot = FIRMWARE_FB;
+    if fb == "efifb" {
+        devices.extend(["-bios", UEFI].map(String::from));
+        boot = &[];
+    }
+    Guest {
+        name: format!("{}/handover-{fb}", flavour.name()),
+        scenario: "handover",
+        devices,
+        boot,
+        parameters: vec![format!("guest_firmware_fb={fb}")],
+        limit: 150,
+        typical: 20,
+        ..display(flavour, "")
+    }
+}
+
+/// The UEFI firmware in the toolbox.
+const UEFI: &str = "/usr/share/ovmf/OVMF.fd";
 
 /// A kind of display, and its VRAM sizes in MiB.
 type Displays = &'static [(&'static str, &'static [u32])];
