@@ -87,6 +87,8 @@ void gem_close(int fd, __u32 handle);
 enum igt_suspend_state {
 	SUSPEND_STATE_FREEZE,
 	SUSPEND_STATE_STANDBY,
+	/* Suspend to RAM. SUSPEND_STATE_MEM selects the state that /sys/power/mem_sleep names. */
+	SUSPEND_STATE_S3,
 	SUSPEND_STATE_MEM,
 	SUSPEND_STATE_DISK,
 };
@@ -100,8 +102,8 @@ enum igt_suspend_test {
 	SUSPEND_TEST_CORE,
 };
 
-/* Sets the duration of the next suspend in seconds. */
-void igt_set_autoresume_delay(enum igt_suspend_state state, int delay_secs);
+/* Sets the duration of each following suspend in seconds. */
+void igt_set_autoresume_delay(int delay_secs);
 /* Suspends the machine, and wakes it up after that time. Skips if that is not supported. */
 void igt_system_suspend_autoresume(enum igt_suspend_state state, enum igt_suspend_test test);
 
