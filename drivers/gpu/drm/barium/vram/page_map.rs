@@ -16,11 +16,12 @@ use kernel::prelude::*;
 /// # Invariants
 ///
 /// `words` has a bit for each of `pages` pages, and the bits behind the last page are set. `free` is
-/// the number of bits that are clear.
+/// the number of bits that are clear. All pages below `first_free` are in use.
 pub(super) struct PageMap {
     words: KVec<u64>,
     pages: usize,
     free: usize,
+    first_free: usize,
 }
 
 const WORD_BITS: usize = 64;
@@ -76,6 +77,7 @@ impl PageMap {
             words,
             pages,
             free: pages,
+            first_free: 0,
         })
     }
 
@@ -85,44 +87,62 @@ impl PageMap {
     }
 
     /// Marks the pages in `range`, which are free, as in use.
+    #[inline]
     pub(super) fn mark_used(&mut self, range: Range<usize>) {
         self.free -= range.len();
-        self.for_each_word(range, |word, mask| *word |= mask);
+        // INVARIANT: The pages from `first_free` to the end of `range` are marked below.
+        if range.contains(&self.first_free) {
+            self.first_free = range.end;
+        }
+        self.set(range, u64::MAX);
     }
 
     /// Marks the pages in `range`, which are in use, as free.
+    #[inline]
     pub(super) fn mark_free(&mut self, range: Range<usize>) {
         self.free += range.len();
-        self.for_each_word(range, |word, mask| *word &= !mask);
+        if !range.is_empty() {
+            self.first_free = self.first_free.min(range.start);
+        }
+        self.set(range, 0);
     }
 
-    /// Calls `change` for each word that has bits of pages in `range`, with the mask of those bits.
-    fn for_each_word(&mut self, range: Range<usize>, change: impl Fn(&mut u64, u64)) {
-        let mut page = range.start;
-        while page < range.end {
-            let bit = page % WORD_BITS;
-            let bits = (WORD_BITS - bit).min(range.end - page);
-            let mask = (u64::MAX >> (WORD_BITS - bits)) << bit;
-            if let Some(word) = self.words.get_mut(page / WORD_BITS) {
-                change(word, mask);
+    /// Copies the bits of the pages in `range` from `bits`, which is repeated for each word.
+    #[inline]
+    fn set(&mut self, range: Range<usize>, bits: u64) {
+        let Some(last) = range.end.checked_sub(1) else {
+            return;
+        };
+        let from_start = u64::MAX << (range.start % WORD_BITS);
+        let to_last = u64::MAX >> (WORD_BITS - 1 - last % WORD_BITS);
+        let copy = |word: &mut u64, mask: u64| *word = *word & !mask | bits & mask;
+        match self
+            .words
+            .get_mut(range.start / WORD_BITS..last / WORD_BITS + 1)
+        {
+            Some([word]) => copy(word, from_start & to_last),
+            Some([first, between @ .., last]) => {
+                copy(first, from_start);
+                between.fill(bits);
+                copy(last, to_last);
             }
-            page += bits;
+            Some([]) | None => {}
         }
     }
 
     /// Returns the start of the lowest free range that `request` describes, or `None` if there is no
     /// such range.
     pub(super) fn lowest_free_range(&self, request: &RangeRequest) -> Option<usize> {
-        let mut page = 0;
+        let mut page = self.first_free;
         loop {
-            let start = request.first_start(self.next_page(page, false)?)?;
+            let start = request.first_start(self.next_page(page..self.pages, false)?)?;
             let end = start.checked_add(request.pages)?;
             if start > request.last_start || end > self.pages {
                 return None;
             }
-            match self.next_page(start, true) {
-                Some(used) if used < end => page = used + 1,
-                _ => return Some(start),
+            match self.next_page(start..end, true) {
+                Some(used) => page = used + 1,
+                None => return Some(start),
             }
         }
     }
@@ -131,30 +151,32 @@ impl PageMap {
     pub(super) fn used_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let mut page = 0;
         core::iter::from_fn(move || {
-            let start = self
-                .next_page(page, true)
-                .filter(|&start| start < self.pages)?;
-            page = self.next_page(start, false).unwrap_or(self.pages);
+            let start = self.next_page(page..self.pages, true)?;
+            page = self
+                .next_page(start..self.pages, false)
+                .unwrap_or(self.pages);
             Some(start..page)
         })
     }
 
-    /// Returns the lowest page at or above `page` that is in use if `used` is true, or free otherwise.
-    fn next_page(&self, page: usize, used: bool) -> Option<usize> {
+    /// Returns the lowest page in `range` that is in use if `used` is true, or free otherwise.
+    fn next_page(&self, range: Range<usize>, used: bool) -> Option<usize> {
         let flip = match used {
             true => 0,
             false => u64::MAX,
         };
-        let mut index = page / WORD_BITS;
-        let mut mask = u64::MAX << (page % WORD_BITS);
-        loop {
-            let found = (self.words.get(index)? ^ flip) & mask;
+        let first = range.start / WORD_BITS;
+        let words = self.words.get(first..range.end.div_ceil(WORD_BITS))?;
+        let mut mask = u64::MAX << (range.start % WORD_BITS);
+        for (index, word) in (first..).zip(words) {
+            let found = (word ^ flip) & mask;
             if found != 0 {
-                return Some(index * WORD_BITS + usize::try_from(found.trailing_zeros()).ok()?);
+                let page = index * WORD_BITS + usize::try_from(found.trailing_zeros()).ok()?;
+                return (page < range.end).then_some(page);
             }
-            index += 1;
             mask = u64::MAX;
         }
+        None
     }
 }
 
