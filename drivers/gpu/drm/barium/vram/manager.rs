@@ -14,8 +14,8 @@
 //! Huge entries can map as much of each allocation as its size allows. The buddy allocator aligns a
 //! block to its own size, and serves a size that is no power of two with blocks of falling order. A
 //! contiguous allocation starts where it contains as many naturally aligned chunks of a huge entry's
-//! size as possible. An allocation never fails, or takes more than its size, for the sake of huge
-//! entries.
+//! size as possible, and at the start of a chunk if that skips only a few pages. An allocation never
+//! fails, or takes more than its size, for the sake of huge entries.
 
 use super::{
     extents::{
@@ -306,17 +306,20 @@ impl Inner {
 
 impl State {
     /// Returns the lowest page at which a contiguous allocation contains the most chunks for huge
-    /// entries. If there is none, returns the lowest page at which it fits, or `None`.
+    /// entries and has no short head. If there is none, returns the lowest page at which it contains
+    /// the most chunks, the lowest page at which it fits, or `None`.
     fn lowest_start(&self, request: &Request) -> Option<usize> {
         let anywhere = RangeRequest {
             pages: request.pages,
             last_start: request.last_start,
             chunk: PAGES_PER_TABLE,
             slack: PAGES_PER_TABLE - 1,
+            min_head: 0,
         };
-        self.map
-            .lowest_free_range(&anywhere.with_most_chunks())
-            .or_else(|| self.map.lowest_free_range(&anywhere))
+        let most_chunks = anywhere.with_most_chunks();
+        [most_chunks.without_short_head(), most_chunks, anywhere]
+            .iter()
+            .find_map(|request| self.map.lowest_free_range(request))
     }
 
     /// Takes the newest entry that suits `request` out of the cache.
@@ -624,6 +627,20 @@ mod tests {
         let _last = manager.alloc(PAGE_SIZE, Contiguity::Any)?;
         let middle = manager.alloc(PAGES_PER_TABLE << PAGE_SHIFT, Contiguity::Contiguous)?;
         assert_eq!(nth_page(&middle, 0)?, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn contiguous_ones_start_at_a_chunk_if_it_is_near() -> Result {
+        const HUGE: usize = PAGES_PER_TABLE;
+        let manager = manager(4 * HUGE)?;
+        let _first = manager.alloc((HUGE - 4) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        let second = manager.alloc((HUGE + 8) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&second, 0)?, HUGE);
+        drop(second);
+        // This fits nowhere else.
+        let rest = manager.alloc((3 * HUGE + 4) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&rest, 0)?, HUGE - 4);
         Ok(())
     }
 

@@ -36,9 +36,11 @@ pub(super) struct RangeRequest {
     /// The number of pages that a huge entry maps, a power of two. A *chunk* is an aligned range of
     /// this many pages.
     pub(super) chunk: usize,
-    /// The maximum number of pages before the first chunk boundary in the range. With `chunk - 1` the
-    /// range may start anywhere; with 0 it starts at a chunk boundary.
+    /// The maximum length of the *head*, the pages before the first chunk boundary in the range. With
+    /// `chunk - 1` the range may start anywhere; with 0 it starts at a chunk boundary.
     pub(super) slack: usize,
+    /// The minimum length of a head. A range that starts at a chunk boundary has none.
+    pub(super) min_head: usize,
 }
 
 impl RangeRequest {
@@ -52,11 +54,25 @@ impl RangeRequest {
         Self { slack, ..self }
     }
 
-    /// Returns the lowest page at or above `page` that `slack` allows the range to start at. `None` if
-    /// the number overflows.
+    /// Returns the request with the `min_head` that makes the range start at a chunk boundary if it
+    /// skips less than 1/32 of its length for that.
+    ///
+    /// Each mapping needs a page table for the head, and another one for the pages after the last
+    /// chunk. Without a head, it needs at most one of the two.
+    pub(super) fn without_short_head(self) -> Self {
+        let min_head = self.pages / 32;
+        Self { min_head, ..self }
+    }
+
+    /// Returns the lowest page at or above `page` that the request allows the range to start at. `None`
+    /// if the number overflows.
     fn first_start(&self, page: usize) -> Option<usize> {
         let in_front = page.wrapping_neg() & (self.chunk - 1);
-        page.checked_add(in_front.saturating_sub(self.slack))
+        let head = match in_front.min(self.slack) {
+            head if head < self.min_head => 0,
+            head => head,
+        };
+        page.checked_add(in_front - head)
     }
 }
 
@@ -194,7 +210,7 @@ mod tests {
         fn lowest_free_range(&self, request: &RangeRequest) -> Option<usize> {
             (0..=request.last_start).find(|&start| {
                 let in_front = start.next_multiple_of(request.chunk) - start;
-                in_front <= request.slack
+                (in_front == 0 || (request.min_head..=request.slack).contains(&in_front))
                     && self
                         .0
                         .get(start..start + request.pages)
@@ -219,6 +235,7 @@ mod tests {
             last_start: usize::MAX,
             chunk: CHUNK,
             slack: CHUNK - 1,
+            min_head: 0,
         }
     }
 
@@ -271,6 +288,17 @@ mod tests {
     }
 
     #[test]
+    fn a_range_has_no_short_head() -> Result {
+        let mut map = PageMap::new(20 * CHUNK)?;
+        let request = anywhere(4 * CHUNK).without_short_head();
+        map.mark_used(0..CHUNK - 1);
+        assert_eq!(map.lowest_free_range(&request), Some(CHUNK));
+        map.mark_free(CHUNK - 2..CHUNK - 1);
+        assert_eq!(map.lowest_free_range(&request), Some(CHUNK - 2));
+        Ok(())
+    }
+
+    #[test]
     fn the_search_agrees_with_its_model() -> Result {
         let mut numbers = Numbers(1);
         for pages in [1, 63, 64, 65, 300] {
@@ -282,6 +310,7 @@ mod tests {
                     last_start: numbers.below(pages + 10),
                     chunk: CHUNK,
                     slack: numbers.below(CHUNK),
+                    min_head: numbers.below(4),
                 };
                 let start = map.lowest_free_range(&request);
                 assert_eq!(start, model.lowest_free_range(&request));
