@@ -107,6 +107,15 @@ void igt_set_autoresume_delay(int delay_secs);
 /* Suspends the machine, and wakes it up after that time. Skips if that is not supported. */
 void igt_system_suspend_autoresume(enum igt_suspend_state state, enum igt_suspend_test test);
 
+/* Skips if the kernel has no fences that user space signals (CONFIG_SW_SYNC). */
+void igt_require_sw_sync(void);
+/* Return a file descriptor. The fence signals once the timeline has counted to @seqno. */
+int sw_sync_timeline_create(void);
+int sw_sync_timeline_create_fence(int timeline, uint32_t seqno);
+void sw_sync_timeline_inc(int timeline, uint32_t count);
+/* Adds a fence to a dma-buf, as one of the writers (DMA_BUF_SYNC_WRITE), for example. */
+void dmabuf_import_sync_file(int dmabuf, uint32_t flags, int sync_fd);
+
 /* The prefix of a line for igt_kmsg(), with the log level. */
 #define KMSG_WARNING		"<4>[IGT] "
 
