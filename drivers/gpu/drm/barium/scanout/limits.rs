@@ -40,8 +40,12 @@ const FORMATS: [Fourcc; 4] = [
     Fourcc::BGRX8888,
 ];
 
-/// The supported refresh rates, in Hz. The device itself has no refresh rate. DRM simulates vblanks
-/// with a timer, and warns if it waits for a vblank longer than a timeout, 1 s in 7.3.
+/// The supported refresh rates, in Hz. The device itself has no refresh rate; DRM simulates vblanks
+/// with a timer.
+///
+/// The bounds are a choice of this driver, not limits of DRM. At the lowest rate, a page flip ends
+/// within 50 ms; DRM warns only if a vblank takes longer than 1 s (`drm_crtc_wait_one_vblank()`).
+/// At the highest rate, the timer interrupts the CPU 500 times per second.
 const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 
 /// The largest width and height of a framebuffer.
