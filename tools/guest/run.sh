@@ -6,12 +6,6 @@
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
-# bar_memory_type PCI-ADDRESS: prints the memory type that the kernel has reserved for the BAR of VRAM.
-bar_memory_type() {
-	bar_start=$(head -n 1 "/sys/bus/pci/devices/$1/resource" | cut -d' ' -f1)
-	sed -n "s/^PAT: \[mem $bar_start-[^]]*\] //p" /sys/kernel/debug/x86/pat_memtype_list
-}
-
 draw() {
 	modprobe barium || fail "the driver cannot be loaded: $(dmesg | tail -n 5)"
 	tell say "bar: $(bar_memory_type "$(devices_of barium)")"

@@ -141,6 +141,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         handover(Flavour::Opt, "simple", "VGA"),
         handover(Flavour::Stock, "vesafb", "VGA"),
         handover(Flavour::Stock, "efifb", "bochs-display"),
+        held_open("vesafb", "VGA"),
+        held_open("efifb", "bochs-display"),
         Guest {
             name: "opt/display".into(),
             scenario: "display",
@@ -158,6 +160,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 15,
             ..display(Flavour::Opt, "")
         },
+        parameters(),
         hibernate("bochs-display", "shutdown"),
         hibernate("VGA", "platform"),
         Guest {
@@ -196,6 +199,25 @@ fn handover(flavour: Flavour, fb: &str, device: &str) -> Guest {
         limit: 150,
         typical: 20,
         ..display(flavour, "")
+    }
+}
+
+/// A guest like that of [`handover`], in which a process has the framebuffer's fbdev device open.
+fn held_open(fb: &str, device: &str) -> Guest {
+    let mut guest = handover(Flavour::Stock, fb, device);
+    guest.name = format!("stock/held-open-{fb}");
+    guest.parameters.push("guest_hold_open=1".into());
+    guest
+}
+
+/// The guest that tests the module's parameters.
+fn parameters() -> Guest {
+    Guest {
+        name: "opt/parameters".into(),
+        scenario: "parameters",
+        boot: &["vga=0x343", "nomodeset"],
+        parameters: vec!["guest_render_node=0".into()],
+        ..handover(Flavour::Opt, "simple", "VGA")
     }
 }
 

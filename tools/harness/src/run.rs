@@ -49,6 +49,7 @@ pub fn run(settings: &Settings) -> Result<bool> {
         parameters: vec![
             format!("guest_width={WIDTH}"),
             format!("guest_height={HEIGHT}"),
+            "guest_render_node=0".into(),
         ],
         tests: "",
         programs: &[],
