@@ -181,6 +181,7 @@ impl ModeLimits {
         ModeConfigInfo {
             max_width: self.max_width.min(MAX_SIZE),
             max_height: self.max_height.min(MAX_SIZE),
+            prefer_shadow: true,
         }
     }
 
