@@ -59,40 +59,25 @@ pub fn run(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
         console: Console::Logged,
     };
     let boot = || vm::run(settings, &machine, run.name, settings.limit(guest.limit));
-    let first = boot();
-    let Some(excuse) = first.as_ref().ok().and_then(fault_of_qemu) else {
-        return judge(settings, run, first);
-    };
-    if let Some(name) = run.name {
-        println!("[{name}] {excuse}: starting it once more");
+    let mut output = boot();
+    let mut entries = Vec::new();
+    if output.as_ref().is_ok_and(|first| first.lost_interrupt) {
+        // A guest gets a second chance, no third.
+        let note = "QEMU lost an interrupt, so the guest was started once more";
+        if let Some(name) = run.name {
+            println!("[{name}] {note}");
+        }
+        entries.push(Entry {
+            notes: vec![note.into()],
+            ..Entry::passed("second-start")
+        });
+        output = boot();
     }
-    let mut entries = judge(settings, run, boot());
-    entries.push(Entry {
-        notes: vec![format!("ran twice: {excuse}")],
-        ..Entry::passed("ran-twice")
-    });
-    entries
-}
-
-/// Returns the reason if a guest did not reach its end, and not because of anything that it tests. Under
-/// load, QEMU's software emulation sometimes loses an interrupt. A guest gets a second chance, no third.
-fn fault_of_qemu(output: &vm::GuestOutput) -> Option<&'static str> {
-    if output.lost.is_none() {
-        None
-    } else if kernel_log::has_lost_timer(&output.console) {
-        Some("QEMU lost a timer interrupt of an idle CPU")
-    } else if !output.booted && kernel_log::alarm(&output.console).is_none() {
-        Some("the guest hung before its first test")
-    } else {
-        None
-    }
-}
-
-fn judge(settings: &Settings, run: &GuestRun<'_>, output: Result<vm::GuestOutput>) -> Vec<Entry> {
-    match output {
+    entries.extend(match output {
         Ok(output) => evaluate(settings, run, output),
         Err(why) => vec![Entry::failed("guest", why)],
-    }
+    });
+    entries
 }
 
 fn runs_self_check(run: &GuestRun<'_>) -> bool {

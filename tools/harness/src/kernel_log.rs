@@ -103,14 +103,6 @@ const PANIC_ALARMS: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
 /// The last line of a kernel that halts.
 const HALTED: &str = "reboot: System halted";
 
-/// RCU's report about a CPU that did not pass through a quiescent state, and what the report says if
-/// that CPU was idle and its timer is to blame.
-const STALL: &str = "detected stalls on CPUs/tasks";
-const IDLE_WITHOUT_TIMER: &[&str] = &[
-    "RIP: 0010:pv_native_safe_halt",
-    "kthread timer wakeup didn't happen for",
-];
-
 /// Number of lines quoted after the first alarm.
 const QUOTED_LINES: usize = 30;
 
@@ -137,18 +129,6 @@ pub fn has_panicked(log: &str) -> bool {
 /// Returns true if the kernel has halted.
 pub fn has_halted(log: &str) -> bool {
     log.contains(HALTED)
-}
-
-/// Returns true if the first report in a console log is RCU's about a CPU whose timer interrupt did not
-/// come although it was idle and waiting for it. QEMU sometimes loses this interrupt when the host is
-/// busy; no driver can. A CPU that a driver keeps busy, or that runs with interrupts off, is not idle.
-pub fn has_lost_timer(log: &str) -> bool {
-    let Some(start) = log.find(STALL) else {
-        return false;
-    };
-    let line = log[..start].rfind('\n').map_or(0, |newline| newline + 1);
-    let (before, report) = log.split_at(line);
-    alarm(before).is_none() && IDLE_WITHOUT_TIMER.iter().all(|part| report.contains(part))
 }
 
 /// Like [`alarm`], for a kernel that a test makes panic: that panic does not count as an alarm.
@@ -317,25 +297,6 @@ mod tests {
         ] {
             assert!(alarm_except_panic(&log).is_some());
         }
-    }
-
-    #[test]
-    fn blames_qemu_for_its_timer_only() {
-        let log = "\
-[   10.000000] barium: loading out-of-tree module taints kernel.
-[   31.000000] rcu: INFO: rcu_sched detected stalls on CPUs/tasks:
-[   31.000000] RIP: 0010:pv_native_safe_halt+0x17/0x20
-[   31.000000] rcu: rcu_sched kthread timer wakeup didn't happen for 5248 jiffies! g1145
-";
-        assert!(has_lost_timer(log));
-        assert!(alarm(log).is_some());
-        let busy = log.replace("pv_native_safe_halt", "barium_look_around");
-        assert!(!has_lost_timer(&busy));
-        let after_a_bug = log.replace("barium: loading", "BUG: loading");
-        assert!(!has_lost_timer(&after_a_bug));
-        let cut = log.replace("kthread timer wakeup didn't happen", "kthread starved");
-        assert!(!has_lost_timer(&cut));
-        assert!(!has_lost_timer("[    1.000000] fine\n"));
     }
 
     #[test]

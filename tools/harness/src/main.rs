@@ -11,6 +11,7 @@
 
 use std::process::ExitCode;
 
+mod apic;
 mod bench;
 mod command;
 mod coverage;

@@ -24,7 +24,7 @@ use crate::qmp::Qmp;
 use crate::report::{Entry, Outcome};
 use crate::screen::{self, Shot};
 use crate::settings::Settings;
-use crate::{command, kernel_log, Result};
+use crate::{apic, command, kernel_log, Result};
 
 /// Interval of progress messages for a guest that prints none itself.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -33,8 +33,6 @@ const POLL: Duration = Duration::from_millis(200);
 /// The BAR with a display's registers, and the offset of the ENABLE register in it, in bytes.
 const REGISTER_BAR: u64 = 2;
 const ENABLE_REGISTER: usize = 0x508;
-/// What a guest does before its first test.
-const BOOTING: &str = "booting";
 /// Number of console lines that a message about a lost guest quotes.
 const QUOTED_LINES: usize = 25;
 
@@ -58,8 +56,8 @@ pub struct GuestOutput {
     pub journal: Vec<u8>,
     /// Why the guest did not reach its end; `None` if it did.
     pub lost: Option<String>,
-    /// The guest's scripts have started a test.
-    pub booted: bool,
+    /// QEMU has lost an interrupt of the guest, which hung therefore.
+    pub lost_interrupt: bool,
 }
 
 /// Boots `machine` and waits until it powers off or `limit` expires. Prints progress if it has a
@@ -77,7 +75,7 @@ pub fn run(
         machine,
         name,
         child,
-        running: BOOTING.into(),
+        running: String::from("booting"),
         entries: Vec::new(),
         said: Vec::new(),
         found: Vec::new(),
@@ -87,6 +85,7 @@ pub fn run(
         hibernates: false,
         ended: false,
         was_asleep: false,
+        lost_interrupt: false,
     };
     let lost = session.attend(limit);
     // QEMU has exited already if all went well.
@@ -121,7 +120,7 @@ pub fn run(
     let journal = machine.journal();
     let results = session.fetch_results()?;
     Ok(GuestOutput {
-        booted: session.running != BOOTING,
+        lost_interrupt: session.lost_interrupt,
         journal,
         entries: session.entries,
         said: session.said,
@@ -162,6 +161,8 @@ struct Session<'a> {
     ended: bool,
     /// The guest was suspended at the last check.
     was_asleep: bool,
+    /// QEMU has lost an interrupt of the guest.
+    lost_interrupt: bool,
 }
 
 impl Session<'_> {
@@ -219,8 +220,21 @@ impl Session<'_> {
                     self.activity()
                 ));
                 self.wake_if_stuck();
+                if let Some((cpu, vector)) = self.find_lost_interrupt() {
+                    self.lost_interrupt = true;
+                    return Err(format!(
+                        "QEMU has lost interrupt {vector} of CPU {cpu}, which waits for it"
+                    ));
+                }
             }
         }
+    }
+
+    fn find_lost_interrupt(&self) -> Option<(usize, String)> {
+        // A QEMU that has just exited does not answer.
+        Qmp::connect(&self.machine.qmp_socket())
+            .and_then(|mut qmp| apic::lost_interrupt(&mut qmp))
+            .ok()?
     }
 
     /// Wakes a suspended guest: sometimes its RTC alarm does not fire.
