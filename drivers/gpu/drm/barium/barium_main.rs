@@ -19,7 +19,7 @@
 //! # Rooms
 //!
 //! A room is a top-level module of this crate. It uses rooms in lower rows only, so that no two
-//! rooms use each other. `make lint` compares the last column with the code.
+//! rooms use each other.
 //!
 //! | room | is in charge of | uses |
 //! | --- | --- | --- |
