@@ -70,7 +70,7 @@ reset_sandbox() {
 	cache=$work/cache out=$work/out tree=$work/tree output=$work/output
 	export FAKE_LOG=$work/made
 	chmod -R u+rwX "$work" 2>/dev/null
-	rm -rf "$cache" "$out" "$tree" "$FAKE_LOG" "${work:?}"/{bin,other,some}
+	rm -rf "$cache" "$out" "$tree" "$FAKE_LOG" "${work:?}"/{bin,linux,other,some}
 	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
 	touch "$FAKE_LOG" "$output"
 	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
@@ -183,6 +183,9 @@ kill_session() {
 }
 
 main() {
+	# shellcheck source=in-tree.sh
+	. "$here/in-tree.sh"
+	in_tree_checks
 	# shellcheck source=quick.sh
 	. "$here/quick.sh"
 	quick_checks
