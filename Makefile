@@ -12,14 +12,14 @@ endif
 
 # Options of tools/barium can be set as variables of make.
 export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
-export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT
+export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT LINUX MAINTAINER
 
 # `modules` writes its output to MO if set, else next to the sources.
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # The commands of tools/barium.
 COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan cfi fuzz soak mutants bench \
-	bench-docs lint clean distclean
+	bench-docs in-tree in-tree-test lint clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
 
@@ -52,6 +52,9 @@ $(COMMANDS):
 #:   make mutants    check that the tests detect deliberate bugs: docs/mutants.md
 #:   make bench      compare the cost of faults and flips with other drivers: out/bench.json, plots
 #:   make bench-docs copy the last tables and plots to README.md and docs/
+#:   make in-tree LINUX=<7.3 source tree>
+#:                   add the driver to a kernel tree, as drivers/gpu/drm/barium
+#:   make in-tree-test  check a kernel tree with the driver, build it with =y and =m, boot both
 #:   make lint       rustfmt, clippy, rustdoc (out/doc), checkpatch, ShellCheck, and rules of this
 #:                   driver: where unsafe is allowed, which module may use which, what must not compile
 #:   make setup      set up toolbox, kernels and guest image, and nothing else
@@ -66,7 +69,11 @@ $(COMMANDS):
 #:   BARIUM_CACHE=<dir>     directory of the cached set-up (default ~/.cache/barium)
 #:   OUT=<dir>              directory of the results (default out)
 #:   KSRC=<dir>             Linux 7.3 source tree, instead of the mirror's package
-#:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA
+#:   LINUX=<dir>            in-tree, in-tree-test: Linux 7.3 source tree that gets the driver
+#:                          (default of in-tree-test: a copy of the mirror's package)
+#:   MAINTAINER='Name <address>'  in-tree: maintainer in the MAINTAINERS entry
+#:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA; in-tree-test:
+#:                          only steps, such as y, m or kunit
 #:   TESTS=<regex>          test, igt: only tests whose name matches, such as barium_mmap@
 #:   LINT=<text>            lint: only steps with this in their name, such as driver or rooms
 #:   MUTANT=<text>          mutants: only those with this in their name

@@ -381,6 +381,48 @@ pub fn cfi() -> Guest {
     }
 }
 
+/// The tests of the guest with the module of `make in-tree-test`.
+pub const IN_TREE_TESTS: &str = "^load$|^oracle@|^rebind@|^vram@|\
+     ^igt@barium_(access|create|dumb|fault|huge|kms|mmap|params|prime)@";
+
+/// The guests of `make in-tree-test` whose kernel has Barium built in.
+pub fn in_tree_built_in() -> Vec<Guest> {
+    let guest = |name: &str, parameters: &[&str]| Guest {
+        name: format!("in-tree/y/{name}"),
+        scenario: "in-tree",
+        // Not behind a bridge: the VGA BIOS would not find the framebuffer.
+        devices: devices(&["VGA,id=display0"]),
+        boot: FIRMWARE_FB,
+        parameters: parameters
+            .iter()
+            .chain(&["drm_client_lib.active=fbdev"])
+            .map(|&parameter| parameter.into())
+            .collect(),
+        limit: 150,
+        typical: 20,
+        ..display(Flavour::Opt, "")
+    };
+    vec![
+        guest(
+            "first",
+            &[
+                "guest_in_tree=first",
+                "barium.fault_around=0",
+                "barium.huge=0",
+            ],
+        ),
+        guest("stub", &["guest_in_tree=stub", "pci-stub.ids=1234:1111"]),
+    ]
+}
+
+/// The guest of `make in-tree-test` with Barium as a module of its kernel.
+pub fn in_tree_module() -> Vec<Guest> {
+    vec![Guest {
+        name: "in-tree/m/bochs-display".into(),
+        ..display(Flavour::Opt, "bochs-display")
+    }]
+}
+
 /// A guest with one display that runs all tests in the default mode.
 fn display(flavour: Flavour, device: &str) -> Guest {
     Guest {

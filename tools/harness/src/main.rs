@@ -5,8 +5,8 @@
 //! inside the toolbox. Builds the module and the test programs, boots guests, examines their output and their
 //! devices, and reports the results.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`,
-//! and `barium lint STEP`.
+//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench |
+//! in-tree`, and `barium lint STEP`.
 //! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
@@ -20,6 +20,7 @@ mod fuzz;
 mod guest_run;
 mod guests;
 mod igt;
+mod in_tree;
 mod kernel_log;
 mod ktap;
 mod lines;
@@ -64,13 +65,14 @@ fn main() -> ExitCode {
         ["cfi"] => suite::cfi(&settings),
         ["fuzz"] => fuzz::fuzz(&settings),
         ["soak"] => fuzz::soak(&settings),
+        ["in-tree"] => in_tree::in_tree(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
         ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
             "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
-                   soak | mutants | igt | bench | lint STEP"
+                   soak | mutants | igt | bench | in-tree | lint STEP"
                 .into(),
         ),
     };

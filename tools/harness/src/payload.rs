@@ -16,7 +16,7 @@ pub struct Payload {
     pub squashfs: PathBuf,
     /// initramfs; mounts both and switches to them.
     pub initrd: PathBuf,
-    /// The module in the image.
+    /// The module in the image. Empty if the kernel has Barium itself.
     pub module: PathBuf,
 }
 
@@ -69,6 +69,16 @@ pub fn build(settings: &Settings, flavour: Flavour, programs: &Programs) -> Resu
     pack(settings, flavour, &module, programs, &settings.out)
 }
 
+/// Like [`pack`], but for a kernel that has Barium itself, built in or among its installed modules.
+pub fn pack_installed(
+    settings: &Settings,
+    flavour: Flavour,
+    programs: &Programs,
+    work: &Path,
+) -> Result<Payload> {
+    pack_modules(settings, flavour, None, programs, work)
+}
+
 fn logs(work: &Path) -> Result<PathBuf> {
     let logs = work.join("log");
     command::dir(&logs)?;
@@ -80,6 +90,16 @@ pub fn pack(
     settings: &Settings,
     flavour: Flavour,
     module: &Path,
+    programs: &Programs,
+    work: &Path,
+) -> Result<Payload> {
+    pack_modules(settings, flavour, Some(module), programs, work)
+}
+
+fn pack_modules(
+    settings: &Settings,
+    flavour: Flavour,
+    module: Option<&Path>,
     programs: &Programs,
     work: &Path,
 ) -> Result<Payload> {
@@ -112,7 +132,7 @@ pub fn pack(
     Ok(Payload {
         squashfs,
         initrd,
-        module: module.into(),
+        module: module.unwrap_or(Path::new("")).into(),
     })
 }
 
@@ -135,8 +155,8 @@ pub fn module(flavour: Flavour, source: &Path, work: &Path) -> Result<PathBuf> {
     Ok(output.join("drivers/gpu/drm/barium/barium.ko"))
 }
 
-/// Stages the kernel's own modules, Barium, and modprobe's index.
-fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> Result<()> {
+/// Stages the kernel's own modules, `module`, and modprobe's index.
+fn stage_modules(flavour: Flavour, module: Option<&Path>, stage: &Path, logs: &Path) -> Result<()> {
     let installed = flavour.build_dir().join("modules");
     let release = command::read_lossy(&installed.join("release"))
         .trim()
@@ -147,15 +167,17 @@ fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> 
         &installed.join("lib/modules").join(&release),
         &modules.join(&release),
     )?;
-    let extra = modules.join(&release).join("extra");
-    command::dir(&extra)?;
-    // Strips debugging information, which no guest needs.
-    command::logged(
-        Command::new("objcopy")
-            .arg("--strip-debug")
-            .args([module, &extra.join("barium.ko")]),
-        &logs.join(format!("objcopy-{}.log", flavour.name())),
-    )?;
+    if let Some(module) = module {
+        let extra = modules.join(&release).join("extra");
+        command::dir(&extra)?;
+        // Strips debugging information, which no guest needs.
+        command::logged(
+            Command::new("objcopy")
+                .arg("--strip-debug")
+                .args([module, &extra.join("barium.ko")]),
+            &logs.join(format!("objcopy-{}.log", flavour.name())),
+        )?;
+    }
     // Debian's kmod looks for modules in usr/lib only if lib is a link to it.
     std::os::unix::fs::symlink("usr/lib", stage.join("lib")).map_err(|e| format!("lib: {e}"))?;
     command::logged(

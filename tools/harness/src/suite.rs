@@ -28,7 +28,7 @@ pub fn test(settings: &Settings) -> Result<bool> {
         println!("[harness] its own tests: {}", report::summary(&tests));
         report.add("harness", tests);
         println!("[setup] checks of the set-up, typically 20 s");
-        let checks = setup_checks(settings)?;
+        let checks = setup_checks(settings, "")?;
         println!("[setup] {}", report::summary(&checks));
         report.add("setup", checks);
     }
@@ -172,11 +172,13 @@ fn one_guest(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
     entries
 }
 
-/// Runs the quick checks of tools/check-setup, which print lines `OUTCOME NAME[: WHY]`.
-fn setup_checks(settings: &Settings) -> Result<Vec<Entry>> {
+/// Runs the quick checks of tools/check-setup whose name matches the regular expression `names`. They
+/// print lines `OUTCOME NAME[: WHY]`.
+pub fn setup_checks(settings: &Settings, names: &str) -> Result<Vec<Entry>> {
     let output = Command::new("bash")
         .arg(settings.source.join("tools/check-setup/check.sh"))
         .arg("quick")
+        .env("CHECK", names)
         .output()
         .map_err(|e| format!("checks of the set-up: {e}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -189,7 +191,7 @@ fn setup_checks(settings: &Settings) -> Result<Vec<Entry>> {
 }
 
 /// Parses a line of a set-up check; returns `None` for other output.
-fn setup_check(line: &str) -> Option<Entry> {
+pub fn setup_check(line: &str) -> Option<Entry> {
     let (outcome, rest) = line.split_once(' ')?;
     let outcome = match outcome {
         "passed" => Outcome::Passed,
