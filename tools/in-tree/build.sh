@@ -182,8 +182,8 @@ warnings() {
 	check built-in all_warnings y
 }
 
-# kunit: runs the suites with the kernel's own tool, in a kernel with hardly anything else. Prints
-# the line of each test. kunit.py prints the warnings of the build.
+# kunit: runs the suites with the kernel's own tool, in a kernel with hardly anything else, not even
+# system sleep or the console. Prints the line of each test. kunit.py prints the warnings of the build.
 kunit() {
 	local work=/barium/out/in-tree/kunit file=$log/in-tree-kunit.log status=0
 	mkdir -p "$work"
@@ -191,7 +191,7 @@ kunit() {
 	cd "$linux" || return
 	PYTHONDONTWRITEBYTECODE=1 python3 tools/testing/kunit/kunit.py run --arch=x86_64 \
 		"--build_dir=$work" "--jobs=$(nproc)" "--kunitconfig=$driver" --timeout=300 \
-		--qemu_args='-device bochs-display' "--json=$work/results.json" 'barium*' >"$file" 2>&1 ||
+		--kconfig_add=CONFIG_SUSPEND=n --qemu_args='-device bochs-display' "--json=$work/results.json" 'barium*' >"$file" 2>&1 ||
 		status=$?
 	check kunit-warnings no_warnings "$file"
 	python3 - "$work/results.json" "$status" <<'X' || echo "failed kunit.py: $(tail -n 5 "$file" | tr '\n' ' ')"
