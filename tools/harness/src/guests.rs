@@ -395,7 +395,7 @@ pub fn in_tree_built_in() -> Vec<Guest> {
         boot: FIRMWARE_FB,
         parameters: parameters
             .iter()
-            .chain(&["drm_client_lib.active=fbdev"])
+            .chain(&["drm_client_lib.active=fbdev", "barium.render_node=1"])
             .map(|&parameter| parameter.into())
             .collect(),
         limit: 150,
@@ -415,6 +415,9 @@ pub fn in_tree_built_in() -> Vec<Guest> {
         // The kernel that loads the image has bound the display already.
         Guest {
             name: "in-tree/y/hibernate".into(),
+            parameters: ["guest_hibernate=shutdown", "barium.render_node=1"]
+                .map(String::from)
+                .into(),
             ..hibernate("bochs-display", "shutdown")
         },
     ]
