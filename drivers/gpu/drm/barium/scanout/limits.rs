@@ -175,9 +175,9 @@ impl ModeLimits {
         }
     }
 
-    /// Returns the largest size of a framebuffer, at most [`MAX_SIZE`]: DRM stores coordinates in
-    /// framebuffers as signed 16.16 fixed-point numbers.
-    pub(crate) fn sizes(&self) -> ModeConfigInfo {
+    /// Returns what DRM tells clients about framebuffers. The largest size is at most [`MAX_SIZE`]: DRM
+    /// stores coordinates in framebuffers as signed 16.16 fixed-point numbers.
+    pub(crate) fn mode_config_info(&self) -> ModeConfigInfo {
         ModeConfigInfo {
             max_width: self.max_width.min(MAX_SIZE),
             max_height: self.max_height.min(MAX_SIZE),
