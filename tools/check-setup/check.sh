@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Tests that the set-up is robust: check.sh quick|all. `quick` uses fake parts and takes seconds.
-# `all` also kills real runs, which need the parts in BARIUM_CACHE, and takes minutes. All checks
-# work in temporary directories and in a separate mount namespace.
+# Tests that the set-up is robust, and what tools/kernel-check says: check.sh quick|all. `quick` uses
+# fake parts and takes seconds. `all` also kills real runs, which need the parts in BARIUM_CACHE, and
+# takes minutes. All checks work in temporary directories and in a separate mount namespace.
 #
 # Prints lines `passed NAME`, `skipped NAME: why` or `failed NAME: why`, and finally the number of
 # each. CHECK=<regex> selects checks by name.
@@ -186,6 +186,9 @@ main() {
 	# shellcheck source=quick.sh
 	. "$here/quick.sh"
 	quick_checks
+	# shellcheck source=kernel-check.sh
+	. "$here/kernel-check.sh"
+	kernel_check_checks
 	if [[ ${1-} == all ]]; then
 		# shellcheck source=real.sh
 		. "$here/real.sh"
