@@ -19,7 +19,7 @@ MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # The commands of tools/barium.
 COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan cfi fuzz soak mutants bench \
-	bench-docs lint clean distclean
+	bench-docs lint deb packages clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
 
@@ -54,6 +54,8 @@ $(COMMANDS):
 #:   make bench-docs copy the last tables and plots to README.md and docs/
 #:   make lint       rustfmt, clippy, rustdoc (out/doc), checkpatch, ShellCheck, and rules of this
 #:                   driver: where unsafe is allowed, which module may use which, what must not compile
+#:   make deb        build Debian packages of the driver: out/deb
+#:   make packages   install these packages in Debian, boot it, upgrade and remove them: half an hour
 #:   make setup      set up toolbox, kernels and guest image, and nothing else
 #:   make setup-test check that the set-up reports problems and survives interruptions
 #:   make clean      remove out/
@@ -66,7 +68,8 @@ $(COMMANDS):
 #:   BARIUM_CACHE=<dir>     directory of the cached set-up (default ~/.cache/barium)
 #:   OUT=<dir>              directory of the results (default out)
 #:   KSRC=<dir>             Linux 7.3 source tree, instead of the mirror's package
-#:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA
+#:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA; packages: only
+#:                          groups of tests, such as T3
 #:   TESTS=<regex>          test, igt: only tests whose name matches, such as barium_mmap@
 #:   LINT=<text>            lint: only steps with this in their name, such as driver or rooms
 #:   MUTANT=<text>          mutants: only those with this in their name

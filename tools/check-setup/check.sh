@@ -74,7 +74,7 @@ reset_sandbox() {
 	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
 	touch "$FAKE_LOG" "$output"
 	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
-	cp -r "$top"/tools/{barium,lib.sh,setup,kernel} "$tree/tools"
+	cp -r "$top"/tools/{barium,lib.sh,setup,kernel,packages} "$tree/tools"
 	local part
 	for part in toolbox linux guest kernel; do
 		cp "$here/fake-part.sh" "$tree/tools/setup/$part.sh"
