@@ -29,6 +29,7 @@ mod object;
 mod official;
 mod official_doc;
 mod oracle;
+mod packages;
 mod payload;
 mod picture;
 mod qemu;
@@ -66,10 +67,11 @@ fn main() -> ExitCode {
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
+        ["packages"] => packages::packages(&settings),
         ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
             "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
-                   soak | mutants | igt | bench | lint STEP"
+                   soak | mutants | igt | bench | packages | lint STEP"
                 .into(),
         ),
     };
