@@ -19,7 +19,7 @@ MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # The commands of tools/barium.
 COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan cfi fuzz soak mutants bench \
-	bench-docs in-tree in-tree-test lint clean distclean
+	bench-docs in-tree in-tree-test lint deb packages clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
 
@@ -57,6 +57,8 @@ $(COMMANDS):
 #:   make in-tree-test  check a kernel tree with the driver, build it with =y and =m, boot both
 #:   make lint       rustfmt, clippy, rustdoc (out/doc), checkpatch, ShellCheck, and rules of this
 #:                   driver: where unsafe is allowed, which module may use which, what must not compile
+#:   make deb        build Debian packages of the driver: out/deb
+#:   make packages   install these packages in Debian, boot it, upgrade and remove them: half an hour
 #:   make setup      set up toolbox, kernels and guest image, and nothing else
 #:   make setup-test check that the set-up reports problems and survives interruptions
 #:   make clean      remove out/
@@ -73,7 +75,7 @@ $(COMMANDS):
 #:                          (default of in-tree-test: a copy of the mirror's package)
 #:   MAINTAINER='Name <address>'  in-tree: maintainer in the MAINTAINERS entry
 #:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA; in-tree-test:
-#:                          only steps, such as y, m or kunit
+#:                          only steps, such as y, m or kunit; packages: only groups, such as T3
 #:   TESTS=<regex>          test, igt: only tests whose name matches, such as barium_mmap@
 #:   LINT=<text>            lint: only steps with this in their name, such as driver or rooms
 #:   MUTANT=<text>          mutants: only those with this in their name

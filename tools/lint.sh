@@ -208,11 +208,12 @@ igt_form() {
 }
 
 shell() {
-	mapfile -t files < <(grep -rlE '^#!.*sh$|^# shellcheck shell=' tools bench .ci)
+	mapfile -t files < <(grep -rlE '^#!.*sh$|^# shellcheck shell=' tools bench packaging .ci)
 	shellcheck --external-sources --source-path=SCRIPTDIR "${files[@]}"
 }
 
 lint shellcheck shell
+lint stripped-tree bash tools/lint/stripped.sh
 lint harness-format harness_format
 lint driver-format driver_format
 lint unsafe no_unsafe

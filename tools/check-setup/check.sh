@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Tests that the set-up is robust: check.sh quick|all. `quick` uses fake parts and takes seconds.
-# `all` also kills real runs, which need the parts in BARIUM_CACHE, and takes minutes. All checks
-# work in temporary directories and in a separate mount namespace.
+# Tests that the set-up is robust, and what tools/kernel-check says: check.sh quick|all. `quick` uses
+# fake parts and takes seconds. `all` also kills real runs, which need the parts in BARIUM_CACHE, and
+# takes minutes. All checks work in temporary directories and in a separate mount namespace.
 #
 # Prints lines `passed NAME`, `skipped NAME: why` or `failed NAME: why`, and finally the number of
 # each. CHECK=<regex> selects checks by name.
@@ -74,7 +74,7 @@ reset_sandbox() {
 	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
 	touch "$FAKE_LOG" "$output"
 	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
-	cp -r "$top"/tools/{barium,lib.sh,setup,kernel,rust-metadata} "$tree/tools"
+	cp -r "$top"/tools/{barium,lib.sh,setup,kernel,rust-metadata,packages} "$tree/tools"
 	local part
 	for part in toolbox linux guest kernel stock; do
 		cp "$here/fake-part.sh" "$tree/tools/setup/$part.sh"
@@ -189,6 +189,9 @@ main() {
 	# shellcheck source=quick.sh
 	. "$here/quick.sh"
 	quick_checks
+	# shellcheck source=kernel-check.sh
+	. "$here/kernel-check.sh"
+	kernel_check_checks
 	if [[ ${1-} == all ]]; then
 		# shellcheck source=real.sh
 		. "$here/real.sh"

@@ -31,6 +31,7 @@ mod object;
 mod official;
 mod official_doc;
 mod oracle;
+mod packages;
 mod payload;
 mod picture;
 mod qemu;
@@ -69,10 +70,11 @@ fn main() -> ExitCode {
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
+        ["packages"] => packages::packages(&settings),
         ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
             "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
-                   soak | mutants | igt | bench | in-tree | lint STEP"
+                   soak | mutants | igt | bench | in-tree | packages | lint STEP"
                 .into(),
         ),
     };

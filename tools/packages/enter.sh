@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Runs a command as root in a Debian installation whose files it may change:
+# enter.sh LOWER UPPER [HOST:INSIDE[:ro]]... -- CMD... LOWER is the installation, or several layers of
+# it as overlayfs takes them, and stays as it is; the changes go to the directory UPPER. The caller
+# must start it as the first process of new mount and PID namespaces; then nothing has to be cleaned
+# up.
+set -euo pipefail
+
+lower=$1 upper=$2
+shift 2
+work=$upper.work root=$upper.root
+mkdir -p "$upper" "$work" "$root"
+options=lowerdir=$lower,upperdir=$upper,workdir=$work
+mount -t overlay -o "$options" overlay "$root" 2>/dev/null ||
+	mount -t overlay -o "$options,userxattr" overlay "$root" || {
+	echo "overlayfs cannot be mounted on $upper. BARIUM_CACHE=<dir> and OUT=<dir> on another file system may help." >&2
+	exit 1
+}
+mount --rbind /dev "$root/dev"
+mount --rbind /sys "$root/sys"
+mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
+mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+while [[ $1 != -- ]]; do
+	IFS=: read -r host inside mode <<<"$1"
+	mkdir -p "$root$inside"
+	mount --bind "$host" "$root$inside"
+	[[ $mode != ro ]] || mount -o remount,bind,ro "$root$inside" 2>/dev/null ||
+		mount -o remount,bind,ro,nosuid,nodev "$root$inside"
+	shift
+done
+shift
+# The network's names, for packages that are not in the cache of apt.
+if [[ ! -s $root/etc/resolv.conf && -s /etc/resolv.conf ]]; then
+	cat /etc/resolv.conf >"$root/etc/resolv.conf"
+fi
+
+# No exec: as process 1, the command would ignore the terminal's SIGINT.
+chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+	DEBIAN_FRONTEND=noninteractive TERM="${TERM:-dumb}" "$@"
