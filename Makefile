@@ -12,14 +12,14 @@ endif
 
 # Options of tools/barium can be set as variables of make.
 export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
-export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT LINUX MAINTAINER
+export ONCE FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT LINUX MAINTAINER
 
 # `modules` writes its output to MO if set, else next to the sources.
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # The commands of tools/barium.
 COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan cfi fuzz soak mutants bench \
-	bench-docs in-tree in-tree-test lint deb packages clean distclean
+	bench-docs in-tree in-tree-test lint deb packages vm clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
 
@@ -59,6 +59,7 @@ $(COMMANDS):
 #:                   driver: where unsafe is allowed, which module may use which, what must not compile
 #:   make deb        build Debian packages of the driver: out/deb
 #:   make packages   install these packages in Debian, boot it, upgrade and remove them: half an hour
+#:   make vm         boot a Debian desktop on Barium, with these packages installed: out/vm.png
 #:   make setup      set up toolbox, kernels and guest image, and nothing else
 #:   make setup-test check that the set-up reports problems and survives interruptions
 #:   make clean      remove out/
@@ -88,9 +89,10 @@ $(COMMANDS):
 #:   JOBS=<n>               test, mutants: number of concurrent guests (default 2)
 #:   TIMEOUT_FACTOR=<n>     multiplies all time limits, for slow machines
 #:   ACCEL=kvm              accelerator of QEMU (default tcg, which works everywhere)
-#:   DISPLAY_DEVICE=<name>  run, shell: bochs-display (default), VGA or secondary-vga
+#:   DISPLAY_DEVICE=<name>  run, shell, vm: bochs-display (default), VGA or secondary-vga
 #:   KERNEL=<name>          run, shell: stock is Debian's own kernel (default), opt an optimised one, and
 #:                          debug one with KASAN, lockdep and so on, both built from source; fuzz:
 #:                          debug (default), or opt, which is faster, without coverage and with fewer checks
-#:   QEMU_ARGS=<args>       shell: additional arguments for QEMU
+#:   ONCE=1                 vm: end when the desktop has come up
+#:   QEMU_ARGS=<args>       shell, vm: additional arguments for QEMU
 #:   GDB=1                  shell: wait for gdb on the socket out/vm/shell/gdb

@@ -203,4 +203,3 @@ main() {
 
 # bash has read the whole file when it gets here: editing the file during a run is safe.
 { main "$@"; exit; }
-exit

@@ -250,7 +250,7 @@ mirror_without_stock() {
 stock_alone() {
 	fails_cleanly "the harness could not be built" barium run
 	[[ $(made) == "guest kernel-stock toolbox " ]] || fail "made: $(made)"
-	rm -r "$cache"/*
+	rm -r "${cache:?}"/*
 	: >"$FAKE_LOG"
 	FAKE=without-stock fails_cleanly "the harness could not be built" barium run
 	grep "no Debian kernel 7.3: building one" "$output" || fail "no word about it"
