@@ -12,14 +12,14 @@ endif
 
 # Options of tools/barium can be set as variables of make.
 export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
-export FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT
+export ONCE FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT LINUX MAINTAINER
 
 # `modules` writes its output to MO if set, else next to the sources.
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # The commands of tools/barium.
 COMMANDS = setup setup-test run shell test igt unplug faultinject kcsan cfi fuzz soak mutants bench \
-	bench-docs lint deb packages clean distclean
+	bench-docs in-tree in-tree-test lint deb packages vm clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
 
@@ -52,10 +52,14 @@ $(COMMANDS):
 #:   make mutants    check that the tests detect deliberate bugs: docs/mutants.md
 #:   make bench      compare the cost of faults and flips with other drivers: out/bench.json, plots
 #:   make bench-docs copy the last tables and plots to README.md and docs/
+#:   make in-tree LINUX=<7.3 source tree>
+#:                   add the driver to a kernel tree, as drivers/gpu/drm/barium
+#:   make in-tree-test  check a kernel tree with the driver, build it with =y and =m, boot both
 #:   make lint       rustfmt, clippy, rustdoc (out/doc), checkpatch, ShellCheck, and rules of this
 #:                   driver: where unsafe is allowed, which module may use which, what must not compile
 #:   make deb        build Debian packages of the driver: out/deb
 #:   make packages   install these packages in Debian, boot it, upgrade and remove them: half an hour
+#:   make vm         boot a Debian desktop on Barium, with these packages installed: out/vm.png
 #:   make setup      set up toolbox, kernels and guest image, and nothing else
 #:   make setup-test check that the set-up reports problems and survives interruptions
 #:   make clean      remove out/
@@ -68,8 +72,11 @@ $(COMMANDS):
 #:   BARIUM_CACHE=<dir>     directory of the cached set-up (default ~/.cache/barium)
 #:   OUT=<dir>              directory of the results (default out)
 #:   KSRC=<dir>             Linux 7.3 source tree, instead of the mirror's package
-#:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA; packages: only
-#:                          groups of tests, such as T3
+#:   LINUX=<dir>            in-tree, in-tree-test: Linux 7.3 source tree that gets the driver
+#:                          (default of in-tree-test: a copy of the mirror's package)
+#:   MAINTAINER='Name <address>'  in-tree: maintainer in the MAINTAINERS entry
+#:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA; in-tree-test:
+#:                          only steps, such as y, m or kunit; packages: only groups, such as T3
 #:   TESTS=<regex>          test, igt: only tests whose name matches, such as barium_mmap@
 #:   LINT=<text>            lint: only steps with this in their name, such as driver or rooms
 #:   MUTANT=<text>          mutants: only those with this in their name
@@ -82,8 +89,10 @@ $(COMMANDS):
 #:   JOBS=<n>               test, mutants: number of concurrent guests (default 2)
 #:   TIMEOUT_FACTOR=<n>     multiplies all time limits, for slow machines
 #:   ACCEL=kvm              accelerator of QEMU (default tcg, which works everywhere)
-#:   DISPLAY_DEVICE=<name>  run, shell: bochs-display (default), VGA or secondary-vga
-#:   KERNEL=debug           shell: kernel with KASAN, lockdep and so on (default opt); fuzz: opt is
-#:                          faster, but has no coverage and fewer checks
-#:   QEMU_ARGS=<args>       shell: additional arguments for QEMU
+#:   DISPLAY_DEVICE=<name>  run, shell, vm: bochs-display (default), VGA or secondary-vga
+#:   KERNEL=<name>          run, shell: stock is Debian's own kernel (default), opt an optimised one, and
+#:                          debug one with KASAN, lockdep and so on, both built from source; fuzz:
+#:                          debug (default), or opt, which is faster, without coverage and with fewer checks
+#:   ONCE=1                 vm: end when the desktop has come up
+#:   QEMU_ARGS=<args>       shell, vm: additional arguments for QEMU
 #:   GDB=1                  shell: wait for gdb on the socket out/vm/shell/gdb

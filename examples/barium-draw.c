@@ -29,25 +29,30 @@ struct options {
 	int wait;
 };
 
-/* Opens the render node of the first device bound to barium. */
+/*
+ * Opens the first device bound to barium: its render node, or the primary node if it has none. On the
+ * primary node, the ioctls need a client that is master, as the first one is, or authenticated.
+ */
 static int open_barium(void)
 {
 	drmDevicePtr devices[16];
 	int count = drmGetDevices2(0, devices, 16), fd = -1, i;
 
 	for (i = 0; i < count && fd < 0; i++) {
+		int node = devices[i]->available_nodes & 1 << DRM_NODE_RENDER ? DRM_NODE_RENDER :
+										DRM_NODE_PRIMARY;
 		drmVersionPtr version;
 
-		if (!(devices[i]->available_nodes & 1 << DRM_NODE_RENDER))
+		if (!(devices[i]->available_nodes & 1 << node))
 			continue;
 
-		fd = open(devices[i]->nodes[DRM_NODE_RENDER], O_RDWR | O_CLOEXEC);
+		fd = open(devices[i]->nodes[node], O_RDWR | O_CLOEXEC);
 		if (fd < 0)
 			continue;
 
 		version = drmGetVersion(fd);
 		if (version && !strcmp(version->name, "barium")) {
-			printf("device: %s\n", devices[i]->nodes[DRM_NODE_RENDER]);
+			printf("device: %s\n", devices[i]->nodes[node]);
 			printf("driver: %s %d.%d.%d\n", version->name, version->version_major,
 			       version->version_minor, version->version_patchlevel);
 		} else {

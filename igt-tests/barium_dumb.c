@@ -46,6 +46,9 @@
  *
  * SUBTEST: render-refused
  * Description: The dumb buffer ioctls fail with EACCES on the render node.
+ *
+ * SUBTEST: prefer-shadow
+ * Description: The device advises clients not to read dumb buffers, which are write-combined.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -344,5 +347,14 @@ int igt_main()
 		igt_assert_eq(__destroy(render, good.handle), -EACCES);
 		igt_assert_eq(__destroy(fd, good.handle), 0);
 		close(render);
+	}
+
+	igt_describe("The device advises clients not to read dumb buffers, which are write-combined.");
+	igt_subtest("prefer-shadow") {
+		struct drm_get_cap cap = { .capability = DRM_CAP_DUMB_PREFER_SHADOW };
+		int fd = barium_new_primary_client();
+
+		igt_assert_eq(igt_ioctl(fd, DRM_IOCTL_GET_CAP, &cap), 0);
+		igt_assert_eq_u64(cap.value, 1);
 	}
 }

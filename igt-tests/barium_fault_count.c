@@ -226,41 +226,54 @@ static void test_around_ends_with_area(int fd)
 
 #define TRACEFS "/sys/kernel/tracing"
 #define TRACE TRACEFS "/instances/barium_fault_count"
-#define LOCK_TAKEN TRACE "/events/mmap_lock/mmap_lock_acquire_returned"
+#define LOCK_TAKEN "events/mmap_lock/mmap_lock_acquire_returned"
+
+/* Writes @value, a number or a filter, to @file of the trace instance. Returns false if it cannot. */
+static bool set_trace(const char *file, const char *value)
+{
+	char path[256];
+	FILE *out;
+
+	snprintf(path, sizeof(path), TRACE "/%s", file);
+	out = fopen(path, "w");
+	return out && fputs(value, out) >= 0 && !fclose(out);
+}
 
 /*
- * Creates a trace instance that records when the calling thread acquires an mmap lock. Tracing is
- * off; returns a file descriptor of the "enable" file.
+ * Creates a trace instance that records when the calling thread acquires an mmap lock. Recording is
+ * off; returns a file descriptor of the file that starts and stops it. The event itself stays enabled:
+ * to disable it patches code, for which some kernels take the mmap lock of an address space of their
+ * own.
  */
 static int trace_mmap_lock(void)
 {
-	FILE *filter;
-	int enable;
+	char filter[64];
+	int recording;
 
 	/* Fails if tracefs is mounted already. */
 	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
 	rmdir(TRACE);
 	igt_require_f(!mkdir(TRACE, 0700), "the kernel has no tracefs instances\n");
-	enable = open(LOCK_TAKEN "/enable", O_WRONLY | O_CLOEXEC);
-	if (enable < 0)
+	recording = open(TRACE "/tracing_on", O_WRONLY | O_CLOEXEC);
+	igt_assert_lte(0, recording);
+	snprintf(filter, sizeof(filter), "common_pid == %d", gettid());
+	if (!set_trace("tracing_on", "0") || !set_trace(LOCK_TAKEN "/filter", filter) ||
+	    !set_trace(LOCK_TAKEN "/enable", "1")) {
 		rmdir(TRACE);
-	igt_require_f(enable >= 0, "the kernel does not trace the mmap lock\n");
-
-	filter = fopen(LOCK_TAKEN "/filter", "w");
-	igt_assert(filter);
-	fprintf(filter, "common_pid == %d\n", gettid());
-	igt_assert_eq(fclose(filter), 0);
-	return enable;
+		igt_skip("the kernel does not trace the mmap lock\n");
+	}
+	return recording;
 }
 
-static void end_trace(int enable)
+static void end_trace(int recording)
 {
-	close(enable);
+	close(recording);
+	set_trace(LOCK_TAKEN "/enable", "0");
 	rmdir(TRACE);
 }
 
 /* Returns how often the calling thread acquires the mmap lock in @touch. */
-static long count_mmap_locks(int enable, void (*touch)(__u8 *map), __u8 *map)
+static long count_mmap_locks(int recording, void (*touch)(__u8 *map), __u8 *map)
 {
 	char line[512], on = '1', off = '0';
 	long taken = 0;
@@ -269,12 +282,16 @@ static long count_mmap_locks(int enable, void (*touch)(__u8 *map), __u8 *map)
 	/* Opening the trace for writing clears it. */
 	trace = fopen(TRACE "/trace", "w+");
 	igt_assert(trace);
-	igt_assert_eq(write(enable, &on, 1), 1);
+	igt_assert_eq(write(recording, &on, 1), 1);
 	touch(map);
-	igt_assert_eq(write(enable, &off, 1), 1);
+	igt_assert_eq(write(recording, &off, 1), 1);
 
-	while (fgets(line, sizeof(line), trace))
-		taken += line[0] != '#';
+	while (fgets(line, sizeof(line), trace)) {
+		if (line[0] == '#')
+			continue;
+		igt_debug("%s", line);
+		taken++;
+	}
 	fclose(trace);
 	return taken;
 }
@@ -352,21 +369,22 @@ static void test_under_area_lock(int fd)
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 	long taken, from_kernel, before, faults;
 	struct locker locker;
-	int enable;
+	int recording;
 
-	enable = trace_mmap_lock();
+	recording = trace_mmap_lock();
 	/* Disables fault-around, so that there is a fault for each page. */
 	igt_assert_eq(madvise(map, bo.size, MADV_RANDOM), 0);
 	/* Faults in the code and data of the test, so that these faults are not counted. */
-	count_mmap_locks(enable, touch_some, bo.map);
+	count_mmap_locks(recording, touch_some, bo.map);
 
 	start_locker(&locker);
 	before = barium_minor_faults();
-	taken = count_mmap_locks(enable, touch_some, map);
+	taken = count_mmap_locks(recording, touch_some, map);
 	faults = barium_minor_faults() - before;
 	stop_locker(&locker);
-	from_kernel = count_mmap_locks(enable, touch_from_kernel, map + PAGES * barium_page_size());
-	end_trace(enable);
+	from_kernel = count_mmap_locks(recording, touch_from_kernel,
+				       map + PAGES * barium_page_size());
+	end_trace(recording);
 
 	igt_assert_lte(PAGES, faults);
 	igt_assert_lte(PAGES, from_kernel);

@@ -13,7 +13,7 @@
  * Description: Fault injection into GET_PARAM.
  *
  * SUBTEST: create
- * Description: Fault injection into GEM_CREATE of one page.
+ * Description: Fault injection into GEM_CREATE of one page that is not cached.
  *
  * SUBTEST: create-handle
  * Description: Fault injection into small allocations of GEM_CREATE.
@@ -162,6 +162,21 @@ static int create_contiguous(struct barium_scene *scene)
 static void want_page(struct barium_scene *scene)
 {
 	scene->size = barium_page_size();
+}
+
+/*
+ * Also empties the driver's cache of freed pages, so that GEM_CREATE allocates from the buddy
+ * allocator, which splits its blocks down to one page. The driver empties the cache before it
+ * refuses an object.
+ */
+static void want_new_page(struct barium_scene *scene)
+{
+	struct drm_barium_gem_create arg = {
+		.size = barium_vram_size(scene->fd) + barium_page_size(),
+	};
+
+	igt_assert_eq(try_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_CREATE, &arg), -ENOSPC);
+	want_page(scene);
 }
 
 /*
@@ -499,10 +514,10 @@ int igt_main()
 		barium_nth(.what = "GET_PARAM",
 			   .call = get_param, .check = check_param);
 
-	igt_describe("Fault injection into GEM_CREATE of one page.");
+	igt_describe("Fault injection into GEM_CREATE of one page that is not cached.");
 	igt_subtest("create")
 		barium_nth(.what = "GEM_CREATE, one page",
-			   .prepare = want_page, .call = create, .check = check_object);
+			   .prepare = want_new_page, .call = create, .check = check_object);
 
 	igt_describe("Fault injection into small allocations of GEM_CREATE.");
 	igt_subtest("create-handle")

@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "igt.h"
+#include "barium_lib_huge.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_unplug.h"
 
@@ -46,43 +47,8 @@ IGT_TEST_DESCRIPTION("Checks mappings of objects in child processes.");
 
 #define RW (PROT_READ | PROT_WRITE)
 
-/* Bytes that a huge PMD maps. */
-#define HUGE (2ul << 20)
-/* The size of the large object, in huge PMDs. */
-#define COUNT 3
 /* The size of the small object, which is too small for a huge PMD. */
 #define SMALL_PAGES 64
-
-static size_t huge_pages(void)
-{
-	return HUGE / barium_page_size();
-}
-
-static size_t all_pages(void)
-{
-	return COUNT * huge_pages();
-}
-
-/* Creates a stamped, contiguous object; its mapping has huge PMDs if the kernel supports them. */
-static struct barium_bo large_bo(int fd)
-{
-	struct barium_bo bo = { .size = COUNT * HUGE };
-	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
-
-	igt_require_f(barium_vram_available(fd) >= 4 * HUGE, "not enough VRAM\n");
-	igt_require_f(!huge || huge == HUGE, "huge PMDs have another size\n");
-	igt_assert_eq(__barium_gem_create(fd, &bo.size, BARIUM_GEM_CREATE_CONTIGUOUS, &bo.handle),
-		      0);
-	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
-	bo.map = barium_mmap(fd, bo.handle, bo.size);
-	barium_stamp(bo.map, 0, all_pages(), 1);
-	return bo;
-}
-
-static void require_huge(int fd)
-{
-	igt_require_f(barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE), "no huge PMDs\n");
-}
 
 /* Returns the number of faults that one read of @byte takes. */
 static long faults_of_read(const __u8 *byte)
@@ -135,13 +101,13 @@ static void test_huge_not_copied(int fd)
 	struct barium_bo bo;
 	int i;
 
-	require_huge(fd);
-	bo = large_bo(fd);
+	barium_require_huge(fd);
+	bo = barium_huge_bo_create(fd);
 	igt_fork(child, 1) {
 		igt_assert(is_wiped(bo.map));
-		for (i = 0; i < COUNT; i++)
-			igt_assert_eq(faults_of_read(bo.map + i * HUGE), 1);
-		barium_check_stamp(bo.map, 0, all_pages(), 1);
+		for (i = 0; i < BARIUM_HUGE_COUNT; i++)
+			igt_assert_eq(faults_of_read(bo.map + i * BARIUM_HUGE), 1);
+		barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
 	}
 	igt_waitchildren();
 	barium_bo_fini(fd, &bo);
@@ -149,15 +115,15 @@ static void test_huge_not_copied(int fd)
 
 static void test_huge_once(int fd)
 {
-	struct barium_bo bo = large_bo(fd);
+	struct barium_bo bo = barium_huge_bo_create(fd);
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size / 4);
 
-	barium_check_stamp(map, 0, all_pages() / 4, 1);
+	barium_check_stamp(map, 0, barium_huge_bo_pages() / 4, 1);
 	barium_munmap(bo.map, bo.size);
 	bo.map = map;
 	bo.size /= 4;
 	igt_fork(child, 1) {
-		barium_check_stamp(map, 0, all_pages() / 4, 1);
+		barium_check_stamp(map, 0, barium_huge_bo_pages() / 4, 1);
 		barium_check_vm_flags(map);
 	}
 	igt_waitchildren();
@@ -166,22 +132,23 @@ static void test_huge_once(int fd)
 
 static void test_shared_both_ways(int fd)
 {
-	struct barium_bo bo = large_bo(fd);
+	struct barium_bo bo = barium_huge_bo_create(fd);
+	size_t pages = barium_huge_pages();
 	int to_child[2], to_parent[2];
 
 	igt_assert_eq(pipe(to_child), 0);
 	igt_assert_eq(pipe(to_parent), 0);
 	igt_fork(child, 1) {
-		barium_stamp(bo.map, 0, huge_pages(), 2);
+		barium_stamp(bo.map, 0, pages, 2);
 		wake(to_parent[1]);
 		wait_for(to_child[0]);
-		barium_check_stamp(bo.map, 0, huge_pages(), 2);
-		barium_check_stamp(bo.map + HUGE, huge_pages(), huge_pages(), 3);
-		barium_check_stamp(bo.map + 2 * HUGE, 2 * huge_pages(), huge_pages(), 1);
+		barium_check_stamp(bo.map, 0, pages, 2);
+		barium_check_stamp(bo.map + BARIUM_HUGE, pages, pages, 3);
+		barium_check_stamp(bo.map + 2 * BARIUM_HUGE, 2 * pages, pages, 1);
 	}
 	wait_for(to_parent[0]);
-	barium_check_stamp(bo.map, 0, huge_pages(), 2);
-	barium_stamp(bo.map + HUGE, huge_pages(), huge_pages(), 3);
+	barium_check_stamp(bo.map, 0, pages, 2);
+	barium_stamp(bo.map + BARIUM_HUGE, pages, pages, 3);
 	wake(to_child[1]);
 	igt_waitchildren();
 	close(to_child[0]);
@@ -206,20 +173,20 @@ static void run_in_grandchild(const __u8 *map, int (*run)(const __u8 *map))
 
 static int sees_stamps(const __u8 *map)
 {
-	return !barium_is_stamped(map, 0, all_pages(), 1);
+	return !barium_is_stamped(map, 0, barium_huge_bo_pages(), 1);
 }
 
 static void test_child_survives(int fd)
 {
 	__u64 before = barium_vram_available(fd);
-	struct barium_bo bo = large_bo(fd);
+	struct barium_bo bo = barium_huge_bo_create(fd);
 	int go[2];
 
 	igt_assert_eq(pipe(go), 0);
 	igt_fork(child, 1) {
 		wait_for(go[0]);
 		run_in_grandchild(bo.map, sees_stamps);
-		barium_check_stamp(bo.map, 0, all_pages(), 1);
+		barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
 		run_in_grandchild(bo.map, sees_stamps);
 	}
 	barium_bo_fini(fd, &bo);
@@ -239,12 +206,12 @@ static void test_keep_on_fork(int fd)
 {
 	struct barium_bo bo;
 
-	require_huge(fd);
-	bo = large_bo(fd);
+	barium_require_huge(fd);
+	bo = barium_huge_bo_create(fd);
 	igt_fork(child, 1) {
 		igt_assert_eq(madvise(bo.map, bo.size, MADV_KEEPONFORK), 0);
 		igt_assert(!is_wiped(bo.map));
-		barium_check_stamp(bo.map, 0, all_pages(), 1);
+		barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
 		run_in_grandchild(bo.map, is_wiped_again);
 	}
 	igt_waitchildren();
@@ -257,32 +224,32 @@ static void test_parent_unchanged(int fd)
 	struct barium_bo bo;
 	__u8 *area;
 
-	require_huge(fd);
-	bo = large_bo(fd);
+	barium_require_huge(fd);
+	bo = barium_huge_bo_create(fd);
 	igt_fork(child, 1)
-		barium_check_stamp(bo.map, 0, all_pages(), 1);
+		barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
 	igt_waitchildren();
 	igt_assert_eq(faults_of_read(bo.map), 0);
-	igt_assert_eq(faults_of_read(bo.map + HUGE), 0);
+	igt_assert_eq(faults_of_read(bo.map + BARIUM_HUGE), 0);
 
-	igt_assert_eq(mprotect(bo.map + HUGE, page, PROT_READ), 0);
-	area = mmap(NULL, HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert_eq(mprotect(bo.map + BARIUM_HUGE, page, PROT_READ), 0);
+	area = mmap(NULL, BARIUM_HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	igt_assert(area != MAP_FAILED);
-	igt_assert(mremap(bo.map + 2 * HUGE, HUGE, HUGE, MREMAP_MAYMOVE | MREMAP_FIXED, area) ==
-		   area);
+	igt_assert(mremap(bo.map + 2 * BARIUM_HUGE, BARIUM_HUGE, BARIUM_HUGE,
+			  MREMAP_MAYMOVE | MREMAP_FIXED, area) == area);
 	igt_assert(!is_wiped(bo.map));
-	igt_assert(!is_wiped(bo.map + HUGE));
-	igt_assert(!is_wiped(bo.map + HUGE + page));
+	igt_assert(!is_wiped(bo.map + BARIUM_HUGE));
+	igt_assert(!is_wiped(bo.map + BARIUM_HUGE + page));
 	igt_assert(!is_wiped(area));
-	barium_check_stamp(bo.map, 0, 2 * huge_pages(), 1);
-	barium_check_stamp(area, 2 * huge_pages(), huge_pages(), 1);
-	barium_munmap(area, HUGE);
+	barium_check_stamp(bo.map, 0, 2 * barium_huge_pages(), 1);
+	barium_check_stamp(area, 2 * barium_huge_pages(), barium_huge_pages(), 1);
+	barium_munmap(area, BARIUM_HUGE);
 	barium_bo_fini(fd, &bo);
 }
 
 static void test_unplug(int fd)
 {
-	struct barium_bo bo = large_bo(fd);
+	struct barium_bo bo = barium_huge_bo_create(fd);
 	int go[2], ready[2];
 	char text[2] = {};
 
@@ -290,7 +257,7 @@ static void test_unplug(int fd)
 	igt_assert_eq(pipe(ready), 0);
 	igt_fork(child, 2) {
 		if (child)
-			barium_check_stamp(bo.map, 0, all_pages(), 1);
+			barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
 		wake(ready[1]);
 		wait_for(go[0]);
 		barium_check_zero(bo.map, bo.size);

@@ -69,58 +69,26 @@
 #include <sys/wait.h>
 
 #include "igt.h"
+#include "barium_lib_huge.h"
 #include "barium_lib_mapping.h"
 
 IGT_TEST_DESCRIPTION("Checks mappings with huge PMDs.");
 
 #define RW (PROT_READ | PROT_WRITE)
 
-/* Bytes that a huge PMD maps. */
-#define HUGE (2ul << 20)
-/* The size of the objects, in huge PMDs. */
-#define COUNT 3
 /* The longest time that a write may take, in seconds. */
 #define WRITE_TIMEOUT 20
-
-static size_t huge_pages(void)
-{
-	return HUGE / barium_page_size();
-}
-
-static size_t all_pages(void)
-{
-	return COUNT * huge_pages();
-}
-
-/* Creates a stamped, contiguous object of COUNT huge PMDs. */
-static struct barium_bo stamped(int fd)
-{
-	struct barium_bo bo = { .size = COUNT * HUGE };
-	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
-
-	igt_require_f(barium_vram_available(fd) >= 4 * HUGE, "not enough VRAM\n");
-	igt_require_f(!huge || huge == HUGE, "huge PMDs have another size\n");
-	igt_assert_eq(__barium_gem_create(fd, &bo.size, BARIUM_GEM_CREATE_CONTIGUOUS, &bo.handle),
-		      0);
-	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
-	bo.map = barium_mmap(fd, bo.handle, bo.size);
-	barium_stamp(bo.map, 0, all_pages(), 1);
-	return bo;
-}
-
-static void require_huge(int fd)
-{
-	igt_require_f(barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE), "no huge PMDs\n");
-}
 
 /* Maps an object @shift pages after an address that is aligned for a huge PMD. */
 static __u8 *map_shifted(int fd, const struct barium_bo *bo, size_t shift)
 {
-	__u8 *area = mmap(NULL, bo->size + 2 * HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	__u8 *area = mmap(NULL, bo->size + 2 * BARIUM_HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
 	__u8 *at;
 
 	igt_assert(area != MAP_FAILED);
-	at = (__u8 *)(((uintptr_t)area + HUGE - 1) & ~(HUGE - 1)) + shift * barium_page_size();
+	at = (__u8 *)(((uintptr_t)area + BARIUM_HUGE - 1) & ~(BARIUM_HUGE - 1)) +
+	     shift * barium_page_size();
 	igt_assert(mmap(at, bo->size, RW, MAP_SHARED | MAP_FIXED, fd, bo->offset) == at);
 	return at;
 }
@@ -132,13 +100,13 @@ static void test_few_faults(int fd)
 	long before;
 	__u8 *map;
 
-	require_huge(fd);
-	bo = stamped(fd);
+	barium_require_huge(fd);
+	bo = barium_huge_bo_create(fd);
 	map = barium_mmap(fd, bo.handle, bo.size);
 	before = barium_minor_faults();
-	for (i = 0; i < all_pages(); i++)
+	for (i = 0; i < barium_huge_bo_pages(); i++)
 		READ_ONCE(map[i * page]);
-	igt_assert_lte(barium_minor_faults() - before, COUNT + 32);
+	igt_assert_lte(barium_minor_faults() - before, BARIUM_HUGE_COUNT + 32);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
@@ -149,29 +117,29 @@ static void test_entry(int fd)
 	char text[256];
 	__u8 *map;
 
-	require_huge(fd);
-	bo = stamped(fd);
+	barium_require_huge(fd);
+	bo = barium_huge_bo_create(fd);
 	map = barium_mmap(fd, bo.handle, bo.size);
 	/* The first access may be anywhere in the range of the huge PMD. */
-	READ_ONCE(map[HUGE + 300 * barium_page_size()]);
-	barium_page_table_entry(map + HUGE, text, sizeof(text));
+	READ_ONCE(map[BARIUM_HUGE + 300 * barium_page_size()]);
+	barium_page_table_entry(map + BARIUM_HUGE, text, sizeof(text));
 	igt_assert_f(strstr(text, " PSE "), "the page table entry is%s\n", text);
-	barium_check_write_combining(map + HUGE);
-	barium_check_stamp(map, 0, all_pages(), 1);
+	barium_check_write_combining(map + BARIUM_HUGE);
+	barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
 static void test_read_only(int fd)
 {
-	struct barium_bo bo = stamped(fd);
+	struct barium_bo bo = barium_huge_bo_create(fd);
 	__u8 *map;
 
 	igt_assert_eq(__barium_mmap(fd, bo.size, PROT_READ, MAP_SHARED, bo.offset, (void **)&map),
 		      0);
-	barium_check_stamp(map, 0, all_pages(), 1);
-	igt_assert_eq(barium_try_write(map + HUGE), SIGSEGV);
-	barium_check_stamp(map, 0, all_pages(), 1);
+	barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
+	igt_assert_eq(barium_try_write(map + BARIUM_HUGE), SIGSEGV);
+	barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
@@ -179,16 +147,16 @@ static void test_read_only(int fd)
 /* The free ranges of VRAM determine which extents get a huge PMD. */
 static void test_in_pieces(int fd)
 {
-	struct barium_bo bo = {}, filler = stamped(fd);
-	size_t pages = all_pages() + 5;
+	struct barium_bo bo = {}, filler = barium_huge_bo_create(fd);
+	size_t pages = barium_huge_bo_pages() + 5;
 	__u8 *map;
 
-	barium_stamp(filler.map, 0, all_pages(), 7);
+	barium_stamp(filler.map, 0, barium_huge_bo_pages(), 7);
 	bo = barium_bo_create(fd, pages);
 	barium_stamp(bo.map, 0, pages, 1);
 	map = barium_mmap(fd, bo.handle, bo.size);
 	barium_check_stamp(map, 0, pages, 1);
-	barium_check_stamp(filler.map, 0, all_pages(), 7);
+	barium_check_stamp(filler.map, 0, barium_huge_bo_pages(), 7);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 	barium_bo_fini(fd, &filler);
@@ -200,7 +168,7 @@ static void test_in_pieces(int fd)
  */
 static void test_short_pieces(int fd)
 {
-	size_t page = barium_page_size(), pages = huge_pages() / 2, count, parity, i;
+	size_t page = barium_page_size(), pages = barium_huge_pages() / 2, count, parity, i;
 	struct barium_bo bo;
 	__u32 *handles;
 	__u8 *map;
@@ -236,35 +204,35 @@ static void test_short_pieces(int fd)
 /* Unmaps pages in the middle of a huge PMD, and checks the other pages. */
 static void munmap_part(int fd, bool touched)
 {
-	struct barium_bo bo = stamped(fd);
-	size_t page = barium_page_size(), first = huge_pages() + 100, count = 56;
+	struct barium_bo bo = barium_huge_bo_create(fd);
+	size_t page = barium_page_size(), first = barium_huge_pages() + 100, count = 56;
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 
 	if (touched)
-		barium_check_stamp(map, 0, all_pages(), 1);
+		barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
 	barium_munmap(map + first * page, count * page);
 	barium_check_stamp(map, 0, first, 1);
 	barium_check_stamp(map + (first + count) * page, first + count,
-			   all_pages() - first - count, 1);
+			   barium_huge_bo_pages() - first - count, 1);
 	igt_assert_eq(barium_try_read(map + first * page), SIGSEGV);
 	barium_munmap(map, bo.size);
-	barium_check_stamp(bo.map, 0, all_pages(), 1);
+	barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
 	barium_bo_fini(fd, &bo);
 }
 
 static void test_mprotect_part(int fd)
 {
-	struct barium_bo bo = stamped(fd);
+	struct barium_bo bo = barium_huge_bo_create(fd);
 	size_t page = barium_page_size();
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 
-	barium_check_stamp(map, 0, all_pages(), 1);
-	igt_assert_eq(mprotect(map + HUGE + page, page, PROT_READ), 0);
-	igt_assert_eq(barium_try_write(map + HUGE + page), SIGSEGV);
-	barium_check_stamp(map, 0, all_pages(), 1);
+	barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
+	igt_assert_eq(mprotect(map + BARIUM_HUGE + page, page, PROT_READ), 0);
+	igt_assert_eq(barium_try_write(map + BARIUM_HUGE + page), SIGSEGV);
+	barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
 	igt_assert_eq(mprotect(map, bo.size, RW), 0);
-	barium_stamp(map, 0, all_pages(), 2);
-	barium_check_stamp(bo.map, 0, all_pages(), 2);
+	barium_stamp(map, 0, barium_huge_bo_pages(), 2);
+	barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 2);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
@@ -272,12 +240,13 @@ static void test_mprotect_part(int fd)
 /* Moves a part of a mapping to an address that is not aligned for a huge PMD. */
 static void test_mremap_odd(int fd)
 {
-	struct barium_bo bo = stamped(fd);
-	size_t page = barium_page_size(), first = huge_pages() - 3, count = huge_pages() + 6;
+	struct barium_bo bo = barium_huge_bo_create(fd);
+	size_t first = barium_huge_pages() - 3, count = barium_huge_pages() + 6;
+	size_t page = barium_page_size();
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size), *area, *part;
 
-	barium_check_stamp(map, 0, all_pages(), 1);
-	area = mmap(NULL, bo.size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
+	area = mmap(NULL, bo.size + BARIUM_HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	igt_assert(area != MAP_FAILED);
 	part = area + 3 * page;
 	igt_assert(mremap(map + first * page, count * page, count * page,
@@ -285,37 +254,37 @@ static void test_mremap_odd(int fd)
 	barium_check_stamp(part, first, count, 1);
 	barium_check_stamp(map, 0, first, 1);
 	barium_check_stamp(map + (first + count) * page, first + count,
-			   all_pages() - first - count, 1);
-	barium_munmap(area, bo.size + HUGE);
+			   barium_huge_bo_pages() - first - count, 1);
+	barium_munmap(area, bo.size + BARIUM_HUGE);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
 static void test_fork_and_split(int fd)
 {
-	struct barium_bo bo = stamped(fd);
+	struct barium_bo bo = barium_huge_bo_create(fd);
 	size_t page = barium_page_size();
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 
-	barium_check_stamp(map, 0, 2 * huge_pages(), 1);
+	barium_check_stamp(map, 0, 2 * barium_huge_pages(), 1);
 	igt_fork(child, 2) {
 		barium_munmap(map + (7 + child) * page, page);
-		barium_check_stamp(map + HUGE, huge_pages(), huge_pages(), 1);
+		barium_check_stamp(map + BARIUM_HUGE, barium_huge_pages(), barium_huge_pages(), 1);
 		barium_check_stamp(map, 0, 7, 1);
-		barium_stamp(map + 2 * HUGE + child * HUGE / 2,
-			     2 * huge_pages() + child * huge_pages() / 2, huge_pages() / 2, 2);
+		barium_stamp(map + 2 * BARIUM_HUGE + child * BARIUM_HUGE / 2,
+			     (4 + child) * barium_huge_pages() / 2, barium_huge_pages() / 2, 2);
 	}
 	igt_waitchildren();
-	barium_check_stamp(map, 0, 2 * huge_pages(), 1);
-	barium_check_stamp(map + 2 * HUGE, 2 * huge_pages(), huge_pages(), 2);
+	barium_check_stamp(map, 0, 2 * barium_huge_pages(), 1);
+	barium_check_stamp(map + 2 * BARIUM_HUGE, 2 * barium_huge_pages(), barium_huge_pages(), 2);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
 
 static void test_no_pages(int fd)
 {
-	struct barium_bo bo = stamped(fd);
-	struct iovec iov = { .iov_base = bo.map + HUGE, .iov_len = HUGE };
+	struct barium_bo bo = barium_huge_bo_create(fd);
+	struct iovec iov = { .iov_base = bo.map + BARIUM_HUGE, .iov_len = BARIUM_HUGE };
 	char copy[64];
 	struct iovec local = { .iov_base = copy, .iov_len = sizeof(copy) };
 	int ends[2];
@@ -327,7 +296,7 @@ static void test_no_pages(int fd)
 	igt_assert_eq(errno, EFAULT);
 	igt_assert_eq(mlock(bo.map, bo.size), 0);
 	igt_assert_eq(madvise(bo.map, bo.size, MADV_DONTNEED), -1);
-	barium_check_stamp(bo.map, 0, all_pages(), 1);
+	barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
 	close(ends[0]);
 	close(ends[1]);
 	barium_bo_fini(fd, &bo);
@@ -335,8 +304,8 @@ static void test_no_pages(int fd)
 
 static void test_debugger(int fd)
 {
-	struct barium_bo bo = stamped(fd);
-	size_t page = barium_page_size(), first = huge_pages() - 2;
+	struct barium_bo bo = barium_huge_bo_create(fd);
+	size_t page = barium_page_size(), first = barium_huge_pages() - 2;
 	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	void *copy = malloc(4 * page);
 
@@ -351,15 +320,15 @@ static void test_debugger(int fd)
 /* Maps a dma-buf from offsets that are aligned for a huge PMD and from others. */
 static void test_dma_buf(int fd)
 {
-	struct barium_bo bo = stamped(fd);
-	size_t firsts[] = { 1, huge_pages() - 1, huge_pages() }, i;
+	struct barium_bo bo = barium_huge_bo_create(fd);
+	size_t firsts[] = { 1, barium_huge_pages() - 1, barium_huge_pages() }, i;
 	int buf = __barium_gem_export(fd, bo.handle, DRM_RDWR | DRM_CLOEXEC);
 	size_t page = barium_page_size(), pages;
 	void *map;
 
 	igt_require_f(buf >= 0, "objects cannot be exported\n");
 	for (i = 0; i < ARRAY_SIZE(firsts); i++) {
-		pages = all_pages() - firsts[i];
+		pages = barium_huge_bo_pages() - firsts[i];
 		igt_assert_eq(__barium_mmap(buf, pages * page, RW, MAP_SHARED, firsts[i] * page,
 					    &map), 0);
 		barium_check_stamp(map, firsts[i], pages, 1);
@@ -382,17 +351,17 @@ static int write_after_clear_refs(__u8 *map)
 	if (clear < 0 || zero < 0 || write(clear, "4", 1) != 1)
 		return 1;
 	READ_ONCE(map[0]);
-	READ_ONCE(map[HUGE]);
+	READ_ONCE(map[BARIUM_HUGE]);
 	alarm(WRITE_TIMEOUT);
 	WRITE_ONCE(map[0], 0x55);
 	if (READ_ONCE(map[0]) != 0x55)
 		return 2;
-	return read(zero, map + HUGE, 1) == 1 && !READ_ONCE(map[HUGE]) ? 0 : 3;
+	return read(zero, map + BARIUM_HUGE, 1) == 1 && !READ_ONCE(map[BARIUM_HUGE]) ? 0 : 3;
 }
 
 static void test_watched_writes(int fd)
 {
-	struct barium_bo bo = stamped(fd);
+	struct barium_bo bo = barium_huge_bo_create(fd);
 	/* clear_refs skips existing entries of VM_PFNMAP areas, so this one is untouched. */
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 	int status;
@@ -427,13 +396,13 @@ int igt_main()
 	igt_subtest("odd-addresses") {
 		int fd = barium_new_client();
 		static const size_t shifts[] = { 0, 1, 255, 511 };
-		struct barium_bo bo = stamped(fd);
+		struct barium_bo bo = barium_huge_bo_create(fd);
 		size_t i;
 		void *map;
 
 		for (i = 0; i < ARRAY_SIZE(shifts); i++) {
 			map = map_shifted(fd, &bo, shifts[i]);
-			barium_check_stamp(map, 0, all_pages(), 1);
+			barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
 			barium_munmap(map, bo.size);
 		}
 		barium_bo_fini(fd, &bo);
@@ -462,16 +431,16 @@ int igt_main()
 	igt_describe("mprotect() of huge PMDs keeps them write-combining.");
 	igt_subtest("mprotect-whole") {
 		int fd = barium_new_client();
-		struct barium_bo bo = stamped(fd);
+		struct barium_bo bo = barium_huge_bo_create(fd);
 		__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 
-		barium_check_stamp(map, 0, all_pages(), 1);
+		barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
 		igt_assert_eq(mprotect(map, bo.size, PROT_READ), 0);
-		igt_assert_eq(barium_try_write(map + HUGE), SIGSEGV);
+		igt_assert_eq(barium_try_write(map + BARIUM_HUGE), SIGSEGV);
 		igt_assert_eq(mprotect(map, bo.size, RW), 0);
-		barium_stamp(map, 0, all_pages(), 2);
-		barium_check_write_combining(map + HUGE);
-		barium_check_stamp(bo.map, 0, all_pages(), 2);
+		barium_stamp(map, 0, barium_huge_bo_pages(), 2);
+		barium_check_write_combining(map + BARIUM_HUGE);
+		barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 2);
 		barium_munmap(map, bo.size);
 		barium_bo_fini(fd, &bo);
 	}
@@ -505,11 +474,11 @@ int igt_main()
 		int fd = barium_new_client();
 		__u64 before = barium_vram_available(fd);
 		int other = barium_reopen(fd, O_RDWR);
-		struct barium_bo bo = stamped(other);
+		struct barium_bo bo = barium_huge_bo_create(other);
 		void *map = barium_mmap(other, bo.handle, bo.size);
 
 		close(other);
-		barium_check_stamp(map, 0, all_pages(), 1);
+		barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
 		barium_munmap(map, bo.size);
 		igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
 		barium_munmap(bo.map, bo.size);

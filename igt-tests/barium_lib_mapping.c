@@ -61,6 +61,14 @@ bool barium_has_vm_flag(const void *addr, const char *flag)
 	return strstr(flags, wanted);
 }
 
+void barium_require_page_table_dump(void)
+{
+	FILE *dump = barium_debugfs("page_tables/current_kernel");
+
+	igt_require_f(dump, "the kernel has no page table dump\n");
+	fclose(dump);
+}
+
 void barium_page_table_entry(const void *addr, char *entry, size_t length)
 {
 	FILE *dump = barium_debugfs("page_tables/current_kernel");

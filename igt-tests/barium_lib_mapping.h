@@ -20,6 +20,9 @@ void barium_check_vm_flags(const void *addr);
 /* Returns true if VmFlags in smaps has the two-letter code @flag for the VMA at @addr. */
 bool barium_has_vm_flag(const void *addr, const char *flag);
 
+/* Skips if the kernel has no page table dump. A test that forks calls this before. */
+void barium_require_page_table_dump(void);
+
 /*
  * Stores the attributes of the page table entry for @addr in @entry, in the form of the kernel's
  * page table dump: " USR RW PWT NX pte". This function and the next two skip if the kernel has no

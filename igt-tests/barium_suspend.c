@@ -37,8 +37,8 @@ IGT_TEST_DESCRIPTION("Objects and mappings across suspend to RAM.");
 
 static void suspend(void)
 {
-	igt_set_autoresume_delay(SUSPEND_STATE_MEM, SLEEP);
-	igt_system_suspend_autoresume(SUSPEND_STATE_MEM, SUSPEND_TEST_NONE);
+	igt_set_autoresume_delay(SLEEP);
+	igt_system_suspend_autoresume(SUSPEND_STATE_S3, SUSPEND_TEST_NONE);
 }
 
 static bool all_stamped(const struct barium_bo *bo, __u32 seed)

@@ -42,6 +42,7 @@ static void test_watched_writes(int fd)
 	size_t page = barium_page_size();
 	int clear;
 
+	barium_require_page_table_dump();
 	igt_require_f(barium_has_vm_flag(bo.map, "sd"), "the kernel has no soft-dirty tracking\n");
 	barium_unbind();
 	igt_fork(child, 1) {

@@ -107,6 +107,19 @@ igt_header() {
 	done
 }
 
+# words_of VARIABLE MAKEFILE: prints the words of a variable of make, one a line and sorted.
+words_of() {
+	sed -n "/^$1 := /,/[^\\\\]\$/p" "$2" | sed "s/^$1 := //; s/\\\\\$//" | xargs -n1 | sort
+}
+
+# The module's bindgen leaves out the same flags of GCC as the kernel's.
+bindgen_flags() {
+	local words
+	words=$(words_of bindgen_skip_c_flags "$linux/rust/Makefile")
+	[[ -n $words ]] || { echo "rust/Makefile has no bindgen_skip_c_flags" && return 1; }
+	diff <(echo "$words") <(words_of barium-gcc-only drivers/gpu/drm/barium/Kbuild)
+}
+
 # own STEP: runs a lint step of the harness.
 own() {
 	/barium/out/bin/barium lint "$1"
@@ -213,6 +226,7 @@ lint bench-tests bench_tests
 lint fuzz-format fuzz_format
 lint fuzz-clippy fuzz_clippy
 lint fuzz-tests fuzz_tests
+lint bindgen-flags bindgen_flags
 lint igt-header igt_header
 lint rooms own rooms
 lint safety own safety

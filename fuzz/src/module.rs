@@ -68,7 +68,7 @@ impl Module {
         let file = sys::open(path, libc::O_RDONLY | libc::O_CLOEXEC).map_err(failed)?;
         let flag = |is: bool| if is { 'Y' } else { 'N' };
         let parameters = format!(
-            "fault_around={} huge={}",
+            "render_node=1 fault_around={} huge={}",
             flag(mode.fault_around),
             flag(mode.huge)
         );

@@ -87,6 +87,8 @@ void gem_close(int fd, __u32 handle);
 enum igt_suspend_state {
 	SUSPEND_STATE_FREEZE,
 	SUSPEND_STATE_STANDBY,
+	/* Suspend to RAM. SUSPEND_STATE_MEM selects the state that /sys/power/mem_sleep names. */
+	SUSPEND_STATE_S3,
 	SUSPEND_STATE_MEM,
 	SUSPEND_STATE_DISK,
 };
@@ -100,10 +102,19 @@ enum igt_suspend_test {
 	SUSPEND_TEST_CORE,
 };
 
-/* Sets the duration of the next suspend in seconds. */
-void igt_set_autoresume_delay(enum igt_suspend_state state, int delay_secs);
+/* Sets the duration of each following suspend in seconds. */
+void igt_set_autoresume_delay(int delay_secs);
 /* Suspends the machine, and wakes it up after that time. Skips if that is not supported. */
 void igt_system_suspend_autoresume(enum igt_suspend_state state, enum igt_suspend_test test);
+
+/* Skips if the kernel has no fences that user space signals (CONFIG_SW_SYNC). */
+void igt_require_sw_sync(void);
+/* Return a file descriptor. The fence signals once the timeline has counted to @seqno. */
+int sw_sync_timeline_create(void);
+int sw_sync_timeline_create_fence(int timeline, uint32_t seqno);
+void sw_sync_timeline_inc(int timeline, uint32_t count);
+/* Adds a fence to a dma-buf, as one of the writers (DMA_BUF_SYNC_WRITE), for example. */
+void dmabuf_import_sync_file(int dmabuf, uint32_t flags, int sync_fd);
 
 /* The prefix of a line for igt_kmsg(), with the log level. */
 #define KMSG_WARNING		"<4>[IGT] "

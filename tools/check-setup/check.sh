@@ -70,13 +70,13 @@ reset_sandbox() {
 	cache=$work/cache out=$work/out tree=$work/tree output=$work/output
 	export FAKE_LOG=$work/made
 	chmod -R u+rwX "$work" 2>/dev/null
-	rm -rf "$cache" "$out" "$tree" "$FAKE_LOG" "${work:?}"/{bin,other,some}
+	rm -rf "$cache" "$out" "$tree" "$FAKE_LOG" "${work:?}"/{bin,linux,other,some}
 	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
 	touch "$FAKE_LOG" "$output"
 	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
-	cp -r "$top"/tools/{barium,lib.sh,setup,kernel,packages} "$tree/tools"
+	cp -r "$top"/tools/{barium,lib.sh,setup,kernel,rust-metadata,packages} "$tree/tools"
 	local part
-	for part in toolbox linux guest kernel; do
+	for part in toolbox linux guest kernel stock; do
 		cp "$here/fake-part.sh" "$tree/tools/setup/$part.sh"
 	done
 	# A machine with enough disk space and all required packages.
@@ -183,6 +183,9 @@ kill_session() {
 }
 
 main() {
+	# shellcheck source=in-tree.sh
+	. "$here/in-tree.sh"
+	in_tree_checks
 	# shellcheck source=quick.sh
 	. "$here/quick.sh"
 	quick_checks
@@ -199,5 +202,4 @@ main() {
 }
 
 # bash has read the whole file when it gets here: editing the file during a run is safe.
-main "$@"
-exit
+{ main "$@"; exit; }

@@ -18,6 +18,8 @@ mkdir -p "$1"/{usr/src,var/lib/dpkg,usr/libexec/igt-gpu-tools,rust/kernel/drm,mo
 touch "$1"/{usr/libexec/igt-gpu-tools/core_auth,modules/release,root.squashfs,rust/kernel/drm/gem}
 [[ ${FAKE-} == without-linux ]] || touch "$1/usr/src/linux-source-7.3.tar.xz"
 printf 'Package: linux-source-7.3\nVersion: 7.3-1\n' >"$1/var/lib/dpkg/status"
+[[ ${FAKE-} == without-stock ]] ||
+	printf 'Package: linux-headers-7.3.4+deb13-amd64\nVersion: 7.3-1\n' >>"$1/var/lib/dpkg/status"
 # sleep must not be the first process of its namespace: in the toolbox, that is a shell as well.
 contained bash -c "sleep $seconds; :"
 case ${FAKE-} in

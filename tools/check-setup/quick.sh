@@ -27,6 +27,8 @@ quick_checks() {
 	check set-up/user-without-ids user_without_ids
 	check set-up/no-capability no_capability
 	check set-up/mirror-without-linux mirror_without_linux
+	check set-up/mirror-without-stock-kernel mirror_without_stock
+	check set-up/stock-kernel-needs-no-source stock_alone
 	check set-up/ksrc-is-no-kernel ksrc_is_no_kernel
 	check set-up/ksrc-was-built-in ksrc_was_built_in
 	check set-up/unknown-kernel unknown_kernel
@@ -48,7 +50,7 @@ made() {
 	sort "$FAKE_LOG" | tr '\n' ' '
 }
 
-all_parts='guest kernel-debug kernel-opt linux toolbox '
+all_parts='guest kernel-debug kernel-opt kernel-stock linux toolbox '
 
 # succeeds COMMAND...: checks that COMMAND succeeds and that all parts exist.
 succeeds() {
@@ -238,6 +240,23 @@ mirror_without_linux() {
 	FAKE=without-linux fails_cleanly "no linux-source-7.3.*KSRC" barium setup
 }
 
+mirror_without_stock() {
+	FAKE=without-stock barium setup || fail "ended with $?"
+	grep "no Debian kernel 7.3: its guests are skipped" "$output" || fail "no word about it"
+	[[ $(made) == "${all_parts/kernel-stock /}" ]] || fail "made: $(made)"
+}
+
+# The command fails after the set-up, as a fake toolbox cannot build the harness.
+stock_alone() {
+	fails_cleanly "the harness could not be built" barium run
+	[[ $(made) == "guest kernel-stock toolbox " ]] || fail "made: $(made)"
+	rm -r "${cache:?}"/*
+	: >"$FAKE_LOG"
+	FAKE=without-stock fails_cleanly "the harness could not be built" barium run
+	grep "no Debian kernel 7.3: building one" "$output" || fail "no word about it"
+	[[ $(made) == "guest kernel-opt linux toolbox " ]] || fail "made: $(made)"
+}
+
 ksrc_is_no_kernel() {
 	mkdir "$work/bin/empty"
 	KSRC=$work/bin/empty fails_cleanly "KSRC=.* is not a kernel source tree" barium setup
@@ -250,7 +269,7 @@ ksrc_was_built_in() {
 }
 
 unknown_kernel() {
-	KERNEL=optimal fails_cleanly "KERNEL=optimal: must be opt or debug" barium shell
+	KERNEL=optimal fails_cleanly "KERNEL=optimal: must be stock, opt or debug" barium shell
 }
 
 unknown_command() {

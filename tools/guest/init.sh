@@ -7,7 +7,7 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/barium/bin:/barium/igt HOME=/root TER
 export guest_run guest_kernel guest_modes guest_mode_tests guest_self_check guest_test_timeout
 export guest_unplug_rounds guest_race_seconds guest_warn_level guest_fault_full guest_width guest_height
 export guest_fuzz_seconds guest_fuzz_seed guest_fuzz_replay guest_hibernate guest_displays
-export guest_console
+export guest_console guest_firmware_fb guest_render_node guest_hold_open guest_in_tree
 
 mkdir -p /proc /sys /dev/pts /dev/shm /tmp /run /root
 mount -t proc proc /proc
@@ -27,6 +27,10 @@ mkdir -p /tmp/results/log
 # The user's selection of tests: a regular expression that may be too long for the command line.
 guest_tests=$(dd if=/dev/vdd bs=64k count=1 status=none | tr -d '\0')
 export guest_tests
+
+# The tests use Barium's own ioctls through render nodes. Scenarios that test the default, as `make run`
+# does, set guest_render_node=0.
+[ "${guest_render_node-}" = 0 ] || echo options barium render_node=1 >/etc/modprobe.d/barium.conf
 
 stty -F /dev/ttyS1 raw -echo 115200
 exec 3<>/dev/ttyS1

@@ -1,8 +1,11 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# The guest's first process: stacks payload, root file system and a tmpfs into one overlay, and
+# The guest's first process: loads the modules in /modules, if there are any, stacks payload, root file system and a tmpfs into one overlay, and
 # continues there with init.sh.
+for module in /modules/*.ko; do
+	[ ! -e "$module" ] || /bin/busybox insmod "$module"
+done
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mkdir /root/fs
 /bin/busybox mount -t squashfs -o ro /dev/vda /root/fs

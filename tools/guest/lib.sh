@@ -123,12 +123,24 @@ render_node() {
 	return 0
 }
 
-# firmware_framebuffers: prints the DRM devices that drive a framebuffer set up by the firmware.
+# firmware_framebuffers: prints the DRM and fbdev devices that drive a framebuffer set up by the firmware.
 firmware_framebuffers() {
-	for device_path in /sys/bus/platform/drivers/simple-framebuffer/*/drm; do
+	for device_path in /sys/bus/platform/drivers/simple-framebuffer/*/drm \
+		/sys/bus/platform/drivers/*-framebuffer/*/graphics; do
 		[ -e "$device_path" ] && echo "$device_path"
 	done
 	return 0
+}
+
+# firmware_memory: prints the memory regions that drivers of such framebuffers have claimed.
+firmware_memory() {
+	grep -iE ' : (simple|efifb|vesafb)' /proc/iomem
+}
+
+# bar_memory_type PCI-ADDRESS: prints the memory types that the kernel has reserved for the BAR of VRAM.
+bar_memory_type() {
+	bar_start=$(head -n 1 "/sys/bus/pci/devices/$1/resource" | cut -d' ' -f1)
+	sed -n "s/^PAT: \[mem $bar_start-[^]]*\] //p" /sys/kernel/debug/x86/pat_memtype_list | sort -u
 }
 
 # bind PCI-ADDRESS DRIVER: binds the device to DRIVER; unbind does the opposite.

@@ -8,6 +8,7 @@
 
 draw() {
 	modprobe barium || fail "the driver cannot be loaded: $(dmesg | tail -n 5)"
+	tell say "bar: $(bar_memory_type "$(devices_of barium)")"
 	look run 1 --width "${guest_width:?}" --height "${guest_height:?}"
 	while read -r line; do
 		tell say "$line"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# `make deb` and `make packages`. Sourced by tools/barium.
+# `make deb`, `make packages` and `make vm`. Sourced by tools/barium.
 
 # set_up_deb: makes the Debian installation TRIXIE, and DEBTOOLS, the tools that build packages in it.
 set_up_deb() {
@@ -41,6 +41,24 @@ deb() {
 # deb_date: the date of the changelog: that of the last commit.
 deb_date() {
 	git -C "$TOP" log -1 --format=%cD 2>/dev/null || date -R
+}
+
+# vm: builds the packages if there are none, and boots a desktop with them.
+vm() {
+	local desktop
+	if compgen -G "$OUT/deb/barium-modules-*.deb" >/dev/null &&
+		[[ -z $(find "$TOP"/{drivers,uapi,packaging,tools/packages} -newer "$OUT/deb" -print -quit) ]]; then
+		prepare
+		set_up_deb
+	else
+		deb
+	fi
+	set_up
+	desktop=$CACHE/desktop-$({ echo "${TRIXIE##*/}" && cat "$TOOLS/setup/desktop.sh" \
+		"$TOOLS/packages/enter.sh" && find "$TOOLS/packages/desktop" -type f -exec cat {} +; } | hash_of)
+	need_space "$desktop"
+	make_part desktop "${desktop##*-}" "adding a desktop to the installation, typically 1 min" desktop.sh "$TRIXIE"
+	bash "$TOOLS/packages/vm.sh" "$TRIXIE" "$PART" "$TOOLBOX"
 }
 
 # packages: builds the packages and tests them.

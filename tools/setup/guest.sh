@@ -10,6 +10,7 @@ lib=usr/lib/x86_64-linux-gnu
 leave_out=(
 	usr/src usr/include usr/lib/rustlib usr/lib/gcc usr/libexec/gcc usr/lib/llvm-19
 	"usr/lib/git-core" usr/share/cargo usr/share/doc usr/share/man usr/share/locale
+	usr/lib/modules "usr/lib/linux-*" usr/share/ovmf usr/share/OVMF
 	usr/share/qemu usr/share/seabios usr/share/perl var/lib/apt var/cache
 	"usr/bin/qemu-*" "$lib/qemu" "$lib/*.a" "$lib/libLLVM*" "$lib/librustc_driver*"
 	"$lib/libclang*" "usr/bin/*cargo*" "usr/bin/rust*"

@@ -62,6 +62,12 @@ mapfile -t mirror < <(host_mirror)
 		if chroot "$1" apt-cache show linux-source-7.3 >/dev/null 2>&1; then
 			chroot "$1" apt-get --yes install linux-source-7.3
 		fi
+		kernel=$(chroot "$1" apt-cache pkgnames linux-headers-7.3 |
+			grep -xE "linux-headers-7\.3\.[0-9]+\+deb13-amd64" | sort -V | tail -n 1)
+		if [ -n "$kernel" ]; then
+			release=${kernel#linux-headers-}
+			chroot "$1" apt-get --yes install "$kernel" "linux-binary-$release" "linux-modules-$release"
+		fi
 		mkdir "$1/barium" && cd "$1/barium" && mkdir src out linux kernel-opt kernel-debug guest harness part' \
 	trixie "$dir" "${mirror[@]}"
 

@@ -1,10 +1,11 @@
-/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note OR MIT */
+/* SPDX-License-Identifier: ((GPL-2.0-only WITH Linux-syscall-note) OR MIT) */
 /*
  * Userspace ABI of barium, the DRM driver for VRAM behind a PCI BAR.
  *
  * This header is the only source of the ABI: the build generates the driver's Rust types from it.
  * Each structure has the same layout on 32-bit and 64-bit architectures, and no implicit padding.
- * All ioctls are allowed on the render node. Sizes and offsets are in bytes.
+ * All ioctls are allowed on the primary node for its master and for authenticated clients, and on the
+ * render node, which the module parameter render_node=1 creates. Sizes and offsets are in bytes.
  *
  * Besides the errors listed for each structure, every ioctl fails with
  *

@@ -88,6 +88,10 @@ pub const UNPLUG_TEST: &str = "^igt@barium_hotunplug_race@writers$";
 /// take over.
 const FIRMWARE_FB: &[&str] = &["vga=0x343"];
 
+/// Lets programs map the BARs of a bound device, which Debian's kernel forbids (`IO_STRICT_DEVMEM`).
+/// Tests read the registers of the display in this way.
+const SHARED_BARS: &[&str] = &["iomem=relaxed"];
+
 /// Enables the console on the screen, and makes the kernel halt after a panic.
 const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
 
@@ -125,18 +129,20 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             ..display(Flavour::Debug, "bochs-display")
         },
         fuzz(settings, FUZZ_SECONDS, FUZZ_SEED),
+        Guest {
+            modes: Mode::ALL.into(),
+            boot: SHARED_BARS,
+            limit: 600,
+            typical: 150,
+            ..display(Flavour::Stock, "bochs-display")
+        },
         display(Flavour::Opt, "VGA"),
         display(Flavour::Opt, "secondary-vga"),
-        Guest {
-            name: "opt/handover".into(),
-            scenario: "handover",
-            // Not behind a bridge: the VGA BIOS would not find the framebuffer.
-            devices: ["-device", "VGA,id=display0"].map(String::from).into(),
-            boot: FIRMWARE_FB,
-            limit: 100,
-            typical: 15,
-            ..display(Flavour::Opt, "")
-        },
+        handover(Flavour::Opt, "simple", "VGA"),
+        handover(Flavour::Stock, "vesafb", "VGA"),
+        handover(Flavour::Stock, "efifb", "bochs-display"),
+        held_open("vesafb", "VGA"),
+        held_open("efifb", "bochs-display"),
         Guest {
             name: "opt/display".into(),
             scenario: "display",
@@ -154,6 +160,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 15,
             ..display(Flavour::Opt, "")
         },
+        parameters(),
         hibernate("bochs-display", "shutdown"),
         hibernate("VGA", "platform"),
         Guest {
@@ -172,6 +179,50 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
     }
     guests
 }
+
+/// A guest whose firmware sets up a framebuffer on `device`, which the kernel's driver `fb` then uses.
+/// Debian's kernel has no simpledrm.
+fn handover(flavour: Flavour, fb: &str, device: &str) -> Guest {
+    // Not behind a bridge: the VGA BIOS would not find the framebuffer.
+    let mut devices = devices(&[&format!("{device},id=display0")]);
+    let mut boot = FIRMWARE_FB;
+    if fb == "efifb" {
+        devices.extend(["-bios", UEFI].map(String::from));
+        boot = &[];
+    }
+    Guest {
+        name: format!("{}/handover-{fb}", flavour.name()),
+        scenario: "handover",
+        devices,
+        boot,
+        parameters: vec![format!("guest_firmware_fb={fb}")],
+        limit: 150,
+        typical: 20,
+        ..display(flavour, "")
+    }
+}
+
+/// A guest like that of [`handover`], in which a process has the framebuffer's fbdev device open.
+fn held_open(fb: &str, device: &str) -> Guest {
+    let mut guest = handover(Flavour::Stock, fb, device);
+    guest.name = format!("stock/held-open-{fb}");
+    guest.parameters.push("guest_hold_open=1".into());
+    guest
+}
+
+/// The guest that tests the module's parameters.
+fn parameters() -> Guest {
+    Guest {
+        name: "opt/parameters".into(),
+        scenario: "parameters",
+        boot: &["vga=0x343", "nomodeset"],
+        parameters: vec!["guest_render_node=0".into()],
+        ..handover(Flavour::Opt, "simple", "VGA")
+    }
+}
+
+/// The UEFI firmware in the toolbox.
+const UEFI: &str = "/usr/share/ovmf/OVMF.fd";
 
 /// A kind of display, and its VRAM sizes in MiB.
 type Displays = &'static [(&'static str, &'static [u32])];
@@ -328,6 +379,56 @@ pub fn cfi() -> Guest {
         typical: 90,
         ..display(Flavour::Cfi, "bochs-display")
     }
+}
+
+/// The tests of the guest with the module of `make in-tree-test`.
+pub const IN_TREE_TESTS: &str = "^load$|^oracle@|^rebind@|^vram@|\
+     ^igt@barium_(access|create|dumb|fault|huge|kms|mmap|params|prime)@";
+
+/// The guests of `make in-tree-test` whose kernel has Barium built in.
+pub fn in_tree_built_in() -> Vec<Guest> {
+    let guest = |name: &str, parameters: &[&str]| Guest {
+        name: format!("in-tree/y/{name}"),
+        scenario: "in-tree",
+        // Not behind a bridge: the VGA BIOS would not find the framebuffer.
+        devices: devices(&["VGA,id=display0"]),
+        boot: FIRMWARE_FB,
+        parameters: parameters
+            .iter()
+            .chain(&["drm_client_lib.active=fbdev", "barium.render_node=1"])
+            .map(|&parameter| parameter.into())
+            .collect(),
+        limit: 150,
+        typical: 20,
+        ..display(Flavour::Opt, "")
+    };
+    vec![
+        guest(
+            "first",
+            &[
+                "guest_in_tree=first",
+                "barium.fault_around=0",
+                "barium.huge=0",
+            ],
+        ),
+        guest("stub", &["guest_in_tree=stub", "pci-stub.ids=1234:1111"]),
+        // The kernel that loads the image has bound the display already.
+        Guest {
+            name: "in-tree/y/hibernate".into(),
+            parameters: ["guest_hibernate=shutdown", "barium.render_node=1"]
+                .map(String::from)
+                .into(),
+            ..hibernate("bochs-display", "shutdown")
+        },
+    ]
+}
+
+/// The guest of `make in-tree-test` with Barium as a module of its kernel.
+pub fn in_tree_module() -> Vec<Guest> {
+    vec![Guest {
+        name: "in-tree/m/bochs-display".into(),
+        ..display(Flavour::Opt, "bochs-display")
+    }]
 }
 
 /// A guest with one display that runs all tests in the default mode.

@@ -5,12 +5,13 @@
 //! inside the toolbox. Builds the module and the test programs, boots guests, examines their output and their
 //! devices, and reports the results.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench`,
-//! and `barium lint STEP`.
+//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench |
+//! in-tree`, and `barium lint STEP`.
 //! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
 
+mod apic;
 mod bench;
 mod command;
 mod coverage;
@@ -19,6 +20,7 @@ mod fuzz;
 mod guest_run;
 mod guests;
 mod igt;
+mod in_tree;
 mod kernel_log;
 mod ktap;
 mod lines;
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
         ["cfi"] => suite::cfi(&settings),
         ["fuzz"] => fuzz::fuzz(&settings),
         ["soak"] => fuzz::soak(&settings),
+        ["in-tree"] => in_tree::in_tree(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["bench"] => bench::bench(&settings),
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
         ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
             "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
-                   soak | mutants | igt | bench | packages | lint STEP"
+                   soak | mutants | igt | bench | in-tree | packages | lint STEP"
                 .into(),
         ),
     };

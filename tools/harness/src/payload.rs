@@ -16,7 +16,7 @@ pub struct Payload {
     pub squashfs: PathBuf,
     /// initramfs; mounts both and switches to them.
     pub initrd: PathBuf,
-    /// The module in the image.
+    /// The module in the image. Empty if the kernel has Barium itself.
     pub module: PathBuf,
 }
 
@@ -30,35 +30,53 @@ pub fn bench_programs(dir: &Path) -> Programs {
 
 /// Builds the IGT tests and the examples. tools/barium has built the fuzzer.
 pub fn programs(settings: &Settings) -> Result<Programs> {
-    let logs = logs(&settings.out)?;
-    let igt = settings.out.join("igt");
-    let examples = settings.out.join("examples");
-    for (name, output) in [("igt-tests", &igt), ("examples", &examples)] {
-        command::build_in(output, || {
-            command::logged(
-                Command::new("make")
-                    .arg("-C")
-                    .arg(settings.source.join(name))
-                    .arg(format!("OUT={}", output.display()))
-                    .arg("-j2"),
-                &logs.join(format!("{name}.log")),
-            )
-        })?;
-    }
+    let igt = c_programs(settings, "igt-tests", "igt")?;
+    let Programs(mut programs) = examples(settings)?;
     // tools/barium builds the fuzzer before it starts the harness.
     let fuzz = settings.out.join("fuzz/programs");
     command::dir(&fuzz)?;
-    Ok(Programs(vec![
-        (igt, "igt"),
-        (examples, "bin"),
-        (fuzz, "fuzz"),
-    ]))
+    programs.extend([(igt, "igt"), (fuzz, "fuzz")]);
+    Ok(Programs(programs))
+}
+
+/// Builds the examples.
+pub fn examples(settings: &Settings) -> Result<Programs> {
+    let examples = c_programs(settings, "examples", "examples")?;
+    Ok(Programs(vec![(examples, "bin")]))
+}
+
+/// Builds the C programs in the directory `source` of the source tree into `output` below the build
+/// products.
+fn c_programs(settings: &Settings, source: &str, output: &str) -> Result<PathBuf> {
+    let output = settings.out.join(output);
+    let log = logs(&settings.out)?.join(format!("{source}.log"));
+    command::build_in(&output, || {
+        command::logged(
+            Command::new("make")
+                .arg("-C")
+                .arg(settings.source.join(source))
+                .arg(format!("OUT={}", output.display()))
+                .arg("-j2"),
+            &log,
+        )
+    })?;
+    Ok(output)
 }
 
 /// Builds the module and packs disk image and initramfs for guests with this kernel.
 pub fn build(settings: &Settings, flavour: Flavour, programs: &Programs) -> Result<Payload> {
     let module = module(flavour, &settings.source, &settings.out)?;
     pack(settings, flavour, &module, programs, &settings.out)
+}
+
+/// Like [`pack`], but for a kernel that has Barium itself, built in or among its installed modules.
+pub fn pack_installed(
+    settings: &Settings,
+    flavour: Flavour,
+    programs: &Programs,
+    work: &Path,
+) -> Result<Payload> {
+    pack_modules(settings, flavour, None, programs, work)
 }
 
 fn logs(work: &Path) -> Result<PathBuf> {
@@ -72,6 +90,16 @@ pub fn pack(
     settings: &Settings,
     flavour: Flavour,
     module: &Path,
+    programs: &Programs,
+    work: &Path,
+) -> Result<Payload> {
+    pack_modules(settings, flavour, Some(module), programs, work)
+}
+
+fn pack_modules(
+    settings: &Settings,
+    flavour: Flavour,
+    module: Option<&Path>,
     programs: &Programs,
     work: &Path,
 ) -> Result<Payload> {
@@ -100,11 +128,11 @@ pub fn pack(
         ]),
         &logs.join("payload.log"),
     )?;
-    let initrd = build_initrd(settings, work, &logs)?;
+    let initrd = build_initrd(settings, flavour, work, &logs)?;
     Ok(Payload {
         squashfs,
         initrd,
-        module: module.into(),
+        module: module.unwrap_or(Path::new("")).into(),
     })
 }
 
@@ -127,8 +155,8 @@ pub fn module(flavour: Flavour, source: &Path, work: &Path) -> Result<PathBuf> {
     Ok(output.join("drivers/gpu/drm/barium/barium.ko"))
 }
 
-/// Stages the kernel's own modules, Barium, and modprobe's index.
-fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> Result<()> {
+/// Stages the kernel's own modules, `module`, and modprobe's index.
+fn stage_modules(flavour: Flavour, module: Option<&Path>, stage: &Path, logs: &Path) -> Result<()> {
     let installed = flavour.build_dir().join("modules");
     let release = command::read_lossy(&installed.join("release"))
         .trim()
@@ -139,15 +167,17 @@ fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> 
         &installed.join("lib/modules").join(&release),
         &modules.join(&release),
     )?;
-    let extra = modules.join(&release).join("extra");
-    command::dir(&extra)?;
-    // Strips debugging information, which no guest needs.
-    command::logged(
-        Command::new("objcopy")
-            .arg("--strip-debug")
-            .args([module, &extra.join("barium.ko")]),
-        &logs.join(format!("objcopy-{}.log", flavour.name())),
-    )?;
+    if let Some(module) = module {
+        let extra = modules.join(&release).join("extra");
+        command::dir(&extra)?;
+        // Strips debugging information, which no guest needs.
+        command::logged(
+            Command::new("objcopy")
+                .arg("--strip-debug")
+                .args([module, &extra.join("barium.ko")]),
+            &logs.join(format!("objcopy-{}.log", flavour.name())),
+        )?;
+    }
     // Debian's kmod looks for modules in usr/lib only if lib is a link to it.
     std::os::unix::fs::symlink("usr/lib", stage.join("lib")).map_err(|e| format!("lib: {e}"))?;
     command::logged(
@@ -157,7 +187,13 @@ fn stage_modules(flavour: Flavour, module: &Path, stage: &Path, logs: &Path) -> 
     fs::remove_file(stage.join("lib")).map_err(|e| format!("lib: {e}"))
 }
 
-fn build_initrd(settings: &Settings, work: &Path, logs: &Path) -> Result<PathBuf> {
+/// Builds the initramfs. It has the modules that a distribution's kernel needs to mount the disks.
+fn build_initrd(
+    settings: &Settings,
+    flavour: Flavour,
+    work: &Path,
+    logs: &Path,
+) -> Result<PathBuf> {
     let stage = work.join("stage-initrd");
     command::fresh_dir(&stage)?;
     for name in ["bin", "dev", "root", "payload", "overlay", "new"] {
@@ -168,7 +204,11 @@ fn build_initrd(settings: &Settings, work: &Path, logs: &Path) -> Result<PathBuf
         &settings.source.join("tools/guest/initramfs.sh"),
         &stage.join("init"),
     )?;
-    let initrd = work.join("initrd.cpio");
+    let modules = flavour.build_dir().join("modules/boot");
+    if modules.exists() {
+        copy(&modules, &stage.join("modules"))?;
+    }
+    let initrd = work.join(format!("initrd-{}.cpio", flavour.name()));
     command::logged(
         Command::new("sh")
             .args([

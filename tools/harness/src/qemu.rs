@@ -181,7 +181,7 @@ impl Machine<'_> {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
         let memory = match self.flavour {
-            Flavour::Opt | Flavour::Cfi => "1G",
+            Flavour::Stock | Flavour::Opt | Flavour::Cfi => "1G",
             Flavour::Debug | Flavour::Kcsan => "2G",
         };
         // No five-level paging: for a moment during CPU identification, the kernel does not know

@@ -27,7 +27,8 @@ const SHOWN: &[(&str, &str)] = &[
     ("size", "object, bytes"),
     ("minor_faults", "faults taken"),
     ("vmflags", "VmFlags"),
-    ("cache_mode", "cache mode"),
+    ("bar", "BAR of VRAM"),
+    ("cache_mode", "page table"),
     ("mode", "screen"),
 ];
 
@@ -35,18 +36,20 @@ const SHOWN: &[(&str, &str)] = &[
 /// and the screen to `screen.png`.
 pub fn run(settings: &Settings) -> Result<bool> {
     let start = Instant::now();
-    println!("[build] driver, tests and examples");
-    let payload = payload::build(settings, Flavour::Opt, &payload::programs(settings)?)?;
+    println!("[build] driver and examples");
+    let flavour = settings.kernel.unwrap_or(Flavour::Opt);
+    let payload = payload::build(settings, flavour, &payload::examples(settings)?)?;
     println!("[build] done in {} s", start.elapsed().as_secs());
 
     let machine = Machine {
-        flavour: Flavour::Opt,
+        flavour,
         processor: Processor::Two,
         payload: &payload,
         scenario: "run",
         parameters: vec![
             format!("guest_width={WIDTH}"),
             format!("guest_height={HEIGHT}"),
+            "guest_render_node=0".into(),
         ],
         tests: "",
         programs: &[],
@@ -94,7 +97,10 @@ pub fn run(settings: &Settings) -> Result<bool> {
             .said
             .iter()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-        println!("{title:>14}  {}", value.unwrap_or("?"));
+        // Only a kernel with CONFIG_PTDUMP_DEBUGFS shows page table entries: Debian's does not.
+        if value != Some("unknown") {
+            println!("{title:>14}  {}", value.unwrap_or("?"));
+        }
     }
     println!("{:>14}  {}", "VRAM holds", found.summary());
     println!(

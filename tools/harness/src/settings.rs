@@ -11,6 +11,8 @@ use crate::Result;
 /// The kernels that guests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flavour {
+    /// Debian's own.
+    Stock,
     /// Optimised, as a distribution would build it.
     Opt,
     /// With every checker that this kind of driver can trigger.
@@ -22,9 +24,19 @@ pub enum Flavour {
 }
 
 impl Flavour {
+    /// All flavours.
+    pub const ALL: [Flavour; 5] = [
+        Flavour::Stock,
+        Flavour::Opt,
+        Flavour::Debug,
+        Flavour::Kcsan,
+        Flavour::Cfi,
+    ];
+
     /// The name in paths and in the names of tests.
     pub fn name(self) -> &'static str {
         match self {
+            Flavour::Stock => "stock",
             Flavour::Opt => "opt",
             Flavour::Debug => "debug",
             Flavour::Kcsan => "kcsan",
@@ -32,15 +44,31 @@ impl Flavour {
         }
     }
 
+    /// Returns the flavour with this name.
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|flavour| flavour.name() == name)
+    }
+
     /// Returns the kernel's build directory.
     pub fn build_dir(self) -> PathBuf {
         Path::new("/barium").join(format!("kernel-{}", self.name()))
     }
 
+    /// Returns true if the set-up has this kernel. It lacks Debian's own if the package mirror has no
+    /// such version.
+    pub fn is_there(self) -> bool {
+        self.build_dir().join("modules/release").exists()
+    }
+
+    /// Returns true if the kernel runs the KUnit suites of a module that is loaded.
+    pub fn has_kunit(self) -> bool {
+        self != Flavour::Stock
+    }
+
     /// Returns the arguments of `make` for building modules for this kernel.
     pub fn make_arguments(self) -> &'static [&'static str] {
         match self {
-            Flavour::Opt | Flavour::Kcsan => &[],
+            Flavour::Stock | Flavour::Opt | Flavour::Kcsan => &[],
             Flavour::Cfi => &["LLVM=1"],
             // Coverage needs the module's debugging information.
             Flavour::Debug => &["LLVM=1", "KRUSTFLAGS=-Cdebuginfo=2", "KCFLAGS=-g"],
@@ -70,7 +98,7 @@ pub struct Settings {
     pub bench: String,
     /// Display device of `run` and `shell`.
     pub display: String,
-    /// Kernel of `shell` and `fuzz`; `None` selects their default.
+    /// Kernel of `run`, `shell` and `fuzz`; `None` selects their default.
     pub kernel: Option<Flavour>,
     /// Additional arguments for QEMU in `shell`.
     pub qemu_args: Vec<String>,
@@ -97,11 +125,10 @@ impl Settings {
         let out = PathBuf::from("/barium/out");
         let kernel = match text("KERNEL", "").as_str() {
             "" => None,
-            "opt" => Some(Flavour::Opt),
-            "debug" => Some(Flavour::Debug),
-            "kcsan" => Some(Flavour::Kcsan),
-            "cfi" => Some(Flavour::Cfi),
-            other => return Err(format!("KERNEL={other}: must be opt or debug")),
+            name => Some(
+                Flavour::named(name)
+                    .ok_or_else(|| format!("KERNEL={name}: must be stock, opt or debug"))?,
+            ),
         };
         let number = |name: &str, default: &str| {
             let text = text(name, default);

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::guest_run::{self, GuestRun};
 use crate::guests::{self, Guest};
-use crate::payload::{self, Payload};
+use crate::payload;
 use crate::report::{self, Entry, Outcome, Report};
 use crate::settings::{Flavour, Settings};
 use crate::{command, Result};
@@ -28,7 +28,7 @@ pub fn test(settings: &Settings) -> Result<bool> {
         println!("[harness] its own tests: {}", report::summary(&tests));
         report.add("harness", tests);
         println!("[setup] checks of the set-up, typically 20 s");
-        let checks = setup_checks(settings)?;
+        let checks = setup_checks(settings, "")?;
         println!("[setup] {}", report::summary(&checks));
         report.add("setup", checks);
     }
@@ -93,16 +93,12 @@ fn run(
     command::remove(&path)?;
     println!("[build] driver, tests, examples");
     let built = payload::programs(settings)?;
-    let payload = |flavour: Flavour| -> Result<Option<Payload>> {
-        if guests.iter().all(|g| g.flavour != flavour) {
-            return Ok(None);
+    let mut payloads = Vec::new();
+    for flavour in Flavour::ALL {
+        if flavour.is_there() && guests.iter().any(|g| g.flavour == flavour) {
+            payloads.push((flavour, payload::build(settings, flavour, &built)?));
         }
-        payload::build(settings, flavour, &built).map(Some)
-    };
-    let opt = payload(Flavour::Opt)?;
-    let debug = payload(Flavour::Debug)?;
-    let kcsan = payload(Flavour::Kcsan)?;
-    let cfi = payload(Flavour::Cfi)?;
+    }
     println!("[build] done in {} s", start.elapsed().as_secs());
     guests::write_memories(settings)?;
     let alone = guests.len() == 1;
@@ -115,14 +111,11 @@ fn run(
                 let Some(guest) = command::lock(&queue).pop_front() else {
                     break;
                 };
-                let payload = match guest.flavour {
-                    Flavour::Opt => &opt,
-                    Flavour::Debug => &debug,
-                    Flavour::Kcsan => &kcsan,
-                    Flavour::Cfi => &cfi,
-                };
+                let payload = payloads
+                    .iter()
+                    .find(|(flavour, _)| *flavour == guest.flavour);
                 let entries = match payload {
-                    Some(payload) => {
+                    Some((_, payload)) => {
                         let run = GuestRun {
                             guest: &guest,
                             payload,
@@ -133,7 +126,7 @@ fn run(
                         };
                         one_guest(settings, &run)
                     }
-                    None => vec![Entry::failed("guest", "no payload was built for it")],
+                    None => vec![no_kernel(guest.flavour)],
                 };
                 command::lock(&report).add(&guest.name, entries);
             });
@@ -153,6 +146,18 @@ fn run(
     Ok(report.is_good())
 }
 
+/// Returns the result of a guest whose kernel the set-up lacks.
+fn no_kernel(flavour: Flavour) -> Entry {
+    match flavour {
+        Flavour::Stock => Entry::new(
+            "guest",
+            Outcome::Skipped,
+            "the package mirror has no Debian kernel of this version",
+        ),
+        _ => Entry::failed("guest", "its kernel was not set up"),
+    }
+}
+
 fn one_guest(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
     let guest = run.guest;
     println!("[{}] started, typically {} s", guest.name, guest.typical);
@@ -167,11 +172,13 @@ fn one_guest(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
     entries
 }
 
-/// Runs the quick checks of tools/check-setup, which print lines `OUTCOME NAME[: WHY]`.
-fn setup_checks(settings: &Settings) -> Result<Vec<Entry>> {
+/// Runs the quick checks of tools/check-setup whose name matches the regular expression `names`. They
+/// print lines `OUTCOME NAME[: WHY]`.
+pub fn setup_checks(settings: &Settings, names: &str) -> Result<Vec<Entry>> {
     let output = Command::new("bash")
         .arg(settings.source.join("tools/check-setup/check.sh"))
         .arg("quick")
+        .env("CHECK", names)
         .output()
         .map_err(|e| format!("checks of the set-up: {e}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -184,7 +191,7 @@ fn setup_checks(settings: &Settings) -> Result<Vec<Entry>> {
 }
 
 /// Parses a line of a set-up check; returns `None` for other output.
-fn setup_check(line: &str) -> Option<Entry> {
+pub fn setup_check(line: &str) -> Option<Entry> {
     let (outcome, rest) = line.split_once(' ')?;
     let outcome = match outcome {
         "passed" => Outcome::Passed,

@@ -24,7 +24,7 @@ use crate::qmp::Qmp;
 use crate::report::{Entry, Outcome};
 use crate::screen::{self, Shot};
 use crate::settings::Settings;
-use crate::{command, kernel_log, Result};
+use crate::{apic, command, kernel_log, Result};
 
 /// Interval of progress messages for a guest that prints none itself.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -56,6 +56,8 @@ pub struct GuestOutput {
     pub journal: Vec<u8>,
     /// Why the guest did not reach its end; `None` if it did.
     pub lost: Option<String>,
+    /// QEMU has lost an interrupt of the guest, which hung therefore.
+    pub lost_interrupt: bool,
 }
 
 /// Boots `machine` and waits until it powers off or `limit` expires. Prints progress if it has a
@@ -83,6 +85,7 @@ pub fn run(
         hibernates: false,
         ended: false,
         was_asleep: false,
+        lost_interrupt: false,
     };
     let lost = session.attend(limit);
     // QEMU has exited already if all went well.
@@ -117,6 +120,7 @@ pub fn run(
     let journal = machine.journal();
     let results = session.fetch_results()?;
     Ok(GuestOutput {
+        lost_interrupt: session.lost_interrupt,
         journal,
         entries: session.entries,
         said: session.said,
@@ -157,6 +161,8 @@ struct Session<'a> {
     ended: bool,
     /// The guest was suspended at the last check.
     was_asleep: bool,
+    /// QEMU has lost an interrupt of the guest.
+    lost_interrupt: bool,
 }
 
 impl Session<'_> {
@@ -214,8 +220,21 @@ impl Session<'_> {
                     self.activity()
                 ));
                 self.wake_if_stuck();
+                if let Some((cpu, vector)) = self.find_lost_interrupt() {
+                    self.lost_interrupt = true;
+                    return Err(format!(
+                        "QEMU has lost interrupt {vector} of CPU {cpu}, which waits for it"
+                    ));
+                }
             }
         }
+    }
+
+    fn find_lost_interrupt(&self) -> Option<(usize, String)> {
+        // A QEMU that has just exited does not answer.
+        Qmp::connect(&self.machine.qmp_socket())
+            .and_then(|mut qmp| apic::lost_interrupt(&mut qmp))
+            .ok()?
     }
 
     /// Wakes a suspended guest: sometimes its RTC alarm does not fire.

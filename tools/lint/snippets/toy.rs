@@ -69,3 +69,74 @@ where
     const INFO: drm::DriverInfo = INFO;
     const IOCTLS: &'static [drm::ioctl::DrmIoctlDescriptor] = &[];
 }
+
+/// The types and the name of a `drm::Driver` whose registration data is a reference to a number. The
+/// snippet declares the ioctls.
+macro_rules! driver_without_ioctls {
+    () => {
+        type Data = ();
+        type RegistrationData<'bound> = &'bound u32;
+        type File = $crate::toy::File<Self>;
+        type Object = ::kernel::drm::gem::Object<$crate::toy::Object<Self>>;
+        type ParentDevice<Ctx: ::kernel::device::DeviceContext> = ::kernel::pci::Device<Ctx>;
+
+        const INFO: ::kernel::drm::DriverInfo = $crate::toy::INFO;
+    };
+}
+
+/// The methods of a `MappedObject` named `Toy` that shows the start of the BAR. The snippet implements
+/// `access`.
+macro_rules! bar_without_access {
+    () => {
+        fn ops() -> &'static $crate::upstream::gem::Ops<Self> {
+            static OPS: $crate::upstream::gem::Ops<Toy> = $crate::upstream::gem::Ops::new();
+            &OPS
+        }
+
+        fn align_hint(_obj: &$crate::upstream::gem::Object<Self>) -> usize {
+            0
+        }
+
+        fn will_need(
+            _obj: &$crate::upstream::gem::Object<Self>,
+            _pages: ::core::ops::Range<usize>,
+        ) {
+        }
+
+        fn mmap<'a>(
+            _obj: &$crate::upstream::gem::Object<Self>,
+            vma: $crate::upstream::vma::VmaNew<'a>,
+        ) -> Result<$crate::upstream::vma::VmaPfnMap<'a>> {
+            vma.into_pfnmap()
+        }
+
+        fn fault(
+            fault: &$crate::upstream::gem::fault::Fault<'_, Self>,
+        ) -> $crate::upstream::gem::fault::VmFault {
+            let page = fault.page().0;
+            let window = $crate::units::PageWindow::NONE;
+            fault
+                .insert_with(|bar| bar.pfn_range(0, page + 1, page), |_| window)
+                .unwrap_or_else(|| fault.insert_zero_page())
+        }
+
+        fn huge_fault(
+            fault: &$crate::upstream::gem::fault::HugeFault<'_, Self>,
+        ) -> $crate::upstream::gem::fault::HugeVmFault {
+            let Some(range) = fault.pmd_range() else {
+                return $crate::upstream::gem::fault::HugeVmFault::FALLBACK;
+            };
+            let page = range.first_page().0;
+            range.insert_with(|bar| bar.pfn_range(0, page + 512, page))
+        }
+
+        fn vmap(
+            obj: &$crate::upstream::gem::Object<Self>,
+            bar: &$crate::upstream::wc_bar::WcBar<'_>,
+        ) -> Result<$crate::upstream::wc_bar::VMap> {
+            bar.vmap(0, ::kernel::drm::gem::BaseObject::size(obj))
+        }
+    };
+}
+
+pub(crate) use {bar_without_access, driver_without_ioctls};

@@ -19,7 +19,7 @@
 //! # Rooms
 //!
 //! A room is a top-level module of this crate. It uses rooms in lower rows only, so that no two
-//! rooms use each other. `make lint` compares the last column with the code.
+//! rooms use each other.
 //!
 //! | room | is in charge of | uses |
 //! | --- | --- | --- |
@@ -74,6 +74,14 @@ module! {
             default: true,
             description: "Map with huge entries where that is possible (default: true)",
         },
+        modeset: i32 {
+            default: -1,
+            description: "1: bind although the kernel has nomodeset, 0: never bind (default: -1, unless nomodeset)",
+        },
+        render_node: bool {
+            default: false,
+            description: "Create a render node, for programs that use Barium's own ioctls (default: false)",
+        },
     },
 }
 
@@ -82,6 +90,18 @@ fn config() -> device::Config {
     device::Config {
         fault_around: module_parameters::fault_around.value(),
         huge: upstream::vma::HUGE_SUPPORTED && module_parameters::huge.value(),
+        render_node: module_parameters::render_node.value(),
+    }
+}
+
+/// Fails with `ENODEV` if the module must leave the displays to the firmware's framebuffer: with
+/// `nomodeset` on the kernel's command line, unless `modeset=1` overrides it, and with `modeset=0`.
+fn check_modeset() -> Result {
+    match module_parameters::modeset.value() {
+        0 => Err(ENODEV),
+        1.. => Ok(()),
+        ..0 if upstream::firmware_fb::has_nomodeset() => Err(ENODEV),
+        ..0 => Ok(()),
     }
 }
 
@@ -95,6 +115,7 @@ struct BariumModule {
 impl InPlaceModule for BariumModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            _: { check_modeset()? },
             _: { driver::set_config(config()) },
             _registration <- kernel::driver::Registration::new(
                 <Self as ModuleMetadata>::NAME,

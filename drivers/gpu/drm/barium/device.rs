@@ -34,13 +34,16 @@ pub(crate) struct BariumDriver;
 /// The DRM device of this driver.
 pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
-/// How page faults fill mappings. The module parameters select it.
+/// How page faults fill mappings, and which nodes a device has. The module parameters select it.
 #[derive(Clone, Copy)]
 pub(crate) struct Config {
     /// A fault also maps the neighbours of its page that the program will probably access.
     pub(crate) fault_around: bool,
     /// A fault maps a huge entry if the offset in VRAM and the address are aligned for one.
     pub(crate) huge: bool,
+    /// The device has a render node. Programs take it for a GPU that renders: a compositor or Mesa
+    /// then fails where it would have used the CPU.
+    pub(crate) render_node: bool,
 }
 
 /// Data that lives as long as the DRM device: an object may outlive the hardware, and is accounted
@@ -66,7 +69,7 @@ impl BariumData {
         &self.limits
     }
 
-    /// Returns the configuration of page faults.
+    /// Returns the configuration of the device.
     #[inline]
     pub(crate) fn config(&self) -> Config {
         self.config

@@ -24,6 +24,7 @@ use crate::{
     uapi::*,
     upstream::{
         self,
+        drm_driver::Nodes,
         kms::registration::{
             self,
             MappableDriver,
@@ -99,13 +100,19 @@ impl pci::Driver for BariumDriver {
         let properties = dispi::Registers::new(pdev)?.properties(pdev)?;
         // After the checks, so that a display which this driver refuses keeps its framebuffer.
         upstream::firmware_fb::remove(pdev, <Self as drm::Driver>::INFO.name)?;
+        let config = CONFIG.copy().ok_or(ENODEV)?;
         let data = BariumData::new(
             VramManager::new(properties.vram)?,
             ModeLimits::new(&properties)?,
-            CONFIG.copy().ok_or(ENODEV)?,
+            config,
         );
         let backup = VramBackup::new()?;
-        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), &OPS)?;
+        let nodes = if config.render_node {
+            Nodes::PrimaryAndRender
+        } else {
+            Nodes::Primary
+        };
+        let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), nodes, &OPS)?;
         let drm = display::set_up(drm)?;
         let drm = registration::register::<Display, _>(pdev, drm, |pdev| {
             let bar = VramBar::new(pdev, properties.vram)?;

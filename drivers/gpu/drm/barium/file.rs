@@ -2,7 +2,7 @@
 
 //! The client: an open file of the device, and its ioctls.
 //!
-//! `uapi/drm/barium_drm.h` describes the ABI and its errors.
+//! `barium_drm.h` describes the ABI and its errors.
 
 use crate::{
     device::{

@@ -8,13 +8,11 @@ use crate::{
     upstream::ioctl::declare_ioctls, //
 };
 use kernel::{
-    device::DeviceContext,
     drm::{
         self,
         ioctl::RENDER_ALLOW,
         Ioctl, //
     },
-    pci,
     prelude::*, //
 };
 
@@ -30,13 +28,7 @@ fn get_param(
 
 #[vtable]
 impl drm::Driver for Toy {
-    type Data = ();
-    type RegistrationData<'bound> = &'bound u32;
-    type File = toy::File<Self>;
-    type Object = drm::gem::Object<toy::Object<Self>>;
-    type ParentDevice<Ctx: DeviceContext> = pci::Device<Ctx>;
-
-    const INFO: drm::DriverInfo = toy::INFO;
+    toy::driver_without_ioctls!();
 
     declare_ioctls! {
         driver: Toy,

@@ -8,14 +8,12 @@ use crate::{
     upstream::ioctl::declare_ioctls, //
 };
 use kernel::{
-    device::DeviceContext,
     drm::{
         self,
         ioctl::RENDER_ALLOW,
         Ioctl,
         Registered, //
     },
-    pci,
     prelude::*, //
 };
 
@@ -42,13 +40,7 @@ fn gem_create(
 
 #[vtable]
 impl drm::Driver for Toy {
-    type Data = ();
-    type RegistrationData<'bound> = &'bound u32;
-    type File = toy::File<Self>;
-    type Object = drm::gem::Object<toy::Object<Self>>;
-    type ParentDevice<Ctx: DeviceContext> = pci::Device<Ctx>;
-
-    const INFO: drm::DriverInfo = toy::INFO;
+    toy::driver_without_ioctls!();
 
     declare_ioctls! {
         driver: Toy,

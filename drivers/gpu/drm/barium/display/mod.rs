@@ -187,7 +187,7 @@ pub(crate) fn set_up(
     drm: drm::UnregisteredDevice<BariumDriver>,
 ) -> Result<ReadyKmsDevice<Display>> {
     let limits = *drm.limits();
-    let drm = UnregisteredKmsDevice::<Display>::new(drm, limits.sizes())?;
+    let drm = UnregisteredKmsDevice::<Display>::new(drm, limits.mode_config_info())?;
     drm.primary_plane::<Plane>(limits.formats())?
         .crtc::<Crtc>()?
         .virtual_encoder()?

@@ -40,8 +40,12 @@ const FORMATS: [Fourcc; 4] = [
     Fourcc::BGRX8888,
 ];
 
-/// The supported refresh rates, in Hz. The device itself has no refresh rate. DRM simulates vblanks
-/// with a timer, and warns if it waits for a vblank longer than a timeout, 1 s in 7.3.
+/// The supported refresh rates, in Hz. The device itself has no refresh rate; DRM simulates vblanks
+/// with a timer.
+///
+/// The bounds are a choice of this driver, not limits of DRM. At the lowest rate, a page flip ends
+/// within 50 ms; DRM warns only if a vblank takes longer than 1 s (`drm_crtc_wait_one_vblank()`).
+/// At the highest rate, the timer interrupts the CPU 500 times per second.
 const REFRESH: core::ops::RangeInclusive<u32> = 20..=500;
 
 /// The largest width and height of a framebuffer.
@@ -171,12 +175,13 @@ impl ModeLimits {
         }
     }
 
-    /// Returns the largest size of a framebuffer, at most [`MAX_SIZE`]: DRM stores coordinates in
-    /// framebuffers as signed 16.16 fixed-point numbers.
-    pub(crate) fn sizes(&self) -> ModeConfigInfo {
+    /// Returns what DRM tells clients about framebuffers. The largest size is at most [`MAX_SIZE`]: DRM
+    /// stores coordinates in framebuffers as signed 16.16 fixed-point numbers.
+    pub(crate) fn mode_config_info(&self) -> ModeConfigInfo {
         ModeConfigInfo {
             max_width: self.max_width.min(MAX_SIZE),
             max_height: self.max_height.min(MAX_SIZE),
+            prefer_shadow: true,
         }
     }
 

@@ -61,10 +61,12 @@ impl<'bound> Pipe<'bound> {
 
     /// Programs the device to show `new`.
     ///
-    /// On each write, a VGA checks whether the picture is inside VRAM. If it is not, the VGA sets
-    /// the Y offset to 0, and then also the X offset if the picture is still outside. The new X
-    /// offset with the old Y offset can trigger this. The new Y offset then differs from the old
-    /// one, so this function writes it next.
+    /// On each write, a VGA checks whether the picture ends inside VRAM. If it does not, the VGA
+    /// sets the Y offset to 0, and also the X offset if the picture still ends outside. The new X
+    /// offset with the old Y offset can trigger this, but it changes the Y offset only: with a Y
+    /// offset of 0, the picture ends no later than the new picture, which ends inside VRAM. If the
+    /// old Y offset were equal to the new one, the VGA would see the new picture. So they differ,
+    /// and this function writes the new Y offset next.
     pub(crate) fn show(&self, new: Scanout) {
         let mut programmed = self.programmed.lock();
         if self.has_byte_order && programmed.byte_order != Some(new.byte_order) {

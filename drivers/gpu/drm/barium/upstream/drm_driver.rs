@@ -89,7 +89,18 @@ impl<D: drm::Driver> DriverOps<D> {
     }
 }
 
-/// Allocates a device of driver `D` with private data `data`.
+/// The device nodes that a device gets when it is registered. `drm::Driver::FEAT_RENDER` is a
+/// constant of the driver; this is a choice for each device.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nodes {
+    /// The primary node only.
+    Primary,
+    /// The primary node and a render node.
+    PrimaryAndRender,
+}
+
+/// Allocates a device of driver `D` with private data `data`. Its `nodes` may include a render node
+/// only if `D` has `FEAT_RENDER`.
 ///
 /// The file operations of the device call [`MappedObject::align_hint`] and
 /// [`MappedObject::will_need`]. The device has dumb buffers and the features that
@@ -101,6 +112,7 @@ impl<D: drm::Driver> DriverOps<D> {
 pub(crate) fn alloc<D, T>(
     parent: &D::ParentDevice<Bound>,
     data: impl PinInit<D::Data, Error>,
+    nodes: Nodes,
     ops: &'static DriverOps<D>,
 ) -> Result<drm::UnregisteredDevice<D>>
 where
@@ -136,6 +148,15 @@ where
     // SAFETY: The device was allocated above, and this function has the only reference to it, so no
     // other thread reads the field.
     unsafe { (*raw).driver = driver };
+    if nodes == Nodes::Primary {
+        // SAFETY: As for `driver`, no other thread reads these fields. `drm_minor_register()` creates
+        // no node where the device has no minor. The minor itself belongs to a managed action of the
+        // device, which frees it without reading `render`.
+        unsafe {
+            (*raw).render = core::ptr::null_mut();
+            (*raw).driver_features &= !bindings::drm_driver_feature_DRIVER_RENDER;
+        }
+    }
     Ok(dev)
 }
 

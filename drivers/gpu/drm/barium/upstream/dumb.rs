@@ -7,8 +7,8 @@
 //! - The shape it should have: this trait, as optional methods of [`drm::Driver`].
 //! - Why this is sound on 7.3: the callback is in the `drm_driver` of one driver
 //!   ([`super::drm_driver::alloc`]), so device and file are of that driver. DRM calls it for an
-//!   open file, and only a device that has been registered can have one. The callback creates
-//!   objects only inside a `drm_dev_enter()` section.
+//!   open file, and only a device that has been registered ([`super::kms::registration`]) can have
+//!   one. The callback creates objects only inside a `drm_dev_enter()` section.
 //! - Delete when `drm::Driver` has dumb buffers.
 //!
 //! C header: [`include/drm/drm_dumb_buffers.h`](srctree/include/drm/drm_dumb_buffers.h)
@@ -90,7 +90,8 @@ where
     T: DumbBuffers<Driver = D>,
 {
     // SAFETY: The device is of driver `D` by this function's requirements. The open file holds a
-    // reference to the device, and was opened after the device had been registered.
+    // reference to the device. It was opened through a node that `drm_dev_register()` created, so
+    // the device has been registered, as kms/registration.rs defines it.
     let dev = unsafe { drm::Device::<D, drm::Ioctl>::from_raw(dev) };
     // SAFETY: `file` is an open file of a device of driver `D` by this function's requirements.
     let file = unsafe { drm::File::<D::File>::from_raw(file) };

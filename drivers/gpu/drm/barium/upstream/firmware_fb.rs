@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Takes a PCI display over from the driver of the firmware's framebuffer.
+//! Takes a PCI display over from the driver of the firmware's framebuffer, unless the user wants to
+//! keep that.
 //!
 //! - Upstream today: the kernel crate has no abstraction of apertures.
 //! - The shape it should have: this function, as a method of `pci::Device<Core>`.
@@ -27,6 +28,13 @@ use kernel::{
 )]
 extern "C" {
     fn barium_remove_firmware_fb(pdev: *mut bindings::pci_dev, name: *const c_char) -> c_int;
+}
+
+/// Returns true if the kernel's command line has `nomodeset`: then only drivers of the firmware's
+/// framebuffer may drive a display.
+pub(crate) fn has_nomodeset() -> bool {
+    // SAFETY: The function has no requirements.
+    unsafe { bindings::video_firmware_drivers_only() }
 }
 
 /// Unbinds simpledrm, efifb and similar drivers from the framebuffer in `pdev`, so that the caller

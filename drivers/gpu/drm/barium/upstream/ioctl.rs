@@ -92,9 +92,10 @@ macro_rules! declare_ioctls {
                             raw_file: *mut ::kernel::bindings::drm_file,
                         ) -> ::core::ffi::c_int {
                             // SAFETY: drm_ioctl() passes the device of an open file. The file holds
-                            // a reference to the device, and was opened after the device had been
-                            // registered. The table belongs to `$driver`, so the device is embedded
-                            // in a `Device<$driver>`.
+                            // a reference to the device. It was opened through a node that
+                            // `drm_dev_register()` created, so the device has been registered, as
+                            // kms/registration.rs defines it. The table belongs to `$driver`, so
+                            // the device is embedded in a `Device<$driver>`.
                             let dev = unsafe {
                                 ::kernel::drm::Device::<$driver, ::kernel::drm::Ioctl>::from_raw(
                                     raw_dev,

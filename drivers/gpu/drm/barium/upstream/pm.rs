@@ -143,11 +143,14 @@ pub(crate) trait SystemSleep: pci::Driver {
 static IMAGE_ANNOUNCED: Atomic<bool> = Atomic::new(false);
 
 /// The notifier that keeps [`IMAGE_ANNOUNCED`] up to date.
+#[cfg(CONFIG_PM_SLEEP)]
 struct Notifier(Opaque<bindings::notifier_block>);
 
+#[cfg(CONFIG_PM_SLEEP)]
 // SAFETY: The notifier chain accesses the members under its own lock. Nothing else accesses them.
 unsafe impl Sync for Notifier {}
 
+#[cfg(CONFIG_PM_SLEEP)]
 static NOTIFIER: Notifier = Notifier(Opaque::new(bindings::notifier_block {
     notifier_call: Some(notifier_callback),
     next: core::ptr::null_mut(),
@@ -159,6 +162,7 @@ static NOTIFIER: Notifier = Notifier(Opaque::new(bindings::notifier_block {
 /// # Safety
 ///
 /// This function has no preconditions.
+#[cfg(CONFIG_PM_SLEEP)]
 unsafe extern "C" fn notifier_callback(
     _block: *mut bindings::notifier_block,
     action: c_ulong,

@@ -10,10 +10,10 @@
 //!   write-combining later, neither in the kernel nor by userspace.
 //! - The shape it should have: `pci::Bar` with the memory type as a type parameter, so that only a
 //!   write-combining BAR returns PFNs for user mappings.
-//! - Why this is sound on 7.3: [`WcBar`] claims the region first, so no other driver maps it, and
-//!   `ioremap_wc()` reserves the memory type of the whole BAR for as long as the mapping exists. If
-//!   userspace has mapped the BAR uncached through sysfs before, the BAR stays uncached, and
-//!   [`WcBar::new`] logs that. Each access is checked against the length of the BAR. A [`WcBar`]
+//! - Why this is sound on 7.3: a [`WcBar`] exists only while its device is bound to this driver, so no
+//!   other PCI driver uses the BAR, and `ioremap_wc()` reserves the memory type of the whole BAR for as
+//!   long as the mapping exists. If the BAR is mapped uncached before, by userspace through sysfs or by a
+//!   driver of the firmware's framebuffer, it stays uncached, and [`WcBar::new`] logs that. Each access is checked against the length of the BAR. A [`WcBar`]
 //!   borrows the bound device, so it is dropped before the device is unbound. [`PfnRange`] and
 //!   [`BarPart`] borrow the [`WcBar`]; dropping the [`WcBar`] waits until each [`VMap`] is dropped.
 //! - Delete when `pci::Bar` can do this.
@@ -65,7 +65,7 @@ extern "C" {
 /// # Invariants
 ///
 /// `pfn`, the `window.before` PFNs before it and the `window.after` PFNs after it are whole pages
-/// of a BAR that a [`WcBar`] has claimed and keeps for `'a`.
+/// of a BAR that a [`WcBar`] keeps mapped for `'a`.
 #[derive(Clone, Copy)]
 pub(crate) struct PfnRange<'a> {
     pfn: usize,
@@ -159,7 +159,11 @@ impl BarPart<'_> {
     }
 }
 
-/// A memory BAR, claimed for this driver and mapped write-combining in the kernel.
+/// A memory BAR, mapped write-combining in the kernel, and claimed for this driver.
+///
+/// A driver of the firmware's framebuffer that has lost the device keeps a claim on a part of the BAR
+/// until the last process has closed `/dev/fb0`. Then the BAR is used without a claim, as the C
+/// drivers of such devices use it, and the log says so.
 ///
 /// # Examples
 ///
@@ -176,12 +180,14 @@ impl BarPart<'_> {
 ///
 /// # Invariants
 ///
-/// - BAR `index` of `pdev` is claimed by this object, starts at physical address `phys` and has
-///   `len` bytes; `phys` is page aligned.
+/// - BAR `index` of `pdev`, which is bound to the driver of this object, starts at physical address
+///   `phys` and has `len` bytes; `phys` is page aligned.
+/// - If `claimed` is set, this object has claimed the BAR.
 /// - `base` is its `ioremap_wc()` mapping, for all `len` bytes, until this object is dropped.
 pub(crate) struct WcBar<'a> {
     pdev: &'a pci::Device<Bound>,
     index: i32,
+    claimed: bool,
     phys: usize,
     len: usize,
     base: NonNull<c_void>,
@@ -206,7 +212,7 @@ impl<'a> WcBar<'a> {
     /// # Errors
     ///
     /// `EINVAL` if `index` is not that of a BAR; `ENODEV` if the BAR is empty or not page aligned;
-    /// `EBUSY` if it is already claimed; `ENOMEM` if the kernel cannot map it.
+    /// `ENOMEM` if the kernel cannot map it.
     pub(crate) fn new(
         pdev: &'a pci::Device<Bound>,
         index: u32,
@@ -229,17 +235,23 @@ impl<'a> WcBar<'a> {
 
         // SAFETY: `pci_dev` is a bound device, `resource_len()` has checked that `index` is one of
         // its BARs, and `name` is static.
-        if unsafe { bindings::pci_request_region(pci_dev, index, name.as_char_ptr()) } != 0 {
-            return Err(EBUSY);
+        let busy = unsafe { bindings::pci_request_region(pci_dev, index, name.as_char_ptr()) };
+        let claimed = busy == 0;
+        if !claimed {
+            dev_warn!(
+                pdev,
+                "BAR {index} is still claimed (see /proc/iomem), probably because a process has the \
+                 firmware's framebuffer open: that process can access all of VRAM until it ends\n"
+            );
         }
-        // SAFETY: `ioremap_wc()` requires that the range is not RAM, and a PCI BAR is not. The
-        // region was claimed above, so no driver maps the BAR with another memory type. If
-        // userspace has mapped it through sysfs before, `ioremap_wc()` uses the memory type of that
-        // mapping, or fails.
+        // SAFETY: `ioremap_wc()` requires that the range is not RAM, and a PCI BAR is not. If the BAR
+        // is mapped already, `ioremap_wc()` uses the memory type of that mapping, or fails.
         let base = unsafe { bindings::ioremap_wc(phys.try_into()?, len) };
         let Some(base) = NonNull::new(base) else {
-            // SAFETY: The region was claimed above, and is not mapped.
-            unsafe { bindings::pci_release_region(pci_dev, index) };
+            if claimed {
+                // SAFETY: The region was claimed above, and is not mapped.
+                unsafe { bindings::pci_release_region(pci_dev, index) };
+            }
             return Err(ENOMEM);
         };
 
@@ -252,10 +264,12 @@ impl<'a> WcBar<'a> {
             );
         }
 
-        // INVARIANT: The BAR was claimed and mapped above, and only `drop()` undoes that.
+        // INVARIANT: The BAR was mapped above, and claimed if `claimed` is set; only `drop()` undoes
+        // that. `pdev` is bound to the driver that calls this function.
         Ok(Self {
             pdev,
             index,
+            claimed,
             phys,
             len,
             base,
@@ -395,8 +409,10 @@ impl Drop for WcBar<'_> {
         // its users either borrow `self`, or are `VMap`s, of which none is left. None can be
         // created, as `vmap()` borrows `self`.
         unsafe { bindings::iounmap(self.base.as_ptr()) };
-        // SAFETY: By the type invariants, this object has claimed the region.
-        unsafe { bindings::pci_release_region(raw::pci_dev(self.pdev), self.index) };
+        if self.claimed {
+            // SAFETY: By the type invariants, this object has claimed the region.
+            unsafe { bindings::pci_release_region(raw::pci_dev(self.pdev), self.index) };
+        }
     }
 }
 

@@ -34,7 +34,6 @@ impl<'bound> VramBar<'bound> {
     /// # Errors
     ///
     /// - `ENODEV` if the BAR is smaller than VRAM.
-    /// - `EBUSY` if another driver has claimed the BAR.
     /// - `ENOMEM` if there is no memory to map it.
     pub(crate) fn new(pdev: &'bound pci::Device<Bound>, vram: VramSize) -> Result<Self> {
         let len = usize::try_from(pdev.resource_len(VRAM_BAR)?)?;
@@ -48,13 +47,7 @@ impl<'bound> VramBar<'bound> {
         }
 
         WcBar::new(pdev, VRAM_BAR, c"barium VRAM")
-            .inspect_err(|err| match *err {
-                EBUSY => dev_err!(
-                    pdev,
-                    "VRAM (BAR {VRAM_BAR}) is claimed by another driver (see /proc/iomem)\n"
-                ),
-                _ => dev_err!(pdev, "can't map VRAM (BAR {VRAM_BAR}): {err:?}\n"),
-            })
+            .inspect_err(|err| dev_err!(pdev, "can't map VRAM (BAR {VRAM_BAR}): {err:?}\n"))
             .map(Self)
     }
 

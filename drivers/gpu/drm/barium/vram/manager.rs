@@ -14,10 +14,15 @@
 //! Huge entries can map as much of each allocation as its size allows. The buddy allocator aligns a
 //! block to its own size, and serves a size that is no power of two with blocks of falling order. A
 //! contiguous allocation starts where it contains as many naturally aligned chunks of a huge entry's
-//! size as possible. An allocation never fails, or takes more than its size, for the sake of huge
-//! entries.
+//! size as possible, and at the start of a chunk if that skips only a few pages. An allocation never
+//! fails, or takes more than its size, for the sake of huge entries.
 
 use super::{
+    extents::{
+        Extent,
+        Extents,
+        VramPage, //
+    },
     page_map::{
         PageMap,
         RangeRequest, //
@@ -26,7 +31,6 @@ use super::{
     VramSize, //
 };
 use crate::upstream::vma::PAGES_PER_TABLE;
-use core::ops::Range;
 use kernel::{
     gpu::buddy::{
         AllocatedBlocks,
@@ -129,7 +133,12 @@ impl VramManager {
     /// Returns the number of bytes that are not allocated at the time of the call.
     pub(crate) fn available(&self) -> u64 {
         let state = self.0.state.lock();
-        let cached: usize = state.cache.0.iter().map(|blocks| blocks.pages).sum();
+        let cached: usize = state
+            .cache
+            .0
+            .iter()
+            .map(|blocks| blocks.extents.pages())
+            .sum();
         u64::try_from((state.map.free() + cached) << PAGE_SHIFT).unwrap_or(0)
     }
 
@@ -258,10 +267,9 @@ impl Inner {
             other => other,
         })?;
 
-        let mut extents = KVec::new();
+        let mut extents = Extents::None;
         for block in blocks.iter() {
-            append(
-                &mut extents,
+            extents.push(
                 VramOffset(usize::try_from(block.offset())?),
                 usize::try_from(block.size())? >> PAGE_SHIFT,
             )?;
@@ -271,14 +279,11 @@ impl Inner {
         if !is_complete(&extents, request) {
             return Err(ENOMEM);
         }
-        for extent in &extents {
+        for extent in extents.iter() {
             state.map.mark_used(extent.vram_pages());
         }
-        // INVARIANT: `append()` numbers the pages from 0 without a gap, and `is_complete()` returned true
-        // for `request.pages`.
         Ok(Blocks {
             extents,
-            pages: request.pages,
             contiguity: request.contiguity,
             buddy_blocks: Some(blocks),
         })
@@ -287,8 +292,8 @@ impl Inner {
     /// Puts `blocks` into the cache, or frees them.
     fn release(&self, blocks: Blocks) {
         let mut state = self.state.lock();
-        if blocks.extents.len() == 1
-            && blocks.pages <= Cache::MAX_PAGES
+        if blocks.extents.is_one()
+            && blocks.extents.pages() <= Cache::MAX_PAGES
             && state.cache.0.len() < Cache::MAX
         {
             // Cannot fail: the cache has the capacity for `Cache::MAX` entries.
@@ -301,17 +306,20 @@ impl Inner {
 
 impl State {
     /// Returns the lowest page at which a contiguous allocation contains the most chunks for huge
-    /// entries. If there is none, returns the lowest page at which it fits, or `None`.
+    /// entries and has no short head. If there is none, returns the lowest page at which it contains
+    /// the most chunks, the lowest page at which it fits, or `None`.
     fn lowest_start(&self, request: &Request) -> Option<usize> {
         let anywhere = RangeRequest {
             pages: request.pages,
             last_start: request.last_start,
             chunk: PAGES_PER_TABLE,
             slack: PAGES_PER_TABLE - 1,
+            min_head: 0,
         };
-        self.map
-            .lowest_free_range(&anywhere.with_most_chunks())
-            .or_else(|| self.map.lowest_free_range(&anywhere))
+        let most_chunks = anywhere.with_most_chunks();
+        [most_chunks.without_short_head(), most_chunks, anywhere]
+            .iter()
+            .find_map(|request| self.map.lowest_free_range(request))
     }
 
     /// Takes the newest entry that suits `request` out of the cache.
@@ -334,62 +342,15 @@ impl State {
 
     /// Frees `blocks` to the buddy allocator.
     fn free(&mut self, blocks: Blocks) {
-        for extent in &blocks.extents {
+        for extent in blocks.extents.iter() {
             self.map.mark_free(extent.vram_pages());
         }
     }
 }
 
-/// A contiguous part of an allocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Extent {
-    offset: VramOffset,
-    /// The length in pages.
-    pages: usize,
-    /// The page of the allocation that is at `offset`.
-    first_page: usize,
-}
-
-impl Extent {
-    /// Returns the offset of the first byte after the extent.
-    fn end(&self) -> VramOffset {
-        VramOffset(self.offset.0 + (self.pages << PAGE_SHIFT))
-    }
-
-    /// Returns the pages of VRAM that the extent consists of.
-    fn vram_pages(&self) -> Range<usize> {
-        let start = self.offset.0 >> PAGE_SHIFT;
-        start..start + self.pages
-    }
-}
-
-/// A page of an allocation, and the extent that contains it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct VramPage {
-    /// The offset of the extent.
-    pub(crate) extent_offset: VramOffset,
-    /// The length of the extent in pages.
-    pub(crate) extent_pages: usize,
-    /// The number of the page in the extent, counted from 0.
-    pub(crate) index: usize,
-}
-
-impl VramPage {
-    /// Returns the offset of the page.
-    pub(crate) fn offset(self) -> VramOffset {
-        VramOffset(self.extent_offset.0 + (self.index << PAGE_SHIFT))
-    }
-}
-
 /// Blocks of the buddy allocator, as extents. Dropping them frees the blocks.
-///
-/// # Invariants
-///
-/// `extents` is ordered by `first_page`, starts at page 0, has no gap, and ends with page
-/// `pages - 1`.
 struct Blocks {
-    extents: KVec<Extent>,
-    pages: usize,
+    extents: Extents,
     contiguity: Contiguity,
     /// `None` only after [`Self::take`].
     buddy_blocks: Option<Pin<KBox<AllocatedBlocks>>>,
@@ -402,7 +363,7 @@ impl Blocks {
     /// request.
     fn suits(&self, request: &Request) -> bool {
         let is_low_enough = |extent: &Extent| extent.vram_pages().start <= request.last_start;
-        self.pages == request.pages
+        self.extents.pages() == request.pages
             && self.contiguity == request.contiguity
             && (self.contiguity == Contiguity::Any || self.extents.iter().all(is_low_enough))
     }
@@ -410,8 +371,7 @@ impl Blocks {
     /// Moves all blocks out of `self`, and leaves it empty.
     fn take(&mut self) -> Self {
         Self {
-            extents: core::mem::replace(&mut self.extents, KVec::new()),
-            pages: core::mem::replace(&mut self.pages, 0),
+            extents: core::mem::replace(&mut self.extents, Extents::None),
             contiguity: self.contiguity,
             buddy_blocks: self.buddy_blocks.take(),
         }
@@ -436,7 +396,7 @@ impl Allocation {
     /// Returns page `page` of the allocation, or `None` if there is no such page. Takes no lock.
     #[inline]
     pub(crate) fn page(&self, page: usize) -> Option<VramPage> {
-        find_page(&self.blocks.extents, page)
+        self.blocks.extents.page(page)
     }
 
     /// Returns the offset of each extent, and its length in bytes.
@@ -454,110 +414,19 @@ impl Drop for Allocation {
     }
 }
 
-/// Appends `pages` pages at `offset` to `extents`: to the last extent if it ends at `offset`, as a new
-/// extent otherwise.
-///
-/// # Errors
-///
-/// `ENOMEM` if there is no memory for a new extent.
-fn append(extents: &mut KVec<Extent>, offset: VramOffset, pages: usize) -> Result {
-    let first_page = match extents.last_mut() {
-        Some(last) if last.end() == offset => {
-            last.pages += pages;
-            return Ok(());
-        }
-        Some(last) => last.first_page + last.pages,
-        None => 0,
-    };
-    Ok(extents.push(
-        Extent {
-            offset,
-            pages,
-            first_page,
-        },
-        GFP_KERNEL_ACCOUNT,
-    )?)
-}
-
 /// Returns true if `extents` have exactly the requested number of pages, in one extent if the request
 /// is contiguous.
-fn is_complete(extents: &[Extent], request: &Request) -> bool {
-    let pages: usize = extents.iter().map(|extent| extent.pages).sum();
-    pages == request.pages && (request.contiguity == Contiguity::Any || extents.len() == 1)
-}
-
-/// Finds page `page` in numbered extents, by binary search.
-#[inline]
-fn find_page(extents: &[Extent], page: usize) -> Option<VramPage> {
-    let after = extents.partition_point(|extent| extent.first_page <= page);
-    // `after` is 0 only without extents: the first one starts at page 0.
-    let extent = extents.get(after.wrapping_sub(1))?;
-    let index = page - extent.first_page;
-    (index < extent.pages).then_some(VramPage {
-        extent_offset: extent.offset,
-        extent_pages: extent.pages,
-        index,
-    })
+fn is_complete(extents: &Extents, request: &Request) -> bool {
+    extents.pages() == request.pages && (request.contiguity == Contiguity::Any || extents.is_one())
 }
 
 #[kunit_tests(barium_vram_manager)]
 mod tests {
     use super::*;
 
-    /// Creates extents from pairs of the first page of VRAM and the number of pages.
-    fn extents(parts: &[(usize, usize)]) -> Result<KVec<Extent>> {
-        let mut extents = KVec::new();
-        for &(page, pages) in parts {
-            append(&mut extents, VramOffset(page << PAGE_SHIFT), pages)?;
-        }
-        Ok(extents)
-    }
-
     /// Returns the page of VRAM that backs page `page` of the allocation.
     fn nth_page(allocation: &Allocation, page: usize) -> Result<usize> {
         Ok(allocation.page(page).ok_or(EINVAL)?.offset().0 >> PAGE_SHIFT)
-    }
-
-    fn vram_page(extents: &[Extent], page: usize) -> Option<usize> {
-        find_page(extents, page).map(|page| page.offset().0 >> PAGE_SHIFT)
-    }
-
-    #[test]
-    fn one_extent_maps_its_pages_in_order() -> Result {
-        let extents = extents(&[(5, 3)])?;
-        assert_eq!(vram_page(&extents, 0), Some(5));
-        assert_eq!(vram_page(&extents, 1), Some(6));
-        assert_eq!(vram_page(&extents, 2), Some(7));
-        Ok(())
-    }
-
-    #[test]
-    fn a_page_past_the_end_is_nowhere() -> Result {
-        let extents = extents(&[(5, 3)])?;
-        assert_eq!(vram_page(&extents, 3), None);
-        assert_eq!(vram_page(&extents, usize::MAX), None);
-        assert_eq!(vram_page(&[], 0), None);
-        Ok(())
-    }
-
-    #[test]
-    fn pages_go_on_in_the_next_extent() -> Result {
-        let extents = extents(&[(16, 4), (2, 2), (8, 1)])?;
-        let places = [16, 17, 18, 19, 2, 3, 8];
-        for (page, expected) in places.into_iter().enumerate() {
-            assert_eq!(vram_page(&extents, page), Some(expected));
-        }
-        assert_eq!(vram_page(&extents, places.len()), None);
-        Ok(())
-    }
-
-    #[test]
-    fn neighbours_become_one_extent() -> Result {
-        let extents = extents(&[(4, 4), (8, 2), (10, 1), (2, 2)])?;
-        assert_eq!(extents.len(), 2);
-        assert_eq!(vram_page(&extents, 6), Some(10));
-        assert_eq!(vram_page(&extents, 7), Some(2));
-        Ok(())
     }
 
     #[test]
@@ -681,6 +550,7 @@ mod tests {
         }
         Ok(())
     }
+
     /// Creates a manager of `pages` pages.
     fn manager(pages: usize) -> Result<VramManager> {
         VramManager::new(VramSize::new(pages << PAGE_SHIFT).ok_or(EINVAL)?)
@@ -749,6 +619,7 @@ mod tests {
         assert_eq!(nth_page(&rest, 0)?, 1);
         Ok(())
     }
+
     #[test]
     fn a_place_without_huge_entries_is_better_than_none() -> Result {
         let manager = manager(2 * PAGES_PER_TABLE)?;
@@ -758,6 +629,21 @@ mod tests {
         assert_eq!(nth_page(&middle, 0)?, 1);
         Ok(())
     }
+
+    #[test]
+    fn contiguous_ones_start_at_a_chunk_if_it_is_near() -> Result {
+        const HUGE: usize = PAGES_PER_TABLE;
+        let manager = manager(4 * HUGE)?;
+        let _first = manager.alloc((HUGE - 4) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        let second = manager.alloc((HUGE + 8) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&second, 0)?, HUGE);
+        drop(second);
+        // This fits nowhere else.
+        let rest = manager.alloc((3 * HUGE + 4) << PAGE_SHIFT, Contiguity::Contiguous)?;
+        assert_eq!(nth_page(&rest, 0)?, HUGE - 4);
+        Ok(())
+    }
+
     #[test]
     fn more_or_less_than_requested_is_not_complete() -> Result {
         let request = |pages, contiguity| Request {
@@ -766,15 +652,16 @@ mod tests {
             last_start: usize::MAX,
         };
         // The extent of a block of 8 pages that could not be trimmed to 5.
-        let untrimmed = extents(&[(8, 8)])?;
+        let mut extents = Extents::None;
+        extents.push(VramOffset(8 << PAGE_SHIFT), 8)?;
         for contiguity in [Contiguity::Any, Contiguity::Contiguous] {
-            assert!(is_complete(&untrimmed, &request(8, contiguity)));
-            assert!(!is_complete(&untrimmed, &request(5, contiguity)));
-            assert!(!is_complete(&untrimmed, &request(9, contiguity)));
+            assert!(is_complete(&extents, &request(8, contiguity)));
+            assert!(!is_complete(&extents, &request(5, contiguity)));
+            assert!(!is_complete(&extents, &request(9, contiguity)));
         }
-        let apart = extents(&[(8, 4), (2, 1)])?;
-        assert!(is_complete(&apart, &request(5, Contiguity::Any)));
-        assert!(!is_complete(&apart, &request(5, Contiguity::Contiguous)));
+        extents.push(VramOffset(2 << PAGE_SHIFT), 1)?;
+        assert!(is_complete(&extents, &request(9, Contiguity::Any)));
+        assert!(!is_complete(&extents, &request(9, Contiguity::Contiguous)));
         Ok(())
     }
 }

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VRAM: the BAR to access it ([`bar`]), its allocation ([`manager`], with the bitmap in [`page_map`]),
-//! and a copy of its content during hibernation ([`hibernation`]).
+//! VRAM: the BAR to access it ([`bar`]), its allocation ([`manager`], with the bitmap in [`page_map`]
+//! and the extents in [`extents`]), and a copy of its content during hibernation ([`hibernation`]).
 //!
 //! Offsets are in bytes from the start of VRAM. This room does not use GEM objects.
 
 mod bar;
+mod extents;
 mod hibernation;
 mod manager;
 mod page_map;
 
 pub(crate) use bar::VramBar;
+pub(crate) use extents::VramPage;
 pub(crate) use hibernation::VramBackup;
 pub(crate) use manager::{
     Allocation,
     Contiguity,
-    VramManager,
-    VramPage, //
+    VramManager, //
 };
 
 pub(crate) use crate::units::VramOffset;

@@ -16,11 +16,12 @@ use kernel::prelude::*;
 /// # Invariants
 ///
 /// `words` has a bit for each of `pages` pages, and the bits behind the last page are set. `free` is
-/// the number of bits that are clear.
+/// the number of bits that are clear. All pages below `first_free` are in use.
 pub(super) struct PageMap {
     words: KVec<u64>,
     pages: usize,
     free: usize,
+    first_free: usize,
 }
 
 const WORD_BITS: usize = 64;
@@ -35,9 +36,11 @@ pub(super) struct RangeRequest {
     /// The number of pages that a huge entry maps, a power of two. A *chunk* is an aligned range of
     /// this many pages.
     pub(super) chunk: usize,
-    /// The maximum number of pages before the first chunk boundary in the range. With `chunk - 1` the
-    /// range may start anywhere; with 0 it starts at a chunk boundary.
+    /// The maximum length of the *head*, the pages before the first chunk boundary in the range. With
+    /// `chunk - 1` the range may start anywhere; with 0 it starts at a chunk boundary.
     pub(super) slack: usize,
+    /// The minimum length of a head. A range that starts at a chunk boundary has none.
+    pub(super) min_head: usize,
 }
 
 impl RangeRequest {
@@ -51,11 +54,25 @@ impl RangeRequest {
         Self { slack, ..self }
     }
 
-    /// Returns the lowest page at or above `page` that `slack` allows the range to start at. `None` if
-    /// the number overflows.
+    /// Returns the request with the `min_head` that makes the range start at a chunk boundary if it
+    /// skips less than 1/32 of its length for that.
+    ///
+    /// Each mapping needs a page table for the head, and another one for the pages after the last
+    /// chunk. Without a head, it needs at most one of the two.
+    pub(super) fn without_short_head(self) -> Self {
+        let min_head = self.pages / 32;
+        Self { min_head, ..self }
+    }
+
+    /// Returns the lowest page at or above `page` that the request allows the range to start at. `None`
+    /// if the number overflows.
     fn first_start(&self, page: usize) -> Option<usize> {
         let in_front = page.wrapping_neg() & (self.chunk - 1);
-        page.checked_add(in_front.saturating_sub(self.slack))
+        let head = match in_front.min(self.slack) {
+            head if head < self.min_head => 0,
+            head => head,
+        };
+        page.checked_add(in_front - head)
     }
 }
 
@@ -76,6 +93,7 @@ impl PageMap {
             words,
             pages,
             free: pages,
+            first_free: 0,
         })
     }
 
@@ -85,44 +103,62 @@ impl PageMap {
     }
 
     /// Marks the pages in `range`, which are free, as in use.
+    #[inline]
     pub(super) fn mark_used(&mut self, range: Range<usize>) {
         self.free -= range.len();
-        self.for_each_word(range, |word, mask| *word |= mask);
+        // INVARIANT: The pages from `first_free` to the end of `range` are marked below.
+        if range.contains(&self.first_free) {
+            self.first_free = range.end;
+        }
+        self.set(range, u64::MAX);
     }
 
     /// Marks the pages in `range`, which are in use, as free.
+    #[inline]
     pub(super) fn mark_free(&mut self, range: Range<usize>) {
         self.free += range.len();
-        self.for_each_word(range, |word, mask| *word &= !mask);
+        if !range.is_empty() {
+            self.first_free = self.first_free.min(range.start);
+        }
+        self.set(range, 0);
     }
 
-    /// Calls `change` for each word that has bits of pages in `range`, with the mask of those bits.
-    fn for_each_word(&mut self, range: Range<usize>, change: impl Fn(&mut u64, u64)) {
-        let mut page = range.start;
-        while page < range.end {
-            let bit = page % WORD_BITS;
-            let bits = (WORD_BITS - bit).min(range.end - page);
-            let mask = (u64::MAX >> (WORD_BITS - bits)) << bit;
-            if let Some(word) = self.words.get_mut(page / WORD_BITS) {
-                change(word, mask);
+    /// Copies the bits of the pages in `range` from `bits`, which is repeated for each word.
+    #[inline]
+    fn set(&mut self, range: Range<usize>, bits: u64) {
+        let Some(last) = range.end.checked_sub(1) else {
+            return;
+        };
+        let from_start = u64::MAX << (range.start % WORD_BITS);
+        let to_last = u64::MAX >> (WORD_BITS - 1 - last % WORD_BITS);
+        let copy = |word: &mut u64, mask: u64| *word = *word & !mask | bits & mask;
+        match self
+            .words
+            .get_mut(range.start / WORD_BITS..last / WORD_BITS + 1)
+        {
+            Some([word]) => copy(word, from_start & to_last),
+            Some([first, between @ .., last]) => {
+                copy(first, from_start);
+                between.fill(bits);
+                copy(last, to_last);
             }
-            page += bits;
+            Some([]) | None => {}
         }
     }
 
     /// Returns the start of the lowest free range that `request` describes, or `None` if there is no
     /// such range.
     pub(super) fn lowest_free_range(&self, request: &RangeRequest) -> Option<usize> {
-        let mut page = 0;
+        let mut page = self.first_free;
         loop {
-            let start = request.first_start(self.next_page(page, false)?)?;
+            let start = request.first_start(self.next_page(page..self.pages, false)?)?;
             let end = start.checked_add(request.pages)?;
             if start > request.last_start || end > self.pages {
                 return None;
             }
-            match self.next_page(start, true) {
-                Some(used) if used < end => page = used + 1,
-                _ => return Some(start),
+            match self.next_page(start..end, true) {
+                Some(used) => page = used + 1,
+                None => return Some(start),
             }
         }
     }
@@ -131,30 +167,32 @@ impl PageMap {
     pub(super) fn used_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let mut page = 0;
         core::iter::from_fn(move || {
-            let start = self
-                .next_page(page, true)
-                .filter(|&start| start < self.pages)?;
-            page = self.next_page(start, false).unwrap_or(self.pages);
+            let start = self.next_page(page..self.pages, true)?;
+            page = self
+                .next_page(start..self.pages, false)
+                .unwrap_or(self.pages);
             Some(start..page)
         })
     }
 
-    /// Returns the lowest page at or above `page` that is in use if `used` is true, or free otherwise.
-    fn next_page(&self, page: usize, used: bool) -> Option<usize> {
+    /// Returns the lowest page in `range` that is in use if `used` is true, or free otherwise.
+    fn next_page(&self, range: Range<usize>, used: bool) -> Option<usize> {
         let flip = match used {
             true => 0,
             false => u64::MAX,
         };
-        let mut index = page / WORD_BITS;
-        let mut mask = u64::MAX << (page % WORD_BITS);
-        loop {
-            let found = (self.words.get(index)? ^ flip) & mask;
+        let first = range.start / WORD_BITS;
+        let words = self.words.get(first..range.end.div_ceil(WORD_BITS))?;
+        let mut mask = u64::MAX << (range.start % WORD_BITS);
+        for (index, word) in (first..).zip(words) {
+            let found = (word ^ flip) & mask;
             if found != 0 {
-                return Some(index * WORD_BITS + usize::try_from(found.trailing_zeros()).ok()?);
+                let page = index * WORD_BITS + usize::try_from(found.trailing_zeros()).ok()?;
+                return (page < range.end).then_some(page);
             }
-            index += 1;
             mask = u64::MAX;
         }
+        None
     }
 }
 
@@ -172,7 +210,7 @@ mod tests {
         fn lowest_free_range(&self, request: &RangeRequest) -> Option<usize> {
             (0..=request.last_start).find(|&start| {
                 let in_front = start.next_multiple_of(request.chunk) - start;
-                in_front <= request.slack
+                (in_front == 0 || (request.min_head..=request.slack).contains(&in_front))
                     && self
                         .0
                         .get(start..start + request.pages)
@@ -197,6 +235,7 @@ mod tests {
             last_start: usize::MAX,
             chunk: CHUNK,
             slack: CHUNK - 1,
+            min_head: 0,
         }
     }
 
@@ -249,6 +288,17 @@ mod tests {
     }
 
     #[test]
+    fn a_range_has_no_short_head() -> Result {
+        let mut map = PageMap::new(20 * CHUNK)?;
+        let request = anywhere(4 * CHUNK).without_short_head();
+        map.mark_used(0..CHUNK - 1);
+        assert_eq!(map.lowest_free_range(&request), Some(CHUNK));
+        map.mark_free(CHUNK - 2..CHUNK - 1);
+        assert_eq!(map.lowest_free_range(&request), Some(CHUNK - 2));
+        Ok(())
+    }
+
+    #[test]
     fn the_search_agrees_with_its_model() -> Result {
         let mut numbers = Numbers(1);
         for pages in [1, 63, 64, 65, 300] {
@@ -260,6 +310,7 @@ mod tests {
                     last_start: numbers.below(pages + 10),
                     chunk: CHUNK,
                     slack: numbers.below(CHUNK),
+                    min_head: numbers.below(4),
                 };
                 let start = map.lowest_free_range(&request);
                 assert_eq!(start, model.lowest_free_range(&request));

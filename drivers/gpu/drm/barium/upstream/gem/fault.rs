@@ -600,3 +600,30 @@ pub(super) unsafe fn wipe_on_fork<T: ObjectData>(vma: *mut bindings::vm_area_str
         unsafe { barium_wipe_on_fork(vma) };
     }
 }
+
+#[cfg(CONFIG_X86_64)]
+#[kunit_tests(barium_fault)]
+mod tests {
+    use super::*;
+
+    /// Returns the result of `barium_prepare_table()` for a fault without a preallocated page
+    /// table, if the PMD is `pmd`.
+    fn has_table(pmd: usize) -> bool {
+        let mut pmd = bindings::pmd_t { pmd };
+        let mut vmf: bindings::vm_fault = pin_init::zeroed();
+        vmf.pmd = &raw mut pmd;
+        // SAFETY: Without a preallocated page table, the function reads `*vmf->pmd` only, which is
+        // valid.
+        unsafe { barium_prepare_table(&raw mut vmf) }
+    }
+
+    #[test]
+    fn a_small_entry_needs_a_page_table() {
+        // arch/x86/include/asm/pgtable_types.h: _PAGE_TABLE and _PAGE_PSE.
+        const TABLE: usize = 0x67;
+        const LEAF: usize = 0x80;
+        assert!(has_table(0x1000 | TABLE));
+        assert!(!has_table(0x20_0000 | TABLE | LEAF));
+        assert!(!has_table(0));
+    }
+}

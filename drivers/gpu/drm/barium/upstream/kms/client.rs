@@ -113,9 +113,9 @@ unsafe fn disable_all<D: drm::Driver>(dev: &drm::Device<D>) {
 /// for TTM drivers. The console draws to a shadow buffer in system memory, and a worker copies
 /// damaged lines to VRAM. VRAM is never read.
 pub(in crate::upstream) const FBDEV_PROBE: FbdevProbe = {
-    #[cfg(CONFIG_DRM_TTM_HELPER)]
+    #[cfg(all(CONFIG_DRM_FBDEV_EMULATION, CONFIG_DRM_TTM_HELPER))]
     let probe: FbdevProbe = Some(bindings::drm_fbdev_ttm_driver_fbdev_probe);
-    #[cfg(not(CONFIG_DRM_TTM_HELPER))]
+    #[cfg(not(all(CONFIG_DRM_FBDEV_EMULATION, CONFIG_DRM_TTM_HELPER)))]
     let probe: FbdevProbe = None;
     probe
 };
@@ -127,14 +127,20 @@ type FbdevProbe = Option<
     ) -> c_int,
 >;
 
-/// Sets up the in-kernel clients, which use the display while there is no DRM master.
+/// Sets up the in-kernel clients, which use the display while there is no DRM master. DRM's fbdev
+/// client requires [`FBDEV_PROBE`].
 pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
-    #[cfg(all(CONFIG_DRM_CLIENT_SETUP, CONFIG_DRM_TTM_HELPER))]
+    #[cfg(all(
+        CONFIG_DRM_CLIENT_SETUP,
+        any(CONFIG_DRM_TTM_HELPER, not(CONFIG_DRM_FBDEV_EMULATION))
+    ))]
     // SAFETY: The device is registered, and its mode configuration is complete. A null `format` is
     // allowed: DRM then chooses the format.
     unsafe {
         bindings::drm_client_setup(raw::drm_device(dev), core::ptr::null())
     };
+    // Without clients, nothing else uses it.
+    let _ = dev;
 }
 
 /// Disables the display and stores its state for [`resume`]. Does nothing if the device is

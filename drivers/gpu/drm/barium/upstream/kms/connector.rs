@@ -157,26 +157,38 @@ unsafe fn read_edid<C: DriverConnector>(
     read.unwrap_or(Err(ENODEV))
 }
 
+/// Fills the `len` bytes from `buf` on with zeros, and returns them.
+///
+/// `_drm_do_get_edid()` allocates the buffer with `kmalloc()` and `krealloc()`, without
+/// `__GFP_ZERO`, so it may be uninitialised.
+///
+/// # Safety
+///
+/// For `'a`, `buf` must be valid for reads and writes of `len` bytes, and nothing else may access
+/// them.
+unsafe fn zeroed<'a>(buf: *mut u8, len: usize) -> &'a mut [u8] {
+    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes.
+    unsafe { buf.write_bytes(0, len) };
+    // SAFETY: By the safety requirements, the bytes are valid and not aliased. The call above has
+    // initialised them.
+    unsafe { core::slice::from_raw_parts_mut(buf, len) }
+}
+
 /// The callback of `drm_edid_read_custom()` that reads a block.
 ///
 /// # Safety
 ///
 /// `context` must be a connector of `C::Driver`, of a device that has been registered, and `buf`
-/// must be valid for writes of `len` bytes.
+/// must be valid for reads and writes of `len` bytes.
 unsafe extern "C" fn read_block_callback<C: DriverConnector>(
     context: *mut c_void,
     buf: *mut u8,
     block: c_uint,
     len: usize,
 ) -> c_int {
-    // `_drm_do_get_edid()` allocates the buffer with kmalloc() and krealloc(), without
-    // `__GFP_ZERO`, so it may be uninitialised.
-    //
-    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes.
-    unsafe { buf.write_bytes(0, len) };
-    // SAFETY: By the safety requirements, `buf` is valid for writes of `len` bytes. The call above
-    // has initialised them.
-    let buf = unsafe { core::slice::from_raw_parts_mut(buf, len) };
+    // SAFETY: By the safety requirements, `buf` is valid for `len` bytes. Nothing else accesses
+    // it during this call.
+    let buf = unsafe { zeroed(buf, len) };
     // SAFETY: By the safety requirements, `context` is a connector of `C::Driver`, of a device that
     // has been registered.
     match unsafe { read_edid::<C>(context.cast(), block as usize * EDID_BLOCK, buf) } {
@@ -247,4 +259,19 @@ unsafe extern "C" fn get_modes_callback<C: DriverConnector>(
     // SAFETY: The connector is being probed.
     unsafe { bindings::drm_set_preferred_mode(connector, width.into(), height.into()) };
     count
+}
+
+#[kunit_tests(barium_connector)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edid_buffer_is_initialised() {
+        let mut buffer = [0xa5; 16];
+        // SAFETY: The part of `buffer` is valid, and nothing else accesses it meanwhile.
+        let part = unsafe { zeroed(buffer[4..12].as_mut_ptr(), 8) };
+        assert!(part.iter().all(|&byte| byte == 0));
+        assert_eq!(buffer[..4], [0xa5; 4]);
+        assert_eq!(buffer[12..], [0xa5; 4]);
+    }
 }

@@ -39,6 +39,9 @@ pub(crate) struct ModeConfigInfo {
     pub(crate) max_width: u16,
     /// The largest height in lines.
     pub(crate) max_height: u16,
+    /// Clients should draw into memory of their own and copy the result, because it is slow to read
+    /// dumb buffers, as it is from write-combined VRAM (`DRM_CAP_DUMB_PREFER_SHADOW`).
+    pub(crate) prefer_shadow: bool,
 }
 
 /// An unregistered device whose mode objects are being created.
@@ -97,6 +100,7 @@ impl<K: Driver> UnregisteredKmsDevice<K> {
         config.max_width = limits.max_width.into();
         config.max_height = limits.max_height.into();
         config.preferred_depth = 24;
+        config.prefer_shadow = limits.prefer_shadow.into();
         config.quirk_addfb_prefer_host_byte_order = true;
         config.funcs = const { &Vtable::<K>::FUNCS };
         Ok(Self { drm })

@@ -8,6 +8,13 @@
 //! - Why this is sound on 7.3: devres owns the registration and drops it while the parent is still
 //!   bound. The registration can borrow from the parent only: the closure that creates its hardware
 //!   data must accept any lifetime of the parent.
+//! - When callbacks run: a device *has been registered*, in the words of this folder, once
+//!   `drm_dev_register()` has been called for it. That function creates the device nodes, and
+//!   `drm::Registration::new()` stores the registration data before it calls it. So clients open
+//!   files, and create and map objects, only after the data is stored, but possibly before
+//!   `drm_dev_register()` returns. If it fails, it first sets `unplugged` and waits for the
+//!   critical sections to end. Files that are open by then stay open, and no critical section
+//!   begins any more.
 //! - Upstream bug that it works around: `drm_dev_register()` can fail after it has created the
 //!   device nodes, when clients may have mapped device memory. On failure it waits for the critical
 //!   sections to end, but it neither zaps these mappings nor clears `registered`; the kernel then

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Helpers for tests of objects that are large enough for huge PMDs; see barium_lib_huge.h.
+ */
+#include "igt.h"
+#include "barium_lib_huge.h"
+
+size_t barium_huge_pages(void)
+{
+	return BARIUM_HUGE / barium_page_size();
+}
+
+size_t barium_huge_bo_pages(void)
+{
+	return BARIUM_HUGE_COUNT * barium_huge_pages();
+}
+
+struct barium_bo barium_huge_bo_create(int fd)
+{
+	struct barium_bo bo = { .size = BARIUM_HUGE_COUNT * BARIUM_HUGE };
+	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
+
+	igt_require_f(barium_vram_available(fd) >= 4 * BARIUM_HUGE, "not enough VRAM\n");
+	igt_require_f(!huge || huge == BARIUM_HUGE, "huge PMDs have another size\n");
+	igt_assert_eq(__barium_gem_create(fd, &bo.size, BARIUM_GEM_CREATE_CONTIGUOUS, &bo.handle),
+		      0);
+	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
+	bo.map = barium_mmap(fd, bo.handle, bo.size);
+	barium_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
+	return bo;
+}
+
+void barium_require_huge(int fd)
+{
+	igt_require_f(barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE), "no huge PMDs\n");
+}
