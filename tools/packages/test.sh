@@ -329,7 +329,8 @@ killed() {
 		sleep 1
 		ls
 		[ -d ./*.tmp/source ] || { echo "it was not killed in the middle"; exit 1; }
-		[ -z "$(find . -mindepth 1 -maxdepth 1 ! -name "*.tmp" ! -name ".lock*")" ] || { echo "half a tree has its name"; exit 1; }
+		[ -z "$(find . -mindepth 1 -maxdepth 1 ! -name "*.tmp" ! -name ".lock*")" ] ||
+			{ echo "half a tree has its name"; exit 1; }
 		work=$(echo ./*.tmp)
 		mv $work/source $work/of-the-first
 		run
@@ -338,7 +339,8 @@ killed() {
 		kill -TERM -- -$!
 		wait $! || true
 		sleep 1
-		[ -z "$(find . -mindepth 1 -maxdepth 1 ! -name ".lock*")" ] || { ls -A; echo "the second run leaves something"; exit 1; }'
+		[ -z "$(find . -mindepth 1 -maxdepth 1 ! -name ".lock*")" ] ||
+			{ ls -A; echo "the second run leaves something"; exit 1; }'
 }
 
 # --- T7: removal
