@@ -3,7 +3,8 @@
 #
 # Boots a disk image, in the toolbox: boot.sh DIR DEVICE. DIR has root.img, vmlinuz and initrd; DEVICE is
 # a display of QEMU. Prints the facts of guest.sh and, as the fact `lit`, how many pixels of the screen
-# are not black; the fact `error` says why the guest did not come up. DIR/console.log has the output of kernel and systemd, DIR/screen.ppm the screen.
+# are not black; the fact `error` says why the guest did not come up. DIR/console.log has the output of
+# kernel and systemd, DIR/screen.ppm the screen.
 set -euo pipefail
 
 dir=$1 device=$2
@@ -20,7 +21,8 @@ qemu-system-x86_64 -M q35 -cpu max,la57=off -m 1024 -smp 2 -accel "$accel" -node
 	-display none -no-reboot -device "$device" -kernel "$dir/vmlinuz" -initrd "$dir/initrd" \
 	-append "root=/dev/vda rw console=tty0 console=ttyS0 loglevel=6 no_timer_check systemd.mask=apt-daily.timer" \
 	-drive "file=$dir/root.img,if=virtio,format=raw,snapshot=on" \
-	-serial "file:$dir/console.log" -serial "file:$dir/facts.log" -monitor stdio <"$dir/monitor" >"$dir/monitor.log" 2>&1 &
+	-serial "file:$dir/console.log" -serial "file:$dir/facts.log" -monitor stdio \
+	<"$dir/monitor" >"$dir/monitor.log" 2>&1 &
 qemu=$!
 exec {monitor}>"$dir/monitor"
 
