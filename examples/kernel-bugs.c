@@ -5,9 +5,10 @@
  *
  * kernel-bugs bind DRIVER SLOT FUNCTION
  *
- * Binds the PCI device SLOT to DRIVER while one slab allocation below FUNCTION fails: the first,
- * then the second, and so on. Sets a mode after each successful bind. Requires root and a kernel
- * with CONFIG_FAULT_INJECTION_STACKTRACE_FILTER. FUNCTION is drm_sysfs_minor_alloc,
+ * Binds the PCI device SLOT to DRIVER while one allocation below FUNCTION fails: the first, then
+ * the second, and so on. Sets a mode after each successful bind. DRIVER is the name in
+ * /sys/bus/pci/drivers, such as bochs-drm. Requires root and a kernel with
+ * CONFIG_FAULT_INJECTION_STACKTRACE_FILTER. FUNCTION is drm_sysfs_minor_alloc,
  * drm_mode_config_reset or drm_modeset_register_all, for example.
  *
  * kernel-bugs syncobj DRIVER COUNT
@@ -28,7 +29,8 @@
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 
-#define FAILSLAB "/sys/kernel/debug/failslab/"
+#define DEBUGFS "/sys/kernel/debug/"
+#define FAILSLAB DEBUGFS "failslab/"
 
 /* Writes @text to a file: 0 or a negative errno. */
 static int __write_text(const char *path, const char *text)
@@ -51,12 +53,19 @@ static void write_text(const char *path, const char *text)
 		errx(1, "%s: %s", path, strerror(-ret));
 }
 
-/* Restricts failslab to allocations below @function in the call stack. */
-static void restrict_failslab(const char *function)
+/*
+ * Restricts fault injection to calls below @function in the call stack. fail-nth counts pages and
+ * copies from user space as well.
+ */
+static void restrict_faults(const char *function)
 {
+	static const char * const kinds[] = {
+		"failslab", "fail_page_alloc", "fail_usercopy", NULL
+	};
 	FILE *symbols = fopen("/proc/kallsyms", "re");
 	unsigned long address, start = 0, end = 0;
-	char line[600], name[512], value[32];
+	char line[600], name[512], value[32], path[64];
+	const char * const *kind;
 
 	while (symbols && end <= start && fgets(line, sizeof(line), symbols)) {
 		if (sscanf(line, "%lx %*c %511s", &address, name) != 2)
@@ -70,10 +79,15 @@ static void restrict_failslab(const char *function)
 		errx(1, "/proc/kallsyms has no %s", function);
 	fclose(symbols);
 
-	snprintf(value, sizeof(value), "%#lx", start);
-	write_text(FAILSLAB "require-start", value);
-	snprintf(value, sizeof(value), "%#lx", end);
-	write_text(FAILSLAB "require-end", value);
+	for (kind = kinds; *kind; kind++) {
+		snprintf(path, sizeof(path), DEBUGFS "%s/require-start", *kind);
+		snprintf(value, sizeof(value), "%#lx", start);
+		if (__write_text(path, value) == -ENOENT)
+			continue;
+		snprintf(path, sizeof(path), DEBUGFS "%s/require-end", *kind);
+		snprintf(value, sizeof(value), "%#lx", end);
+		write_text(path, value);
+	}
 }
 
 static void set_up_failslab(const char *function)
@@ -83,7 +97,7 @@ static void set_up_failslab(const char *function)
 	write_text(FAILSLAB "task-filter", "1");
 	write_text(FAILSLAB "cache-filter", "0");
 	write_text(FAILSLAB "ignore-gfp-wait", "0");
-	restrict_failslab(function);
+	restrict_faults(function);
 }
 
 /* Finds the primary node of the PCI device. */
@@ -171,6 +185,9 @@ static int reproduce_bind(const char *driver, const char *slot, const char *func
 
 	if (fail_nth < 0)
 		err(1, "/proc/thread-self/fail-nth");
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/bind", driver);
+	if (access(path, W_OK))
+		err(1, "%s: is the driver loaded?", path);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/driver/unbind", slot);
 	__write_text(path, slot);
 	set_up_failslab(function);
