@@ -149,9 +149,9 @@ where
     // other thread reads the field.
     unsafe { (*raw).driver = driver };
     if nodes == Nodes::Primary {
-        // SAFETY: As for `driver`, no other thread reads these fields. `drm_minor_register()` creates
-        // no node where the device has no minor. The minor itself belongs to a managed action of the
-        // device, which frees it without reading `render`.
+        // SAFETY: This function has the only reference to the device, so no other thread reads these
+        // fields. `drm_minor_register()` creates no node where the device has no minor. The minor
+        // itself belongs to a managed action of the device, which frees it without reading `render`.
         unsafe {
             (*raw).render = core::ptr::null_mut();
             (*raw).driver_features &= !bindings::drm_driver_feature_DRIVER_RENDER;
