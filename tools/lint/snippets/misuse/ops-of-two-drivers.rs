@@ -7,7 +7,8 @@ use crate::{
     upstream::{
         drm_driver::{
             alloc,
-            DriverOps, //
+            DriverOps,
+            Nodes, //
         },
         dumb::DumbBuffers,
         gem::Object, //
@@ -27,6 +28,6 @@ where
     D::File: drm::file::DriverFile<Driver = D>,
     T: DumbBuffers<Driver = D>,
 {
-    alloc::<D, T>(parent, Ok(data), &OPS)?; //~ E0308
+    alloc::<D, T>(parent, Ok(data), Nodes::Primary, &OPS)?; //~ E0308
     Ok(())
 }
