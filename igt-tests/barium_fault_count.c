@@ -228,7 +228,7 @@ static void test_around_ends_with_area(int fd)
 #define TRACE TRACEFS "/instances/barium_fault_count"
 #define LOCK_TAKEN "events/mmap_lock/mmap_lock_acquire_returned"
 
-/* Writes @value, a number or a filter, to @file of the trace instance. Returns false if it cannot. */
+/* Writes @value to @file of the trace instance. Returns false if it cannot. */
 static bool set_trace(const char *file, const char *value)
 {
 	char path[256];
@@ -241,9 +241,9 @@ static bool set_trace(const char *file, const char *value)
 
 /*
  * Creates a trace instance that records when the calling thread acquires an mmap lock. Recording is
- * off; returns a file descriptor of the file that starts and stops it. The event itself stays enabled:
- * to disable it patches code, for which some kernels take the mmap lock of an address space of their
- * own.
+ * off; returns a file descriptor of the file that starts and stops it. The event itself stays
+ * enabled: to disable it patches code, for which some kernels take the mmap lock of an address space
+ * of their own.
  */
 static int trace_mmap_lock(void)
 {
