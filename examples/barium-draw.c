@@ -30,8 +30,8 @@ struct options {
 };
 
 /*
- * Opens the first device bound to barium: its render node, or the primary node if it has none. On the
- * primary node, the ioctls need a client that is master, as the first one is, or authenticated.
+ * Opens the first device bound to barium: its render node, or the primary node if it has none. On
+ * the primary node, the ioctls need a client that is master, as the first one is, or authenticated.
  */
 static int open_barium(void)
 {

@@ -48,7 +48,7 @@
  * Description: The dumb buffer ioctls fail with EACCES on the render node.
  *
  * SUBTEST: prefer-shadow
- * Description: The device advises clients not to read dumb buffers, which are write-combined.
+ * Description: The device advises clients not to read its write-combined dumb buffers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -349,7 +349,7 @@ int igt_main()
 		close(render);
 	}
 
-	igt_describe("The device advises clients not to read dumb buffers, which are write-combined.");
+	igt_describe("The device advises clients not to read its write-combined dumb buffers.");
 	igt_subtest("prefer-shadow") {
 		struct drm_get_cap cap = { .capability = DRM_CAP_DUMB_PREFER_SHADOW };
 		int fd = barium_new_primary_client();

@@ -10,12 +10,13 @@
 //!   write-combining later, neither in the kernel nor by userspace.
 //! - The shape it should have: `pci::Bar` with the memory type as a type parameter, so that only a
 //!   write-combining BAR returns PFNs for user mappings.
-//! - Why this is sound on 7.3: a [`WcBar`] exists only while its device is bound to this driver, so no
-//!   other PCI driver uses the BAR, and `ioremap_wc()` reserves the memory type of the whole BAR for as
-//!   long as the mapping exists. If the BAR is mapped uncached before, by userspace through sysfs or by a
-//!   driver of the firmware's framebuffer, it stays uncached, and [`WcBar::new`] logs that. Each access is checked against the length of the BAR. A [`WcBar`]
-//!   borrows the bound device, so it is dropped before the device is unbound. [`PfnRange`] and
-//!   [`BarPart`] borrow the [`WcBar`]; dropping the [`WcBar`] waits until each [`VMap`] is dropped.
+//! - Why this is sound on 7.3: a [`WcBar`] exists only while its device is bound to this driver, so
+//!   no other PCI driver uses the BAR, and `ioremap_wc()` reserves the memory type of the whole BAR
+//!   for as long as the mapping exists. If the BAR is mapped uncached before, by userspace through
+//!   sysfs or by a driver of the firmware's framebuffer, it stays uncached, and [`WcBar::new`] logs
+//!   that. Each access is checked against the length of the BAR. A [`WcBar`] borrows the bound
+//!   device, so it is dropped before the device is unbound. [`PfnRange`] and [`BarPart`] borrow the
+//!   [`WcBar`]; dropping the [`WcBar`] waits until each [`VMap`] is dropped.
 //! - Delete when `pci::Bar` can do this.
 //!
 //! # Mappings that outlive the borrow
