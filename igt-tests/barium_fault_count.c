@@ -242,8 +242,8 @@ static bool set_trace(const char *file, const char *value)
 /*
  * Creates a trace instance that records when the calling thread acquires an mmap lock. Recording is
  * off; returns a file descriptor of the file that starts and stops it. The event itself stays
- * enabled: to disable it patches code, for which some kernels take the mmap lock of an address space
- * of their own.
+ * enabled: to disable it patches code, for which some kernels take the mmap lock of an address
+ * space of their own.
  */
 static int trace_mmap_lock(void)
 {
