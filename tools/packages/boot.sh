@@ -45,7 +45,7 @@ for _ in {1..20}; do
 done
 kill -KILL "$qemu" 2>/dev/null || true
 
-tr -d '\r' <"$dir/facts.log" 
+tr -d '\r' <"$dir/facts.log"
 if [[ -s $dir/screen.ppm ]]; then
 	python3 -c 'import sys
 data = open(sys.argv[1], "rb").read()

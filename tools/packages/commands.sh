@@ -5,10 +5,10 @@
 
 # set_up_deb: makes the Debian installation TRIXIE, and DEBTOOLS, the tools that build packages in it.
 set_up_deb() {
-	local debtools
-	trixie=$CACHE/trixie-$(hash_of <"$TOOLS/setup/trixie.sh")
+	local trixie debtools
+	trixie=$CACHE/trixie-$(cat "$TOOLS"/setup/{mmdebstrap.sh,trixie.sh} | hash_of)
 	debtools=$CACHE/debtools-$({ echo "${trixie##*/}" && cat "$TOOLS/setup/deb-tools.sh" \
-		"$TOOLS/packages/enter.sh" "$TOP/packaging/debian/control.in"; } | hash_of)
+		"$TOOLS"/{setup/mounts.sh,packages/enter.sh} "$TOP/packaging/debian/control.in"; } | hash_of)
 	[[ -e $trixie ]] || command -v mmdebstrap >/dev/null || install_packages mmdebstrap
 	need_space "$trixie" "$debtools"
 	make_part trixie "${trixie##*-}" "making a Debian installation with its own kernel, typically 3 min" trixie.sh
@@ -55,7 +55,7 @@ vm() {
 	fi
 	set_up
 	desktop=$CACHE/desktop-$({ echo "${TRIXIE##*/}" && cat "$TOOLS/setup/desktop.sh" \
-		"$TOOLS/packages/enter.sh" && find "$TOOLS/packages/desktop" -type f -exec cat {} +; } | hash_of)
+		"$TOOLS"/{setup/mounts.sh,packages/enter.sh} && find "$TOOLS/packages/desktop" -type f -exec cat {} +; } | hash_of)
 	need_space "$desktop"
 	make_part desktop "${desktop##*-}" "adding a desktop to the installation, typically 1 min" desktop.sh "$TRIXIE"
 	bash "$TOOLS/packages/vm.sh" "$TRIXIE" "$PART" "$TOOLBOX"

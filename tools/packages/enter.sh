@@ -7,6 +7,7 @@
 # must start it as the first process of new mount and PID namespaces; then nothing has to be cleaned
 # up.
 set -euo pipefail
+. "${BASH_SOURCE[0]%/*}/../setup/mounts.sh"
 
 lower=$1 upper=$2
 shift 2
@@ -18,19 +19,13 @@ mount -t overlay -o "$options" overlay "$root" 2>/dev/null ||
 	echo "overlayfs cannot be mounted on $upper. BARIUM_CACHE=<dir> and OUT=<dir> on another file system may help." >&2
 	exit 1
 }
-mount --rbind /dev "$root/dev"
-mount --rbind /sys "$root/sys"
-mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
-mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+binds=()
 while [[ $1 != -- ]]; do
-	IFS=: read -r host inside mode <<<"$1"
-	mkdir -p "$root$inside"
-	mount --bind "$host" "$root$inside"
-	[[ $mode != ro ]] || mount -o remount,bind,ro "$root$inside" 2>/dev/null ||
-		mount -o remount,bind,ro,nosuid,nodev "$root$inside"
+	binds+=("$1")
 	shift
 done
 shift
+mount_into "$root" "${binds[@]}"
 # The network's names, for packages that are not in the cache of apt.
 if [[ ! -s $root/etc/resolv.conf && -s /etc/resolv.conf ]]; then
 	cat /etc/resolv.conf >"$root/etc/resolv.conf"

@@ -5,28 +5,18 @@
 # first process of new mount and PID namespaces; then nothing has to be cleaned up. CMD sees the
 # toolbox read-only, and a /tmp of its own.
 set -euo pipefail
-
-# In a user namespace, a bind remount must repeat the flags that the outer mount has locked.
-read_only() {
-	mount -o "remount,bind,ro" "$1" 2>/dev/null ||
-		mount -o "remount,bind,ro,nosuid,nodev" "$1"
-}
+. "${BASH_SOURCE[0]%/*}/mounts.sh"
 
 root=$1
 shift
 mount --bind "$root" "$root"
-mount --rbind /dev "$root/dev"
-mount --rbind /sys "$root/sys"
-mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
-mount -t tmpfs -o mode=1777 tmp "$root/tmp"
+binds=()
 while [[ $1 != -- ]]; do
-	IFS=: read -r host inside mode <<<"$1"
-	mkdir -p "$root$inside"
-	mount --bind "$host" "$root$inside"
-	[[ $mode != ro ]] || read_only "$root$inside"
+	binds+=("$1")
 	shift
 done
 shift
+mount_into "$root" "${binds[@]}"
 read_only "$root"
 
 # No exec: as process 1, the command would ignore the terminal's SIGINT.

@@ -7,38 +7,10 @@
 # install, including a kernel that Barium does not support; so these need no network.
 set -euo pipefail
 . "${BASH_SOURCE[0]%/*}/../lib.sh"
+. "${BASH_SOURCE[0]%/*}/mmdebstrap.sh"
 umask 022
 
-# host_mirror: the first Debian mirror of the host's apt, nothing where there is none.
-host_mirror() {
-	command -v apt-get >/dev/null || return 0
-	# shellcheck disable=SC2016 # apt expands these
-	apt-get indextargets --format '$(ORIGIN) $(SITE)' 'Created-By: Packages' 2>/dev/null |
-		awk '$1 == "Debian" && $2 !~ /security/ && !n++ { print $2 }'
-}
-
-# host_apt_options: how the host reaches its mirror (proxies, certificates, checks).
-host_apt_options() {
-	command -v apt-config >/dev/null || return 0
-	apt-config dump --format '%F "%v";%n' |
-		grep -E '^Acquire::(https?::|Check-|Retries|ForceIPv|proxy)' |
-		grep -v ' "";$' || true
-}
-
 dir=$1
-mode=root
-if is_root; then
-	run=(contained)
-else
-	mode=unshare
-	run=(setpriv --pdeathsig KILL --)
-fi
-args=()
-while IFS= read -r option; do
-	args+=("--aptopt=$option")
-done < <(host_apt_options)
-mirror=()
-mapfile -t mirror < <(host_mirror)
 
 # The installed part of the machine, and what is only downloaded. The series of the kernel is
 # kernel-check's.
@@ -48,12 +20,7 @@ dkms=(dkms bc bindgen bison flex gcc libc6-dev libssl-dev make openssl pahole ru
 series=$(sed -n 's/^SERIES=//p' "$TOOLS/kernel-check")
 
 # shellcheck disable=SC2016 # mmdebstrap's shell expands the hooks
-"${run[@]}" mmdebstrap --mode="$mode" --variant=apt --format=directory \
-	--aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
-	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-	--dpkgopt='path-exclude=/usr/share/locale/*' \
-	--skip=cleanup/apt \
-	"${args[@]}" \
+make_root "$dir" --skip=cleanup/apt \
 	--setup-hook='
 		cd "$1/etc/apt"
 		line=$(cat sources.list sources.list.d/*.list 2>/dev/null | grep "^deb.* trixie main" | head -n1)
@@ -84,8 +51,7 @@ series=$(sed -n 's/^SERIES=//p' "$TOOLS/kernel-check")
 		rm -f "$1"/var/cache/apt/archives/*.deb
 		chroot "$1" apt-get --yes --download-only install "linux-image-$other" "linux-headers-$other"
 		chroot "$1" apt-get --yes --download-only install '"${build[*]} ${dkms[*]}"'
-		chroot "$1" apt-get --yes --download-only install dracut' \
-	trixie "$dir" "${mirror[@]}"
+		chroot "$1" apt-get --yes --download-only install dracut'
 
 for needed in srv/barium/other-kernel usr/src/linux-source-"$series".tar.xz; do
 	[[ -e $dir/$needed ]] || die "the installation has no /$needed"
