@@ -12,6 +12,18 @@
  * SUBTEST: few-faults
  * Description: Huge PMDs reduce the number of faults.
  *
+ * SUBTEST: around
+ * Description: The first fault maps all huge PMDs of a small object.
+ *
+ * SUBTEST: around-random-advice
+ * Description: With MADV_RANDOM, a fault maps one huge PMD.
+ *
+ * SUBTEST: around-ends-with-area
+ * Description: Huge PMDs beside that of the fault do not extend past the VMA.
+ *
+ * SUBTEST: around-ends-with-extent
+ * Description: Huge PMDs beside that of the fault do not extend past the extent.
+ *
  * SUBTEST: entry
  * Description: The page table contains a write-combining huge PMD.
  *
@@ -109,6 +121,96 @@ static void test_few_faults(int fd)
 	igt_assert_lte(barium_minor_faults() - before, BARIUM_HUGE_COUNT + 32);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
+}
+
+static void require_huge_around(int fd)
+{
+	barium_require_huge(fd);
+	igt_require_f(barium_get_param(fd, BARIUM_PARAM_FAULT_AROUND) > 1,
+		      "the driver maps one huge PMD at a time\n");
+}
+
+/* Reads one page of each huge PMD of @map. Returns the number of faults. */
+static long read_each(__u8 *map)
+{
+	size_t middle = barium_huge_pages() / 2 * barium_page_size(), i;
+	long before = barium_minor_faults();
+
+	for (i = 0; i < BARIUM_HUGE_COUNT; i++)
+		READ_ONCE(map[i * BARIUM_HUGE + middle]);
+	return barium_minor_faults() - before;
+}
+
+/* Asserts that the first access to each huge PMD of a mapping with @advice takes @faults faults. */
+static void check_faults_of_each(int fd, int advice, long faults)
+{
+	struct barium_bo bo = barium_huge_bo_create(fd);
+	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
+
+	igt_assert_eq(madvise(map, bo.size, advice), 0);
+	/* Faults in the code and data of the test, so that these faults are not counted. */
+	read_each(bo.map);
+	igt_assert_eq(read_each(map), faults);
+	barium_check_stamp(map, 0, barium_huge_bo_pages(), 1);
+	barium_munmap(map, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+/* The VMA ends, or starts, in the middle of a huge PMD of the object. */
+static void test_around_ends_with_area(int fd)
+{
+	size_t page = barium_page_size(), half = barium_huge_pages() / 2, first, i;
+	struct barium_bo bo = barium_huge_bo_create(fd);
+	size_t cut = BARIUM_HUGE_COUNT * BARIUM_HUGE - half * page;
+	__u8 *map, *hole;
+
+	for (i = 0; i < 2; i++) {
+		map = map_shifted(fd, &bo, 0);
+		hole = i ? map : map + cut;
+		first = i ? half : 0;
+		barium_munmap(hole, half * page);
+		READ_ONCE(map[i ? cut : 0]);
+		barium_check_stamp(map + first * page, first, barium_huge_bo_pages() - half, 1);
+		igt_assert_eq(barium_try_read(hole), SIGSEGV);
+		igt_assert_eq(barium_try_read(hole + (half - 1) * page), SIGSEGV);
+		barium_munmap(map, bo.size);
+	}
+	barium_check_stamp(bo.map, 0, barium_huge_bo_pages(), 1);
+	barium_bo_fini(fd, &bo);
+}
+
+/*
+ * Fills VRAM with objects of one huge PMD and closes every other one. The next object gets all of
+ * that VRAM, so that each of its extents has one huge PMD.
+ */
+static void test_around_ends_with_extent(int fd)
+{
+	size_t pages = barium_huge_pages(), closed = 0, count, i;
+	struct barium_bo bo;
+	__u32 *handles;
+	__u8 *map;
+
+	igt_require_f(barium_vram_size(fd) <= 64 << 20, "too much VRAM to fill\n");
+	count = barium_fill(fd, BARIUM_HUGE, &handles);
+	for (i = 0; i < count; i++) {
+		map = barium_mmap(fd, handles[i], BARIUM_HUGE);
+		barium_stamp(map, 0, pages, 100 + i);
+		barium_munmap(map, BARIUM_HUGE);
+	}
+	for (i = 0; i < count; i += 2, closed++)
+		igt_assert_eq(__barium_gem_close(fd, handles[i]), 0);
+
+	bo = barium_bo_create(fd, closed * pages);
+	barium_stamp(bo.map, 0, closed * pages, 1);
+	barium_check_stamp(bo.map, 0, closed * pages, 1);
+	for (i = 1; i < count; i += 2) {
+		map = barium_mmap(fd, handles[i], BARIUM_HUGE);
+		barium_check_stamp(map, 0, pages, 100 + i);
+		barium_munmap(map, BARIUM_HUGE);
+		igt_assert_eq(__barium_gem_close(fd, handles[i]), 0);
+	}
+	barium_bo_fini(fd, &bo);
+	free(handles);
 }
 
 static void test_entry(int fd)
@@ -383,6 +485,30 @@ int igt_main()
 	igt_describe("Huge PMDs reduce the number of faults.");
 	igt_subtest("few-faults")
 		test_few_faults(barium_new_client());
+
+	igt_describe("The first fault maps all huge PMDs of a small object.");
+	igt_subtest("around") {
+		int fd = barium_new_client();
+
+		require_huge_around(fd);
+		check_faults_of_each(fd, MADV_NORMAL, 1);
+	}
+
+	igt_describe("With MADV_RANDOM, a fault maps one huge PMD.");
+	igt_subtest("around-random-advice") {
+		int fd = barium_new_client();
+
+		barium_require_huge(fd);
+		check_faults_of_each(fd, MADV_RANDOM, BARIUM_HUGE_COUNT);
+	}
+
+	igt_describe("Huge PMDs beside that of the fault do not extend past the VMA.");
+	igt_subtest("around-ends-with-area")
+		test_around_ends_with_area(barium_new_client());
+
+	igt_describe("Huge PMDs beside that of the fault do not extend past the extent.");
+	igt_subtest("around-ends-with-extent")
+		test_around_ends_with_extent(barium_new_client());
 
 	igt_describe("The page table contains a write-combining huge PMD.");
 	igt_subtest("entry")

@@ -127,7 +127,8 @@ macro_rules! bar_without_access {
                 return $crate::upstream::gem::fault::HugeVmFault::FALLBACK;
             };
             let page = range.first_page().0;
-            range.insert_with(|bar| bar.pfn_range(0, page + 512, page))
+            let window = $crate::units::PageWindow::NONE;
+            range.insert_with(|bar| bar.pfn_range(0, page + 512, page), || window)
         }
 
         fn vmap(

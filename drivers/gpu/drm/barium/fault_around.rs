@@ -2,6 +2,9 @@
 
 //! Fault-around: selects the pages to map together with the page of a fault.
 //!
+//! The same policy applies to faults that are served with a huge entry; the pages are huge pages
+//! then. A neighbour costs a small part of a fault in both cases.
+//!
 //! This is policy: [`window`] is a pure function of [`FaultContext`]. It keeps no state, so that
 //! faults share no data: the page table records which pages a program has accessed. If consecutive
 //! pages right beside the fault are mapped (a *run*), the program is probably accessing pages in

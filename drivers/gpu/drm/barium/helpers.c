@@ -96,7 +96,7 @@ bool barium_prepare_table(struct vm_fault *vmf)
  * being served. Returns false if @address is in another PMD table than the fault. Takes no lock,
  * so the result may be out of date.
  */
-static bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
+bool barium_is_mapped(const struct vm_fault *vmf, unsigned long address)
 {
 	pmd_t *pmdp = vmf->pmd + pmd_index(address) - pmd_index(vmf->address);
 	pmd_t pmd;
@@ -155,6 +155,44 @@ void barium_map_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigned lon
 unlock:
 	spin_unlock(ptl);
 }
+
+#if defined(CONFIG_TRANSPARENT_HUGEPAGE) && defined(CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)
+/*
+ * Inserts copies of the huge entry that the fault @vmf has just installed for @pfn: for the @before
+ * huge pages before it and the @after ones after it, except where an entry or a page table exists.
+ * All these entries must be in one PMD table and in the VMA.
+ */
+void barium_map_huge_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigned long before,
+				unsigned long after)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	unsigned long address = vmf->address & PMD_MASK;
+	unsigned long pages = before + 1 + after;
+	pmd_t *pmdp = vmf->pmd;
+	spinlock_t *ptl = pmd_lock(mm, pmdp);
+	pmd_t entry = pmdp_get(pmdp);
+	pgprot_t prot;
+
+	if (!pmd_present(entry) || !pmd_leaf(entry) || pmd_pfn(entry) != pfn)
+		goto unlock;
+	/* With a deposit, each huge entry needs a page table of its own, for splitting. */
+	if (arch_needs_pgtable_deposit())
+		goto unlock;
+
+	prot = pmd_pgprot(pmd_mkclean(entry));
+	pmdp -= before;
+	address -= before << PMD_SHIFT;
+	pfn -= before << (PMD_SHIFT - PAGE_SHIFT);
+	for (; pages; pages--, pmdp++, address += PMD_SIZE, pfn += PMD_SIZE >> PAGE_SHIFT) {
+		if (!pmd_none(pmdp_get(pmdp)))
+			continue;
+		set_pmd_at(mm, address, pmdp, pmd_mkspecial(pmd_mkhuge(pfn_pmd(pfn, prot))));
+		update_mmu_cache_pmd(vmf->vma, address, pmdp);
+	}
+unlock:
+	spin_unlock(ptl);
+}
+#endif
 
 void barium_vma_offset_lock(struct drm_vma_offset_manager *mgr)
 {

@@ -44,6 +44,7 @@ use crate::{
                 HugeFault,
                 HugeVmFault,
                 MappedFault,
+                PmdRange,
                 VmFault, //
             },
             MappedObject,
@@ -112,7 +113,10 @@ impl MappedObject for VramObject {
             return HugeVmFault::FALLBACK;
         }
         match fault.pmd_range() {
-            Some(range) => range.insert_with(|reg| pfn_range(obj, range.first_page(), reg)),
+            Some(range) => range.insert_with(
+                |reg| pfn_range(obj, range.first_page(), reg),
+                || huge_neighbours(fault, &range),
+            ),
             None => HugeVmFault::FALLBACK,
         }
     }
@@ -166,6 +170,26 @@ fn neighbours(
     let (is_first, is_last) = fault.is_at_edge();
     fault_around::window(&FaultContext {
         mapped: mapped.scan_neighbours(),
+        advice: fault.advice(),
+        is_first,
+        is_last,
+        will_need: obj.needed().contains(fault.page()),
+    })
+}
+
+/// Returns the neighbours, in huge pages, to insert together with the huge page of `fault`.
+#[inline]
+fn huge_neighbours(
+    fault: &HugeFault<'_, VramObject>,
+    range: &PmdRange<'_, '_, VramObject>,
+) -> PageWindow {
+    let obj = fault.object();
+    if !obj.dev().config().fault_around {
+        return PageWindow::NONE;
+    }
+    let (is_first, is_last) = range.is_at_edge();
+    fault_around::window(&FaultContext {
+        mapped: range.scan_neighbours(),
         advice: fault.advice(),
         is_first,
         is_last,

@@ -38,6 +38,9 @@ extern "C" {
 /// The number of pages that one page table has entries for.
 pub(crate) const PAGES_PER_TABLE: usize = bindings::PTRS_PER_PTE as usize;
 
+/// The number of PMDs in one PMD table.
+pub(crate) const PMDS_PER_TABLE: usize = bindings::PTRS_PER_PMD as usize;
+
 /// The number of bytes that one page table maps, or one huge entry (PMD) instead of it.
 pub(crate) const HUGE_SIZE: usize = PAGES_PER_TABLE * PAGE_SIZE;
 

@@ -40,6 +40,10 @@
 //! frees page tables when it unmaps or moves a VMA, which it locks for writing, while a fault locks
 //! it for reading. It also frees them for `madvise(MADV_DONTNEED)`, which refuses PFNMAP VMAs.
 //!
+//! [`PmdRange::insert_with`] likewise fills the PMDs beside the fault's, in the same PMD table, with
+//! copies of the huge entry that `vmf_insert_pfn_pmd()` installed. The VMA keeps the PMD table for
+//! the same reason as a page table. On neighbours of a huge fault, all numbers count huge pages.
+//!
 //! # fork()
 //!
 //! `dup_mmap()` copies the entries of a PFNMAP VMA into the child. Before that, it adds the child's
@@ -70,7 +74,9 @@ use super::{
     super::{
         vma::{
             system_memory_prot,
-            PAGES_PER_TABLE, //
+            HUGE_SIZE,
+            PAGES_PER_TABLE,
+            PMDS_PER_TABLE, //
         },
         wc_bar::PfnRange, //
     },
@@ -107,8 +113,16 @@ extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
     fn barium_wipe_on_fork(vma: *mut bindings::vm_area_struct);
     fn barium_prepare_table(vmf: *mut bindings::vm_fault) -> bool;
+    fn barium_is_mapped(vmf: *const bindings::vm_fault, address: c_ulong) -> bool;
     fn barium_is_mapped_beside(vmf: *const bindings::vm_fault, distance: c_long) -> bool;
     fn barium_map_neighbours(
+        vmf: *mut bindings::vm_fault,
+        pfn: c_ulong,
+        before: c_ulong,
+        after: c_ulong,
+    );
+    #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
+    fn barium_map_huge_neighbours(
         vmf: *mut bindings::vm_fault,
         pfn: c_ulong,
         before: c_ulong,
@@ -415,30 +429,13 @@ impl<T: ObjectData> MappedFault<'_, '_, T> {
         let (start, end) = self.0.span();
         let before = (address - start) >> PAGE_SHIFT;
         let after = (end - 1 - address) >> PAGE_SHIFT;
+        // SAFETY: By the type invariants, the fault is being served and its page table exists.
+        // `scan()` passes distances to pages in the VMA only.
+        let is_mapped = |distance| unsafe { barium_is_mapped_beside(self.0.vmf, distance) };
         PageWindow {
-            before: self.scan(before, -1),
-            after: self.scan(after, 1),
+            before: scan(before, -1, is_mapped),
+            after: scan(after, 1, is_mapped),
         }
-    }
-
-    /// Scans at most `max` pages in the direction `step`, which is 1 or -1.
-    #[inline]
-    fn scan(&self, max: usize, step: isize) -> usize {
-        let max = max.min(PAGES_PER_TABLE);
-        let mut mapped = 0;
-        let mut distance = 1;
-        let mut offset = step;
-        while distance <= max {
-            // SAFETY: By the type invariants, the fault is being served and its page table exists.
-            // The page is in the VMA, as `max` pages in this direction are.
-            if !unsafe { barium_is_mapped_beside(self.0.vmf, offset) } {
-                break;
-            }
-            mapped = distance;
-            distance *= 2;
-            offset *= 2;
-        }
-        mapped
     }
 
     /// Inserts the PFNs beside the PFN of `range` at the pages beside the fault's, as far as
@@ -456,6 +453,27 @@ impl<T: ObjectData> MappedFault<'_, '_, T> {
         // which are all in `range`, are valid.
         unsafe { barium_map_neighbours(self.0.vmf, range.pfn(), window.before, window.after) };
     }
+}
+
+/// Estimates how many consecutive pages are mapped in the direction `step`, which is 1 or -1, up to
+/// `max` and to [`PAGES_PER_TABLE`].
+///
+/// Calls `is_mapped` with the distances 1, 2, 4, ... until it returns false.
+#[inline(always)]
+fn scan(max: usize, step: isize, is_mapped: impl Fn(isize) -> bool) -> usize {
+    let max = max.min(PAGES_PER_TABLE);
+    let mut mapped = 0;
+    let mut distance = 1;
+    let mut offset = step;
+    while distance <= max {
+        if !is_mapped(offset) {
+            break;
+        }
+        mapped = distance;
+        distance *= 2;
+        offset *= 2;
+    }
+    mapped
 }
 
 /// A fault that a huge entry (PMD) could serve.
@@ -476,6 +494,18 @@ impl<'a, T: ObjectData> HugeFault<'a, T> {
     #[inline]
     pub(crate) fn object(&self) -> &'a Object<T> {
         self.0.object()
+    }
+
+    /// Returns the page of the object that was accessed; see [`Fault::page`].
+    #[inline]
+    pub(crate) fn page(&self) -> PageIndex {
+        self.0.page()
+    }
+
+    /// Returns the program's `madvise()` advice for the VMA.
+    #[inline]
+    pub(crate) fn advice(&self) -> Advice {
+        self.0.advice()
     }
 
     /// Returns the aligned range of `HUGE_SIZE` bytes around the fault; `None` if the VMA does
@@ -509,10 +539,58 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
         PageIndex(self.fault.page().0.wrapping_sub(self.before))
     }
 
-    /// Inserts one huge entry for all of the range.
+    /// Returns the largest window, in huge pages, that lies in both the VMA and the PMD table of the
+    /// fault.
+    #[inline]
+    fn max_window(&self) -> PageWindow {
+        let first = self.fault.address() & !(HUGE_SIZE - 1);
+        let (start, end) = self.fault.span();
+        let in_table = (first / HUGE_SIZE) % PMDS_PER_TABLE;
+        PageWindow {
+            before: in_table.min((first - start) / HUGE_SIZE),
+            after: (PMDS_PER_TABLE - 1 - in_table).min((end - first) / HUGE_SIZE - 1),
+        }
+    }
+
+    /// Returns whether the range is the first one in the VMA that a huge entry could map, and
+    /// whether it is the last one.
+    #[inline]
+    pub(crate) fn is_at_edge(&self) -> (bool, bool) {
+        let first = self.fault.address() & !(HUGE_SIZE - 1);
+        let (start, end) = self.fault.span();
+        (first - start < HUGE_SIZE, end - first < 2 * HUGE_SIZE)
+    }
+
+    /// Estimates how many consecutive huge pages are mapped right before and right after the range,
+    /// in the same PMD table.
     ///
-    /// `pfns` returns the range whose PFN backs [`Self::first_page`]. It runs inside the
-    /// registration guard, as in [`Fault::insert_with`].
+    /// A huge page counts as mapped if its page at the same offset as the page of the fault is
+    /// mapped, by a huge or a small entry. Otherwise, this works as
+    /// [`MappedFault::scan_neighbours`].
+    #[inline]
+    pub(crate) fn scan_neighbours(&self) -> PageWindow {
+        let max = self.max_window();
+        let is_mapped = |distance: isize| {
+            let address = self
+                .fault
+                .address()
+                .wrapping_add_signed(distance * HUGE_SIZE as isize);
+            // SAFETY: By the type invariants, the fault is being served. `scan()` passes distances
+            // to addresses in the VMA only.
+            unsafe { barium_is_mapped(self.fault.vmf, address) }
+        };
+        PageWindow {
+            before: scan(max.before, -1, is_mapped),
+            after: scan(max.after, 1, is_mapped),
+        }
+    }
+
+    /// Inserts one huge entry for all of the range, and huge entries beside it.
+    ///
+    /// `pfns` returns the range whose PFN backs [`Self::first_page`]. `window` returns how many huge
+    /// pages before and after the range to map as well; those outside the PFN range, the VMA or the
+    /// PMD table, and those of which something is mapped already, are left out. Both closures run
+    /// inside the registration guard, as in [`Fault::insert_with`].
     ///
     /// Returns [`HugeVmFault::FALLBACK`] if the device is unplugged, if `pfns` returns `None`, or
     /// if the PFN range is too short or not aligned. Also returns it for a write fault on a
@@ -522,11 +600,12 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     pub(crate) fn insert_with(
         &self,
         pfns: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> Option<PfnRange<'r>>,
+        window: impl FnOnce() -> PageWindow,
     ) -> HugeVmFault {
         // SAFETY: By the invariants of `Fault`, the device has been registered. For `insert()`: the
         // closure runs inside the registration guard. It must accept any lifetime of the
         // registration data, so the range borrows from that data.
-        unsafe { with_registered(self.fault.obj, |reg| self.insert(pfns(reg)?)) }
+        unsafe { with_registered(self.fault.obj, |reg| self.insert(pfns(reg)?, window)) }
             .flatten()
             .unwrap_or(HugeVmFault::FALLBACK)
     }
@@ -547,7 +626,11 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     /// registration data.
     #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
     #[inline]
-    unsafe fn insert(&self, range: PfnRange<'_>) -> Option<HugeVmFault> {
+    unsafe fn insert(
+        &self,
+        range: PfnRange<'_>,
+        window: impl FnOnce() -> PageWindow,
+    ) -> Option<HugeVmFault> {
         let pfn = range.pfn();
         if pfn % PAGES_PER_TABLE != 0 || range.window().after < PAGES_PER_TABLE - 1 {
             return None;
@@ -565,9 +648,20 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
         // caller holds the registration guard, so all entries are removed later, by
         // `drm_dev_unplug()` or `UnmapOnDrop`, and the registration data, from which `range`
         // borrows, is dropped only after that.
-        Some(HugeVmFault(unsafe {
-            bindings::vmf_insert_pfn_pmd(self.fault.vmf, pfn, false)
-        }))
+        let result = unsafe { bindings::vmf_insert_pfn_pmd(self.fault.vmf, pfn, false) };
+        let window = window();
+        if window != PageWindow::NONE {
+            let available = PageWindow {
+                before: range.window().before / PAGES_PER_TABLE,
+                after: (range.window().after + 1) / PAGES_PER_TABLE - 1,
+            };
+            let window = window.min(available).min(self.max_window());
+            // SAFETY: By the invariants of `Fault`, the fault is being served. `max_window()` limits
+            // the window to the VMA and the PMD table, and `available` limits it to `range`, for
+            // which the caller's promises hold.
+            unsafe { barium_map_huge_neighbours(self.fault.vmf, pfn, window.before, window.after) };
+        }
+        Some(HugeVmFault(result))
     }
 
     /// This kernel does not support huge entries for PFNs. Returns `None`.
@@ -576,7 +670,11 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     ///
     /// There are no preconditions.
     #[cfg(not(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)))]
-    unsafe fn insert(&self, _range: PfnRange<'_>) -> Option<HugeVmFault> {
+    unsafe fn insert(
+        &self,
+        _range: PfnRange<'_>,
+        _window: impl FnOnce() -> PageWindow,
+    ) -> Option<HugeVmFault> {
         None
     }
 }
