@@ -343,6 +343,46 @@ killed() {
 			{ ls -A; echo "the second run leaves something"; exit 1; }'
 }
 
+# --- T6: a kernel of one's own, from packages that the kernel's own scripts have made
+
+# own_kernel: builds the packages. That takes minutes: they are kept for the same source and
+# configuration.
+own_kernel() {
+	local key own=$work/disks/own
+	key=$({ cat "$TOOLS"/kernel/{common,opt}.config "$TOOLS"/packages/own-kernel/* && echo "$trixie"; } | hash_of)
+	if [[ -e $own/packages/key && $(<"$own/packages/key") == "$key" ]]; then
+		return
+	fi
+	new_machine own-build base
+	remove_tree "$own"
+	mkdir -p "$own/configs"
+	cp "$TOOLS"/kernel/{common,opt}.config "$TOOLS/packages/own-kernel/own.config" "$own/configs/"
+	on own-build '/barium/packages/own-kernel/build.sh /barium/disks/own/configs /barium/disks/own/packages' ||
+		fail "the kernel was not built"
+	remove_tree "$work/own-build" "$work"/own-build.{work,root}
+	echo "$key" >"$own/packages/key"
+}
+
+# DKMS builds the module for it when it is installed, without making metadata.
+own_kernel_installs() {
+	local own
+	own=$(<"$work/disks/own/packages/release")
+	new_machine t6 t2
+	# shellcheck disable=SC2016 # the machine's shell expands it
+	on t6 'touch /tmp/before
+		apt-get --yes install /barium/disks/own/packages/linux-*.deb
+		dkms status | grep ", $1, x86_64: installed"
+		modinfo -k $1 barium | grep "^vermagic: *$1 "
+		lsinitramfs /boot/initrd.img-$1 | grep "barium\.ko"
+		[ -z "$(find /var/cache/barium -newer /tmp/before -name "*.rmeta")" ] ||
+			{ echo "metadata was made, although the headers have it"; exit 1; }' "$own"
+}
+
+own_kernel_boots() {
+	kernel=$(<"$work/disks/own/packages/release")
+	on_barium t6 "$1"
+}
+
 # --- T7: removal
 
 # left MACHINE: prints what there is of Barium, outside of this test's own directories.
@@ -413,7 +453,7 @@ main() {
 	mkdir -p "$work/log" "$work/disks"
 	rm -f "$work/results"
 	compgen -G "$OUT/deb/barium-dkms_*.deb" >/dev/null || die "there are no packages in $OUT/deb: \`make deb\` first."
-	if group T2 || group T3-dracut || group T4 || group T5 || group T7; then
+	if group T2 || group T3-dracut || group T4 || group T5 || group T6 || group T7; then
 		new_machine_for_t2 || return
 	fi
 	if group T2; then
@@ -421,7 +461,7 @@ main() {
 		step T2/metadata metadata_cached
 		step T2/initramfs-tools in_initramfs
 	fi
-	if group T2 || group T3-dracut || group binary; then
+	if group T2 || group T3-dracut || group T6 || group binary; then
 		step libbarium-dev program_builds
 	fi
 	if group T2 || group T3-dracut || group T4; then
@@ -450,6 +490,10 @@ main() {
 		step T5/no-space no_space
 		step T5/no-source no_source
 		step T5/killed killed
+	fi
+	if group T6 && step T6/build own_kernel && step T6/install own_kernel_installs; then
+		step T6/disk disk t6 "$(<"$work/disks/own/packages/release")"
+		step T6/bochs-display own_kernel_boots bochs-display
 	fi
 	if group T7; then
 		step T7/purge purge

@@ -17,6 +17,7 @@ dir=$1
 installed=systemd-sysv,udev,kmod,initramfs-tools,zstd,e2fsprogs,libdrm2
 build=(debhelper dh-dkms dpkg-dev lintian pkgconf fakeroot libdrm-dev)
 dkms=(dkms bc bindgen bison flex gcc libc6-dev libssl-dev make openssl pahole rust-src rustc xz-utils)
+own_kernel=(cpio debhelper kmod libdw-dev libelf-dev patch python3 rsync)
 series=$(sed -n 's/^SERIES=//p' "$TOOLS/kernel-check")
 
 # shellcheck disable=SC2016 # mmdebstrap's shell expands the hooks
@@ -50,7 +51,7 @@ make_root "$dir" --skip=cleanup/apt \
 		echo "$other" >"$1/srv/barium/other-kernel"
 		rm -f "$1"/var/cache/apt/archives/*.deb
 		chroot "$1" apt-get --yes --download-only install "linux-image-$other" "linux-headers-$other"
-		chroot "$1" apt-get --yes --download-only install '"${build[*]} ${dkms[*]}"'
+		chroot "$1" apt-get --yes --download-only install '"${build[*]} ${dkms[*]} ${own_kernel[*]}"'
 		chroot "$1" apt-get --yes --download-only install dracut'
 
 for needed in srv/barium/other-kernel usr/src/linux-source-"$series".tar.xz; do
