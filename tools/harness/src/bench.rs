@@ -158,6 +158,7 @@ fn run(settings: &Settings, payload: &Payload, part: &Part) -> Result<PathBuf> {
         tests: "",
         programs: &[],
         swap: false,
+        kexec: false,
         devices,
         dir,
         console: Console::Logged,

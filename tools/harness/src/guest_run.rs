@@ -55,6 +55,7 @@ pub fn run(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
         programs: run.programs,
         devices: guest.devices.clone(),
         swap: guest.swap,
+        kexec: guest.kexec,
         dir: run.dir.clone(),
         console: Console::Logged,
     };

@@ -56,6 +56,8 @@ pub struct Guest {
     pub parameters: Vec<String>,
     /// The guest has an empty disk, /dev/vde, to swap to and to hibernate on.
     pub swap: bool,
+    /// The guest has its kernel and its initramfs on disks, /dev/vde and /dev/vdf, for kexec.
+    pub kexec: bool,
     /// Number of rounds of each unplugging test; 0 selects the test's own default.
     pub unplug_rounds: u32,
     /// Time limit in seconds.
@@ -163,6 +165,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         parameters(),
         hibernate("bochs-display", "shutdown"),
         hibernate("VGA", "platform"),
+        kexec("vesafb", "VGA"),
+        kexec("efifb", "bochs-display"),
         Guest {
             name: "opt/devices".into(),
             scenario: "devices",
@@ -291,6 +295,19 @@ fn hibernate(device: &str, how: &str) -> Guest {
         typical: 30,
         ..display(Flavour::Opt, device)
     }
+}
+
+/// A guest like that of [`handover`] that starts a second kernel by kexec and a third one by a panic.
+/// Debian's kernel can be started at any address, which that needs.
+fn kexec(fb: &str, device: &str) -> Guest {
+    let mut guest = handover(Flavour::Stock, fb, device);
+    guest.name = format!("stock/kexec-{device}");
+    guest.scenario = "kexec";
+    guest.kexec = true;
+    guest.parameters.push("crashkernel=320M".into());
+    guest.limit = 300;
+    guest.typical = 60;
+    guest
 }
 
 /// Duration and seed of the fuzzer in `make test`.
@@ -443,6 +460,7 @@ fn display(flavour: Flavour, device: &str) -> Guest {
         mode_tests: MODE_TESTS,
         parameters: Vec::new(),
         swap: false,
+        kexec: false,
         unplug_rounds: 0,
         limit: 400,
         typical: 60,

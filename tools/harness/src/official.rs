@@ -130,6 +130,7 @@ fn one_driver(
         tests: &settings.tests,
         programs: &[],
         swap: false,
+        kexec: false,
         devices: run::display(DISPLAY),
         dir: directory(settings, driver),
         console: Console::Logged,

@@ -83,6 +83,8 @@ pub struct Machine<'a> {
     pub devices: Vec<String>,
     /// The guest has a disk for swap.
     pub swap: bool,
+    /// The guest has disks with its kernel and its initramfs, after the writable ones.
+    pub kexec: bool,
     /// Directory for sockets, disks and logs.
     pub dir: PathBuf,
     /// What the console is connected to.
@@ -196,13 +198,8 @@ impl Machine<'_> {
             "none",
             "-no-reboot",
         ]);
-        command.args([
-            "-kernel".as_ref(),
-            self.flavour
-                .build_dir()
-                .join("arch/x86/boot/bzImage")
-                .as_os_str(),
-        ]);
+        let kernel = self.flavour.build_dir().join("arch/x86/boot/bzImage");
+        command.args(["-kernel".as_ref(), kernel.as_os_str()]);
         command.args(["-initrd".as_ref(), self.payload.initrd.as_os_str()]);
         command.args(["-append", &self.append()]);
         command.args(["-qmp", &socket_argument("unix:", &self.qmp_socket())]);
@@ -228,6 +225,9 @@ impl Machine<'_> {
                 .into_iter()
                 .map(|(disk, _)| (disk, false)),
         );
+        if self.kexec {
+            disks.extend([(kernel, true), (self.payload.initrd.clone(), true)]);
+        }
         for (number, (disk, read_only)) in disks.iter().enumerate() {
             command.args(disk_arguments(number, disk, *read_only));
         }

@@ -7,8 +7,9 @@
 //! `end`, and these requests, which the harness answers by one line each: `oracle TEST BYTES
 //! PCI-ADDRESS MIN-PIECES`, `screen TEST SECONDS ID WORDS` (for the words see [`screen::look`]),
 //! `unplug ID`, `plug ID BUS`. The last line of a guest that makes its kernel panic is `panic TEST
-//! SECONDS ID WORDS`, that of a guest that halts is `halt TEST PCI-ADDRESS`. A guest sends
-//! `hibernate` before it hibernates, so that the harness starts it again, and `awake` afterwards.
+//! SECONDS ID WORDS`, that of a guest that halts is `halt TEST PCI-ADDRESS`. A guest sends `crash`
+//! before it makes its kernel panic, if another kernel then continues. It sends `hibernate` before it
+//! hibernates, so that the harness starts it again, and `awake` afterwards.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -81,6 +82,7 @@ pub fn run(
         found: Vec::new(),
         shots: Vec::new(),
         panic: Panic::No,
+        crashes: false,
         halt: None,
         hibernates: false,
         ended: false,
@@ -126,7 +128,7 @@ pub fn run(
         said: session.said,
         found: session.found,
         shots: session.shots,
-        panicked: !matches!(session.panic, Panic::No),
+        panicked: session.crashes || !matches!(session.panic, Panic::No),
         console,
         results,
         lost,
@@ -154,6 +156,8 @@ struct Session<'a> {
     found: Vec<Found>,
     shots: Vec<Shot>,
     panic: Panic,
+    /// The kernel panics as a test intends, and another one continues.
+    crashes: bool,
     /// Arguments of the `halt` line of a guest that is about to halt.
     halt: Option<String>,
     /// The guest hibernates: start it again after it powers off.
@@ -296,6 +300,7 @@ impl Session<'_> {
                 })
             }
             "panic" => self.panic = Panic::Announced(rest.into()),
+            "crash" => self.crashes = true,
             "halt" => self.halt = Some(rest.into()),
             "hibernate" => self.hibernates = true,
             "awake" => self.hibernates = false,

@@ -1,0 +1,69 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0 OR MIT
+#
+# Scenario of the guest that starts a second kernel by kexec while the screen shows a picture, and then
+# a third one by a panic (kdump). No firmware sets the display up for these: the driver of the kernel
+# before has left it disabled, or, after the panic, as it was. guest_stage is the number of the kernel;
+# /dev/vde and /dev/vdf have its image and its initramfs.
+# shellcheck source=lib.sh
+. /barium/guest/lib.sh
+
+stage=${guest_stage:-1}
+
+# load_next OPTION...: loads the next kernel, which gets the same command line, with kexec's OPTIONs.
+load_next() {
+	# kexec takes regular files only.
+	cat /dev/vde >/tmp/kernel
+	cat /dev/vdf >/tmp/initramfs
+	kexec -s "$@" /tmp/kernel --initrd=/tmp/initramfs \
+		--command-line="$(sed 's/ guest_stage=[0-9]*//' /proc/cmdline) guest_stage=$((stage + 1))" ||
+		fail "kexec: $?: $(dmesg | tail -n 3)"
+	rm /tmp/kernel /tmp/initramfs
+}
+
+# shows NAME: the driver binds, and a picture and a flip reach the screen.
+shows() {
+	modprobe barium || fail "modprobe: $?"
+	[ -n "$(devices_of barium)" ] || fail "not bound: $(dmesg | tail -n 5)"
+	start_show --mode 1024x768
+	picture_on_screen "$1" 0 || fail "after the mode was set"
+	flip 1
+	picture_on_screen "$1" 1 || fail "after a flip"
+	end_show
+}
+
+# leave COMMAND...: starts the next kernel with COMMAND while the screen shows a picture.
+leave() {
+	start_show --mode 800x600
+	# The next kernel reads the selection of tests here, where the pictures were.
+	dd if=/dev/zero of=/dev/vdd bs=64k count=1 status=none
+	printf '%s' "$guest_tests" | dd of=/dev/vdd conv=notrunc,fsync status=none
+	sync
+	"$@"
+	fail "the next kernel did not start: $(dmesg | tail -n 5)"
+}
+
+crash() {
+	echo c >/proc/sysrq-trigger
+}
+
+case $stage in
+1)
+	check kexec@picture-before shows kexec@picture-before
+	check kexec@load load_next -l
+	tell begin kexec@picture
+	leave kexec -e
+	;;
+2)
+	check kexec@picture shows kexec@picture
+	check kexec@oracle look kexec@oracle 1 --width 640 --height 480
+	check kdump@load load_next -p
+	tell begin kdump@picture
+	tell crash
+	leave crash
+	;;
+3)
+	check kdump@picture shows kdump@picture
+	check kdump@oracle look kdump@oracle 1 --width 640 --height 480
+	;;
+esac
