@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Allocates DRM devices with callbacks that upstream's `drm_driver` and its file operations lack:
-//! `get_unmapped_area`, `fadvise`, dumb buffers ([`super::dumb`]), mode setting ([`super::kms`]).
+//! `get_unmapped_area`, `fadvise`, dumb buffers ([`super::dumb`]), mode setting ([`super::kms`]), usage
+//! statistics ([`super::fdinfo`]).
 //!
 //! - Upstream today: `drm::UnregisteredDevice` points the device to a constant `drm_driver` with
 //!   constant file operations, without these callbacks.
@@ -22,6 +23,7 @@ use super::{
         self,
         DumbBuffers, //
     },
+    fdinfo,
     gem::{
         prime,
         MappedObject,
@@ -133,6 +135,7 @@ where
             bindings::file_operations {
                 get_unmapped_area: Some(get_unmapped_area_callback::<T>),
                 fadvise: Some(fadvise_callback::<T>),
+                show_fdinfo: Some(bindings::drm_show_fdinfo),
                 ..*fops
             }
         });
@@ -140,6 +143,7 @@ where
             driver_features: upstream.driver_features | kms::FEATURES | SYNC_FEATURES,
             fbdev_probe: kms::client::FBDEV_PROBE,
             dumb_create: Some(dumb::create_callback::<D, T>),
+            show_fdinfo: Some(fdinfo::show_callback),
             gem_prime_import: Some(prime::import_callback::<T>),
             fops,
             ..*upstream
