@@ -35,43 +35,6 @@ static void write_register(__u8 *bar, size_t reg, __u16 value)
 	WRITE_ONCE(*(__u16 *)(bar + reg), value);
 }
 
-/* Returns the id of the DPMS property of the connector. */
-static __u32 find_dpms(int fd, __u32 connector)
-{
-	__u32 ids[64], i;
-	__u64 values[64];
-	struct drm_mode_obj_get_properties get = {
-		.props_ptr = (uintptr_t)ids,
-		.prop_values_ptr = (uintptr_t)values,
-		.count_props = ARRAY_SIZE(ids),
-		.obj_id = connector,
-		.obj_type = DRM_MODE_OBJECT_CONNECTOR,
-	};
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get), 0);
-	igt_assert_lte(get.count_props, ARRAY_SIZE(ids));
-	for (i = 0; i < get.count_props; i++) {
-		struct drm_mode_get_property property = { .prop_id = ids[i] };
-
-		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property), 0);
-		if (!strcmp(property.name, "DPMS"))
-			return ids[i];
-	}
-	igt_assert_f(false, "the connector has no property DPMS\n");
-	return 0;
-}
-
-static void set_dpms(int fd, __u32 connector, __u32 property, __u64 value)
-{
-	struct drm_mode_connector_set_property set = {
-		.value = value,
-		.prop_id = property,
-		.connector_id = connector,
-	};
-
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_SETPROPERTY, &set), 0);
-}
-
 /* Changes the registers as a reset or another kernel may do. */
 static void disturb(__u8 *bar)
 {
@@ -89,20 +52,19 @@ int igt_main()
 		struct drm_mode_create_dumb dumb;
 		struct barium_pipe pipe;
 		int fd = barium_open_primary();
-		__u32 dpms, fb;
+		__u32 fb;
 		__u8 *bar;
 
 		barium_find_pipe(fd, &pipe);
-		dpms = find_dpms(fd, pipe.connector);
 		fb = barium_add_dumb(fd, &pipe, &dumb);
 		barium_set_crtc(fd, &pipe, fb, 0, 0);
 		bar = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDWR);
 		read_registers(bar, before);
 
 		disturb(bar);
-		set_dpms(fd, pipe.connector, dpms, DRM_MODE_DPMS_OFF);
+		barium_set_dpms(fd, &pipe, DRM_MODE_DPMS_OFF);
 		disturb(bar);
-		set_dpms(fd, pipe.connector, dpms, DRM_MODE_DPMS_ON);
+		barium_set_dpms(fd, &pipe, DRM_MODE_DPMS_ON);
 		read_registers(bar, after);
 		igt_assert_f(!memcmp(before, after, sizeof(before)),
 			     "the registers have other values than before\n");

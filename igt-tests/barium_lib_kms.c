@@ -127,6 +127,43 @@ void barium_switch_off(int fd, const struct barium_pipe *pipe)
 	do_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set);
 }
 
+/* Returns the id of the DPMS property of the connector. */
+static __u32 find_dpms(int fd, __u32 connector)
+{
+	__u32 ids[64], i;
+	__u64 values[64];
+	struct drm_mode_obj_get_properties get = {
+		.props_ptr = (uintptr_t)ids,
+		.prop_values_ptr = (uintptr_t)values,
+		.count_props = ARRAY_SIZE(ids),
+		.obj_id = connector,
+		.obj_type = DRM_MODE_OBJECT_CONNECTOR,
+	};
+
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get), 0);
+	igt_assert_lte(get.count_props, ARRAY_SIZE(ids));
+	for (i = 0; i < get.count_props; i++) {
+		struct drm_mode_get_property property = { .prop_id = ids[i] };
+
+		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property), 0);
+		if (!strcmp(property.name, "DPMS"))
+			return ids[i];
+	}
+	igt_assert_f(false, "the connector has no property DPMS\n");
+	return 0;
+}
+
+void barium_set_dpms(int fd, const struct barium_pipe *pipe, __u64 value)
+{
+	struct drm_mode_connector_set_property set = {
+		.value = value,
+		.prop_id = find_dpms(fd, pipe->connector),
+		.connector_id = pipe->connector,
+	};
+
+	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_SETPROPERTY, &set), 0);
+}
+
 void barium_flip(int fd, const struct barium_pipe *pipe, __u32 fb, __u64 data)
 {
 	struct drm_mode_crtc_page_flip arg = {

@@ -59,6 +59,9 @@ int __barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x,
 void barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y);
 void barium_switch_off(int fd, const struct barium_pipe *pipe);
 
+/* Sets the DPMS property of the connector to @value (DRM_MODE_DPMS_*). */
+void barium_set_dpms(int fd, const struct barium_pipe *pipe, __u64 value);
+
 /* Requests a page flip with an event that carries @data. */
 void barium_flip(int fd, const struct barium_pipe *pipe, __u32 fb, __u64 data);
 /* Waits for the event of a page flip. Asserts that it carries @data and is the only event. */

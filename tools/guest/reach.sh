@@ -20,6 +20,24 @@ console_on() {
 	text_on_console "console@$display_id" 3 2 "$2"
 }
 
+# console_blanked SLOT TEXT: checks that the screen is black while the console is blanked, and shows it
+# afterwards. 4 is FB_BLANK_POWERDOWN, 0 is FB_BLANK_UNBLANK. 4 MiB have no room for two pictures of the
+# mode: the black one is as small as can be.
+console_blanked() {
+	bound "$1"
+	text_on_console "dark@$display_id" 3 2 "$2" || fail "before it was blanked"
+	case $display_id in
+	bochs-display-4) black_size="64 64" ;;
+	*) black_size=$(tr , ' ' </sys/class/graphics/fb0/virtual_size) ;;
+	esac
+	echo 4 >/sys/class/graphics/fb0/blank
+	# shellcheck disable=SC2086 # width and height
+	is_black=$(on_screen "dark@$display_id" 2 black $black_size) || is_black="not: $is_black"
+	echo 0 >/sys/class/graphics/fb0/blank
+	[ "${is_black#not}" = "$is_black" ] || fail "while the console was blanked: $is_black"
+	text_on_console "dark@$display_id" 3 2 "$2" || fail "after it was blanked"
+}
+
 # reach_of SLOT: runs the IGT tests for the part of VRAM that the display can show.
 reach_of() {
 	bound "$1"
@@ -34,6 +52,12 @@ shows() {
 	end_show
 }
 
+# dark SLOT: checks that the screen is black after the client has ended.
+dark() {
+	shows "$1"
+	on_screen "dark@$display_id" 0 black "$show_width" "$show_height"
+}
+
 tell begin load
 echo 0 >/sys/bus/pci/drivers_autoprobe
 modprobe barium
@@ -41,9 +65,11 @@ for display in $(echo "${guest_displays:?}" | tr , ' '); do
 	display_id=${display%%=*} slot=${display#*=}
 	if [ -n "$guest_console" ]; then
 		check "console@$display_id" console_on "$slot" "The console of $display_id"
+		check "dark@$display_id" console_blanked "$slot" "The console of $display_id"
 	else
 		check "reach@$display_id" reach_of "$slot"
 		check "show@$display_id" shows "$slot"
+		check "dark@$display_id" dark "$slot"
 	fi
 	[ ! -e "/sys/bus/pci/drivers/barium/$slot" ] || unbind "$slot" barium
 done

@@ -270,6 +270,7 @@ impl Expected {
                 let shot = Shot::from_xrgb(width, height, &shot);
                 Expected::Picture(shot.ok_or("the file with the picture is too short")?)
             }
+            "black" => Expected::Picture(Shot::new(number()?, number()?, |_, _| BLACK)),
             "bars" => Expected::Picture(colour_bars(number()?, number()?)),
             "flips" => {
                 let (width, height) = (number()?, number()?);
@@ -355,6 +356,7 @@ impl Expected {
 /// at least once. Returns the last screendump, if there is one, and the result. The words are:
 ///
 /// - `picture WIDTH HEIGHT`: the picture in the file `exchange`, XRGB8888;
+/// - `black WIDTH HEIGHT`: black pixels;
 /// - `bars WIDTH HEIGHT`: modetest's colour bars;
 /// - `flips WIDTH HEIGHT`: the colour bars, and the plain buffer that modetest flips to;
 /// - `console WIDTH HEIGHT COLUMN ROW TEXT`: a console with only this text;

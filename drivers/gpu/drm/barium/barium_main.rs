@@ -30,7 +30,7 @@
 //! | [`display`] | DRM's mode setting objects | [`gem`], [`device`], [`scanout`], [`vram`], [`upstream`] |
 //! | [`gem`] | the GEM object | [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
 //! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`], [`upstream`] |
-//! | [`scanout`] | the limits of the display, and programming it | [`dispi`], [`upstream`] |
+//! | [`scanout`] | the limits of the display, and programming it | [`dispi`], [`vram`], [`upstream`] |
 //! | [`dispi`] | the registers of the device | [`vram`] |
 //! | [`vram`] | the allocation of VRAM, its BAR and its backup | [`upstream`], [`units`] |
 //! | [`fault_around`] | which neighbours a fault maps: numbers only | [`units`] |

@@ -130,8 +130,20 @@ pub(crate) fn create(
 ) -> Result<ARef<BariumObject>> {
     let contiguity = contiguity(flags)?;
     let size = object_size(size)?;
-    let allocation = dev.vram().alloc(size, contiguity)?;
+    let allocation = with_room(reg, || dev.vram().alloc(size, contiguity))?;
     create_with(dev, reg, size, allocation)
+}
+
+/// Calls `alloc`. If it fails with `ENOSPC`, calls it again after the display has freed the VRAM that it
+/// can do without.
+fn with_room(
+    reg: &BariumRegistrationData<'_>,
+    alloc: impl Fn() -> Result<Allocation>,
+) -> Result<Allocation> {
+    match alloc() {
+        Err(ENOSPC) if reg.pipe().yield_vram() => alloc(),
+        result => result,
+    }
 }
 
 /// Creates an object of `size` bytes in `allocation`.
@@ -192,14 +204,12 @@ impl DumbBuffers for VramObject {
             .last_start(buffer.height, buffer.pitch, buffer.bpp)
             .and_then(|offset| usize::try_from(offset).ok())
             .map_or(VramOffset::MAX, VramOffset);
-        let allocation = match dev.vram().alloc_low(size, last_start) {
-            Err(ENOSPC)
-                if ModeLimits::is_smaller_than_modes(buffer.height, buffer.pitch, buffer.bpp) =>
-            {
-                dev.vram().alloc(size, Contiguity::Contiguous)?
-            }
-            result => result?,
-        };
+        let may_lie_anywhere =
+            ModeLimits::is_smaller_than_modes(buffer.height, buffer.pitch, buffer.bpp);
+        let allocation = with_room(reg, || match dev.vram().alloc_low(size, last_start) {
+            Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
+            result => result,
+        })?;
         create_with(dev, reg, size, allocation)
     }
 }

@@ -113,6 +113,10 @@ impl DriverPlane for Plane {
         }
     }
 
+    fn atomic_disable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
+        reg.pipe().show_nothing();
+    }
+
     fn scanout_memory<'a>(
         reg: &'a BariumRegistrationData<'_>,
         shown: &PlaneState<'_, Display>,
@@ -135,12 +139,22 @@ impl DriverCrtc for Crtc {
             .mode_status(mode.width(), mode.height(), mode.refresh())
     }
 
-    fn atomic_enable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
-        reg.pipe().switch_on();
+    fn prepare_blank(
+        dev: &BariumDevice<Registered>,
+        reg: &BariumRegistrationData<'_>,
+        mode: &DisplayMode,
+    ) {
+        reg.pipe().prepare_blank(
+            dev.limits(),
+            dev.vram(),
+            reg.vram_bar(),
+            mode.width(),
+            mode.height(),
+        );
     }
 
-    fn atomic_disable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
-        reg.pipe().switch_off();
+    fn blank(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
+        reg.pipe().show_nothing();
     }
 }
 
@@ -168,7 +182,9 @@ pub(crate) fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
 
 /// Restores the state that [`suspend`] has stored. The device may have been reset since then.
 pub(crate) fn resume(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
-    dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().forget()));
+    dev.with_registered(|dev| {
+        dev.registration_data_with(|reg| reg.pipe().restore(reg.vram_bar()));
+    });
     kms::client::resume(dev)
 }
 

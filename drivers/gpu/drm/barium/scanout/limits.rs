@@ -54,7 +54,7 @@ const MAX_SIZE: u16 = (1 << 15) - 1;
 /// screen without an EDID, which is the smallest one in QEMU's EDIDs as well.
 const SMALLEST_MODE: (u16, u16) = (640, 480);
 /// The smallest width and height of `bochs-display`.
-const BOCHS_MIN_SIZE: u16 = 64;
+pub(super) const BOCHS_MIN_SIZE: u16 = 64;
 /// The alignment of widths and pitches of `VGA`, in pixels. Dumb buffers have this pitch alignment
 /// on every device.
 pub(crate) const PITCH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();

@@ -6,12 +6,25 @@
 //! programmed, and writes only registers whose value changes: a flip between two pictures of the
 //! same size takes one or two writes.
 
-use super::limits::Scanout;
-use crate::dispi::{
-    ByteOrder,
-    Kind,
-    Properties,
-    Registers, //
+use super::{
+    blank::Blank,
+    limits::{
+        ModeLimits,
+        Scanout,
+        BOCHS_MIN_SIZE, //
+    }, //
+};
+use crate::{
+    dispi::{
+        ByteOrder,
+        Kind,
+        Properties,
+        Registers, //
+    },
+    vram::{
+        VramBar,
+        VramManager, //
+    }, //
 };
 use kernel::{
     new_mutex,
@@ -25,6 +38,8 @@ struct Programmed {
     scanout: Option<Scanout>,
     /// The value of the byte order register; `None` if unknown.
     byte_order: Option<ByteOrder>,
+    /// The register of a VGA that blanks the screen lets it show the picture.
+    is_picture_on: bool,
 }
 
 impl Programmed {
@@ -32,7 +47,17 @@ impl Programmed {
     const UNKNOWN: Self = Self {
         scanout: None,
         byte_order: None,
+        is_picture_on: false,
     };
+}
+
+/// The state that the mutex of a pipe protects.
+struct State {
+    programmed: Programmed,
+    /// A black picture to show instead of nothing, if there is one. Only `bochs-display` needs one.
+    blank: Option<Blank>,
+    /// The screen is blank, or was blank before a reset.
+    is_blank: bool,
 }
 
 /// The registers and the values that they hold.
@@ -40,7 +65,7 @@ pub(crate) struct Pipe<'bound> {
     regs: Registers<'bound>,
     kind: Kind,
     has_byte_order: bool,
-    programmed: Pin<KBox<Mutex<Programmed>>>,
+    state: Pin<KBox<Mutex<State>>>,
 }
 
 impl<'bound> Pipe<'bound> {
@@ -50,13 +75,24 @@ impl<'bound> Pipe<'bound> {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(regs: Registers<'bound>, properties: &Properties) -> Result<Self> {
-        let programmed = KBox::pin_init(new_mutex!(Programmed::UNKNOWN), GFP_KERNEL)?;
+        let state = State {
+            programmed: Programmed::UNKNOWN,
+            blank: None,
+            is_blank: false,
+        };
         Ok(Self {
             regs,
             kind: properties.kind,
             has_byte_order: properties.has_byte_order,
-            programmed,
+            state: KBox::pin_init(new_mutex!(state), GFP_KERNEL)?,
         })
+    }
+
+    /// Programs the device to show `new`.
+    pub(crate) fn show(&self, new: Scanout) {
+        let mut state = self.state.lock();
+        self.program(&mut state.programmed, new);
+        state.is_blank = false;
     }
 
     /// Programs the device to show `new`.
@@ -67,8 +103,7 @@ impl<'bound> Pipe<'bound> {
     /// offset of 0, the picture ends no later than the new picture, which ends inside VRAM. If the
     /// old Y offset were equal to the new one, the VGA would see the new picture. So they differ,
     /// and this function writes the new Y offset next.
-    pub(crate) fn show(&self, new: Scanout) {
-        let mut programmed = self.programmed.lock();
+    fn program(&self, programmed: &mut Programmed, new: Scanout) {
         if self.has_byte_order && programmed.byte_order != Some(new.byte_order) {
             self.regs.set_byte_order(new.byte_order);
             programmed.byte_order = Some(new.byte_order);
@@ -93,39 +128,104 @@ impl<'bound> Pipe<'bound> {
             self.regs.set_y_offset(new.y_offset);
         }
         programmed.scanout = Some(new);
-    }
-
-    /// Unblanks the screen after [`Self::switch_off`]. Call [`Self::show`] first.
-    pub(crate) fn switch_on(&self) {
-        if self.kind != Kind::Bochs {
+        if self.kind != Kind::Bochs && !programmed.is_picture_on {
             self.regs.set_picture(true);
+            programmed.is_picture_on = true;
         }
     }
 
-    /// Blanks the screen. `bochs-display` cannot blank it: this function disables the device, and
+    /// Creates a blank picture of `width` by `height` pixels for [`Self::show_nothing`], if the device
+    /// needs one. If VRAM has no room for it, creates the smallest one that the device can show; QEMU's
+    /// window then becomes as small. If there is no room for that either, there is no blank picture.
+    ///
+    /// Does nothing while the screen is blank.
+    pub(crate) fn prepare_blank(
+        &self,
+        limits: &ModeLimits,
+        vram: &VramManager,
+        bar: &VramBar<'_>,
+        width: u16,
+        height: u16,
+    ) {
+        let is_ready = |blank: &Blank| {
+            let Scanout {
+                width: has_width,
+                height: has_height,
+                ..
+            } = blank.scanout;
+            (has_width, has_height) == (width, height)
+        };
+        if self.kind != Kind::Bochs {
+            return;
+        }
+        let mut state = self.state.lock();
+        if state.is_blank || state.blank.as_ref().is_some_and(is_ready) {
+            return;
+        }
+        let old = state.blank.take();
+        drop(state);
+        drop(old);
+        let blank = [(width, height), (BOCHS_MIN_SIZE, BOCHS_MIN_SIZE)]
+            .into_iter()
+            .find_map(|(width, height)| Blank::new(limits, vram, bar, width, height).ok());
+        let mut state = self.state.lock();
+        if !state.is_blank {
+            state.blank = blank;
+        }
+    }
+
+    /// Blanks the screen. If `bochs-display` has no blank picture, this function disables the device, and
     /// QEMU's window keeps the last picture.
     ///
     /// Marks all register values as unknown. So switching the display off and on writes all
     /// registers, whatever values the device had.
-    pub(crate) fn switch_off(&self) {
-        let mut programmed = self.programmed.lock();
-        match self.kind {
-            Kind::Vga { .. } => self.regs.set_picture(false),
-            Kind::Bochs => self.regs.disable(),
+    pub(crate) fn show_nothing(&self) {
+        self.blank_screen(&mut self.state.lock());
+    }
+
+    fn blank_screen(&self, state: &mut State) {
+        state.programmed = Programmed::UNKNOWN;
+        match (self.kind, &state.blank) {
+            (Kind::Vga { .. }, _) => self.regs.set_picture(false),
+            (Kind::Bochs, Some(blank)) => self.program(&mut state.programmed, blank.scanout),
+            (Kind::Bochs, None) => self.regs.disable(),
         }
-        *programmed = Programmed::UNKNOWN;
+        state.programmed = Programmed::UNKNOWN;
+        state.is_blank = true;
+    }
+
+    /// Frees the blank picture. If the device shows it, disables the device first. Returns true if there
+    /// was a blank picture.
+    pub(crate) fn yield_vram(&self) -> bool {
+        let mut state = self.state.lock();
+        let blank = state.blank.take();
+        if blank.is_some() && state.is_blank {
+            self.regs.disable();
+        }
+        // Freeing the picture takes the mutex of the manager.
+        drop(state);
+        blank.is_some()
     }
 
     /// Disables the display, as a reset does, for the next driver or the next kernel.
     pub(crate) fn disable(&self) {
-        self.switch_off();
-        let _programmed = self.programmed.lock();
+        let mut state = self.state.lock();
+        self.blank_screen(&mut state);
         self.regs.disable();
     }
 
-    /// Marks all register values as unknown. Must be called after a reset of the device.
-    pub(crate) fn forget(&self) {
-        *self.programmed.lock() = Programmed::UNKNOWN;
+    /// Marks all register values as unknown, and blanks the screen if it was blank. Must be called after
+    /// a reset of the device.
+    pub(crate) fn restore(&self, bar: &VramBar<'_>) {
+        let mut state = self.state.lock();
+        state.programmed = Programmed::UNKNOWN;
+        // VRAM may have lost its content. The part that `Blank::new()` has cleared is in VRAM.
+        if let Some(Err(_)) = state.blank.as_ref().map(|blank| blank.clear(bar)) {
+            return;
+        }
+        if state.is_blank {
+            self.blank_screen(&mut state);
+        }
     }
 
     /// Fills `buf` with bytes of the EDID, starting at byte `offset` of the EDID.

@@ -16,6 +16,9 @@
 //! contiguous allocation starts where it contains as many naturally aligned chunks of a huge entry's
 //! size as possible, and at the start of a chunk if that skips only a few pages. An allocation never
 //! fails, or takes more than its size, for the sake of huge entries.
+//!
+//! A blank picture, which the display shows when it shows nothing else, lies as high as possible. Its
+//! owner frees it when there is no room for another allocation, so it counts as available.
 
 use super::{
     extents::{
@@ -71,6 +74,8 @@ struct State {
     /// The pages that are allocated from the buddy allocator, including those in the cache.
     map: PageMap,
     cache: Cache,
+    /// The number of pages of allocations that count as available.
+    yielding: usize,
 }
 
 /// A cache of small freed allocations, which later requests of the same size reuse.
@@ -113,6 +118,7 @@ impl VramManager {
         let state = State {
             map: PageMap::new(size.bytes() >> PAGE_SHIFT)?,
             cache: Cache(KVec::with_capacity(Cache::MAX, GFP_KERNEL)?),
+            yielding: 0,
         };
         Arc::pin_init(
             pin_init!(Inner {
@@ -130,7 +136,8 @@ impl VramManager {
         self.0.size
     }
 
-    /// Returns the number of bytes that are not allocated at the time of the call.
+    /// Returns the number of bytes that are not allocated at the time of the call, or that their owners
+    /// free if another allocation needs them.
     pub(crate) fn available(&self) -> u64 {
         let state = self.0.state.lock();
         let cached: usize = state
@@ -139,7 +146,8 @@ impl VramManager {
             .iter()
             .map(|blocks| blocks.extents.pages())
             .sum();
-        u64::try_from((state.map.free() + cached) << PAGE_SHIFT).unwrap_or(0)
+        let pages = state.map.free() + cached + state.yielding;
+        u64::try_from(pages << PAGE_SHIFT).unwrap_or(0)
     }
 
     /// Allocates `size` bytes, a whole number of pages and not 0. Their content is not cleared.
@@ -157,6 +165,7 @@ impl VramManager {
             pages: Request::pages(size)?,
             contiguity,
             last_start: usize::MAX,
+            is_yielding: false,
         })
     }
 
@@ -172,6 +181,25 @@ impl VramManager {
             pages: Request::pages(size)?,
             contiguity: Contiguity::Contiguous,
             last_start: last_start.0 >> PAGE_SHIFT,
+            is_yielding: false,
+        })
+    }
+
+    /// Allocates `size` contiguous bytes, a whole number of pages and not 0, as high as possible, but so
+    /// that they start at `last_start` or below. Their content is not cleared.
+    ///
+    /// The allocation counts as available. So its owner must drop it before the driver fails another
+    /// allocation with `ENOSPC`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::alloc_low`].
+    pub(crate) fn alloc_yielding(&self, size: usize, last_start: VramOffset) -> Result<Allocation> {
+        self.alloc_request(&Request {
+            pages: Request::pages(size)?,
+            contiguity: Contiguity::Contiguous,
+            last_start: last_start.0 >> PAGE_SHIFT,
+            is_yielding: true,
         })
     }
 
@@ -216,6 +244,8 @@ struct Request {
     contiguity: Contiguity,
     /// The highest page of VRAM that a contiguous allocation may start at.
     last_start: usize,
+    /// The allocation is one for [`VramManager::alloc_yielding`].
+    is_yielding: bool,
 }
 
 impl Request {
@@ -246,7 +276,7 @@ impl Inner {
         let mode = match request.contiguity {
             Contiguity::Any => GpuBuddyAllocMode::TopDown,
             Contiguity::Contiguous => {
-                let start = state.lowest_start(request).ok_or(ENOSPC)?;
+                let start = state.contiguous_start(request).ok_or(ENOSPC)?;
                 let bytes = |page: usize| u64::try_from(page << PAGE_SHIFT);
                 GpuBuddyAllocMode::Range(bytes(start)?..bytes(start + request.pages)?)
             }
@@ -282,9 +312,13 @@ impl Inner {
         for extent in extents.iter() {
             state.map.mark_used(extent.vram_pages());
         }
+        if request.is_yielding {
+            state.yielding += request.pages;
+        }
         Ok(Blocks {
             extents,
             contiguity: request.contiguity,
+            is_yielding: request.is_yielding,
             buddy_blocks: Some(blocks),
         })
     }
@@ -292,7 +326,10 @@ impl Inner {
     /// Puts `blocks` into the cache, or frees them.
     fn release(&self, blocks: Blocks) {
         let mut state = self.state.lock();
-        if blocks.extents.is_one()
+        if blocks.is_yielding {
+            state.yielding -= blocks.extents.pages();
+            state.free(blocks);
+        } else if blocks.extents.is_one()
             && blocks.extents.pages() <= Cache::MAX_PAGES
             && state.cache.0.len() < Cache::MAX
         {
@@ -320,6 +357,16 @@ impl State {
         [most_chunks.without_short_head(), most_chunks, anywhere]
             .iter()
             .find_map(|request| self.map.lowest_free_range(request))
+    }
+
+    /// Returns the page at which a contiguous allocation starts, or `None` if there is no room for it.
+    fn contiguous_start(&self, request: &Request) -> Option<usize> {
+        if request.is_yielding {
+            return self
+                .map
+                .highest_free_range(request.pages, request.last_start);
+        }
+        self.lowest_start(request)
     }
 
     /// Takes the newest entry that suits `request` out of the cache.
@@ -352,6 +399,8 @@ impl State {
 struct Blocks {
     extents: Extents,
     contiguity: Contiguity,
+    /// The blocks are from [`VramManager::alloc_yielding`].
+    is_yielding: bool,
     /// `None` only after [`Self::take`].
     buddy_blocks: Option<Pin<KBox<AllocatedBlocks>>>,
 }
@@ -363,7 +412,8 @@ impl Blocks {
     /// request.
     fn suits(&self, request: &Request) -> bool {
         let is_low_enough = |extent: &Extent| extent.vram_pages().start <= request.last_start;
-        self.extents.pages() == request.pages
+        !request.is_yielding
+            && self.extents.pages() == request.pages
             && self.contiguity == request.contiguity
             && (self.contiguity == Contiguity::Any || self.extents.iter().all(is_low_enough))
     }
@@ -373,6 +423,7 @@ impl Blocks {
         Self {
             extents: core::mem::replace(&mut self.extents, Extents::None),
             contiguity: self.contiguity,
+            is_yielding: self.is_yielding,
             buddy_blocks: self.buddy_blocks.take(),
         }
     }
@@ -603,6 +654,29 @@ mod tests {
     }
 
     #[test]
+    fn what_yields_lies_high_and_is_available() -> Result {
+        let manager = manager(64)?;
+        let all = manager.available();
+        let pages = |pages: usize| pages << PAGE_SHIFT;
+        let yielding = manager.alloc_yielding(pages(4), VramOffset::MAX)?;
+        assert_eq!(nth_page(&yielding, 0)?, 60);
+        let low = manager.alloc_yielding(pages(2), VramOffset(pages(20)))?;
+        assert_eq!(nth_page(&low, 0)?, 20);
+        assert_eq!(manager.available(), all);
+        let size = pages(64);
+        assert_eq!(manager.alloc(size, Contiguity::Any).err(), Some(ENOSPC));
+        drop(yielding);
+        drop(low);
+        assert_eq!(manager.available(), all);
+        assert!(manager.alloc(size, Contiguity::Contiguous).is_ok());
+        assert_eq!(
+            manager.alloc_yielding(pages(65), VramOffset::MAX).err(),
+            Some(ENOSPC)
+        );
+        Ok(())
+    }
+
+    #[test]
     fn large_contiguous_ones_have_room_for_huge_entries() -> Result {
         const HUGE: usize = PAGES_PER_TABLE;
         let manager = manager(8 * HUGE)?;
@@ -650,6 +724,7 @@ mod tests {
             pages,
             contiguity,
             last_start: usize::MAX,
+            is_yielding: false,
         };
         // The extent of a block of 8 pages that could not be trimmed to 5.
         let mut extents = Extents::None;

@@ -163,6 +163,25 @@ impl PageMap {
         }
     }
 
+    /// Returns the start of the highest free range of `pages` pages that starts at `last_start` or
+    /// below, or `None` if there is no such range. `pages` must not be 0.
+    pub(super) fn highest_free_range(&self, pages: usize, last_start: usize) -> Option<usize> {
+        let mut page = self.first_free;
+        let mut highest = None;
+        while let Some(start) = self.next_page(page..self.pages, false) {
+            page = self
+                .next_page(start..self.pages, true)
+                .unwrap_or(self.pages);
+            if let Some(last) = page.checked_sub(pages).filter(|last| *last >= start) {
+                if start > last_start {
+                    break;
+                }
+                highest = Some(last.min(last_start));
+            }
+        }
+        highest
+    }
+
     /// Returns the ranges of pages in use, in ascending order.
     pub(super) fn used_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let mut page = 0;
@@ -252,6 +271,23 @@ mod tests {
         assert_eq!(map.free(), 133);
         map.mark_free(3..70);
         assert_eq!(map.lowest_free_range(&anywhere(200)), Some(0));
+        Ok(())
+    }
+
+    #[test]
+    fn the_highest_range_is_found() -> Result {
+        let mut map = PageMap::new(200)?;
+        assert_eq!(map.highest_free_range(200, usize::MAX), Some(0));
+        assert_eq!(map.highest_free_range(201, usize::MAX), None);
+        assert_eq!(map.highest_free_range(8, usize::MAX), Some(192));
+        assert_eq!(map.highest_free_range(8, 100), Some(100));
+        map.mark_used(64..130);
+        map.mark_used(190..200);
+        assert_eq!(map.highest_free_range(60, usize::MAX), Some(130));
+        assert_eq!(map.highest_free_range(61, usize::MAX), Some(3));
+        assert_eq!(map.highest_free_range(60, 129), Some(4));
+        assert_eq!(map.highest_free_range(60, 3), Some(3));
+        assert_eq!(map.highest_free_range(65, usize::MAX), None);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// A CRTC that is active only together with its primary plane, and whose vblanks come from a timer.
+/// A CRTC with a primary plane, whose vblanks come from a timer.
 pub(crate) trait DriverCrtc: Sized + 'static {
     /// The driver that the CRTC belongs to.
     type Driver: Driver;
@@ -43,17 +43,19 @@ pub(crate) trait DriverCrtc: Sized + 'static {
     /// Returns whether the hardware supports `mode`, a mode that DRM's vblank timer supports.
     fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
 
-    /// Switches the display on. The commit has already updated the primary plane.
-    fn atomic_enable(
+    /// Allocates what [`Self::blank`] needs. DRM checks a commit that switches the CRTC off, or its
+    /// primary plane. The commit may not follow, and may be one of several. `mode` is the mode of the
+    /// screen that the commit blanks.
+    ///
+    /// The commit itself cannot allocate memory: a fence may wait for it, and reclaim for the fence.
+    fn prepare_blank(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
+        mode: &DisplayMode,
     );
 
-    /// Switches the display off.
-    fn atomic_disable(
-        dev: &Device<Self::Driver, Registered>,
-        reg: &RegistrationData<'_, Self::Driver>,
-    );
+    /// Makes the screen black: the CRTC is switched off, or switched on without its primary plane.
+    fn blank(dev: &Device<Self::Driver, Registered>, reg: &RegistrationData<'_, Self::Driver>);
 }
 
 /// A CRTC of an unregistered device, which has no encoder yet.
@@ -86,7 +88,7 @@ impl<C: DriverCrtc> Vtable<C> {
 
     const HELPER_FUNCS: bindings::drm_crtc_helper_funcs = bindings::drm_crtc_helper_funcs {
         mode_valid: Some(mode_valid_callback::<C>),
-        atomic_check: Some(atomic_check_callback),
+        atomic_check: Some(atomic_check_callback::<C>),
         atomic_flush: Some(atomic_flush_callback),
         atomic_enable: Some(atomic_enable_callback::<C>),
         atomic_disable: Some(atomic_disable_callback::<C>),
@@ -190,23 +192,67 @@ unsafe fn new_state(
     unsafe { (*(*commit).crtcs.add(index as usize)).new_state }
 }
 
-/// The `atomic_check` callback of a CRTC. Rejects an enabled CRTC without its primary plane.
+/// Returns true if a CRTC in this state shows a picture: it is active, and so is its primary plane.
 ///
 /// # Safety
 ///
-/// Must be called by DRM only, with a CRTC that is part of `commit`.
-unsafe extern "C" fn atomic_check_callback(
+/// `crtc` must be a valid CRTC with a primary plane, and `state` a state of it.
+unsafe fn shows_picture(
+    crtc: *const bindings::drm_crtc,
+    state: *const bindings::drm_crtc_state,
+) -> bool {
+    // SAFETY: By the safety requirements the CRTC and its primary plane are valid. The index of a plane
+    // does not change.
+    let primary = unsafe { (*(*crtc).primary).index };
+    // SAFETY: By the safety requirements the state is valid.
+    unsafe { (*state).active && (*state).plane_mask & (1 << primary) != 0 }
+}
+
+/// The `atomic_check` callback of a CRTC.
+///
+/// # Safety
+///
+/// Must be called by DRM only, with a CRTC of `C::Driver` that is part of `commit`.
+unsafe extern "C" fn atomic_check_callback<C: DriverCrtc>(
     crtc: *mut bindings::drm_crtc,
     commit: *mut bindings::drm_atomic_commit,
 ) -> c_int {
     // SAFETY: By the safety requirements the CRTC is part of the commit.
-    let state = unsafe { new_state(crtc, commit) };
-    // SAFETY: `new_state()` returned a valid state, which the caller owns until this returns.
-    if !unsafe { (*state).enable } {
+    let (old, new) = unsafe { (old_state(crtc, commit), new_state(crtc, commit)) };
+    // SAFETY: `crtc()` has created the CRTC with a primary plane, and both are states of it.
+    let (was_picture, is_picture) = unsafe { (shows_picture(crtc, old), shows_picture(crtc, new)) };
+    // SAFETY: These are valid states of the CRTC.
+    let (was_active, is_active) = unsafe { ((*old).active, (*new).active) };
+    let is_blanked = was_picture || is_active && !was_active;
+    if is_picture || !is_blanked {
         return 0;
     }
-    // SAFETY: `new_state()` returned a valid state, which the caller owns until this returns.
-    unsafe { bindings::drm_atomic_helper_check_crtc_primary_plane(state) }
+    let state = if is_active { new } else { old };
+    // SAFETY: `state` is valid, and its mode does not change until this returns: DRM changes the modes
+    // of a commit before it checks the commit, and no others.
+    let mode = unsafe { DisplayMode::from_raw(&raw const (*state).mode) };
+    // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device has been
+    // registered: DRM checks no commit before that.
+    unsafe {
+        with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::prepare_blank(dev, reg, mode))
+    };
+    0
+}
+
+/// Returns the old state of a CRTC in a commit. It is valid for as long as the commit.
+///
+/// # Safety
+///
+/// `crtc` must be a valid CRTC, and part of `commit`.
+unsafe fn old_state(
+    crtc: *mut bindings::drm_crtc,
+    commit: *mut bindings::drm_atomic_commit,
+) -> *mut bindings::drm_crtc_state {
+    // SAFETY: By the safety requirements the CRTC is valid. Its index does not change.
+    let index = unsafe { (*crtc).index };
+    // SAFETY: As this CRTC is part of the commit, by the safety requirements, its entry in `crtcs` has an
+    // old state.
+    unsafe { (*(*commit).crtcs.add(index as usize)).old_state }
 }
 
 /// The `atomic_flush` callback of a CRTC. Arms the event of the commit for the next vblank, or
@@ -238,7 +284,8 @@ unsafe extern "C" fn atomic_flush_callback(
     }
 }
 
-/// The `atomic_enable` callback of a CRTC.
+/// The `atomic_enable` callback of a CRTC. If its primary plane is on, the commit has already updated the
+/// plane, and so the screen shows its picture.
 ///
 /// # Safety
 ///
@@ -247,9 +294,12 @@ unsafe extern "C" fn atomic_enable_callback<C: DriverCrtc>(
     crtc: *mut bindings::drm_crtc,
     commit: *mut bindings::drm_atomic_commit,
 ) {
-    // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device
-    // has been registered: DRM runs no commit before that.
-    unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_enable(dev, reg)) };
+    // SAFETY: `crtc()` has created the CRTC with a primary plane. The CRTC is part of the commit.
+    if !unsafe { shows_picture(crtc, new_state(crtc, commit)) } {
+        // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device
+        // has been registered: DRM runs no commit before that.
+        unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::blank(dev, reg)) };
+    }
     // SAFETY: The CRTC is valid, and `UnregisteredKmsDevice::finish()` has initialised vblank.
     unsafe { bindings::drm_crtc_vblank_on(crtc) };
     // SAFETY: By the safety requirements the CRTC is part of the commit.
@@ -271,7 +321,7 @@ unsafe extern "C" fn atomic_disable_callback<C: DriverCrtc>(
     unsafe { complete_vblank_waits(crtc) };
     // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device
     // has been registered: DRM runs no commit before that.
-    unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::atomic_disable(dev, reg)) };
+    unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::blank(dev, reg)) };
 }
 
 /// Completes all waits for a vblank of a CRTC whose vblank is off.

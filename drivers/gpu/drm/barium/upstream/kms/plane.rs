@@ -71,6 +71,12 @@ pub(crate) trait DriverPlane: Sized + 'static {
         new: &PlaneState<'_, Self::Driver>,
     );
 
+    /// Shows nothing: the plane is switched off. The CRTC may stay on, with a black screen.
+    fn atomic_disable(
+        dev: &Device<Self::Driver, Registered>,
+        reg: &RegistrationData<'_, Self::Driver>,
+    );
+
     /// Returns the memory of `shown`, from the first visible pixel to the last, for the panic
     /// handler to write to. If the returned memory is shorter, the panic handler writes nothing.
     ///
@@ -182,6 +188,7 @@ impl<P: DriverPlane> Vtable<P> {
     const HELPER_FUNCS: bindings::drm_plane_helper_funcs = bindings::drm_plane_helper_funcs {
         atomic_check: Some(atomic_check_callback::<P>),
         atomic_update: Some(atomic_update_callback::<P>),
+        atomic_disable: Some(atomic_disable_callback::<P>),
         get_scanout_buffer: Some(get_scanout_buffer_callback::<P>),
         ..pin_init::zeroed()
     };
@@ -327,6 +334,22 @@ unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     // has been registered: DRM runs no commit before that.
     unsafe {
         with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &new))
+    };
+}
+
+/// The `atomic_disable` callback of a plane.
+///
+/// # Safety
+///
+/// Must be called by DRM only, with a plane of `P::Driver`.
+unsafe extern "C" fn atomic_disable_callback<P: DriverPlane>(
+    plane: *mut bindings::drm_plane,
+    _commit: *mut bindings::drm_atomic_commit,
+) {
+    // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
+    // has been registered: DRM runs no commit before that.
+    unsafe {
+        with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_disable(dev, reg))
     };
 }
 
