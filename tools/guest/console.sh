@@ -9,6 +9,7 @@
 on_barium() {
 	[ "$(cat /sys/class/graphics/fb0/name)" = bariumdrmfb ] ||
 		fail "it is not: $(cat /sys/class/graphics/*/name; dmesg | tail -n 10)"
+	! dmesg | grep "no console on this display" || fail "the driver says that there is none"
 }
 
 tell begin load

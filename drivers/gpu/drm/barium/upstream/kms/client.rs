@@ -127,8 +127,21 @@ type FbdevProbe = Option<
     ) -> c_int,
 >;
 
+/// The option that the kernel lacks for a console on the display, if it lacks one.
+const MISSING_FOR_CONSOLE: Option<&str> = if !cfg!(CONFIG_DRM_CLIENT_SETUP) {
+    Some("DRM_CLIENT_SETUP")
+} else if !cfg!(CONFIG_DRM_FBDEV_EMULATION) {
+    Some("DRM_FBDEV_EMULATION")
+} else if !cfg!(CONFIG_DRM_TTM_HELPER) {
+    Some("DRM_TTM_HELPER")
+} else if !cfg!(CONFIG_FRAMEBUFFER_CONSOLE) {
+    Some("FRAMEBUFFER_CONSOLE")
+} else {
+    None
+};
+
 /// Sets up the in-kernel clients, which use the display while there is no DRM master. DRM's fbdev
-/// client requires [`FBDEV_PROBE`].
+/// client requires [`FBDEV_PROBE`]. Logs why the display has no console, if it has none.
 pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
     #[cfg(all(
         CONFIG_DRM_CLIENT_SETUP,
@@ -139,8 +152,12 @@ pub(in crate::upstream) fn set_up<K: Driver>(dev: &Device<K>) {
     unsafe {
         bindings::drm_client_setup(raw::drm_device(dev), core::ptr::null())
     };
-    // Without clients, nothing else uses it.
-    let _ = dev;
+    if let Some(option) = MISSING_FOR_CONSOLE {
+        dev_notice!(
+            dev.as_ref(),
+            "no console on this display, because this kernel has no CONFIG_{option}\n"
+        );
+    }
 }
 
 /// Disables the display and stores its state for [`resume`]. Does nothing if the device is
