@@ -56,6 +56,9 @@
  * SUBTEST: larger-than-vram
  * Description: GEM_CREATE fails with ENOSPC for a size larger than VRAM.
  *
+ * SUBTEST: no-room-logged
+ * Description: The kernel log has a line about an object that does not fit into VRAM.
+ *
  * SUBTEST: whole-vram
  * Description: One object can take all available VRAM.
  *
@@ -94,6 +97,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "igt.h"
 #include "barium_lib.h"
@@ -648,6 +652,33 @@ int igt_main()
 		create_refused(fd, vram + barium_page_size(), 0, ENOSPC);
 		create_refused(fd, vram + 1, BARIUM_GEM_CREATE_CONTIGUOUS, ENOSPC);
 		create_refused(fd, 2 * vram, 0, ENOSPC);
+	}
+
+	/* The messages are rate-limited, and other tests may just have provoked some. */
+	igt_describe("The kernel log has a line about an object that does not fit into VRAM.");
+	igt_subtest("no-room-logged") {
+		int fd = barium_new_client(), log = barium_open_log(), tries;
+		__u64 vram = barium_vram_size(fd);
+		char line[128];
+		bool found;
+
+		snprintf(line, sizeof(line), "barium_create[%d]: VRAM has no room for %llu KiB: ",
+			 getpid(), 2 * vram >> 10);
+		for (tries = 0; tries < 100; tries++) {
+			create_refused(fd, 2 * vram, 0, ENOSPC);
+			found = barium_is_logged(log, line);
+			if (found)
+				break;
+			usleep(100000);
+		}
+		igt_assert_f(found, "no line with `%s`\n", line);
+		/* Many more errors, but not as many lines. */
+		for (tries = 0; tries < 100; tries++)
+			create_refused(fd, 2 * vram, 0, ENOSPC);
+		barium_is_logged(log, line);
+		create_refused(fd, 2 * vram, 0, ENOSPC);
+		igt_assert(!barium_is_logged(log, line));
+		close(log);
 	}
 
 	/* The console may hold a part of VRAM, so the object may have several extents. */

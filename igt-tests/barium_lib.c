@@ -81,6 +81,28 @@ int barium_new_primary_client(void)
 	return barium_open_primary();
 }
 
+int barium_open_log(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	igt_require_f(log >= 0, "the kernel log cannot be opened\n");
+	igt_assert_lte(0, lseek(log, 0, SEEK_END));
+	return log;
+}
+
+bool barium_is_logged(int log, const char *text)
+{
+	char line[1024];
+	bool found = false;
+	ssize_t len;
+
+	while ((len = read(log, line, sizeof(line) - 1)) > 0) {
+		line[len] = '\0';
+		found = found || strstr(line, text);
+	}
+	return found;
+}
+
 int barium_ioctl(int fd, unsigned long request, void *arg)
 {
 	return igt_ioctl(fd, request, arg) ? -errno : 0;

@@ -61,6 +61,11 @@ int barium_reopen(int fd, int flags);
  */
 bool barium_console(int fd, char name[static BARIUM_NAME_LEN]);
 
+/* Opens the kernel log at its end. Skips if it cannot be opened. */
+int barium_open_log(void);
+/* Reads the rest of the kernel log @log. Returns true if a line of it contains @text. */
+bool barium_is_logged(int log, const char *text);
+
 /* Calls igt_ioctl(). Returns 0 or a negative errno. */
 int barium_ioctl(int fd, unsigned long request, void *arg);
 

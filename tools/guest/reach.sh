@@ -44,6 +44,17 @@ reach_of() {
 	BARIUM_DEVICE=$1 barium_reach
 }
 
+# told_of_room SLOT: checks that the log names QEMU's option if, and only if, VRAM is too small for three
+# pictures of the preferred mode, 1280x800.
+told_of_room() {
+	bound "$1"
+	line="barium $1: VRAM has room for . of the 3 buffers .* at 1280x800, the preferred mode"
+	case $display_id in
+	*-4 | *-8) dmesg | grep "$line.*vgamem" || fail "no line" ;;
+	*) ! dmesg | grep "$line" || fail "there is room" ;;
+	esac
+}
+
 # shows SLOT: checks that the screen shows the picture of barium-show.
 shows() {
 	bound "$1"
@@ -68,6 +79,7 @@ for display in $(echo "${guest_displays:?}" | tr , ' '); do
 		check "dark@$display_id" console_blanked "$slot" "The console of $display_id"
 	else
 		check "reach@$display_id" reach_of "$slot"
+		check "room@$display_id" told_of_room "$slot"
 		check "show@$display_id" shows "$slot"
 		check "dark@$display_id" dark "$slot"
 	fi

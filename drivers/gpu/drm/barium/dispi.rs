@@ -9,6 +9,7 @@
 use crate::vram::VramSize;
 use kernel::{
     device::Bound,
+    fmt,
     io::{
         register,
         Io, //
@@ -112,6 +113,8 @@ register! {
 
 /// The upper bits of all values of [`struct@ID`].
 const ID_FAMILY: u16 = 0xb0c;
+/// The largest VRAM of each kind of device in QEMU, in MiB.
+const MAX_VRAM_MIB: usize = 256;
 /// The unit of [`struct@VIDEO_MEMORY_64K`], in bytes.
 const VRAM_UNIT: usize = 64 * 1024;
 /// The values of [`struct@EXTENSION_SIZE`], in bytes, of devices with [`struct@BYTE_ORDER`]. The
@@ -156,6 +159,34 @@ pub(crate) enum Kind {
         /// The largest height of a mode, in lines.
         max_height: u16,
     },
+}
+
+impl Kind {
+    /// Returns advice on how to start QEMU with more than `vram` for a device of this kind, as the end of
+    /// a message.
+    pub(crate) fn more_vram_advice(self, vram: VramSize) -> MoreVramAdvice {
+        MoreVramAdvice { kind: self, vram }
+    }
+}
+
+/// Advice to give a device more VRAM. Empty if QEMU cannot.
+pub(crate) struct MoreVramAdvice {
+    kind: Kind,
+    vram: VramSize,
+}
+
+impl fmt::Display for MoreVramAdvice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = 2 * self.vram.mib();
+        match self.kind {
+            _ if more > MAX_VRAM_MIB => Ok(()),
+            Kind::Bochs => write!(
+                f,
+                "; QEMU's -device bochs-display,vgamem={more}M gives more"
+            ),
+            Kind::Vga { .. } => write!(f, "; QEMU's -device VGA,vgamem_mb={more} gives more"),
+        }
+    }
 }
 
 /// The properties of a device.

@@ -121,6 +121,7 @@ impl pci::Driver for BariumDriver {
         })?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
+        display::report_little_vram(&drm);
         Ok(BoundDevice { drm, backup })
     }
 }

@@ -20,7 +20,8 @@ use crate::{
         dumb::{
             DumbBuffer,
             DumbBuffers, //
-        }, //
+        },
+        process, //
     },
     vram::{
         Allocation,
@@ -34,6 +35,7 @@ use kernel::{
     drm::Registered,
     page,
     prelude::*,
+    sizes::SZ_1K,
     sync::{
         aref::ARef,
         atomic::{
@@ -130,20 +132,47 @@ pub(crate) fn create(
 ) -> Result<ARef<BariumObject>> {
     let contiguity = contiguity(flags)?;
     let size = object_size(size)?;
-    let allocation = with_room(reg, || dev.vram().alloc(size, contiguity))?;
+    let allocation = with_room(dev, reg, size, || dev.vram().alloc(size, contiguity))?;
     create_with(dev, reg, size, allocation)
 }
 
-/// Calls `alloc`. If it fails with `ENOSPC`, calls it again after the display has freed the VRAM that it
-/// can do without.
+/// Calls `alloc`, which allocates `size` bytes. If it fails with `ENOSPC`, calls it again after the display
+/// has freed the VRAM that it can do without. Logs the error if there is no room then either.
 fn with_room(
+    dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
+    size: usize,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Allocation> {
-    match alloc() {
+    let result = match alloc() {
         Err(ENOSPC) if reg.pipe().yield_vram() => alloc(),
         result => result,
-    }
+    };
+    result.inspect_err(|err| {
+        if *err == ENOSPC && process::may_log() {
+            log_no_room(dev, reg, size);
+        }
+    })
+}
+
+/// Logs that VRAM has no room for the `size` bytes that the current process wants to allocate, and what
+/// to do about it.
+fn log_no_room(dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>, size: usize) {
+    let free = dev.vram().available();
+    let in_one_piece = match u64::try_from(size) {
+        Ok(size) if size <= free => ", but not in one piece",
+        _ => "",
+    };
+    let vram = dev.vram().size();
+    dev_notice!(
+        dev.as_ref(),
+        "{}: VRAM has no room for {} KiB: {} of {} KiB are free{in_one_piece}{}\n",
+        process::current_process(),
+        size / SZ_1K,
+        free / SZ_1K as u64,
+        vram.bytes() / SZ_1K,
+        reg.pipe().kind().more_vram_advice(vram)
+    );
 }
 
 /// Creates an object of `size` bytes in `allocation`.
@@ -206,9 +235,11 @@ impl DumbBuffers for VramObject {
             .map_or(VramOffset::MAX, VramOffset);
         let may_lie_anywhere =
             ModeLimits::is_smaller_than_modes(buffer.height, buffer.pitch, buffer.bpp);
-        let allocation = with_room(reg, || match dev.vram().alloc_low(size, last_start) {
-            Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
-            result => result,
+        let allocation = with_room(dev, reg, size, || {
+            match dev.vram().alloc_low(size, last_start) {
+                Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
+                result => result,
+            }
         })?;
         create_with(dev, reg, size, allocation)
     }

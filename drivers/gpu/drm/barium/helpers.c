@@ -14,6 +14,8 @@
 #include <linux/mm.h>
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
+#include <linux/ratelimit.h>
+#include <linux/sched.h>
 
 /* Returns @prot with the attributes of device memory: write-combining and decrypted. */
 pgprot_t barium_pgprot_device_wc(pgprot_t prot)
@@ -265,6 +267,22 @@ void barium_device_lock(struct device *dev)
 void barium_device_unlock(struct device *dev)
 {
 	device_unlock(dev);
+}
+
+/* Copies the name of the current task, with a NUL at the end. */
+void barium_current_comm(char (*name)[TASK_COMM_LEN])
+{
+	get_task_comm(*name, current);
+}
+
+/* Returns true at most 10 times in 5 s. Does not log how often it returned false. */
+bool barium_may_log(void)
+{
+	static struct ratelimit_state limit =
+		RATELIMIT_STATE_INIT_FLAGS(limit, DEFAULT_RATELIMIT_INTERVAL,
+					   DEFAULT_RATELIMIT_BURST, RATELIMIT_MSG_ON_RELEASE);
+
+	return __ratelimit(&limit);
 }
 
 #if IS_MODULE(CONFIG_DRM)

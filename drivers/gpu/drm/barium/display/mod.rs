@@ -48,6 +48,11 @@ use kernel::{
     prelude::*, //
 };
 
+/// The length of an EDID block in bytes.
+const EDID_BLOCK: usize = 128;
+/// The number of pictures that a desktop flips between, and one for the console.
+const DESKTOP_PICTURES: u64 = 3;
+
 /// The mode setting of this driver.
 pub(crate) struct Display;
 
@@ -175,6 +180,41 @@ impl DriverConnector for Connector {
     }
 }
 
+/// Returns the preferred size of an EDID, that of its first detailed timing, or `None` if it is not an
+/// EDID or has no such timing. VESA's E-EDID standard, release A2, defines the bytes.
+fn preferred_size(edid: &[u8; EDID_BLOCK]) -> Option<(u16, u16)> {
+    const HEADER: [u8; 8] = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0];
+    const TIMING: usize = 54;
+    let timing = &edid[TIMING..];
+    let size = |low: u8, high: u8| u16::from(low) | u16::from(high & 0xf0) << 4;
+    let has_clock = timing[0] != 0 || timing[1] != 0;
+    (edid.starts_with(&HEADER) && has_clock)
+        .then(|| (size(timing[2], timing[4]), size(timing[5], timing[7])))
+}
+
+/// Logs whether VRAM is too small for a desktop in the preferred mode: for two buffers to flip between,
+/// and the console's.
+pub(crate) fn report_little_vram(dev: &RegisteredKmsDevice<BariumDriver>) {
+    dev.with_registered(|dev| {
+        dev.registration_data_with(|reg| {
+            let mut edid = [0; EDID_BLOCK];
+            let read = reg.pipe().read_edid(0, &mut edid).ok();
+            let (width, height) = read
+                .and_then(|()| preferred_size(&edid))
+                .unwrap_or(Connector::PREFERRED_SIZE);
+            let pictures = dev.limits().pictures(width, height);
+            if pictures < DESKTOP_PICTURES {
+                dev_notice!(
+                    dev.as_ref(),
+                    "VRAM has room for {pictures} of the {DESKTOP_PICTURES} buffers that a desktop and the \
+                     console need at {width}x{height}, the preferred mode{}\n",
+                    reg.pipe().kind().more_vram_advice(dev.vram().size())
+                );
+            }
+        });
+    });
+}
+
 /// Disables the display and stores its state for [`resume`].
 pub(crate) fn suspend(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
     kms::client::suspend(dev)
@@ -209,4 +249,21 @@ pub(crate) fn set_up(
         .virtual_encoder()?
         .virtual_connector::<Connector>()?;
     drm.finish()
+}
+
+#[kunit_tests(barium_display)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_timing_has_the_preferred_size() {
+        let mut edid = [0; EDID_BLOCK];
+        edid[1..7].fill(0xff);
+        assert_eq!(preferred_size(&edid), None);
+        // 1280x800, with blanking in the lower halves of the bytes with the upper bits.
+        edid[54..62].copy_from_slice(&[0, 0x30, 0x00, 0x45, 0x51, 0x20, 0x16, 0x31]);
+        assert_eq!(preferred_size(&edid), Some((1280, 800)));
+        edid[0] = 1;
+        assert_eq!(preferred_size(&edid), None);
+    }
 }

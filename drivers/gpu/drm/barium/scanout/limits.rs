@@ -61,6 +61,9 @@ pub(crate) const PITCH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();
 /// The alignment of the start of a picture on `VGA`, in bytes.
 const VGA_START_ALIGN: NonZeroU16 = NonZeroU16::new(4).unwrap();
 
+/// Mesa's software renderer draws in tiles of this many lines, and allocates buffers of whole tiles.
+const MESA_LINES: u64 = 64;
+
 /// A picture: the part of a framebuffer that the device shows.
 #[derive(Clone, Copy)]
 pub(crate) struct Picture {
@@ -183,6 +186,14 @@ impl ModeLimits {
             max_height: self.max_height.min(MAX_SIZE),
             prefer_shadow: true,
         }
+    }
+
+    /// Returns how many pictures of `width` by `height` pixels VRAM has room for, with pixels of 4 bytes,
+    /// as Mesa allocates them: with a multiple of [`MESA_LINES`] lines.
+    pub(crate) fn pictures(&self, width: u16, height: u16) -> u64 {
+        let pitch = u64::from(width).next_multiple_of(u64::from(PITCH_ALIGN.get())) * 4;
+        let size = pitch * u64::from(height).next_multiple_of(MESA_LINES);
+        self.vram.checked_div(size).unwrap_or(0)
     }
 
     /// Returns whether the device supports a mode of `width` pixels by `height` lines at `refresh`

@@ -88,6 +88,11 @@ impl<'bound> Pipe<'bound> {
         })
     }
 
+    /// Returns the kind of the device.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Programs the device to show `new`.
     pub(crate) fn show(&self, new: Scanout) {
         let mut state = self.state.lock();

@@ -17,6 +17,7 @@ pub(crate) mod kms;
 pub(crate) mod map_ahead;
 pub(crate) mod pci;
 pub(crate) mod pm;
+pub(crate) mod process;
 mod raw;
 pub(crate) mod vma;
 mod vtable;
