@@ -12,7 +12,7 @@ leave_out=(
 	"usr/lib/git-core" usr/share/cargo usr/share/doc usr/share/man usr/share/locale
 	usr/lib/modules "usr/lib/linux-*" usr/share/ovmf usr/share/OVMF
 	usr/share/qemu usr/share/seabios usr/share/perl var/lib/apt var/cache
-	"usr/bin/qemu-*" "$lib/qemu" "$lib/*.a" "$lib/libLLVM*" "$lib/librustc_driver*"
+	"usr/bin/qemu-*" "$lib/qemu" "$lib/*.a" "$lib/librustc_driver*"
 	"$lib/libclang*" "usr/bin/*cargo*" "usr/bin/rust*"
 	barium
 )
