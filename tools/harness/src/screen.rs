@@ -137,6 +137,12 @@ impl Shot {
         ))
     }
 
+    /// Returns the number of pixels that differ from `other`, of the same size.
+    fn different(&self, other: &Shot) -> usize {
+        let pixels = self.rgb.chunks_exact(RGB).zip(other.rgb.chunks_exact(RGB));
+        pixels.filter(|(one, other)| one != other).count()
+    }
+
     /// Counts the colours, up to `enough`.
     fn colours(&self, enough: usize) -> usize {
         let mut found: Vec<&[u8]> = Vec::new();
@@ -228,6 +234,8 @@ enum Expected {
     Scene {
         width: usize,
         height: usize,
+        /// Pixels that have to differ from one picture to the next.
+        moving: usize,
         seen: Vec<Shot>,
     },
 }
@@ -294,6 +302,7 @@ impl Expected {
             "scene" => Expected::Scene {
                 width: number()?,
                 height: number()?,
+                moving: number().unwrap_or(1),
                 seen: Vec::new(),
             },
             _ => return Err(format!("`{words}` does not describe a screen")),
@@ -332,6 +341,7 @@ impl Expected {
             Expected::Scene {
                 width,
                 height,
+                moving,
                 seen,
             } => {
                 if let Err(why) = shot.has_size(*width, *height) {
@@ -340,7 +350,8 @@ impl Expected {
                 if shot.colours(SCENE_COLOURS) < SCENE_COLOURS {
                     return Verdict::NotYet(format!("fewer than {SCENE_COLOURS} colours"));
                 }
-                if !seen.contains(shot) {
+                let moves = |last: &Shot| shot.different(last) >= *moving;
+                if !seen.contains(shot) && seen.last().is_none_or(moves) {
                     seen.push(shot.clone());
                 }
                 match seen.len() {
@@ -361,7 +372,8 @@ impl Expected {
 /// - `flips WIDTH HEIGHT`: the colour bars, and the plain buffer that modetest flips to;
 /// - `console WIDTH HEIGHT COLUMN ROW TEXT`: a console with only this text;
 /// - `text TEXT[ | TEXT]...`: these lines in the kernel's font, at any position;
-/// - `scene WIDTH HEIGHT`: a moving picture with many colours.
+/// - `scene WIDTH HEIGHT [PIXELS]`: a moving picture with many colours, in which at least that many pixels
+///   differ from one look to the next.
 pub fn look(
     qmp: &mut Qmp,
     display: &str,
@@ -432,16 +444,22 @@ mod tests {
     fn a_still_picture_is_no_scene() {
         let picture =
             |seed: usize| Shot::new(8, 8, move |x, y| [x, y, seed].map(|part| part as u8));
-        let mut wanted = Expected::Scene {
+        let scene = |moving| Expected::Scene {
             width: 8,
             height: 8,
+            moving,
             seen: Vec::new(),
         };
+        let mut wanted = scene(1);
         let plain = Shot::new(8, 8, |_, _| RED);
         for shot in [&picture(0), &picture(1), &picture(0), &plain] {
             assert!(matches!(wanted.judge(shot), Verdict::NotYet(_)));
         }
         assert!(matches!(wanted.judge(&picture(2)), Verdict::Good(_)));
+        let mut wanted = scene(65);
+        for seed in 0..9 {
+            assert!(matches!(wanted.judge(&picture(seed)), Verdict::NotYet(_)));
+        }
     }
 
     #[test]
