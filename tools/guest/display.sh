@@ -3,8 +3,8 @@
 #
 # Scenario of the guest that uses the display: an example program, modetest and a compositor, each
 # in several modes. The host compares the screen with the expected picture.
-# shellcheck source=lib.sh
-. /barium/guest/lib.sh
+# shellcheck source=desktop-lib.sh
+. /barium/guest/desktop-lib.sh
 
 # listed_modes: prints the sizes that the connector lists, without duplicates.
 listed_modes() {
@@ -70,24 +70,6 @@ bars_flip() {
 	frequency=$(sed -n 's/^freq: \([0-9]*\).*/\1/p' /tmp/modetest.out | tail -n 1)
 	[ "$frequency" -le 62 ] || fail "$frequency flips a second do not wait for vblanks"
 	echo "note: $frequency flips a second"
-}
-
-# start_seat: starts what a compositor needs, if it does not run: udev for the list of devices, and
-# seatd, which opens devices for the compositor and revokes them while another VT is active. libseat
-# can do the latter in a child process of weston, but that inherits weston's blocked SIGUSR1, and
-# the kernel requests VT switches by this signal.
-start_seat() {
-	if ! pidof systemd-udevd >/dev/null; then
-		/usr/lib/systemd/systemd-udevd --daemon
-		udevadm trigger --subsystem-match=drm --subsystem-match=input
-		udevadm settle
-	fi
-	if ! pidof seatd >/dev/null; then
-		setsid seatd -l debug >"$results/log/seatd.log" 2>&1 </dev/null &
-		until [ -S /run/seatd.sock ]; do
-			sleep 0.1
-		done
-	fi
 }
 
 # start_weston MODE: starts weston in this mode with its software renderer, and some clients.
@@ -157,17 +139,12 @@ weston_after_other_client() {
 	end_weston
 }
 
-# switch_vt NUMBER: switches to this VT.
-switch_vt() {
-	timeout 20 busybox chvt "$1" || fail "terminal $1 does not come: $(tail -n 12 "$results/log/seatd.log")"
-}
-
 # weston_vt_switch MODE: another client uses the display while another VT is active.
 weston_vt_switch() {
 	start_weston "$1"
 	weston_shows weston@switched-away "$1"
 	terminal=$(sed s/tty// /sys/class/tty/tty0/active)
-	switch_vt 9
+	switch_vt $away
 	start_show --mode 640x480
 	picture_on_screen weston@switched-away 0 || fail "while another terminal was in front"
 	end_show

@@ -153,6 +153,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 70,
             ..display(Flavour::Opt, "")
         },
+        desktops(),
         Guest {
             name: "opt/console".into(),
             scenario: "console",
@@ -212,6 +213,21 @@ fn held_open(fb: &str, device: &str) -> Guest {
     guest.name = format!("stock/held-open-{fb}");
     guest.parameters.push("guest_hold_open=1".into());
     guest
+}
+
+/// The guest with compositors and an X server, whose display is as users have it: QEMU's default of
+/// VRAM, no render node, and the kernel's console.
+fn desktops() -> Guest {
+    Guest {
+        name: "opt/desktops".into(),
+        scenario: "desktops",
+        parameters: ["guest_render_node=0", "drm_client_lib.active=fbdev"]
+            .map(String::from)
+            .into(),
+        limit: 400,
+        typical: 110,
+        ..display(Flavour::Opt, "bochs-display")
+    }
 }
 
 /// The guest that tests the module's parameters.
