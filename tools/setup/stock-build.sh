@@ -5,9 +5,9 @@
 set -euo pipefail
 
 # The modules that guests load, as paths below kernel/ without .ko; what they depend on comes along.
-# All DRM modules but those of big GPUs: IGT's tests load some of them.
+# All DRM modules but those of big GPUs: IGT's tests load some of them. Compositors need evdev.
 wanted=(
-	'drivers/(virtio/|block/(virtio_blk|zram/)|char/hw_random/virtio|gpu/drm/|dma-buf/)[^:]*'
+	'drivers/(virtio/|block/(virtio_blk|zram/)|char/hw_random/virtio|gpu/drm/|dma-buf/|input/evdev)[^:]*'
 	'fs/(squashfs|overlayfs)/[^:]*'
 )
 unwanted='drivers/gpu/drm/(amd|i915|nouveau|radeon|xe|imagination)/'
