@@ -17,7 +17,7 @@ dir=$1
 installed=systemd-sysv,udev,kmod,initramfs-tools,zstd,e2fsprogs,libdrm2
 build=(debhelper dh-dkms dpkg-dev lintian pkgconf fakeroot libdrm-dev)
 dkms=(dkms bc bindgen bison flex gcc libc6-dev libssl-dev make openssl pahole rust-src rustc xz-utils)
-own_kernel=(cpio debhelper kmod libdw-dev libelf-dev patch python3 rsync)
+own_kernel=(cpio debhelper kmod patch python3 rsync)
 series=$(sed -n 's/^SERIES=//p' "$TOOLS/kernel-check")
 
 # shellcheck disable=SC2016 # mmdebstrap's shell expands the hooks
@@ -52,6 +52,7 @@ make_root "$dir" --skip=cleanup/apt \
 		rm -f "$1"/var/cache/apt/archives/*.deb
 		chroot "$1" apt-get --yes --download-only install "linux-image-$other" "linux-headers-$other"
 		chroot "$1" apt-get --yes --download-only install '"${build[*]} ${dkms[*]} ${own_kernel[*]}"'
+		chroot "$1" apt-get --yes --download-only --target-release trixie-backports install libdw-dev libelf-dev
 		chroot "$1" apt-get --yes --download-only install dracut'
 
 for needed in srv/barium/other-kernel usr/src/linux-source-"$series".tar.xz; do
