@@ -43,6 +43,28 @@ count_errors() {
 	dmesg --level err | grep "barium $1" | grep -c -- "${2:-.}"
 }
 
+# edid_overridden PCI-ADDRESS OTHER: checks that a display without an EDID has the one that the user gives it
+# through debugfs, here that of OTHER, and none after that.
+edid_overridden() {
+	connector=$(connector_of "$1")
+	other_edid=$(connector_of "$2")/edid
+	# cardNUMBER-NAME
+	override=${connector##*/card}
+	override=/sys/kernel/debug/dri/${override%%-*}/${override#*-}/edid_override
+	[ -e "$override" ] || fail "there is no $override"
+	[ -z "$(od -An -tx1 "$connector/edid")" ] || fail "it has one"
+	[ "$(head -n 1 "$connector/modes")" = 1024x768 ] || fail "modes: $(cat "$connector/modes")"
+	[ -n "$(od -An -tx1 "$other_edid")" ] || fail "$2 has none"
+	cat "$other_edid" >"$override"
+	connector=$(connector_of "$1")
+	cmp "$connector/edid" "$other_edid" || fail "the override is ignored"
+	[ "$(head -n 1 "$connector/modes")" = 1280x800 ] || fail "modes: $(cat "$connector/modes")"
+	printf reset >"$override"
+	connector=$(connector_of "$1")
+	[ -z "$(od -An -tx1 "$connector/edid")" ] || fail "it has one after the reset"
+	! dmesg --level err,warn | grep -i edid || fail "DRM complains about the content of none"
+}
+
 # refused PCI-ADDRESS TEXT: checks that probing fails and logs a new error with TEXT for the device.
 refused() {
 	errors=$(count_errors "$1" "$2")
@@ -88,6 +110,7 @@ check devices@4-MiB usable "$small" 4
 check devices@256-MiB usable "$large" 256
 check devices@16-MiB usable "$usual" 16
 check limits@256-MiB objects "$large"
+check edid@override edid_overridden "$usual" "$large"
 check limits@ahead-other-unplugged unplug_not_delayed "$usual" "$small"
 check refused@no-register-bar refused "$blind" "register BAR"
 check handover@refused-display-keeps-framebuffer framebuffer_kept

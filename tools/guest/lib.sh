@@ -123,6 +123,14 @@ render_node() {
 	return 0
 }
 
+# connector_of PCI-ADDRESS: probes the connector of the device, and prints its directory in sysfs.
+connector_of() {
+	for connector_path in "/sys/bus/pci/devices/$1"/drm/card*/card*-Virtual-*; do
+		echo detect >"$connector_path/status"
+		echo "$connector_path"
+	done
+}
+
 # firmware_framebuffers: prints the DRM and fbdev devices that drive a framebuffer set up by the firmware.
 firmware_framebuffers() {
 	for device_path in /sys/bus/platform/drivers/simple-framebuffer/*/drm \

@@ -504,7 +504,7 @@ fn odd_devices(settings: &Settings) -> Vec<String> {
     let mut arguments = devices(&[
         "bochs-display,id=small,vgamem=4M,romfile=,addr=0x10",
         "secondary-vga,id=large,vgamem_mb=256,romfile=,addr=0x11",
-        "bochs-display,id=usual,romfile=,addr=0x12",
+        "bochs-display,id=usual,romfile=,edid=off,addr=0x12",
     ]);
     arguments.extend(strangers(settings));
     arguments

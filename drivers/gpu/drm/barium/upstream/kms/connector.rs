@@ -192,12 +192,25 @@ unsafe extern "C" fn read_block_callback<C: DriverConnector>(
     // SAFETY: By the safety requirements, `context` is a connector of `C::Driver`, of a device that
     // has been registered.
     match unsafe { read_edid::<C>(context.cast(), block as usize * EDID_BLOCK, buf) } {
+        // The device has no EDID. DRM would log an error about its content.
+        Ok(()) if block == 0 && !has_header(buf) => ENODATA.to_errno(),
         Ok(()) => 0,
         Err(err) => err.to_errno(),
     }
 }
 
-/// Returns the EDID of `connector`, or null if it has none. The caller must call `drm_edid_free()`.
+/// Returns true if `block` starts with the header of an EDID.
+fn has_header(block: &[u8]) -> bool {
+    let Some(header) = block.first_chunk::<EDID_HEADER>() else {
+        return false;
+    };
+    // SAFETY: `drm_edid_header_is_valid()` reads 8 bytes, which is the length of `header`.
+    let matching = unsafe { bindings::drm_edid_header_is_valid(header.as_ptr().cast()) };
+    usize::try_from(matching) == Ok(EDID_HEADER)
+}
+
+/// Returns the EDID of `connector`: an override of the user (debugfs, `drm.edid_firmware=`), or that of
+/// the device, or null if there is none. The caller must call `drm_edid_free()`.
 ///
 /// # Safety
 ///
@@ -206,15 +219,6 @@ unsafe extern "C" fn read_block_callback<C: DriverConnector>(
 unsafe fn edid<C: DriverConnector>(
     connector: *mut bindings::drm_connector,
 ) -> *const bindings::drm_edid {
-    let mut header = [0; EDID_HEADER];
-    // SAFETY: By the safety requirements `connector` is a connector of `C::Driver`, of a device
-    // that has been registered.
-    let read = unsafe { read_edid::<C>(connector, 0, &mut header) };
-    // SAFETY: `drm_edid_header_is_valid()` reads 8 bytes, which is the length of `header`.
-    let matching = unsafe { bindings::drm_edid_header_is_valid(header.as_ptr().cast()) };
-    if read.is_err() || usize::try_from(matching) != Ok(EDID_HEADER) {
-        return core::ptr::null();
-    }
     // SAFETY: By the safety requirements `connector` is valid, and a probe is in progress.
     // `drm_edid_read_custom()` passes the connector to the callback as `context`, with a buffer of
     // its own of `len` bytes.
