@@ -55,6 +55,27 @@ told_of_room() {
 	esac
 }
 
+# modes_have_room SLOT: checks that the connector lists the preferred mode, 1280x800, and otherwise only modes
+# for which VRAM has room for two pictures of a multiple of 64 lines, and all of these that a smaller list of
+# sizes has.
+modes_have_room() {
+	bound "$1"
+	modes=$(cat "$(connector_of "$1")/modes")
+	[ "$(echo "$modes" | head -n 1)" = 1280x800 ] || fail "1280x800 is not the first: $modes"
+	room=$((${display_id##*-} << 20))
+	for size in $(echo "$modes" | sort -u); do
+		[ "$size" = 1280x800 ] || [ "$(two_pictures "$size")" -le "$room" ] || fail "no room for two of $size"
+	done
+	for size in 640x480 1024x768 1920x1080; do
+		[ "$(two_pictures "$size")" -gt "$room" ] || echo "$modes" | grep -qx "$size" || fail "not $size: $modes"
+	done
+}
+
+# two_pictures WIDTHxHEIGHT: prints how many bytes two pictures have.
+two_pictures() {
+	echo $((2 * ${1%x*} * 4 * ((${1#*x} + 63) / 64 * 64)))
+}
+
 # shows SLOT: checks that the screen shows the picture of barium-show.
 shows() {
 	bound "$1"
@@ -80,6 +101,7 @@ for display in $(echo "${guest_displays:?}" | tr , ' '); do
 	else
 		check "reach@$display_id" reach_of "$slot"
 		check "room@$display_id" told_of_room "$slot"
+		check "modes@$display_id" modes_have_room "$slot"
 		check "show@$display_id" shows "$slot"
 		check "dark@$display_id" dark "$slot"
 	fi

@@ -170,6 +170,11 @@ impl DriverConnector for Connector {
     type Driver = Display;
     const PREFERRED_SIZE: (u16, u16) = (1024, 768);
 
+    fn mode_valid(dev: &BariumDevice, mode: &DisplayMode) -> ModeStatus {
+        dev.limits()
+            .offer_status(mode.width(), mode.height(), mode.is_chosen())
+    }
+
     fn read_edid(
         _dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,

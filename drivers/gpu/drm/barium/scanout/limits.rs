@@ -215,6 +215,16 @@ impl ModeLimits {
         }
     }
 
+    /// Returns whether a connector offers a mode of `width` pixels by `height` lines, which the device
+    /// supports: VRAM must have room for two pictures, since most clients flip between two. The preferred
+    /// mode, and one that the user has chosen, need room for one only.
+    pub(crate) fn offer_status(&self, width: u16, height: u16, is_chosen: bool) -> ModeStatus {
+        match is_chosen || self.pictures(width, height) >= 2 {
+            true => ModeStatus::Ok,
+            false => ModeStatus::Memory,
+        }
+    }
+
     /// Returns the virtual width, in pixels, for a pitch of `pitch` bytes.
     ///
     /// # Errors
@@ -506,6 +516,26 @@ mod tests {
             (501, ModeStatus::TooFast),
         ] {
             assert_eq!(vga().mode_status(640, 480, refresh), status);
+        }
+    }
+
+    #[test]
+    fn modes_are_offered_if_two_pictures_fit() {
+        // Two of 1080 lines would fit in each size of the first two, but Mesa allocates 1088.
+        for (vram, width, height, pictures) in [
+            (VRAM, 1920, 1080, 2),
+            (VRAM - (68 << 10), 1920, 1080, 1),
+            (VRAM, 1920, 1200, 1),
+            (VRAM, 1280, 800, 3),
+            (8 << 20, 1280, 800, 1),
+            (4 << 20, 1280, 800, 0),
+            (4 << 20, 800, 600, 2),
+        ] {
+            let limits = ModeLimits { vram, ..vga() };
+            assert_eq!(limits.pictures(width, height), pictures);
+            let is_offered = limits.offer_status(width, height, false) == ModeStatus::Ok;
+            assert_eq!(is_offered, pictures >= 2);
+            assert_eq!(limits.offer_status(width, height, true), ModeStatus::Ok);
         }
     }
 

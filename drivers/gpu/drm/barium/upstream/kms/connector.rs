@@ -16,6 +16,10 @@
 use super::{
     bindings,
     encoder::UnregisteredEncoder,
+    mode::{
+        DisplayMode,
+        ModeStatus, //
+    },
     with_registered,
     Device,
     Driver,
@@ -43,6 +47,10 @@ pub(crate) trait DriverConnector: Sized + 'static {
 
     /// The preferred width and height, in pixels, if there is no EDID.
     const PREFERRED_SIZE: (u16, u16);
+
+    /// Returns whether the connector lists `mode`, one that the CRTC supports. A client may set a mode that
+    /// is not listed.
+    fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
 
     /// Fills `buf` with bytes of the EDID, starting at byte `offset` of the EDID.
     ///
@@ -73,6 +81,7 @@ impl<C: DriverConnector> Vtable<C> {
     const HELPER_FUNCS: bindings::drm_connector_helper_funcs =
         bindings::drm_connector_helper_funcs {
             get_modes: Some(get_modes_callback::<C>),
+            mode_valid: Some(mode_valid_callback::<C>),
             ..pin_init::zeroed()
         };
 }
@@ -225,6 +234,23 @@ unsafe fn edid<C: DriverConnector>(
     unsafe {
         bindings::drm_edid_read_custom(connector, Some(read_block_callback::<C>), connector.cast())
     }
+}
+
+/// The `mode_valid` callback of a connector.
+///
+/// # Safety
+///
+/// Must be called by DRM only, with a connector of `C::Driver`.
+unsafe extern "C" fn mode_valid_callback<C: DriverConnector>(
+    connector: *mut bindings::drm_connector,
+    mode: *const bindings::drm_display_mode,
+) -> bindings::drm_mode_status {
+    // SAFETY: By the safety requirements the connector belongs to a device of `C::Driver`, which lives
+    // as long as the connector.
+    let dev = unsafe { Device::<C::Driver>::from_raw((*connector).dev) };
+    // SAFETY: DRM keeps the mode valid and unchanged until this callback returns.
+    let mode = unsafe { DisplayMode::from_raw(mode) };
+    C::mode_valid(dev, mode).into_raw()
 }
 
 /// The `get_modes` callback of a connector. Adds the modes of the EDID, or the standard modes if

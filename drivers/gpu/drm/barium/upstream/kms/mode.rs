@@ -56,6 +56,13 @@ impl DisplayMode {
         self.0.vdisplay
     }
 
+    /// Returns true if the display prefers this mode, or if the user has chosen it on the kernel's
+    /// command line (`video=`).
+    pub(crate) fn is_chosen(&self) -> bool {
+        const CHOSEN: u32 = bindings::DRM_MODE_TYPE_PREFERRED | bindings::DRM_MODE_TYPE_USERDEF;
+        u32::from(self.0.type_) & CHOSEN != 0
+    }
+
     /// Returns true if a frame consists of all lines, each sent once, and if the number of its
     /// pixels fits in an `int`. DRM's vblank timer supports no other modes.
     ///
