@@ -140,12 +140,20 @@ desktop_shows() {
 	fail "$(tail -n 12 "$desktop_log")"
 }
 
-# set_mode PROGRAM MODE: sets this mode, where the program can.
+# output_name: prints the name of the connector. It has another number after an unbind, if a program still
+# has the device open that it belonged to.
+output_name() {
+	connector_path=$(echo /sys/bus/pci/drivers/"${driver:-barium}"/*/drm/card*/card*-*)
+	connector_path=${connector_path##*/}
+	echo "${connector_path#card*-}"
+}
+
+# set_mode PROGRAM MODE: sets this mode.
 set_mode() {
 	case $1 in
 	xorg) xrandr -s "$2" ;;
-	*) wlr-randr --output Virtual-1 --mode "$2" ;;
-	esac || fail "$1 does not set the mode $2: $(wlr-randr) $(tail -n 5 "$desktop_log")"
+	*) wlr-randr --output "$(output_name)" --mode "$2" ;;
+	esac || fail "$1 does not set the mode $2: $(tail -n 5 "$desktop_log")"
 }
 
 # front_vt: prints the number of the active VT.
