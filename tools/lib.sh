@@ -31,12 +31,12 @@ LOG=$OUT/log
 
 # Disk space in MiB that making a part takes, by kind.
 declare -A SPACE=([toolbox]=5000 [linux]=2000 [kernel-stock]=3000 [kernel-opt]=1200 [kernel-debug]=3000 [kernel-kcsan]=1500
-	[kernel-cfi]=1500 [guest]=900 [trixie]=3000 [debtools]=2500 [desktop]=1500)
+	[kernel-cfi]=1500 [guest]=900 [trixie]=3000 [debtools]=2500 [desktop]=1500 [desktops]=6000)
 # A file that a complete part has, by the first word of its kind. If the file is missing, the part
 # is made again.
 declare -A PROOF=([toolbox]=usr/libexec/igt-gpu-tools/core_auth [linux]=rust/kernel/drm
 	[kernel]=modules/release [guest]=root.squashfs [trixie]=srv/barium/other-kernel
-	[debtools]=root/usr/bin/lintian [desktop]=root/usr/bin/labwc)
+	[debtools]=root/usr/bin/lintian [desktop]=root/usr/bin/labwc [desktops]=root.squashfs)
 
 # hash_of: prints 12 hex digits of a hash of stdin.
 hash_of() {

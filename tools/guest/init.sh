@@ -2,23 +2,33 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
 # Sets up the guest, runs the scenario that the kernel command line names (guest_run), passes the
-# results to the host and shuts down.
+# results to the host and shuts down. As a service of systemd, which has mounted the file systems, it reads
+# its parameters from the command line.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/barium/bin:/barium/igt HOME=/root TERM="${TERM:-linux}"
 export guest_run guest_kernel guest_modes guest_mode_tests guest_self_check guest_test_timeout
 export guest_unplug_rounds guest_race_seconds guest_warn_level guest_fault_full guest_width guest_height
 export guest_fuzz_seconds guest_fuzz_seed guest_fuzz_replay guest_hibernate guest_displays
 export guest_console guest_firmware_fb guest_render_node guest_hold_open guest_in_tree guest_stage
 
-mkdir -p /proc /sys /dev/pts /dev/shm /tmp /run /root
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /dev/shm
-mount -t tmpfs tmpfs /tmp
-mount -t tmpfs tmpfs /run
-mount -t debugfs debugfs /sys/kernel/debug
-mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
-ip link set lo up
+if [ $$ = 1 ]; then
+	mkdir -p /proc /sys /dev/pts /dev/shm /tmp /run /root
+	mount -t proc proc /proc
+	mount -t sysfs sysfs /sys
+	mount -t devpts devpts /dev/pts
+	mount -t tmpfs tmpfs /dev/shm
+	mount -t tmpfs tmpfs /tmp
+	mount -t tmpfs tmpfs /run
+	mount -t debugfs debugfs /sys/kernel/debug
+	mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+	ip link set lo up
+else
+	read -r parameters </proc/cmdline
+	for word in $parameters; do
+		case $word in
+		guest_*=*) export "${word?}" ;;
+		esac
+	done
+fi
 # The first access to tracing through debugfs triggers a kernel warning: trigger it before any test.
 ls /sys/kernel/debug/tracing >/dev/null 2>&1
 cd /root || exit

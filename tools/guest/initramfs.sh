@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
 # The guest's first process: loads the modules in /modules, if there are any, stacks payload, root file system and a tmpfs into one overlay, and
-# continues there with init.sh.
+# continues there with init.sh, or with systemd (guest_init=systemd), whose service runs init.sh.
 for module in /modules/*.ko; do
 	[ ! -e "$module" ] || /bin/busybox insmod "$module"
 done
@@ -15,4 +15,5 @@ done
 /bin/busybox mount -t overlay \
 	-o lowerdir=/payload:/root/fs,upperdir=/overlay/upper,workdir=/overlay/work root /new
 /bin/busybox mount --move /dev /new/dev
+[ "${guest_init-}" != systemd ] || exec /bin/busybox switch_root /new /usr/lib/systemd/systemd
 exec /bin/busybox switch_root /new /bin/sh /barium/guest/init.sh

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The part of `make run`, `make shell`, `make test`, `make igt`, `make unplug`, `make
+//! The part of `make run`, `make shell`, `make test`, `make igt`, `make desktops`, `make unplug`, `make
 //! faultinject`, `make kcsan`, `make cfi`, `make fuzz`, `make soak` and `make mutants` that runs
 //! inside the toolbox. Builds the module and the test programs, boots guests, examines their output and their
 //! devices, and reports the results.
 //!
-//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | bench |
-//! in-tree`, and `barium lint STEP`.
+//! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | desktops |
+//! bench | in-tree`, and `barium lint STEP`.
 //! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
@@ -15,6 +15,8 @@ mod apic;
 mod bench;
 mod command;
 mod coverage;
+mod desktops;
+mod desktops_doc;
 mod font;
 mod fuzz;
 mod guest_run;
@@ -69,12 +71,13 @@ fn main() -> ExitCode {
         ["in-tree"] => in_tree::in_tree(&settings),
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
+        ["desktops"] => desktops::desktops(&settings),
         ["bench"] => bench::bench(&settings),
         ["packages"] => packages::packages(&settings),
         ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
             "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
-                   soak | mutants | igt | bench | in-tree | packages | lint STEP"
+                   soak | mutants | igt | desktops | bench | in-tree | packages | lint STEP"
                 .into(),
         ),
     };
