@@ -17,7 +17,7 @@ dir=$1
 installed=systemd-sysv,udev,kmod,initramfs-tools,zstd,e2fsprogs,libdrm2
 build=(debhelper dh-dkms dpkg-dev lintian pkgconf fakeroot libdrm-dev)
 dkms=(dkms bc bindgen bison flex gcc libc6-dev libssl-dev make openssl pahole rust-src rustc xz-utils)
-own_kernel=(cpio debhelper kmod patch python3 rsync)
+own_kernel=(build-essential cpio debhelper kmod patch python3 rsync)
 series=$(sed -n 's/^SERIES=//p' "$TOOLS/kernel-check")
 
 # shellcheck disable=SC2016 # mmdebstrap's shell expands the hooks

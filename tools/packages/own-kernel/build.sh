@@ -10,8 +10,8 @@ set -euo pipefail
 configs=$1 packages=$2
 here=${BASH_SOURCE[0]%/*}
 
-apt-get --yes install bc bindgen bison cpio debhelper flex gcc kmod libc6-dev libssl-dev make openssl \
-	patch python3 rsync rust-src rustc xz-utils
+apt-get --yes install bc bindgen bison build-essential cpio debhelper flex gcc kmod libc6-dev \
+	libssl-dev make openssl patch python3 rsync rust-src rustc xz-utils
 # The headers of the kernel have their libraries from there.
 apt-get --yes --target-release trixie-backports install libdw-dev libelf-dev
 mkdir -p /srv/own
