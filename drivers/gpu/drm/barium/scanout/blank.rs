@@ -47,16 +47,18 @@ impl Blank {
         width: u16,
         height: u16,
     ) -> Result<Self> {
-        let picture = Picture {
-            // The format with the smallest pixels. Zero is black in each format.
-            format: Fourcc::RGB565,
-            width,
-            height,
-            pitch: 2 * u32::from(width),
+        // Zero is black in both formats. The picture lies as high as the display can show it. If that is
+        // not the end of VRAM, the picture would split the VRAM that buffers can use: their larger
+        // pixels reach further.
+        let smallest = Self::picture(limits, Fourcc::RGB565, u16::BITS, width, height)?;
+        let is_at_end = |(picture, last_start): &(Picture, u64)| {
+            let end = picture.len().and_then(|len| last_start.checked_add(len));
+            end.is_some_and(|end| usize::try_from(end).is_ok_and(|end| end >= vram.size().bytes()))
         };
-        let last_start = limits
-            .last_start(height.into(), picture.pitch, u16::BITS)
-            .ok_or(EINVAL)?;
+        let (picture, last_start) = match is_at_end(&smallest) {
+            true => smallest,
+            false => Self::picture(limits, Fourcc::XRGB8888, u32::BITS, width, height)?,
+        };
         let len = picture.len().ok_or(EINVAL)?;
         let size = page::page_align(len.try_into()?).ok_or(EINVAL)?;
         let allocation = vram.alloc_yielding(size, VramOffset(last_start.try_into()?))?;
@@ -67,6 +69,31 @@ impl Blank {
         };
         blank.clear(bar)?;
         Ok(blank)
+    }
+
+    /// Returns a picture whose lines have no padding, and the highest offset at which it can start.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the device cannot show such a picture.
+    fn picture(
+        limits: &ModeLimits,
+        format: Fourcc,
+        bits_per_pixel: u32,
+        width: u16,
+        height: u16,
+    ) -> Result<(Picture, u64)> {
+        let pitch = bits_per_pixel / u8::BITS * u32::from(width);
+        let last_start = limits
+            .last_start(height.into(), pitch, bits_per_pixel)
+            .ok_or(EINVAL)?;
+        let picture = Picture {
+            format,
+            width,
+            height,
+            pitch,
+        };
+        Ok((picture, last_start))
     }
 
     /// Makes the picture black.
