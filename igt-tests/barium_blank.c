@@ -66,10 +66,6 @@ static __u8 byte_reg(size_t offset)
 	return READ_ONCE(device.registers[offset]);
 }
 
-/*
- * With BARIUM_CAPABILITIES set, XRES of a VGA reads as the largest supported width; bochs-display
- * ignores the bit.
- */
 static void find_device(int fd)
 {
 	struct drm_set_client_cap cap = { DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1 };
@@ -77,16 +73,12 @@ static void find_device(int fd)
 		.plane_id_ptr = (uintptr_t)&device.plane,
 		.count_planes = 1,
 	};
-	__u16 enable, width;
+	__u16 width, height;
 
 	device.vram_size = barium_vram_size(fd);
 	device.registers = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDWR);
 	device.vram = barium_map_bar(fd, "resource0_wc", device.vram_size, O_RDONLY);
-	enable = reg(BARIUM_REG_ENABLE);
-	width = reg(BARIUM_REG_XRES);
-	WRITE_ONCE(*(__u16 *)(device.registers + BARIUM_REG_ENABLE), enable | BARIUM_CAPABILITIES);
-	device.is_vga = reg(BARIUM_REG_XRES) != width;
-	WRITE_ONCE(*(__u16 *)(device.registers + BARIUM_REG_ENABLE), enable);
+	device.is_vga = barium_max_size(device.registers, &width, &height);
 	barium_find_pipe(fd, &device.pipe);
 	do_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap);
 	do_ioctl(fd, DRM_IOCTL_MODE_GETPLANERESOURCES, &planes);

@@ -101,28 +101,16 @@ static __u16 reg(size_t offset)
 	return READ_ONCE(*(__u16 *)(device.registers + offset));
 }
 
-static void set_reg(size_t offset, __u16 value)
-{
-	WRITE_ONCE(*(__u16 *)(device.registers + offset), value);
-}
-
-/*
- * Fills in the global device. With BARIUM_CAPABILITIES set, XRES of a VGA device reads as the
- * largest supported width; bochs-display ignores the bit.
- */
+/* Fills in the global device. */
 static void find_device(int fd)
 {
-	__u16 enable, width;
+	__u16 width, height;
 
 	device.vram_size = barium_vram_size(fd);
 	device.registers = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDWR);
 	device.vram = barium_map_bar(fd, "resource0_wc", device.vram_size, O_RDONLY);
-	enable = reg(BARIUM_REG_ENABLE);
-	width = reg(BARIUM_REG_XRES);
-	set_reg(BARIUM_REG_ENABLE, enable | BARIUM_CAPABILITIES);
-	device.is_vga = reg(BARIUM_REG_XRES) != width;
-	device.max_pitch = (device.is_vga ? reg(BARIUM_REG_XRES) : 0xffff) * CPP;
-	set_reg(BARIUM_REG_ENABLE, enable);
+	device.is_vga = barium_max_size(device.registers, &width, &height);
+	device.max_pitch = width * CPP;
 }
 
 /* Selects 640x480 for most tests, so that several framebuffers fit into VRAM. */

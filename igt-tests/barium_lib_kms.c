@@ -28,6 +28,29 @@ void *barium_map_bar(int fd, const char *name, size_t length, int flags)
 	return map;
 }
 
+/*
+ * With BARIUM_CAPABILITIES set, XRES and YRES of a VGA read as the largest supported size;
+ * bochs-display ignores the bit.
+ */
+bool barium_max_size(__u8 *registers, __u16 *width, __u16 *height)
+{
+	__u16 *enable = (__u16 *)(registers + BARIUM_REG_ENABLE);
+	__u16 *xres = (__u16 *)(registers + BARIUM_REG_XRES);
+	__u16 *yres = (__u16 *)(registers + BARIUM_REG_YRES);
+	__u16 old = READ_ONCE(*enable);
+	__u16 old_width = READ_ONCE(*xres), old_height = READ_ONCE(*yres);
+
+	WRITE_ONCE(*enable, old | BARIUM_CAPABILITIES);
+	*width = READ_ONCE(*xres);
+	*height = READ_ONCE(*yres);
+	WRITE_ONCE(*enable, old);
+	if (*width != old_width || *height != old_height)
+		return true;
+	*width = 0xffff;
+	*height = 0xffff;
+	return false;
+}
+
 /* GETCONNECTOR with count_modes 0 probes the connector; the second call returns the modes. */
 void barium_find_pipe(int fd, struct barium_pipe *pipe)
 {
@@ -127,8 +150,7 @@ void barium_switch_off(int fd, const struct barium_pipe *pipe)
 	do_ioctl(fd, DRM_IOCTL_MODE_SETCRTC, &set);
 }
 
-/* Returns the id of the DPMS property of the connector. */
-static __u32 find_dpms(int fd, __u32 connector)
+__u32 barium_find_property(int fd, __u32 object, __u32 type, const char *name)
 {
 	__u32 ids[64], i;
 	__u64 values[64];
@@ -136,20 +158,20 @@ static __u32 find_dpms(int fd, __u32 connector)
 		.props_ptr = (uintptr_t)ids,
 		.prop_values_ptr = (uintptr_t)values,
 		.count_props = ARRAY_SIZE(ids),
-		.obj_id = connector,
-		.obj_type = DRM_MODE_OBJECT_CONNECTOR,
+		.obj_id = object,
+		.obj_type = type,
 	};
 
-	igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get), 0);
+	do_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get);
 	igt_assert_lte(get.count_props, ARRAY_SIZE(ids));
 	for (i = 0; i < get.count_props; i++) {
 		struct drm_mode_get_property property = { .prop_id = ids[i] };
 
-		igt_assert_eq(barium_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property), 0);
-		if (!strcmp(property.name, "DPMS"))
+		do_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property);
+		if (!strcmp(property.name, name))
 			return ids[i];
 	}
-	igt_assert_f(false, "the connector has no property DPMS\n");
+	igt_assert_f(false, "the object has no property %s\n", name);
 	return 0;
 }
 
@@ -157,7 +179,8 @@ void barium_set_dpms(int fd, const struct barium_pipe *pipe, __u64 value)
 {
 	struct drm_mode_connector_set_property set = {
 		.value = value,
-		.prop_id = find_dpms(fd, pipe->connector),
+		.prop_id = barium_find_property(fd, pipe->connector, DRM_MODE_OBJECT_CONNECTOR,
+						"DPMS"),
 		.connector_id = pipe->connector,
 	};
 

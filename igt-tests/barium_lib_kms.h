@@ -32,6 +32,13 @@
  */
 void *barium_map_bar(int fd, const char *name, size_t length, int flags);
 
+/*
+ * Stores the largest width and height that the device supports, which also limit the offsets. On
+ * bochs-display, only the 16 bits of its registers do. @registers is a mapping of BAR 2. Returns
+ * true if the device is a VGA.
+ */
+bool barium_max_size(__u8 *registers, __u16 *width, __u16 *height);
+
 /* The only CRTC, the only connector, and its modes. */
 struct barium_pipe {
 	__u32 crtc;
@@ -58,6 +65,9 @@ int __barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x,
 /* Like __barium_set_crtc(), with the pipe's mode. */
 void barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y);
 void barium_switch_off(int fd, const struct barium_pipe *pipe);
+
+/* Returns the id of the property @name of a DRM object of type @type (DRM_MODE_OBJECT_*). */
+__u32 barium_find_property(int fd, __u32 object, __u32 type, const char *name);
 
 /* Sets the DPMS property of the connector to @value (DRM_MODE_DPMS_*). */
 void barium_set_dpms(int fd, const struct barium_pipe *pipe, __u64 value);

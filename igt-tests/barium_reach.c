@@ -68,33 +68,16 @@ static __u16 reg(size_t offset)
 	return READ_ONCE(*(__u16 *)(device.registers + offset));
 }
 
-static void set_reg(size_t offset, __u16 value)
-{
-	WRITE_ONCE(*(__u16 *)(device.registers + offset), value);
-}
-
-/*
- * With BARIUM_CAPABILITIES, a VGA returns its largest mode, which also limits the offsets. A
- * bochs-display returns the current mode, and only the 16 bits limit the offsets.
- */
 static void find_device(int fd)
 {
-	__u16 enable, width, height;
+	__u16 width, height;
 
 	device.vram_size = barium_vram_size(fd);
 	device.registers = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDWR);
 	device.vram = barium_map_bar(fd, "resource0_wc", device.vram_size, O_RDONLY);
-	enable = reg(BARIUM_REG_ENABLE);
-	width = reg(BARIUM_REG_XRES);
-	height = reg(BARIUM_REG_YRES);
-	set_reg(BARIUM_REG_ENABLE, enable | BARIUM_CAPABILITIES);
-	device.max_x = reg(BARIUM_REG_XRES);
-	device.max_y = reg(BARIUM_REG_YRES);
-	set_reg(BARIUM_REG_ENABLE, enable);
-	if (device.max_x == width && device.max_y == height) {
-		device.max_x = 0xffff;
-		device.max_y = 0xffff;
-	}
+	barium_max_size(device.registers, &width, &height);
+	device.max_x = width;
+	device.max_y = height;
 	barium_find_pipe(fd, &device.pipe);
 }
 

@@ -58,31 +58,6 @@ static long long now_nsec(void)
 	return time.tv_sec * NS_PER_S + time.tv_nsec;
 }
 
-static __u32 find_active(int fd, __u32 crtc)
-{
-	__u32 ids[64], i;
-	__u64 values[64];
-	struct drm_mode_obj_get_properties get = {
-		.props_ptr = (uintptr_t)ids,
-		.prop_values_ptr = (uintptr_t)values,
-		.count_props = ARRAY_SIZE(ids),
-		.obj_id = crtc,
-		.obj_type = DRM_MODE_OBJECT_CRTC,
-	};
-
-	do_ioctl(fd, DRM_IOCTL_MODE_OBJ_GETPROPERTIES, &get);
-	igt_assert_lte(get.count_props, ARRAY_SIZE(ids));
-	for (i = 0; i < get.count_props; i++) {
-		struct drm_mode_get_property property = { .prop_id = ids[i] };
-
-		do_ioctl(fd, DRM_IOCTL_MODE_GETPROPERTY, &property);
-		if (!strcmp(property.name, "ACTIVE"))
-			return ids[i];
-	}
-	igt_assert_f(false, "the CRTC has no ACTIVE property\n");
-	return 0;
-}
-
 /* Displays a framebuffer, which is freed when the file is closed. */
 static struct client display(int fd)
 {
@@ -93,7 +68,7 @@ static struct client display(int fd)
 
 	do_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap);
 	barium_find_pipe(fd, &client.pipe);
-	client.active = find_active(fd, client.pipe.crtc);
+	client.active = barium_find_property(fd, client.pipe.crtc, DRM_MODE_OBJECT_CRTC, "ACTIVE");
 	client.frame_nsec = mode->htotal * mode->vtotal * 1000000ll / mode->clock;
 	client.fb = barium_add_dumb(fd, &client.pipe, &dumb);
 	barium_set_crtc(fd, &client.pipe, client.fb, 0, 0);

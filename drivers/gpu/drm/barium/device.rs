@@ -13,7 +13,8 @@
 //! 2. `registration_guard()` (SRCU)
 //! 3. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
-//! No two of the mutexes are held at once. The fault path takes 1 and 2, and never 3. DRM takes its mode setting locks before 2.
+//! No two of the mutexes are held at once. The fault path takes 1 and 2, and never 3. DRM takes its
+//! mode setting locks before 2.
 
 use crate::{
     scanout::{
