@@ -42,6 +42,19 @@ fn waiting_cpus(qmp: &mut Qmp) -> Result<Vec<(usize, String)>> {
     Ok(waiting)
 }
 
+/// Returns the registers of all CPUs and of their local APICs, for a person to read.
+pub fn state(qmp: &mut Qmp) -> Result<String> {
+    let mut state = monitor(qmp, "info registers -a")?;
+    for cpu in 0..count_cpus(&state) {
+        state += &monitor(qmp, &format!("info lapic {cpu}"))?;
+    }
+    Ok(state)
+}
+
+fn count_cpus(registers: &str) -> usize {
+    registers.matches("CPU#").count()
+}
+
 fn monitor(qmp: &mut Qmp, command: &str) -> Result<String> {
     let answer = qmp.execute("human-monitor-command", json!({ "command-line": command }))?;
     Ok(answer.as_str().unwrap_or_default().into())

@@ -214,7 +214,11 @@ impl Session<'_> {
                 return Ok(());
             }
             if start.elapsed() > limit {
-                return Err(format!("not done after {} s", limit.as_secs()));
+                return Err(format!(
+                    "not done after {} s (CPUs: {})",
+                    limit.as_secs(),
+                    self.save_cpus()
+                ));
             }
             if told.elapsed() > HEARTBEAT {
                 told = Instant::now();
@@ -231,6 +235,17 @@ impl Session<'_> {
                     ));
                 }
             }
+        }
+    }
+
+    /// Saves the state of the guest's CPUs and their interrupt controllers; returns the file's name.
+    fn save_cpus(&self) -> String {
+        let file = self.machine.dir.join("cpus.txt");
+        let state =
+            Qmp::connect(&self.machine.qmp_socket()).and_then(|mut qmp| apic::state(&mut qmp));
+        match std::fs::write(&file, state.unwrap_or_else(|why| why)) {
+            Ok(()) => self.settings.shown(&file),
+            Err(e) => format!("not saved: {e}"),
         }
     }
 
