@@ -7,23 +7,6 @@
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
-swap=/dev/vde
-
-# hibernate HOW: hibernates with HOW in /sys/power/disk. Fails if the kernel refuses.
-hibernate() {
-	echo "$1" >/sys/power/disk || fail "no $1 in $(cat /sys/power/disk)"
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	tell hibernate
-	if echo disk >/sys/power/state; then
-		hibernate_status=0
-	else
-		hibernate_status=1
-	fi
-	tell awake
-	return "$hibernate_status"
-}
-
 # hibernates NAME HOW: checks that the screen and VRAM are the same before and after.
 hibernates() {
 	start_show --mode 1024x768
@@ -51,8 +34,7 @@ halts() {
 
 tell begin load
 modprobe barium
-mkswap "$swap" >/dev/null
-swapon "$swap"
+add_swap
 available=$(vram_available)
 check hibernate@test-resume hibernates hibernate@test-resume test_resume
 check hibernate@image hibernates hibernate@image "${guest_hibernate:?}"

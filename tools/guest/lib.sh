@@ -298,3 +298,24 @@ picture_on_screen() {
 		conv=fsync status=none
 	on_screen "$1" 0 picture "$show_width" "$show_height"
 }
+
+# add_swap: has the kernel swap to the disk for that.
+add_swap() {
+	mkswap /dev/vde >/dev/null
+	swapon /dev/vde
+}
+
+# hibernate HOW: hibernates with HOW in /sys/power/disk. Fails if the kernel refuses.
+hibernate() {
+	echo "$1" >/sys/power/disk || fail "no $1 in $(cat /sys/power/disk)"
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	tell hibernate
+	if echo disk >/sys/power/state; then
+		hibernate_status=0
+	else
+		hibernate_status=1
+	fi
+	tell awake
+	return "$hibernate_status"
+}

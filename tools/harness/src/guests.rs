@@ -166,6 +166,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         parameters(),
         hibernate("bochs-display", "shutdown"),
         hibernate("VGA", "platform"),
+        sleep("vesafb", "VGA", "platform"),
+        sleep("efifb", "bochs-display", "shutdown"),
         kexec("vesafb", "VGA"),
         kexec("efifb", "bochs-display"),
         Guest {
@@ -311,6 +313,29 @@ fn hibernate(device: &str, how: &str) -> Guest {
         typical: 30,
         ..display(Flavour::Opt, device)
     }
+}
+
+/// A guest like that of [`handover`] that sleeps while a compositor or an X server uses the display, and
+/// powers off in the way `how` when it hibernates. Its initramfs resumes it: the kernel's disk driver is a
+/// module.
+fn sleep(fb: &str, device: &str, how: &str) -> Guest {
+    let mut guest = handover(Flavour::Stock, fb, device);
+    guest.name = format!("stock/sleep-{device}");
+    guest.scenario = "sleep";
+    guest.swap = true;
+    guest.parameters.extend(
+        [
+            &format!("guest_hibernate={how}"),
+            "guest_resume=vde",
+            "guest_render_node=0",
+            "hibernate=nocompress",
+            "drm_client_lib.active=fbdev",
+        ]
+        .map(String::from),
+    );
+    guest.limit = 400;
+    guest.typical = 120;
+    guest
 }
 
 /// A guest like that of [`handover`] that starts a second kernel by kexec and a third one by a panic.

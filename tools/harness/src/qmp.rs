@@ -74,6 +74,18 @@ impl Qmp {
         Ok(status["status"] == "suspended")
     }
 
+    /// Wakes a guest that is suspended, to RAM or to idle.
+    pub fn wake(&mut self) -> Result<()> {
+        match self.is_asleep()? {
+            true => self.execute("system_wakeup", json!({})),
+            false => {
+                let key = json!({ "type": "qcode", "data": "shift" });
+                self.execute("send-key", json!({ "keys": [key] }))
+            }
+        }
+        .map(drop)
+    }
+
     /// Writes the guest memory of `bar` to `file`.
     pub fn save_memory(&mut self, bar: Bar, file: &Path) -> Result<()> {
         let arguments = json!({ "val": bar.address, "size": bar.size, "filename": file });

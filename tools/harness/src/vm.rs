@@ -31,6 +31,8 @@ use crate::{apic, command, kernel_log, Result};
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// Time limit for reading the control line; then the deadline is checked.
 const POLL: Duration = Duration::from_millis(200);
+/// How long a guest sleeps that has asked to be woken up.
+const SLEEP: Duration = Duration::from_secs(8);
 /// The BAR with a display's registers, and the offset of the ENABLE register in it, in bytes.
 const REGISTER_BAR: u64 = 2;
 const ENABLE_REGISTER: usize = 0x508;
@@ -85,6 +87,7 @@ pub fn run(
         crashes: false,
         halt: None,
         hibernates: false,
+        wake: None,
         ended: false,
         was_asleep: false,
         lost_interrupt: false,
@@ -163,6 +166,8 @@ struct Session<'a> {
     /// The guest hibernates: start it again after it powers off.
     hibernates: bool,
     ended: bool,
+    /// The guest suspends until something wakes it: when to do that.
+    wake: Option<Instant>,
     /// The guest was suspended at the last check.
     was_asleep: bool,
     /// QEMU has lost an interrupt of the guest.
@@ -210,6 +215,7 @@ impl Session<'_> {
                     told = Instant::now();
                 }
             }
+            self.wake_if_due();
             if self.check_panic_screen() || self.check_halted_display() {
                 return Ok(());
             }
@@ -256,6 +262,17 @@ impl Session<'_> {
             .ok()?
     }
 
+    /// Wakes a guest that has said that it suspends, as often as that takes: by a key if it is suspended to
+    /// idle, which QEMU does not know of.
+    fn wake_if_due(&mut self) {
+        if !self.wake.is_some_and(|due| Instant::now() >= due) {
+            return;
+        }
+        self.wake = Some(Instant::now() + SLEEP);
+        // A QEMU that has just exited does not answer.
+        let _ = Qmp::connect(&self.machine.qmp_socket()).and_then(|mut qmp| qmp.wake());
+    }
+
     /// Wakes a suspended guest: sometimes its RTC alarm does not fire.
     fn wake_if_stuck(&mut self) {
         let socket = self.machine.qmp_socket();
@@ -264,7 +281,7 @@ impl Session<'_> {
                 let is_asleep = qmp.is_asleep()?;
                 if is_asleep && self.was_asleep {
                     self.tell("still suspended: waking it up");
-                    qmp.execute("system_wakeup", json!({}))?;
+                    qmp.wake()?;
                 }
                 Ok(is_asleep)
             })
@@ -318,7 +335,8 @@ impl Session<'_> {
             "crash" => self.crashes = true,
             "halt" => self.halt = Some(rest.into()),
             "hibernate" => self.hibernates = true,
-            "awake" => self.hibernates = false,
+            "suspend" => self.wake = Some(Instant::now() + SLEEP),
+            "awake" => (self.hibernates, self.wake) = (false, None),
             "unplug" | "plug" => {
                 return Some(match self.hot_plug(verb, rest) {
                     Ok(()) => "done".into(),
