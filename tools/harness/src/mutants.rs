@@ -31,7 +31,7 @@ const SHOWN_TESTS: usize = 4;
 /// with the unmodified driver needs a fifth of that.
 fn limits(flavour: Flavour) -> (u32, u32) {
     match flavour {
-        Flavour::Stock | Flavour::Opt => (120, 30),
+        Flavour::Stock | Flavour::Opt => (200, 60),
         Flavour::Debug | Flavour::Kcsan | Flavour::Cfi => (400, 100),
     }
 }
