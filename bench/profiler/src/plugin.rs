@@ -13,7 +13,7 @@ use crate::qemu::{self, Access, Block, Instruction};
 
 /// The version of QEMU's plugin interface. QEMU looks this symbol up.
 #[no_mangle]
-pub static qemu_plugin_version: c_int = 4;
+pub static qemu_plugin_version: c_int = 7;
 
 /// The opcode of a NOP with a 32-bit displacement from RAX.
 const MARKER: [u8; 3] = [0x0f, 0x1f, 0x80];
@@ -95,7 +95,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     };
     let translated = match recorder {
         Recorder::Instructions => on_translation_for_instructions,
-        Recorder::Memory(_) => on_translation_for_memory as extern "C" fn(u64, *mut Block),
+        Recorder::Memory(_) => on_translation_for_memory as qemu::OnTranslation,
     };
     match File::create(path) {
         Ok(file) => {
@@ -109,14 +109,14 @@ pub unsafe extern "C" fn qemu_plugin_install(
     }
     // SAFETY: QEMU has passed `id`, and the functions have the signatures of its plugin interface.
     unsafe {
-        qemu::qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+        qemu::qemu_plugin_register_vcpu_tb_trans_cb(id, translated, std::ptr::null_mut());
         qemu::qemu_plugin_register_atexit_cb(id, at_exit, std::ptr::null_mut());
     }
     0
 }
 
 /// Registers a callback for the execution of each instruction of a new block.
-extern "C" fn on_translation_for_instructions(_id: u64, block: *mut Block) {
+extern "C" fn on_translation_for_instructions(block: *mut Block, _data: *mut c_void) {
     for_each_instruction(block, |instruction| {
         if !watch_marker(instruction) {
             // SAFETY: QEMU has passed the instruction. The user data is a number, and not used as a pointer.
@@ -134,7 +134,7 @@ extern "C" fn on_translation_for_instructions(_id: u64, block: *mut Block) {
 }
 
 /// Registers a callback for the memory accesses of each instruction of a new block.
-extern "C" fn on_translation_for_memory(_id: u64, block: *mut Block) {
+extern "C" fn on_translation_for_memory(block: *mut Block, _data: *mut c_void) {
     for_each_instruction(block, |instruction| {
         if !watch_marker(instruction) {
             // SAFETY: QEMU has passed the instruction, and the callback has the required signature.
@@ -260,6 +260,6 @@ extern "C" fn on_access(_cpu: c_uint, access: Access, address: u64, _data: *mut 
     });
 }
 
-extern "C" fn at_exit(_id: u64, _data: *mut c_void) {
+extern "C" fn at_exit(_data: *mut c_void) {
     with_record(|record| record.out.flush());
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! The part of QEMU's plugin interface that the profiler uses. Debian's QEMU supports plugins, but
-//! no Debian package has `qemu-plugin.h`.
+//! The part of version 7 of QEMU's plugin interface that the profiler uses, which is that of QEMU 11.
+//! Debian's QEMU supports plugins, but no Debian package has `qemu-plugin.h`.
 
 use std::ffi::{c_int, c_uint, c_void};
 
@@ -31,13 +31,19 @@ pub struct HardwareAddress {
 /// A memory access.
 pub type Access = u32;
 
+/// Callback for the translation of a block.
+pub type OnTranslation = extern "C" fn(*mut Block, *mut c_void);
 /// Callback for the execution of an instruction.
 pub type OnInstruction = extern "C" fn(c_uint, *mut c_void);
 /// Callback after a memory access: CPU, access, virtual address.
 pub type OnAccess = extern "C" fn(c_uint, Access, u64, *mut c_void);
 
 extern "C" {
-    pub fn qemu_plugin_register_vcpu_tb_trans_cb(id: u64, callback: extern "C" fn(u64, *mut Block));
+    pub fn qemu_plugin_register_vcpu_tb_trans_cb(
+        id: u64,
+        callback: OnTranslation,
+        data: *mut c_void,
+    );
     pub fn qemu_plugin_tb_n_insns(block: *const Block) -> usize;
     pub fn qemu_plugin_tb_get_insn(block: *const Block, index: usize) -> *mut Instruction;
     pub fn qemu_plugin_insn_vaddr(instruction: *const Instruction) -> u64;
@@ -65,7 +71,7 @@ extern "C" {
     pub fn qemu_plugin_hwaddr_phys_addr(address: *const HardwareAddress) -> u64;
     pub fn qemu_plugin_register_atexit_cb(
         id: u64,
-        callback: extern "C" fn(u64, *mut c_void),
+        callback: extern "C" fn(*mut c_void),
         data: *mut c_void,
     );
 }
