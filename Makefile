@@ -42,7 +42,7 @@ $(COMMANDS):
 #:   make run        draw a picture into VRAM in a guest and read it back: out/vram.png
 #:   make test       run all tests; results in out/results.json
 #:   make shell      open a shell in a guest with the driver loaded
-#:   make igt        run IGT's own tests on Barium and on bochs, half an hour: docs/igt.md
+#:   make igt        run IGT's own tests on Barium and three other drivers: docs/igt.md
 #:   make desktops   run compositors, Xorg and other programs on Barium and on bochs: docs/desktops.md
 #:   make unplug     unplug the device 200 times while processes write, on the debug kernel
 #:   make faultinject  fail each allocation of each call, on the debug kernel; prints a table

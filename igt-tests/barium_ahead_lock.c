@@ -169,9 +169,9 @@ static double time_read(pid_t pid)
 }
 
 /*
- * Asserts that reads take less than LIMIT_MS on average, and ends the process. A single read may take
- * longer, because a busy host may stop a virtual CPU. If MAP_AHEAD kept the lock, a read would take
- * seconds.
+ * Asserts that reads take less than LIMIT_MS on average, and ends the process. A single read may
+ * take longer, because a busy host may stop a virtual CPU. If MAP_AHEAD kept the lock, a read would
+ * take seconds.
  */
 static void check_reads(struct mapper *mapper)
 {

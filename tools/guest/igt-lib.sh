@@ -14,13 +14,17 @@ quick_tests() {
 		kms_prop_blob kms_properties syncobj_basic core_hotunplug
 }
 
-# all_tests: prints the tests that a driver with one display can be expected to pass.
+# all_tests: prints the tests that apply to a driver of one virtual display.
 all_tests() {
 	echo core_auth core_getclient core_getstats core_getversion core_setmaster \
 		core_setmaster_vs_auth core_debugfs core_sysfs dumb_buffer drm_read fbdev kms_addfb_basic \
-		kms_atomic kms_atomic_interruptible kms_bw kms_debugfs kms_dirtyfb kms_flip kms_getfb \
-		kms_invalid_mode kms_lease kms_plane kms_prime kms_prop_blob kms_properties kms_rmfb \
-		kms_sequence kms_setmode kms_universal_plane kms_vblank syncobj_basic core_hotunplug
+		kms_async_flips kms_atomic kms_atomic_interruptible kms_atomic_transition kms_bw \
+		kms_concurrent kms_debugfs kms_dirtyfb kms_display_modes kms_feature_discovery kms_flip \
+		kms_flip_event_leak kms_getfb kms_invalid_mode kms_lease kms_multipipe_modeset \
+		kms_pipe_crc_basic kms_plane kms_prime kms_prop_blob kms_properties kms_rmfb kms_sequence \
+		kms_setmode kms_sysfs_edid_timing kms_universal_plane kms_vblank prime_mmap_kms \
+		prime_self_import syncobj_basic syncobj_eventfd syncobj_timeline syncobj_wait \
+		core_hotunplug
 }
 
 # official_root TESTS: makes a directory with only these tests and the test-list.txt that igt_runner

@@ -17,6 +17,7 @@ mod command;
 mod coverage;
 mod desktops;
 mod desktops_doc;
+mod expectations;
 mod font;
 mod fuzz;
 mod guest_run;

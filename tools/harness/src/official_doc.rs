@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! Writes the document that compares the results of two drivers and explains what Barium does not
-//! pass.
+//! Writes the document that compares the results of all drivers and explains what Barium does not pass.
 //!
 //! The explanations are in `igt-tests/explained.txt`. A block has a title, regular expressions for
 //! the names of the tests and for IGT's reasons that it explains (each must match as a whole), and
@@ -83,31 +82,31 @@ impl Explanation {
 
 /// The document.
 pub struct Document<'a> {
-    ours: &'a DriverResults,
-    theirs: &'a DriverResults,
+    /// Results of [`DRIVERS`], in their order: the first ones are ours, the second ones those of the
+    /// driver for the same device.
+    results: &'a [DriverResults],
     explanations: Vec<Explanation>,
 }
 
 impl<'a> Document<'a> {
-    /// Compares the results `ours` and `theirs`.
-    pub fn new(
-        settings: &Settings,
-        ours: &'a DriverResults,
-        theirs: &'a DriverResults,
-    ) -> Result<Self> {
+    /// Compares the results of [`DRIVERS`].
+    pub fn new(settings: &Settings, results: &'a [DriverResults]) -> Result<Self> {
         let path = settings.source.join("igt-tests/explained.txt");
         Ok(Document {
-            ours,
-            theirs,
+            results,
             explanations: Explanation::all(&command::read_lossy(&path))?,
         })
+    }
+
+    fn ours(&self) -> &'a DriverResults {
+        &self.results[0]
     }
 
     /// Groups our tests that did not pass by the index of their explanation. The last group has
     /// none.
     fn by_explanation(&self) -> BTreeMap<usize, Vec<(&str, &Verdict)>> {
         let mut groups: BTreeMap<usize, Vec<_>> = BTreeMap::new();
-        for (test, verdict) in &self.ours.verdicts {
+        for (test, verdict) in &self.ours().verdicts {
             if verdict.kind() != "pass" {
                 let group = self
                     .explanations
@@ -122,30 +121,39 @@ impl<'a> Document<'a> {
         groups
     }
 
-    /// Returns the tests whose results differ.
-    fn differences(&self) -> Vec<(&str, &str, &str)> {
-        let names: BTreeSet<&String> = self
-            .ours
-            .verdicts
-            .keys()
-            .chain(self.theirs.verdicts.keys())
+    /// Returns each driver's result of each test.
+    fn kinds(&self) -> BTreeMap<&'a str, Vec<&'static str>> {
+        let names: BTreeSet<&str> = self
+            .results
+            .iter()
+            .flat_map(|results| results.verdicts.keys().map(String::as_str))
             .collect();
-        let of = |results: &'a DriverResults, name: &str| {
-            results.verdicts.get(name).map_or("-", Verdict::kind)
+        let of = |name| {
+            self.results
+                .iter()
+                .map(|results| results.verdicts.get(name).map_or("-", Verdict::kind))
+                .collect()
         };
-        names
+        names.into_iter().map(|name| (name, of(name))).collect()
+    }
+
+    /// Returns the tests whose results differ between us and the driver for the same device, and those
+    /// that any other driver passes and we do not.
+    fn differences(&self) -> Vec<(&'a str, Vec<&'static str>)> {
+        self.kinds()
             .into_iter()
-            .map(|name| (name.as_str(), of(self.ours, name), of(self.theirs, name)))
-            .filter(|(_, ours, theirs)| ours != theirs)
+            .filter(|(_, kinds)| {
+                kinds[0] != kinds[1] || (kinds[0] != "pass" && kinds.contains(&"pass"))
+            })
             .collect()
     }
 
-    /// Returns the tests that they pass and we do not.
-    fn passed_only_by_theirs(&self) -> Vec<&str> {
-        self.differences()
+    /// Returns the tests that the driver for the same device passes and we do not.
+    fn passed_only_by_theirs(&self) -> Vec<&'a str> {
+        self.kinds()
             .into_iter()
-            .filter(|&(_, _, theirs)| theirs == "pass")
-            .map(|(name, ..)| name)
+            .filter(|(_, kinds)| kinds[0] != "pass" && kinds[1] == "pass")
+            .map(|(name, _)| name)
             .collect()
     }
 
@@ -165,13 +173,13 @@ impl<'a> Document<'a> {
                 verdict.result, verdict.reason
             );
         }
-        if let Some(alarm) = &self.ours.alarm {
+        if let Some(alarm) = &self.ours().alarm {
             println!("failed: the kernel log has a report:\n{alarm}");
         }
-        println!("{}", self.ours.summary());
+        println!("{}", self.ours().summary());
         self.passed_only_by_theirs().is_empty()
             && unexplained.is_empty()
-            && self.ours.alarm.is_none()
+            && self.ours().alarm.is_none()
     }
 
     /// Returns the document's text.
@@ -187,42 +195,39 @@ impl<'a> Document<'a> {
 
     /// Counts the results of each test's subtests by kind.
     fn summary(&self) -> String {
-        let mut binaries: BTreeMap<&str, [usize; 6]> = BTreeMap::new();
-        for (column, results) in [(0, self.ours), (3, self.theirs)] {
+        let mut binaries: BTreeMap<&str, Vec<Counts>> = BTreeMap::new();
+        let mut total = vec![Counts::default(); self.results.len()];
+        for (column, results) in self.results.iter().enumerate() {
             for (test, verdict) in &results.verdicts {
-                let counts = binaries.entry(binary(test)).or_default();
-                if let Some(kind) = KINDS.iter().position(|&kind| kind == verdict.kind()) {
-                    counts[column + kind] += 1;
-                }
+                let counts = binaries
+                    .entry(binary(test))
+                    .or_insert_with(|| vec![Counts::default(); self.results.len()]);
+                counts[column].add(verdict);
+                total[column].add(verdict);
             }
         }
-        let [ours, theirs] = &DRIVERS;
-        let mut text = String::from("| test |");
-        for driver in [ours, theirs] {
-            for kind in KINDS {
-                let _ = write!(text, " {} {kind} |", driver.title);
-            }
-        }
-        text.push_str("\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
-        let mut total = [0; 6];
+        let mut text = format!("| test | {} |\n| --- |", titles());
+        text.push_str(&" ---: |".repeat(self.results.len()));
+        text.push('\n');
         for (name, counts) in &binaries {
             let _ = writeln!(text, "| `{name}` | {} |", cells(counts));
-            for (sum, count) in total.iter_mut().zip(counts) {
-                *sum += count;
-            }
         }
         let _ = writeln!(text, "| all | {} |", cells(&total));
         text
     }
 
     fn difference_table(&self) -> String {
-        let [ours, theirs] = &DRIVERS;
         let mut text = format!(
-            "## Where they differ\n\n| test | {} | {} |\n| --- | --- | --- |\n",
-            ours.title, theirs.title
+            "## Where they differ\n\nTests whose results differ between {} and {}, and tests that another driver \
+             passes and {} does not.\n\n| test | {} |\n| --- |{}\n",
+            DRIVERS[0].title,
+            DRIVERS[1].title,
+            DRIVERS[0].title,
+            titles(),
+            " --- |".repeat(self.results.len())
         );
-        for (name, ours, theirs) in self.differences() {
-            let _ = writeln!(text, "| `{name}` | {ours} | {theirs} |");
+        for (name, kinds) in self.differences() {
+            let _ = writeln!(text, "| `{name}` | {} |", kinds.join(" | "));
         }
         text
     }
@@ -259,13 +264,39 @@ impl<'a> Document<'a> {
 const HEAD: &str = "\
 # IGT's own tests
 
-`make igt` writes this document. It runs IGT's own tests on Barium and on the C driver `bochs`, on
-identical devices and the same kernel. For each test that Barium does not pass, the last section has
-an explanation (from `igt-tests/explained.txt`) and IGT's own message.
+`make igt` writes this document. It runs IGT's own tests on Barium, on the C driver `bochs` for the same device,
+and on two other drivers of virtual displays, all in the same kernel. The cells of the first table have the numbers
+of subtests that pass, that are skipped, and that fail. For each test that Barium does not pass, the last section
+has an explanation (from `igt-tests/explained.txt`) and IGT's own message. The tests that Barium is expected to fail
+are in `igt-tests/xfails/`, in the form of the kernel's `drivers/gpu/drm/ci/xfails`.
 ";
 
-fn cells(counts: &[usize; 6]) -> String {
-    counts.map(|count| count.to_string()).join(" | ")
+/// Numbers of results by kind, in the order of [`KINDS`].
+#[derive(Clone, Default)]
+struct Counts([usize; KINDS.len()]);
+
+impl Counts {
+    fn add(&mut self, verdict: &Verdict) {
+        if let Some(kind) = KINDS.iter().position(|&kind| kind == verdict.kind()) {
+            self.0[kind] += 1;
+        }
+    }
+}
+
+/// Returns the heads of the drivers' columns.
+fn titles() -> String {
+    DRIVERS.each_ref().map(|driver| driver.title).join(" | ")
+}
+
+fn cells(counts: &[Counts]) -> String {
+    let cells: Vec<String> = counts
+        .iter()
+        .map(|counts| match counts.0 {
+            [0, 0, 0] => "-".into(),
+            counts => counts.map(|count| count.to_string()).join(" / "),
+        })
+        .collect();
+    cells.join(" | ")
 }
 
 /// Strips the prefix that all test names share.
@@ -325,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_they_pass_we_have_to() -> Result<()> {
-        let theirs = results(&[("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")]);
+        let theirs = [("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")];
         for (ours, good) in [
             (
                 vec![("igt@a@x", "pass", ""), ("igt@a@y", "skip", "CRC")],
@@ -341,10 +372,8 @@ mod tests {
             ),
             (vec![("igt@a@y", "pass", "")], false),
         ] {
-            let ours = results(&ours);
             let document = Document {
-                ours: &ours,
-                theirs: &theirs,
+                results: &[results(&ours), results(&theirs)],
                 explanations: Explanation::all(EXPLAINED)?,
             };
             assert_eq!(document.is_good(), good);
@@ -354,15 +383,16 @@ mod tests {
 
     #[test]
     fn each_reason_is_in_the_document() -> Result<()> {
-        let ours = results(&[("igt@a@x", "fail", "CRC"), ("igt@a@y", "skip", "why not")]);
+        let ours = [("igt@a@x", "fail", "CRC"), ("igt@a@y", "skip", "why not")];
+        let others = [("igt@a@y", "pass", "")];
         let document = Document {
-            ours: &ours,
-            theirs: &ours,
+            results: &[results(&ours), results(&ours), results(&others)],
             explanations: Explanation::all(EXPLAINED)?,
         };
         let text = document.text();
         for part in [
-            "| `a` | 0 | 1 | 1 |",
+            "| `a` | 0 / 1 / 1 | 0 / 1 / 1 | 1 / 0 / 0 |",
+            "| `igt@a@y` | skip | skip | pass |",
             "There is none.",
             "why not",
             "`a@y`",

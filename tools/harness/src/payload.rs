@@ -110,6 +110,10 @@ fn pack_modules(
     let ours = stage.join("barium");
     command::dir(&ours)?;
     copy(&settings.source.join("tools/guest"), &ours.join("guest"))?;
+    copy(
+        &settings.source.join("igt-tests/xfails"),
+        &ours.join("xfails"),
+    )?;
     for (dir, name) in &programs.0 {
         copy(dir, &ours.join(name))?;
     }

@@ -265,7 +265,7 @@ impl Session<'_> {
     /// Wakes a guest that has said that it suspends, as often as that takes: by a key if it is suspended to
     /// idle, which QEMU does not know of.
     fn wake_if_due(&mut self) {
-        if !self.wake.is_some_and(|due| Instant::now() >= due) {
+        if self.wake.is_none_or(|due| Instant::now() < due) {
             return;
         }
         self.wake = Some(Instant::now() + SLEEP);
