@@ -116,7 +116,7 @@ macro_rules! bar_without_access {
             let page = fault.page().0;
             let window = $crate::units::PageWindow::NONE;
             fault
-                .insert_with(|bar| bar.pfn_range(0, page + 1, page), |_| window)
+                .insert_with(|bar, _| bar.pfn_range(0, page + 1, page), |_| window)
                 .unwrap_or_else(|| fault.insert_zero_page())
         }
 
@@ -128,7 +128,7 @@ macro_rules! bar_without_access {
             };
             let page = range.first_page().0;
             let window = $crate::units::PageWindow::NONE;
-            range.insert_with(|bar| bar.pfn_range(0, page + 512, page), || window)
+            range.insert_with(|bar, _| bar.pfn_range(0, page + 512, page), || window)
         }
 
         fn vmap(

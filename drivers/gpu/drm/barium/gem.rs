@@ -9,6 +9,7 @@ use crate::{
         BariumDevice,
         BariumRegistrationData, //
     },
+    place::Place,
     scanout::{
         ModeLimits,
         PITCH_ALIGN, //
@@ -42,36 +43,20 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        rcu, //
     },
 };
 
 /// A GEM object of this driver.
 pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 
-/// The driver data of a GEM object: its allocation in VRAM.
+/// The driver data of a GEM object. Its placement record says where its content is.
 pub(crate) struct VramObject {
-    allocation: Allocation,
+    contiguity: Contiguity,
     needed: NeededSoon,
 }
 
 impl VramObject {
-    /// Returns the page of VRAM that backs page `page` of the object; `None` if the object has no
-    /// such page.
-    ///
-    /// The fault path resolves pages here and nowhere else.
-    #[inline]
-    pub(crate) fn backing(&self, page: PageIndex) -> Option<VramPage> {
-        self.allocation.page(page.0)
-    }
-
-    /// Returns the offset of the object in VRAM if it was created contiguous, otherwise `None`.
-    pub(crate) fn contiguous_offset(&self) -> Option<VramOffset> {
-        match self.allocation.contiguity() {
-            Contiguity::Any => None,
-            Contiguity::Contiguous => self.backing(PageIndex(0)).map(VramPage::offset),
-        }
-    }
-
     /// Returns the range of the last `MADV_WILLNEED`.
     pub(crate) fn needed(&self) -> &NeededSoon {
         &self.needed
@@ -79,10 +64,23 @@ impl VramObject {
 
     /// Returns the flags that the object was created with (`BARIUM_GEM_CREATE_*`).
     pub(crate) fn flags(&self) -> u32 {
-        match self.allocation.contiguity() {
+        match self.contiguity {
             Contiguity::Any => 0,
             Contiguity::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
         }
+    }
+}
+
+/// Returns the page of VRAM that backs page `page` of `obj`; `None` if the object has no such page.
+pub(crate) fn vram_page(obj: &BariumObject, page: PageIndex) -> Option<VramPage> {
+    obj.place(&rcu::read_lock())?.vram_page(page)
+}
+
+/// Returns the offset of `obj` in VRAM if it was created contiguous, otherwise `None`.
+pub(crate) fn contiguous_offset(obj: &BariumObject) -> Option<VramOffset> {
+    match obj.contiguity {
+        Contiguity::Any => None,
+        Contiguity::Contiguous => vram_page(obj, PageIndex(0)).map(VramPage::offset),
     }
 }
 
@@ -191,9 +189,10 @@ fn create_with(
         dev,
         size,
         VramObject {
-            allocation,
+            contiguity: allocation.contiguity(),
             needed: NeededSoon::new(),
         },
+        Some(KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?),
     )
 }
 

@@ -31,7 +31,7 @@ fn from_caller<'a, T>(fault: &Fault<'_, T>, range: PfnRange<'a>) -> Option<VmFau
 where
     T: MappedObject + ObjectData<Driver = toy::Driver<T>>,
 {
-    fault.insert_with(|_| Some(range), |_| PageWindow::NONE) //~ error: lifetime may not live long enough
+    fault.insert_with(|_, _| Some(range), |_| PageWindow::NONE) //~ error: lifetime may not live long enough
 }
 
 fn from_new_bar<T>(fault: &Fault<'_, T>, pdev: &pci::Device<Bound>) -> Result<Option<VmFault>>
@@ -40,5 +40,5 @@ where
 {
     let bar = WcBar::new(pdev, 0, c"toy")?;
     let range = bar.pfn_range(0, 1, 0); //~ E0597
-    Ok(fault.insert_with(|_| range, |_| PageWindow::NONE)) //~ error: lifetime may not live long enough
+    Ok(fault.insert_with(|_, _| range, |_| PageWindow::NONE)) //~ error: lifetime may not live long enough
 }

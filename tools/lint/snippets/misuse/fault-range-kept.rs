@@ -18,7 +18,7 @@ where
 {
     let mut kept = None;
     fault.insert_with(
-        |bar| {
+        |bar, _| {
             kept = bar.pfn_range(0, 1, 0); //~ E0521
             kept
         },

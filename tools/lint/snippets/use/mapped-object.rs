@@ -22,6 +22,7 @@ struct Toy;
 
 impl ObjectData for Toy {
     type Driver = toy::Driver<Self>;
+    type Place = ();
 }
 
 impl MappedObject for Toy {

@@ -83,7 +83,7 @@ use super::{
     object::{
         fake_offset,
         of_area,
-        with_registered,
+        with_place,
         Object,
         ObjectData,
         RegistrationData, //
@@ -280,12 +280,13 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     /// Inserts a PFN at the page of the fault, and neighbouring PFNs beside it, with the protection
     /// of the VMA.
     ///
-    /// `pfns` returns the range whose PFN backs [`Self::page`]; on `None`, the result is `SIGBUS`.
-    /// Once the page is mapped, `window` returns the neighbours to insert; pages outside the range,
+    /// `pfns` gets the object's placement record, and returns the range whose PFN backs
+    /// [`Self::page`]; on `None`, the result is `SIGBUS`. Once the page is mapped, `window` returns the neighbours to insert; pages outside the range,
     /// the VMA or the page table, and pages that are already mapped, are left out.
     ///
     /// Returns `None` if the device is unplugged. Both closures run inside the registration guard,
-    /// so unplugging waits for them and then removes the entries.
+    /// so unplugging waits for them and then removes the entries. They also run inside the RCU
+    /// read-side critical section in which the record was read, so they must not sleep.
     ///
     /// # Examples
     ///
@@ -305,7 +306,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     /// # {
     /// fault
     ///     .insert_with(
-    ///         |bar| bar.pfn_range(0, PAGES, fault.page().0),
+    ///         |bar, _| bar.pfn_range(0, PAGES, fault.page().0),
     ///         |_| PageWindow::NONE,
     ///     )
     ///     .unwrap_or_else(|| fault.insert_zero_page())
@@ -315,13 +316,16 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     #[inline(always)]
     pub(crate) fn insert_with(
         &self,
-        pfns: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> Option<PfnRange<'r>>,
+        pfns: impl for<'r, 'p> FnOnce(
+            &'r RegistrationData<'r, T>,
+            Option<&'p T::Place>,
+        ) -> Option<PfnRange<'r>>,
         window: impl FnOnce(&MappedFault<'_, 'a, T>) -> PageWindow,
     ) -> Option<VmFault> {
         // SAFETY: By the type invariants, the device has been registered. For `insert()`: the
         // closure runs inside the registration guard. It must accept any lifetime of the
         // registration data, so the range borrows from that data.
-        unsafe { with_registered(self.obj, |reg| self.insert(pfns(reg), window)) }
+        unsafe { with_place(self.obj, |reg, place| self.insert(pfns(reg, place), window)) }
     }
 
     /// See [`Self::insert_with`].
@@ -587,10 +591,12 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
 
     /// Inserts one huge entry for all of the range, and huge entries beside it.
     ///
-    /// `pfns` returns the range whose PFN backs [`Self::first_page`]. `window` returns how many huge
+    /// `pfns` gets the object's placement record, and returns the range whose PFN backs
+    /// [`Self::first_page`]. `window` returns how many huge
     /// pages before and after the range to map as well; those outside the PFN range, the VMA or the
     /// PMD table, and those of which something is mapped already, are left out. Both closures run
-    /// inside the registration guard, as in [`Fault::insert_with`].
+    /// inside the registration guard and an RCU read-side critical section, as in
+    /// [`Fault::insert_with`].
     ///
     /// Returns [`HugeVmFault::FALLBACK`] if the device is unplugged, if `pfns` returns `None`, or
     /// if the PFN range is too short or not aligned. Also returns it for a write fault on a
@@ -599,15 +605,22 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     #[inline(always)]
     pub(crate) fn insert_with(
         &self,
-        pfns: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> Option<PfnRange<'r>>,
+        pfns: impl for<'r, 'p> FnOnce(
+            &'r RegistrationData<'r, T>,
+            Option<&'p T::Place>,
+        ) -> Option<PfnRange<'r>>,
         window: impl FnOnce() -> PageWindow,
     ) -> HugeVmFault {
         // SAFETY: By the invariants of `Fault`, the device has been registered. For `insert()`: the
         // closure runs inside the registration guard. It must accept any lifetime of the
         // registration data, so the range borrows from that data.
-        unsafe { with_registered(self.fault.obj, |reg| self.insert(pfns(reg)?, window)) }
-            .flatten()
-            .unwrap_or(HugeVmFault::FALLBACK)
+        unsafe {
+            with_place(self.fault.obj, |reg, place| {
+                self.insert(pfns(reg, place)?, window)
+            })
+        }
+        .flatten()
+        .unwrap_or(HugeVmFault::FALLBACK)
     }
 
     /// Returns true for a write fault on a read-only huge entry.

@@ -131,7 +131,7 @@ pub(crate) trait MappedObject: ObjectData {
     fn vmap(obj: &Object<Self>, reg: &RegistrationData<'_, Self>) -> Result<VMap>;
 }
 
-/// Creates an object of `size` bytes with driver data `data`.
+/// Creates an object of `size` bytes with driver data `data` and the placement record `place`.
 ///
 /// The function also allocates the fake offset, which must not change later: faults in mappings of
 /// the object's dma-buf compute the page from it too.
@@ -143,11 +143,12 @@ pub(crate) fn create<T: MappedObject>(
     dev: &drm::Device<T::Driver>,
     size: usize,
     data: T,
+    place: Option<KBox<T::Place>>,
 ) -> Result<ARef<Object<T>>> {
     if size == 0 || size % PAGE_SIZE != 0 {
         return Err(EINVAL);
     }
-    let obj = Object::<T>::new(dev, size, Args(data)).map_err(|err| match err {
+    let obj = Object::<T>::new(dev, size, Args { data, place }).map_err(|err| match err {
         // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode.
         ENOSPC => ENOMEM,
         other => other,

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/drm/drm_gem.h`](srctree/include/drm/drm_gem.h)
 
-use super::vmap::VMapSlot;
+use super::{
+    super::rcu_cell::RcuCell,
+    vmap::VMapSlot, //
+};
 use kernel::{
     bindings,
     drm::{
@@ -25,6 +28,7 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        rcu,
         SetOnce, //
     },
     time::{
@@ -44,12 +48,16 @@ pub(crate) type RegistrationData<'a, T> =
 pub(crate) trait ObjectData: Send + Sync + Sized + 'static {
     /// The driver that the objects belong to.
     type Driver: drm::Driver<Object = Object<Self>>;
+
+    /// The placement record of an object: where its content is, and what keeps that memory allocated.
+    type Place: Send + Sync + 'static;
 }
 
 /// Driver data `T`, and the state that all mappings of the object share.
 #[pin_data]
 pub(crate) struct Mapped<T: ObjectData> {
     data: T,
+    place: RcuCell<T::Place>,
     zero_page: SetOnce<Page>,
     had_huge_entry: Atomic<bool>,
     #[pin]
@@ -65,6 +73,12 @@ impl<T: ObjectData> core::ops::Deref for Mapped<T> {
 }
 
 impl<T: ObjectData> Mapped<T> {
+    /// Returns the placement record. Takes no lock.
+    #[inline]
+    pub(crate) fn place<'g>(&'g self, guard: &'g rcu::Guard) -> Option<&'g T::Place> {
+        self.place.read(guard)
+    }
+
     /// Returns the slot for the mapping that the kernel's own clients share.
     pub(super) fn vmap_slot(&self) -> &VMapSlot {
         &self.vmap
@@ -105,7 +119,10 @@ impl<T: ObjectData> Mapped<T> {
 }
 
 /// The argument of [`Mapped`]'s `new`. Only [`super`] can construct one.
-pub(crate) struct Args<T>(pub(super) T);
+pub(crate) struct Args<T: ObjectData> {
+    pub(super) data: T,
+    pub(super) place: Option<KBox<T::Place>>,
+}
 
 impl<T: ObjectData> DriverObject for Mapped<T> {
     type Driver = T::Driver;
@@ -117,7 +134,8 @@ impl<T: ObjectData> DriverObject for Mapped<T> {
         args: Args<T>,
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            data: args.0,
+            data: args.data,
+            place: RcuCell::new(args.place),
             zero_page: SetOnce::new(),
             had_huge_entry: Atomic::new(false),
             vmap <- VMapSlot::new(),
@@ -158,6 +176,26 @@ pub(super) unsafe fn with_registered<T: ObjectData, R>(
     let dev = unsafe { drm::Device::<T::Driver, drm::Ioctl>::from_raw((*obj.as_raw()).dev) };
     let guard = dev.registration_guard()?;
     Some(guard.registration_data_with(with))
+}
+
+/// Calls `with` with the registration data of the object's device and with the object's placement
+/// record, as [`with_registered`] does. `with` runs inside an RCU read-side critical section.
+///
+/// # Safety
+///
+/// The device must have been registered before.
+#[inline(always)]
+pub(super) unsafe fn with_place<T: ObjectData, R>(
+    obj: &Object<T>,
+    with: impl for<'r, 'p> FnOnce(&'r RegistrationData<'r, T>, Option<&'p T::Place>) -> R,
+) -> Option<R> {
+    // SAFETY: The caller promises that the device has been registered.
+    unsafe {
+        with_registered(obj, |reg| {
+            let guard = rcu::read_lock();
+            with(reg, obj.place(&guard))
+        })
+    }
 }
 
 /// Returns the object that the VMA's private data points to.
