@@ -213,10 +213,10 @@ pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
         |obj, page, pages| {
             // This lets one fault map the rest of the extent.
             obj.needed().set(page.0..page.0 + pages);
-        },
-        |obj, page, pages| match gem::vram_page(obj, page) {
-            Some(page) if fault_around => pages.min(page.extent_pages - page.index),
-            _ => 1,
+            match gem::vram_page(obj, page) {
+                Some(page) if fault_around => pages.min(page.extent_pages - page.index),
+                _ => 1,
+            }
         },
     )
 }
