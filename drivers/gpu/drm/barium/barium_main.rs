@@ -29,7 +29,7 @@
 //! | [`mmap`] | mappings: the fault handler and its policy | [`gem`], [`place`], [`device`], [`fault_around`], [`upstream`], [`units`] |
 //! | [`display`] | DRM's mode setting objects | [`gem`], [`device`], [`scanout`], [`vram`], [`upstream`] |
 //! | [`gem`] | the GEM object | [`place`], [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
-//! | [`place`] | the placement record of an object | [`vram`], [`units`] |
+//! | [`place`] | the placement record of an object | [`vram`], [`upstream`], [`units`] |
 //! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`], [`upstream`] |
 //! | [`scanout`] | the limits of the display, and programming it | [`dispi`], [`vram`], [`upstream`] |
 //! | [`dispi`] | the registers of the device | [`vram`] |

@@ -8,8 +8,8 @@ use crate::{
     upstream::{
         gem::{
             MappedObject,
-            Object,
             ObjectData,
+            Reserved,
             Transfer, //
         },
         wc_bar::WcBar, //
@@ -29,8 +29,8 @@ impl MappedObject for Toy {
     toy::bar_without_access!();
 
     fn access(
-        _obj: &Object<Self>,
-        _bar: &WcBar<'_>,
+        _obj: &mut Reserved<'_, Self>,
+        _bar: Option<&WcBar<'_>>,
         _page: PageIndex,
         _in_page: usize,
         _transfer: Transfer<'_>,

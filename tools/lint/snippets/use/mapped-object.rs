@@ -8,8 +8,9 @@ use crate::{
     upstream::{
         gem::{
             MappedObject,
-            Object,
             ObjectData,
+            Reserved,
+            Served,
             Transfer, //
         },
         wc_bar::WcBar, //
@@ -29,15 +30,19 @@ impl MappedObject for Toy {
     toy::bar_without_access!();
 
     fn access(
-        _obj: &Object<Self>,
-        bar: &WcBar<'_>,
+        _obj: &mut Reserved<'_, Self>,
+        bar: Option<&WcBar<'_>>,
         _page: PageIndex,
         in_page: usize,
         transfer: Transfer<'_>,
-    ) -> Result {
+    ) -> Result<Served> {
+        let Some(bar) = bar else {
+            return Ok(Served::ContentGone);
+        };
         match transfer {
-            Transfer::Read(buf) => bar.read(in_page, buf),
-            Transfer::Write(buf) => bar.write(in_page, buf),
+            Transfer::Read(buf) => bar.read(in_page, buf)?,
+            Transfer::Write(buf) => bar.write(in_page, buf)?,
         }
+        Ok(Served::Done)
     }
 }

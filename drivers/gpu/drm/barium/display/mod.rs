@@ -65,8 +65,12 @@ impl kms::Driver for Display {
 
     /// # Errors
     ///
-    /// `EINVAL` if the object is not contiguous, or if the device does not support the pitch.
+    /// - `EOPNOTSUPP` if the object belongs in system memory.
+    /// - `EINVAL` if the object is not contiguous, or if the device does not support the pitch.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
+        if framebuffer.object().is_system() {
+            return Err(EOPNOTSUPP);
+        }
         gem::contiguous_offset(framebuffer.object()).ok_or(EINVAL)?;
         dev.limits()
             .virt_width(framebuffer.format(), framebuffer.pitch())

@@ -20,6 +20,7 @@ pub(crate) mod pm;
 pub(crate) mod process;
 mod raw;
 mod rcu_cell;
+pub(crate) mod shmem;
 pub(crate) mod vma;
 mod vtable;
 pub(crate) mod wc_bar;

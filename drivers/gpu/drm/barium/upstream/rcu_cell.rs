@@ -27,6 +27,7 @@ use kernel::{
     prelude::*,
     sync::{
         atomic::{
+            Acquire,
             Atomic,
             Full, //
         },
@@ -84,13 +85,21 @@ impl<T> RcuCell<T> {
         unsafe { value.as_ref() }
     }
 
+    /// Returns the value; `None` if the cell is empty.
+    ///
+    /// # Safety
+    ///
+    /// [`Self::publish`] must not be called while the result exists.
+    pub(crate) unsafe fn read_exclusive(&self) -> Option<&T> {
+        let value = self.value.load(Acquire);
+        // SAFETY: By the type invariants, a pointer that is not null points to a value that the
+        // cell owns. The caller promises that it stays in the cell.
+        unsafe { value.as_ref() }
+    }
+
     /// Replaces the value. Returns the old one, unless the cell was empty.
     ///
     /// Readers see either value until a grace period has passed, and the new one after that.
-    #[cfg_attr(
-        not(CONFIG_KUNIT = "y"),
-        expect(dead_code, reason = "no object moves yet")
-    )]
     pub(crate) fn publish(&self, new: Option<KBox<T>>) -> Option<Retired<T>> {
         // INVARIANT: The new pointer is null or comes from `KBox::into_raw()`.
         let old = self.value.xchg(into_raw(new), Full);
@@ -122,10 +131,6 @@ pub(crate) struct Retired<T>(NonNull<T>);
 
 impl<T> Retired<T> {
     /// Waits until no reader uses the value, and returns it. May sleep.
-    #[cfg_attr(
-        not(CONFIG_KUNIT = "y"),
-        expect(dead_code, reason = "no object moves yet")
-    )]
     pub(crate) fn after_grace_period(self) -> KBox<T> {
         let this = ManuallyDrop::new(self);
         // SAFETY: The value is not used through `this`, which is not dropped, after this call.

@@ -26,6 +26,7 @@ mod access;
 pub(crate) mod fault;
 mod object;
 pub(super) mod prime;
+mod resv;
 mod vmap;
 
 pub(super) use self::object::{
@@ -33,11 +34,17 @@ pub(super) use self::object::{
     pages, //
 };
 pub(crate) use self::{
-    access::Transfer,
+    access::{
+        Served,
+        Transfer, //
+    },
     object::{
         Object,
-        ObjectData, //
-    }, //
+        ObjectData,
+        Region,
+        Usage, //
+    },
+    resv::Reserved, //
 };
 
 use self::{
@@ -103,25 +110,28 @@ pub(crate) trait MappedObject: ObjectData {
     fn mmap<'a>(obj: &Object<Self>, vma: VmaNew<'a>) -> Result<VmaPfnMap<'a>>;
 
     /// Serves a fault.
-    fn fault(fault: &Fault<'_, Self>) -> VmFault;
+    fn fault(fault: Fault<'_, Self>) -> VmFault;
 
     /// Serves a fault with a huge entry. On [`HugeVmFault::FALLBACK`], the memory manager calls
     /// [`Self::fault`].
     fn huge_fault(fault: &HugeFault<'_, Self>) -> HugeVmFault;
 
     /// Serves the part of a debugger's access that lies in page `page` of the object and starts at
-    /// byte `in_page` of that page.
+    /// byte `in_page` of that page. `reg` is `None` if the device is unplugged.
     ///
     /// # Errors
     ///
     /// An error fails the whole access.
     fn access(
-        obj: &Object<Self>,
-        reg: &RegistrationData<'_, Self>,
+        obj: &mut Reserved<'_, Self>,
+        reg: Option<&RegistrationData<'_, Self>>,
         page: PageIndex,
         in_page: usize,
         transfer: Transfer<'_>,
-    ) -> Result;
+    ) -> Result<Served>;
+
+    /// Returns the memory that the object uses, for the statistics of a client. Takes no lock.
+    fn usage(obj: &Object<Self>) -> Usage;
 
     /// Maps the whole object in the kernel.
     ///
@@ -270,7 +280,7 @@ unsafe extern "C" fn fault_callback<T: MappedObject>(
 ) -> bindings::vm_fault_t {
     // SAFETY: `vmf` is the argument of this callback.
     let fault = unsafe { Fault::<'_, T>::from_raw(vmf) };
-    T::fault(&fault).into_raw()
+    T::fault(fault).into_raw()
 }
 
 /// `vm_operations_struct.huge_fault`.
