@@ -365,6 +365,7 @@ int igt_main()
 		int fd = barium_new_client();
 		struct barium_bo bo = barium_bo_create(fd, PAGES);
 
+		barium_require_vram();
 		map_ahead(fd, bo.map, bo.size);
 		barium_check_write_combining(bo.map + 9 * barium_page_size());
 		barium_bo_fini(fd, &bo);

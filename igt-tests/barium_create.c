@@ -152,9 +152,11 @@ static void test_unknown_flags(int fd)
 {
 	int bit;
 
-	for (bit = 1; bit < 32; bit++) {
+	for (bit = 2; bit < 32; bit++) {
 		create_refused(fd, barium_page_size(), 1u << bit, EINVAL);
 		create_refused(fd, barium_page_size(), 1u << bit | BARIUM_GEM_CREATE_CONTIGUOUS,
+			       EINVAL);
+		create_refused(fd, barium_page_size(), 1u << bit | BARIUM_GEM_CREATE_SYSTEM,
 			       EINVAL);
 	}
 	create_refused(fd, barium_page_size(), ~0u, EINVAL);
@@ -162,7 +164,12 @@ static void test_unknown_flags(int fd)
 
 static void test_info_flags(int fd)
 {
-	static const __u32 flags[] = { 0, BARIUM_GEM_CREATE_CONTIGUOUS };
+	static const __u32 flags[] = {
+		0,
+		BARIUM_GEM_CREATE_CONTIGUOUS,
+		BARIUM_GEM_CREATE_SYSTEM,
+		BARIUM_GEM_CREATE_CONTIGUOUS | BARIUM_GEM_CREATE_SYSTEM,
+	};
 	struct drm_barium_gem_info info;
 	__u32 handle;
 	__u64 size;

@@ -126,6 +126,7 @@ static void require_fault_around(int fd)
 /* Allows one fault for each 32 pages: a loose bound, because the policy may change. */
 static void test_stream(int fd)
 {
+	barium_require_vram();
 	require_fault_around(fd);
 	two_passes(fd, 4 * PAGES, MADV_NORMAL, write_pages, 1, PAGES / 8);
 }
@@ -427,6 +428,7 @@ int igt_main()
 	igt_subtest("stream-backward") {
 		int fd = barium_new_client();
 
+		barium_require_vram();
 		require_fault_around(fd);
 		two_passes(fd, 4 * PAGES, MADV_NORMAL, write_backward, 1, PAGES / 8);
 	}

@@ -22,6 +22,9 @@
  * SUBTEST: many-handles
  * Description: The keys count a thousand objects.
  *
+ * SUBTEST: system
+ * Description: The memory of objects in system memory has keys of its own.
+ *
  * SUBTEST: racing
  * Description: The keys are read while another thread creates and closes objects.
  *
@@ -37,6 +40,7 @@
 #include <unistd.h>
 
 #include "igt.h"
+#include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
 #include "barium_lib_unplug.h"
 
@@ -172,6 +176,33 @@ static void test_many_handles(int fd)
 	check_usage(fd, MANY / 2 * page, 0);
 }
 
+static void check_system_usage(int fd, __u64 total, __u64 resident, __u64 shared)
+{
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-total-memory"), total);
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-memory"), resident);
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-shared-memory"), shared);
+}
+
+static void test_system(int fd)
+{
+	size_t page = barium_page_size();
+	struct barium_bo bo;
+
+	check_system_usage(fd, 0, 0, 0);
+	bo = barium_bo_create_with(fd, 8, BARIUM_GEM_CREATE_SYSTEM);
+	check_system_usage(fd, 8 * page, 0, 0);
+	WRITE_ONCE(bo.map[5 * page], 1);
+	READ_ONCE(bo.map[2 * page]);
+	check_system_usage(fd, 8 * page, 2 * page, 0);
+	barium_export(fd, bo.handle);
+	check_system_usage(fd, 8 * page, 2 * page, 8 * page);
+	check_usage(fd, 0, 0);
+	barium_stamp(bo.map, 0, 8, 1);
+	check_system_usage(fd, 8 * page, 8 * page, 8 * page);
+	barium_bo_fini(fd, &bo);
+	check_system_usage(fd, 0, 0, 0);
+}
+
 struct churn {
 	int fd;
 	bool stop;
@@ -245,6 +276,10 @@ int igt_main()
 	igt_describe("The keys count a thousand objects.");
 	igt_subtest("many-handles")
 		test_many_handles(barium_new_client());
+
+	igt_describe("The memory of objects in system memory has keys of its own.");
+	igt_subtest("system")
+		test_system(barium_new_client());
 
 	igt_describe("The keys are read while another thread creates and closes objects.");
 	igt_subtest("racing")

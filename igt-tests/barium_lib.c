@@ -304,11 +304,28 @@ int __barium_gem_create(int fd, __u64 *size, __u32 flags, __u32 *handle)
 	return err;
 }
 
+__u32 barium_create_flags(void)
+{
+	bool system = !strncmp(program_invocation_short_name, "barium_system_", 14);
+
+	return system ? BARIUM_GEM_CREATE_SYSTEM : 0;
+}
+
+void barium_require_vram(void)
+{
+	igt_require_f(!barium_create_flags(), "the objects are in system memory\n");
+}
+
+__u64 barium_vram_of(__u64 size)
+{
+	return barium_create_flags() ? 0 : size;
+}
+
 __u32 barium_gem_create(int fd, __u64 size)
 {
 	__u32 handle;
 
-	igt_assert_eq(__barium_gem_create(fd, &size, 0, &handle), 0);
+	igt_assert_eq(__barium_gem_create(fd, &size, barium_create_flags(), &handle), 0);
 	return handle;
 }
 
@@ -384,9 +401,14 @@ void barium_munmap(void *map, size_t length)
 
 struct barium_bo barium_bo_create(int fd, size_t pages)
 {
+	return barium_bo_create_with(fd, pages, barium_create_flags());
+}
+
+struct barium_bo barium_bo_create_with(int fd, size_t pages, __u32 flags)
+{
 	struct barium_bo bo = { .size = pages * barium_page_size() };
 
-	bo.handle = barium_gem_create(fd, bo.size);
+	igt_assert_eq(__barium_gem_create(fd, &bo.size, flags, &bo.handle), 0);
 	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
 	bo.map = barium_mmap(fd, bo.handle, bo.size);
 	return bo;

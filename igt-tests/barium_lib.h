@@ -79,6 +79,16 @@ size_t barium_page_size(void);
 
 /* On success, stores the size that the driver returns in *size. */
 int __barium_gem_create(int fd, __u64 *size, __u32 flags, __u32 *handle);
+/*
+ * The flags with which barium_gem_create() and barium_bo_create() create objects: 0, or
+ * BARIUM_GEM_CREATE_SYSTEM if the name of the program starts with "barium_system_". The Makefile
+ * gives tests of mappings such a second name.
+ */
+__u32 barium_create_flags(void);
+/* Skips if these objects are in system memory. */
+void barium_require_vram(void);
+/* Returns the bytes of VRAM that such an object of @size bytes takes: @size or 0. */
+__u64 barium_vram_of(__u64 size);
 __u32 barium_gem_create(int fd, __u64 size);
 int __barium_gem_mmap_offset(int fd, __u32 handle, __u64 *offset);
 __u64 barium_gem_mmap_offset(int fd, __u32 handle);
@@ -105,6 +115,7 @@ struct barium_bo {
 };
 
 struct barium_bo barium_bo_create(int fd, size_t pages);
+struct barium_bo barium_bo_create_with(int fd, size_t pages, __u32 flags);
 /* Removes the mapping unless @bo->map is NULL, and closes the handle unless it is 0. */
 void barium_bo_fini(int fd, struct barium_bo *bo);
 

@@ -3,12 +3,46 @@
  * Helpers that read the state of a mapping; see barium_lib_mapping.h.
  */
 #include <limits.h>
+#include <stdlib.h>
 
 #include "igt.h"
 #include "barium_lib_mapping.h"
 
 /* The size of a buffer for a line of these files. */
 #define LINE_LEN 512
+
+/* Returns the value of a line with a size, in bytes. */
+static __u64 size_of(const char *value)
+{
+	char *unit;
+	__u64 size = strtoull(value, &unit, 10);
+
+	if (!strcmp(unit, " KiB\n"))
+		size <<= 10;
+	else if (!strcmp(unit, " MiB\n"))
+		size <<= 20;
+	else
+		igt_assert_f(!strcmp(unit, "\n"), "the unit is %s\n", unit);
+	return size;
+}
+
+__u64 barium_client_bytes(int fd, const char *key)
+{
+	__u64 bytes = UINT64_MAX;
+	char path[64], line[256];
+	size_t len = strlen(key);
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	igt_assert(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, key, len) && !strncmp(line + len, ":\t", 2))
+			bytes = size_of(line + len + 2);
+	}
+	fclose(file);
+	return bytes;
+}
 
 FILE *barium_debugfs(const char *name)
 {

@@ -8,6 +8,12 @@
 
 #include "barium_lib.h"
 
+/*
+ * Returns the value of a key in the fdinfo of an open node ("drm-resident-memory"), in bytes;
+ * UINT64_MAX if the key is missing.
+ */
+__u64 barium_client_bytes(int fd, const char *key);
+
 /* Opens a file of debugfs for reading. Returns NULL if it does not exist. */
 FILE *barium_debugfs(const char *name);
 

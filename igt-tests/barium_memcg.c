@@ -13,19 +13,15 @@
  *
  * SUBTEST: zero-pages
  * Description: The zero pages that replace VRAM after unbind are charged.
+ *
+ * SUBTEST: system-pages
+ * Description: Pages of system memory are charged to the task that touches them.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-
 #include "igt.h"
+#include "barium_lib_cgroup.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Kernel memory is charged to the memory cgroup of the client.");
-
-#define MOUNT "/tmp/barium-cgroup"
-#define GROUP MOUNT "/barium"
 
 /* The number of one-page objects that a subtest creates. */
 #define OBJECTS 2000
@@ -36,66 +32,17 @@ IGT_TEST_DESCRIPTION("Kernel memory is charged to the memory cgroup of the clien
 /* The kernel flushes its statistics every two seconds. */
 #define FLUSH 3
 
-static int __write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
-static void leave(int sig)
-{
-	(void)sig;
-	__write(MOUNT "/cgroup.procs", "0");
-	rmdir(GROUP);
-	umount2(MOUNT, MNT_DETACH);
-	rmdir(MOUNT);
-}
-
-/* Moves the test into a cgroup of its own. Skips if the kernel has no memory cgroups. */
-static void enter(void)
-{
-	mkdir(MOUNT, 0700);
-	igt_require_f(!mount("none", MOUNT, "cgroup2", 0, NULL), "no cgroups\n");
-	igt_install_exit_handler(leave);
-	igt_require_f(!__write(MOUNT "/cgroup.subtree_control", "+memory"), "no memory cgroups\n");
-	igt_assert(!mkdir(GROUP, 0700));
-	igt_assert_eq(__write(GROUP "/cgroup.procs", "0"), 0);
-}
-
 /* Returns the bytes that are charged to the cgroup, to within BATCH pages. */
 static long charged(void)
 {
-	FILE *file = fopen(GROUP "/memory.current", "r");
-	long bytes = -1;
-
-	igt_assert(file && fscanf(file, "%ld", &bytes) == 1);
-	fclose(file);
-	return bytes;
+	return barium_cgroup_get("memory.current");
 }
 
 /* Returns the bytes that are charged for slab objects. */
 static long charged_slab(void)
 {
-	long bytes = -1, value;
-	char line[128];
-	FILE *file;
-
 	sleep(FLUSH);
-	file = fopen(GROUP "/memory.stat", "r");
-	igt_assert(file);
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "slab_unreclaimable %ld", &value) == 1)
-			bytes = value;
-	}
-	fclose(file);
-	igt_assert_lte(0, bytes);
-	return bytes;
+	return barium_cgroup_stat("slab_unreclaimable");
 }
 
 static void test_objects(int fd)
@@ -142,11 +89,36 @@ static void test_zero_pages(int fd)
 	barium_bind();
 }
 
+/* The calling process is in the cgroup. A child leaves it, and touches the other half. */
+static void test_system_pages(int fd)
+{
+	long page = barium_page_size(), before = charged(), half, all;
+	struct barium_bo bo = barium_bo_create_with(fd, OBJECTS, BARIUM_GEM_CREATE_SYSTEM);
+
+	igt_assert_lte(charged() - before, BATCH * page);
+	barium_stamp(bo.map, 0, OBJECTS / 2, 1);
+	half = charged() - before;
+	igt_info("note: %ld bytes are charged for each page\n", half / (OBJECTS / 2));
+	igt_assert_lte((OBJECTS / 2 - BATCH) * page, half);
+
+	igt_fork(child, 1) {
+		igt_assert_eq(barium_cgroup_leave(), 0);
+		barium_stamp(bo.map + OBJECTS / 2 * page, OBJECTS / 2, OBJECTS / 2, 1);
+	}
+	igt_waitchildren();
+	all = charged() - before;
+	igt_assert_lte(all - half, 2 * BATCH * page);
+	barium_check_stamp(bo.map, 0, OBJECTS, 1);
+	barium_bo_fini(fd, &bo);
+	igt_assert_lte(charged() - before, 2 * BATCH * page);
+}
+
 int igt_main()
 {
 	igt_fixture() {
 		barium_prepare_unplug();
-		enter();
+		barium_cgroup_init();
+		igt_assert_eq(barium_cgroup_enter(), 0);
 	}
 
 	igt_describe("The driver's allocations for objects are charged.");
@@ -157,6 +129,10 @@ int igt_main()
 	igt_subtest("zero-pages")
 		test_zero_pages(barium_new_bound_client());
 
+	igt_describe("Pages of system memory are charged to the task that touches them.");
+	igt_subtest("system-pages")
+		test_system_pages(barium_new_bound_client());
+
 	igt_fixture()
-		leave(0);
+		barium_cgroup_fini();
 }

@@ -70,6 +70,7 @@ static const __u32 params[] = {
 	BARIUM_PARAM_PAGE_SIZE,
 	BARIUM_PARAM_HUGE_SIZE,
 	BARIUM_PARAM_FAULT_AROUND,
+	BARIUM_PARAM_FEATURES,
 };
 
 /* Reads one or two numbers from a sysfs attribute of the console's framebuffer. */

@@ -427,6 +427,7 @@ int igt_main()
 		__u64 before = barium_vram_available(fd);
 		struct barium_arena arena = { .fd = barium_reopen(fd, O_RDWR) };
 
+		barium_require_vram();
 		barium_gem_create(fd, before - 56 * barium_page_size());
 		barium_race(&arena, threads, ARRAY_SIZE(threads), wait_a_moment);
 		close(arena.fd);

@@ -45,9 +45,9 @@ igt() {
 # finds reports of the checkers in the kernel log in any case.
 igt_barium() {
 	listed /barium/igt | grep -E -- "$2" >/tmp/ours.list
-	grep -Ev '@barium_(faultinject|bind_fails|suspend)' /tmp/ours.list | igt "igt-barium$1" /barium/igt "${guest_warn_level:-4}"
+	grep -Ev '@barium_(system_)?(faultinject|bind_fails|suspend)' /tmp/ours.list | igt "igt-barium$1" /barium/igt "${guest_warn_level:-4}"
 	[ ! -e /proc/self/fail-nth ] ||
-		grep -E '@barium_(faultinject|bind_fails)' /tmp/ours.list | igt "igt-faultinject$1" /barium/igt 2
+		grep -E '@barium_(system_)?(faultinject|bind_fails)' /tmp/ours.list | igt "igt-faultinject$1" /barium/igt 2
 }
 
 # sleep_checks: runs barium_suspend without igt_runner: the kernel logs an error about QEMU's RTC

@@ -2,6 +2,9 @@
 /*
  * Userspace ABI of barium, the DRM driver for VRAM behind a PCI BAR.
  *
+ * DRM_IOCTL_VERSION returns version 1.x of the driver. Since 1.1, objects can be in system memory:
+ * BARIUM_PARAM_FEATURES and BARIUM_GEM_CREATE_SYSTEM exist.
+ *
  * This header is the only source of the ABI: the build generates the driver's Rust types from it.
  * Each structure has the same layout on 32-bit and 64-bit architectures, and no implicit padding.
  * All ioctls are allowed on the primary node for its master and for authenticated clients, and on
@@ -43,6 +46,11 @@ extern "C" {
  * a page fault maps only the page at its address.
  */
 #define BARIUM_PARAM_FAULT_AROUND	0x04
+/* What the driver supports: BARIUM_FEATURE_*. Since version 1.1. */
+#define BARIUM_PARAM_FEATURES		0x09
+
+/* BARIUM_GEM_CREATE_SYSTEM. */
+#define BARIUM_FEATURE_SYSTEM		0x01
 
 /**
  * struct drm_barium_get_param - query a parameter of the device
@@ -62,18 +70,25 @@ struct drm_barium_get_param {
 	__u64 value;
 };
 
-/* Allocate the object from one contiguous range of VRAM. */
+/* The object occupies one contiguous range whenever it is in VRAM. */
 #define BARIUM_GEM_CREATE_CONTIGUOUS	0x01
+/*
+ * The object is in system memory. The kernel allocates each of its pages when a program accesses
+ * it first, and charges it to the memory cgroup of that program. The display cannot show the
+ * object: DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 fail with EOPNOTSUPP. Since version 1.1.
+ */
+#define BARIUM_GEM_CREATE_SYSTEM	0x02
 
 /**
- * struct drm_barium_gem_create - create a GEM object in VRAM
+ * struct drm_barium_gem_create - create a GEM object in VRAM or in system memory
  *
  * Argument of DRM_IOCTL_BARIUM_GEM_CREATE. The object initially reads as zero. The kernel frees it
  * when its last handle, mapping, framebuffer and dma-buf are gone.
  *
  * Errors: EINVAL if @size is 0 or overflows when it is rounded up, or if @flags contains an unknown
- * flag; ENOSPC if the available VRAM is too small, or, with BARIUM_GEM_CREATE_CONTIGUOUS, has no
- * contiguous range of this size; ENOMEM if the kernel is out of memory.
+ * flag; ENOSPC if @size is larger than VRAM, or, without BARIUM_GEM_CREATE_SYSTEM, if the available
+ * VRAM is too small, or, with BARIUM_GEM_CREATE_CONTIGUOUS only, has no contiguous range of this
+ * size; ENOMEM if the kernel is out of memory.
  */
 struct drm_barium_gem_create {
 	/**
@@ -82,7 +97,7 @@ struct drm_barium_gem_create {
 	 */
 	__u64 size;
 
-	/** @flags: 0 or BARIUM_GEM_CREATE_CONTIGUOUS. */
+	/** @flags: 0, or a combination of BARIUM_GEM_CREATE_*. */
 	__u32 flags;
 
 	/** @handle: Returned GEM handle of the object, never 0. */
@@ -93,10 +108,16 @@ struct drm_barium_gem_create {
  * struct drm_barium_gem_mmap_offset - query the fake offset for mapping an object
  *
  * Argument of DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET. A client maps the object by passing @offset to
- * mmap() on the same open file. The mapping is write-combined while the object is in VRAM. mmap()
- * fails with EINVAL for a private (copy-on-write) mapping and for a mapping that exceeds the
- * object. After the device is gone, the mapping remains accessible and shows memory that is
- * initially zero.
+ * mmap() on the same open file. The mapping is write-combined while the object is in VRAM, and
+ * cached while it is in system memory. mmap() fails with EINVAL for a private (copy-on-write)
+ * mapping and for a mapping that exceeds the object.
+ *
+ * After the device is gone, the mapping remains accessible. If the object was in VRAM, it shows
+ * memory that is initially zero; if it was in system memory, it shows the object's content.
+ *
+ * An access raises SIGBUS only if the kernel cannot provide system memory for it although it has
+ * memory: if the memory is broken, or if the limit of committed memory is reached and
+ * vm.overcommit_memory is 2.
  *
  * Errors: EINVAL if @pad is not 0; ENOENT if @handle is unknown.
  */

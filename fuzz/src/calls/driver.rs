@@ -70,7 +70,7 @@ pub fn run(ctx: &ThreadContext<'_>, call: DriverCall) {
 fn get_param(ctx: &ThreadContext<'_>, client: Pick, param: Choice, pad: Choice) {
     let fd = ctx.model().client(client).fd;
     let mut argument = abi::drm_barium_get_param {
-        param: param.of(&[0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 6, 7, 0x100, u32::MAX]),
+        param: param.of(&[0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5, 9, 7, 0x100, u32::MAX]),
         pad: u32::from(pad.one_in(8)),
         value: u64::MAX,
     };
@@ -79,7 +79,9 @@ fn get_param(ctx: &ThreadContext<'_>, client: Pick, param: Choice, pad: Choice) 
         argument.param, argument.pad
     );
     let done = ctx.ioctl(|| says, fd, abi::FUZZ_GET_PARAM, &mut argument);
-    if done.is_ok() && (argument.pad != 0 || argument.param > abi::BARIUM_PARAM_FAULT_AROUND) {
+    let is_known = argument.param <= abi::BARIUM_PARAM_FAULT_AROUND
+        || argument.param == abi::BARIUM_PARAM_FEATURES;
+    if done.is_ok() && (argument.pad != 0 || !is_known) {
         ctx.report("GET_PARAM accepted a pad or an unknown parameter");
     }
 }
@@ -103,7 +105,8 @@ pub fn create(ctx: &ThreadContext<'_>, fd: i32, client: usize, size: u64, flags:
         return;
     }
     let rounded = size.checked_next_multiple_of(PAGE as u64);
-    if size == 0 || flags > 1 || Some(argument.size) != rounded || argument.handle == 0 {
+    let known = abi::BARIUM_GEM_CREATE_CONTIGUOUS | abi::BARIUM_GEM_CREATE_SYSTEM;
+    if size == 0 || flags & !known != 0 || Some(argument.size) != rounded || argument.handle == 0 {
         ctx.report(&format!(
             "GEM_CREATE of {size:#x} bytes, flags {flags:#x}, gave {:#x} bytes, handle {}",
             argument.size, argument.handle

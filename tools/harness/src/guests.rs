@@ -111,7 +111,7 @@ pub const CFI_TESTS: &str = "^load$|^oracle@|^rebind@|^suspend@|\
      prime_share|vblank)@|^igt@(kms_addfb_basic|kms_flip|kms_setmode|drm_read|core_)";
 
 /// The tests of `make faultinject`.
-pub const FAULT_TESTS: &str = "^igt@barium_(faultinject|bind_fails)|^kmemleak$|^vram@";
+pub const FAULT_TESTS: &str = "^igt@barium_(system_)?(faultinject|bind_fails)|^kmemleak$|^vram@";
 
 /// All guests of `make test` in start order. The debug kernel's guest takes as long as all others
 /// together, so it is among the first; the optimised one beside it shows failures early.

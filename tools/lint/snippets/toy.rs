@@ -4,6 +4,7 @@
 
 use crate::upstream::{
     gem::{
+        fault::Backing,
         MappedObject,
         ObjectData, //
     },
@@ -84,6 +85,17 @@ macro_rules! driver_without_ioctls {
     };
 }
 
+/// Returns page `page` of the BAR, which backs page `page` of an object; an error if the device is
+/// unplugged or if the BAR has no such page.
+pub(crate) fn page_of_bar<'r, 'p>(
+    bar: Option<&'r WcBar<'_>>,
+    page: usize,
+) -> Result<Backing<'r, 'p>, ()> {
+    bar.and_then(|bar| bar.pfn_range(0, page + 1, page))
+        .map(Backing::Device)
+        .ok_or(())
+}
+
 /// The methods of a `MappedObject` named `Toy` that shows the start of the BAR. The snippet implements
 /// `access`.
 macro_rules! bar_without_access {
@@ -111,13 +123,15 @@ macro_rules! bar_without_access {
         }
 
         fn fault(
-            fault: &$crate::upstream::gem::fault::Fault<'_, Self>,
+            fault: $crate::upstream::gem::fault::Fault<'_, Self>,
         ) -> $crate::upstream::gem::fault::VmFault {
             let page = fault.page().0;
-            let window = $crate::units::PageWindow::NONE;
             fault
-                .insert_with(|bar| bar.pfn_range(0, page + 1, page), |_| window)
-                .unwrap_or_else(|| fault.insert_zero_page())
+                .insert_with(
+                    |bar, _| $crate::toy::page_of_bar(bar, page),
+                    |_| $crate::units::PageWindow::NONE,
+                )
+                .unwrap_or_else(|()| fault.insert_zero_page())
         }
 
         fn huge_fault(
@@ -128,7 +142,14 @@ macro_rules! bar_without_access {
             };
             let page = range.first_page().0;
             let window = $crate::units::PageWindow::NONE;
-            range.insert_with(|bar| bar.pfn_range(0, page + 512, page), || window)
+            range.insert_with(|bar, _| bar.pfn_range(0, page + 512, page), || window)
+        }
+
+        fn usage(obj: &$crate::upstream::gem::Object<Self>) -> $crate::upstream::gem::Usage {
+            $crate::upstream::gem::Usage {
+                region: $crate::upstream::gem::Region::Vram,
+                resident: ::kernel::drm::gem::BaseObject::size(obj),
+            }
         }
 
         fn vmap(

@@ -26,9 +26,10 @@
 //! | `barium_main` | the module and its parameters | [`driver`], [`device`], [`upstream`] |
 //! | [`driver`] | PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table | all below |
 //! | [`mod@file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`upstream`], [`uapi`] |
-//! | [`mmap`] | mappings: the fault handler and its policy | [`gem`], [`device`], [`fault_around`], [`upstream`], [`units`] |
+//! | [`mmap`] | mappings: the fault handler and its policy | [`gem`], [`place`], [`device`], [`fault_around`], [`upstream`], [`units`] |
 //! | [`display`] | DRM's mode setting objects | [`gem`], [`device`], [`scanout`], [`vram`], [`upstream`] |
-//! | [`gem`] | the GEM object | [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
+//! | [`gem`] | the GEM object | [`place`], [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
+//! | [`place`] | the placement record of an object | [`vram`], [`upstream`], [`units`] |
 //! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`], [`upstream`] |
 //! | [`scanout`] | the limits of the display, and programming it | [`dispi`], [`vram`], [`upstream`] |
 //! | [`dispi`] | the registers of the device | [`vram`] |
@@ -46,6 +47,7 @@ mod fault_around;
 mod file;
 mod gem;
 mod mmap;
+mod place;
 mod scanout;
 mod uapi;
 mod units;

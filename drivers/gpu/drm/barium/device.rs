@@ -3,18 +3,22 @@
 //! Per-device state: data that lives as long as the DRM device, and data that lives only while the
 //! driver is bound.
 //!
-//! The DRM device lives until its last file, mapping and dma-buf is released, which may be long after
-//! the hardware is gone. All references to the hardware are in [`BariumRegistrationData`], which is
-//! accessible only inside a `registration_guard()`.
+//! The DRM device lives until its last file, mapping and dma-buf is released, which may be long
+//! after the hardware is gone. All references to the hardware are in [`BariumRegistrationData`],
+//! which is accessible only inside a `registration_guard()`.
 //!
 //! # Lock order
 //!
 //! 1. `mmap_lock`, or the lock of one VMA (the memory manager takes it before a fault)
-//! 2. `registration_guard()` (SRCU)
-//! 3. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
+//! 2. the reservation of an object (`dma_resv`), of one at a time
+//! 3. `registration_guard()` (SRCU)
+//! 4. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
-//! No two of the mutexes are held at once. The fault path takes 1 and 2, and never 3. DRM takes its
-//! mode setting locks before 2.
+//! No two of the mutexes are held at once. The fault path takes 1 and 3, and never 4. It takes 2
+//! only for a page that has no memory yet, after it has left 3. With 2, memory is allocated and
+//! reclaimed. A fault reads the placement record in an RCU read-side critical section, inside 3 or
+//! without it, in which it takes the locks of page tables only. DRM takes its mode setting locks
+//! before 3.
 
 use crate::{
     scanout::{

@@ -64,12 +64,13 @@ impl File {
                 u64::try_from(PAGES_PER_TABLE)?
             }
             BARIUM_PARAM_FAULT_AROUND => 1,
+            BARIUM_PARAM_FEATURES => u64::from(BARIUM_FEATURE_SYSTEM),
             _ => return Err(EINVAL),
         };
         Ok(0)
     }
 
-    /// IOCTL: gem_create: Creates an object in VRAM.
+    /// IOCTL: gem_create: Creates an object in VRAM or in system memory.
     pub(crate) fn gem_create(
         dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,

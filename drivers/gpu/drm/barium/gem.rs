@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The GEM object of this driver: creates it, and resolves its pages to pages of VRAM.
+//! The GEM object of this driver: creates it, allocates its system memory, and resolves its pages
+//! to pages of VRAM.
 //!
 //! [`crate::mmap`] decides how an object is mapped.
 
@@ -9,11 +10,15 @@ use crate::{
         BariumDevice,
         BariumRegistrationData, //
     },
+    place::Place,
     scanout::{
         ModeLimits,
         PITCH_ALIGN, //
     },
-    uapi::BARIUM_GEM_CREATE_CONTIGUOUS,
+    uapi::{
+        BARIUM_GEM_CREATE_CONTIGUOUS,
+        BARIUM_GEM_CREATE_SYSTEM, //
+    },
     units::PageIndex,
     upstream::{
         self,
@@ -21,7 +26,16 @@ use crate::{
             DumbBuffer,
             DumbBuffers, //
         },
-        process, //
+        gem::{
+            Region,
+            Reserved,
+            Usage, //
+        },
+        process,
+        shmem::{
+            Effort,
+            ShmemPages, //
+        }, //
     },
     vram::{
         Allocation,
@@ -32,8 +46,15 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::{
-    drm::Registered,
-    page,
+    current,
+    drm::{
+        gem::BaseObject,
+        Registered, //
+    },
+    page::{
+        self,
+        PAGE_SHIFT, //
+    },
     prelude::*,
     sizes::SZ_1K,
     sync::{
@@ -42,33 +63,33 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        rcu, //
     },
 };
 
 /// A GEM object of this driver.
 pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 
-/// The driver data of a GEM object: its allocation in VRAM.
+/// The driver data of a GEM object. Its placement record says where its content is.
 pub(crate) struct VramObject {
-    allocation: Allocation,
+    wish: Wish,
     needed: NeededSoon,
 }
 
-impl VramObject {
-    /// Returns the page of VRAM that backs page `page` of the object; `None` if the object has no
-    /// such page.
-    ///
-    /// The fault path resolves pages here and nowhere else.
-    #[inline]
-    pub(crate) fn backing(&self, page: PageIndex) -> Option<VramPage> {
-        self.allocation.page(page.0)
-    }
+/// Where the client wants the content of an object to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Wish {
+    /// Whether the object has to be contiguous while it is in VRAM.
+    contiguity: Contiguity,
+    /// The object belongs in system memory.
+    system: bool,
+}
 
-    /// Returns the offset of the object in VRAM if it was created contiguous, otherwise `None`.
-    pub(crate) fn contiguous_offset(&self) -> Option<VramOffset> {
-        match self.allocation.contiguity() {
-            Contiguity::Any => None,
-            Contiguity::Contiguous => self.backing(PageIndex(0)).map(VramPage::offset),
+impl VramObject {
+    fn new(wish: Wish) -> Self {
+        Self {
+            wish,
+            needed: NeededSoon::new(),
         }
     }
 
@@ -79,10 +100,34 @@ impl VramObject {
 
     /// Returns the flags that the object was created with (`BARIUM_GEM_CREATE_*`).
     pub(crate) fn flags(&self) -> u32 {
-        match self.allocation.contiguity() {
+        let contiguous = match self.wish.contiguity {
             Contiguity::Any => 0,
             Contiguity::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
-        }
+        };
+        let system = if self.wish.system {
+            BARIUM_GEM_CREATE_SYSTEM
+        } else {
+            0
+        };
+        contiguous | system
+    }
+
+    /// Returns true if the object belongs in system memory. The display cannot show it.
+    pub(crate) fn is_system(&self) -> bool {
+        self.wish.system
+    }
+}
+
+/// Returns the page of VRAM that backs page `page` of `obj`; `None` if the object has no such page.
+pub(crate) fn vram_page(obj: &BariumObject, page: PageIndex) -> Option<VramPage> {
+    obj.place(&rcu::read_lock())?.vram_page(page)
+}
+
+/// Returns the offset of `obj` in VRAM if it is there and was created contiguous, otherwise `None`.
+pub(crate) fn contiguous_offset(obj: &BariumObject) -> Option<VramOffset> {
+    match obj.wish.contiguity {
+        Contiguity::Any => None,
+        Contiguity::Contiguous => vram_page(obj, PageIndex(0)).map(VramPage::offset),
     }
 }
 
@@ -114,7 +159,58 @@ impl NeededSoon {
     }
 }
 
+/// Allocates the page `page` of an object in system memory, and those of the `after` pages after it
+/// that the program will need soon. The first call for an object creates its placement record.
+///
+/// Does nothing for an object in VRAM.
+///
+/// # Errors
+///
+/// Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
+pub(crate) fn make_present(
+    obj: &mut Reserved<'_, VramObject>,
+    page: PageIndex,
+    after: usize,
+    effort: Effort,
+) -> Result {
+    if obj.place().is_none() {
+        let pages = ShmemPages::new(obj.object().size() >> PAGE_SHIFT)?;
+        obj.publish(KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?);
+    }
+    let Some(Place::System(pages)) = obj.place() else {
+        return Ok(());
+    };
+    pages.fill(page.0, effort)?;
+    for next in page.0 + 1..=page.0 + after {
+        // The other pages are allocated ahead. If that fails, the program faults for them.
+        if !obj.object().needed().contains(PageIndex(next))
+            || current!().signal_pending()
+            || pages.fill(next, Effort::MayFail).is_err()
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the memory that `obj` uses.
+pub(crate) fn usage(obj: &BariumObject) -> Usage {
+    let region = if obj.is_system() {
+        Region::System
+    } else {
+        Region::Vram
+    };
+    let resident = match obj.place(&rcu::read_lock()) {
+        Some(Place::Vram(_)) => obj.size(),
+        Some(Place::System(pages)) => pages.filled() << PAGE_SHIFT,
+        None => 0,
+    };
+    Usage { region, resident }
+}
+
 /// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.
+///
+/// An object in system memory gets its memory when it is accessed.
 ///
 /// A contiguous object starts as low in VRAM as possible. It may start beyond the reach of the
 /// display, which depends on a pitch that is not known here.
@@ -122,7 +218,7 @@ impl NeededSoon {
 /// # Errors
 ///
 /// - `EINVAL` for a size of 0, a size that overflows when it is rounded up, and unknown flags.
-/// - `ENOSPC` if VRAM has no room for the object.
+/// - `ENOSPC` if VRAM has no room for the object, or, for one in system memory, if VRAM is smaller.
 /// - `ENOMEM` if there is no kernel memory.
 pub(crate) fn create(
     dev: &BariumDevice<Registered>,
@@ -130,14 +226,21 @@ pub(crate) fn create(
     size: u64,
     flags: u32,
 ) -> Result<ARef<BariumObject>> {
-    let contiguity = contiguity(flags)?;
+    let wish = wish(flags)?;
     let size = object_size(size)?;
-    let allocation = with_room(dev, reg, size, || dev.vram().alloc(size, contiguity))?;
+    if wish.system {
+        if size > dev.vram().size().bytes() {
+            return Err(ENOSPC);
+        }
+        return upstream::gem::create(dev, size, VramObject::new(wish), None);
+    }
+    let allocation = with_room(dev, reg, size, || dev.vram().alloc(size, wish.contiguity))?;
     create_with(dev, reg, size, allocation)
 }
 
-/// Calls `alloc`, which allocates `size` bytes. If it fails with `ENOSPC`, calls it again after the display
-/// has freed the VRAM that it can do without. Logs the error if there is no room then either.
+/// Calls `alloc`, which allocates `size` bytes. If it fails with `ENOSPC`, calls it again after the
+/// display has freed the VRAM that it can do without. Logs the error if there is no room then
+/// either.
 fn with_room(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
@@ -155,8 +258,8 @@ fn with_room(
     })
 }
 
-/// Logs that VRAM has no room for the `size` bytes that the current process wants to allocate, and what
-/// to do about it.
+/// Logs that VRAM has no room for the `size` bytes that the current process wants to allocate, and
+/// what to do about it.
 fn log_no_room(dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>, size: usize) {
     let free = dev.vram().available();
     let in_one_piece = match u64::try_from(size) {
@@ -187,13 +290,15 @@ fn create_with(
     for (offset, len) in allocation.extents() {
         reg.vram_bar().clear(offset, len)?;
     }
+    let wish = Wish {
+        contiguity: allocation.contiguity(),
+        system: false,
+    };
     upstream::gem::create(
         dev,
         size,
-        VramObject {
-            allocation,
-            needed: NeededSoon::new(),
-        },
+        VramObject::new(wish),
+        Some(KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?),
     )
 }
 
@@ -214,8 +319,8 @@ impl DumbBuffers for VramObject {
     }
 
     /// Creates a contiguous buffer, low enough in VRAM that the scanout can start at each of its
-    /// lines. A buffer that is too small for every mode lies elsewhere if there is no room: the reach
-    /// is shorter for short lines, and the buffer that the screen shows can occupy all of it.
+    /// lines. A buffer that is too small for every mode lies elsewhere if there is no room: the
+    /// reach is shorter for short lines, and the buffer that the screen shows can occupy all of it.
     ///
     /// # Errors
     ///
@@ -260,17 +365,24 @@ fn object_size(wanted: u64) -> Result<usize> {
         .ok_or(EINVAL)
 }
 
-/// Returns whether the flags of `GEM_CREATE` request a contiguous object.
+/// Returns what the flags of `GEM_CREATE` request.
 ///
 /// # Errors
 ///
 /// `EINVAL` for unknown flags.
-fn contiguity(flags: u32) -> Result<Contiguity> {
-    match flags {
-        0 => Ok(Contiguity::Any),
-        BARIUM_GEM_CREATE_CONTIGUOUS => Ok(Contiguity::Contiguous),
-        _ => Err(EINVAL),
+fn wish(flags: u32) -> Result<Wish> {
+    if flags & !(BARIUM_GEM_CREATE_CONTIGUOUS | BARIUM_GEM_CREATE_SYSTEM) != 0 {
+        return Err(EINVAL);
     }
+    let contiguity = if flags & BARIUM_GEM_CREATE_CONTIGUOUS == 0 {
+        Contiguity::Any
+    } else {
+        Contiguity::Contiguous
+    };
+    Ok(Wish {
+        contiguity,
+        system: flags & BARIUM_GEM_CREATE_SYSTEM != 0,
+    })
 }
 
 #[kunit_tests(barium_gem)]
@@ -344,13 +456,12 @@ mod tests {
 
     #[test]
     fn unknown_flags_are_refused() {
-        assert!(contiguity(0).is_ok());
-        assert!(contiguity(BARIUM_GEM_CREATE_CONTIGUOUS).is_ok());
+        let known = BARIUM_GEM_CREATE_CONTIGUOUS | BARIUM_GEM_CREATE_SYSTEM;
+        assert!(wish(0).is_ok_and(|wish| !wish.system));
+        assert!(wish(known).is_ok_and(|wish| wish.system));
         for bit in (0..u32::BITS).map(|bit| 1 << bit) {
-            if bit != BARIUM_GEM_CREATE_CONTIGUOUS {
-                assert!(contiguity(bit).is_err());
-                assert!(contiguity(bit | BARIUM_GEM_CREATE_CONTIGUOUS).is_err());
-            }
+            assert_eq!(wish(bit).is_ok(), bit & known != 0);
+            assert_eq!(wish(bit | known).is_ok(), bit & known != 0);
         }
     }
 }

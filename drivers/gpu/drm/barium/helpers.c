@@ -12,10 +12,12 @@
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/shmem_fs.h>
 
 /* Returns @prot with the attributes of device memory: write-combining and decrypted. */
 pgprot_t barium_pgprot_device_wc(pgprot_t prot)
@@ -47,6 +49,44 @@ bool barium_is_write_combining(void __iomem *base)
 unsigned long barium_page_to_pfn(struct page *page)
 {
 	return page_to_pfn(page);
+}
+
+void barium_release_fault_lock(struct vm_fault *vmf)
+{
+	release_fault_lock(vmf);
+}
+
+/*
+ * Creates a shmem file of @size bytes whose pages reclaim skips. Returns an error pointer on
+ * failure.
+ */
+struct file *barium_shmem_file(loff_t size)
+{
+	struct file *file = shmem_file_setup("barium object", size,
+					     mk_vma_flags(VMA_NORESERVE_BIT));
+
+	if (!IS_ERR(file))
+		mapping_set_unevictable(file->f_mapping);
+	return file;
+}
+
+/*
+ * Returns page @index of a shmem file with a reference, or an error pointer. Allocates the page if
+ * the file does not have it: in any zone whose pages may be in use for long. If @may_fail is set,
+ * returns -ENOMEM instead of invoking the OOM killer.
+ */
+struct page *barium_shmem_page(struct file *file, unsigned long index, bool may_fail)
+{
+	gfp_t gfp = GFP_HIGHUSER;
+
+	if (may_fail)
+		gfp |= __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
+	return shmem_read_mapping_page_gfp(file->f_mapping, index, gfp);
+}
+
+void barium_put_page(struct page *page)
+{
+	put_page(page);
 }
 
 /* Keeps fork() from copying entries to @vma, a new VMA of the child. */
@@ -152,6 +192,44 @@ void barium_map_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigned lon
 		if (!pte_none(ptep_get(ptep)))
 			continue;
 		set_pte_at(mm, address, ptep, entry);
+		update_mmu_cache(vmf->vma, address, ptep);
+	}
+unlock:
+	spin_unlock(ptl);
+}
+
+/*
+ * Inserts entries with the attributes of the one that the fault @vmf has just installed for the
+ * page in @slot: for the pages in the @before slots before it and in the @after slots after it,
+ * except where a slot is empty or an entry exists. All these entries must be in one page table and
+ * in the VMA. The pages must be system memory, as @slot's page is.
+ */
+void barium_map_neighbour_pages(struct vm_fault *vmf, struct page *const *slot,
+				unsigned long before, unsigned long after)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	unsigned long address = vmf->address & PAGE_MASK;
+	pte_t *ptep = pte_offset_kernel(vmf->pmd, address);
+	spinlock_t *ptl = pte_lockptr(mm, vmf->pmd);
+	unsigned long pages = before + 1 + after;
+	struct page *page;
+	pgprot_t prot;
+	pte_t entry;
+
+	spin_lock(ptl);
+	entry = ptep_get(ptep);
+	if (!pte_present(entry) || pte_pfn(entry) != page_to_pfn(*slot))
+		goto unlock;
+
+	prot = pte_pgprot(pte_mkclean(entry));
+	ptep -= before;
+	slot -= before;
+	address -= before << PAGE_SHIFT;
+	for (; pages; pages--, ptep++, slot++, address += PAGE_SIZE) {
+		page = READ_ONCE(*slot);
+		if (!page || !pte_none(ptep_get(ptep)))
+			continue;
+		set_pte_at(mm, address, ptep, pte_mkspecial(pfn_pte(page_to_pfn(page), prot)));
 		update_mmu_cache(vmf->vma, address, ptep);
 	}
 unlock:

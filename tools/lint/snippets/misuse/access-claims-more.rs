@@ -8,8 +8,8 @@ use crate::{
     upstream::{
         gem::{
             MappedObject,
-            Object,
             ObjectData,
+            Reserved,
             Transfer, //
         },
         wc_bar::WcBar, //
@@ -22,14 +22,15 @@ struct Toy;
 
 impl ObjectData for Toy {
     type Driver = toy::Driver<Self>;
+    type Place = ();
 }
 
 impl MappedObject for Toy {
     toy::bar_without_access!();
 
     fn access(
-        _obj: &Object<Self>,
-        _bar: &WcBar<'_>,
+        _obj: &mut Reserved<'_, Self>,
+        _bar: Option<&WcBar<'_>>,
         _page: PageIndex,
         _in_page: usize,
         _transfer: Transfer<'_>,

@@ -6,23 +6,28 @@ use crate::{
     toy,
     units::PageWindow,
     upstream::gem::{
-        fault::Fault,
+        fault::{
+            Backing,
+            Fault,
+            VmFault, //
+        },
         MappedObject,
         ObjectData, //
     }, //
 };
 
-fn keep<T>(fault: &Fault<'_, T>)
+fn keep<T>(fault: &Fault<'_, T>) -> Result<VmFault, ()>
 where
     T: MappedObject + ObjectData<Driver = toy::Driver<T>>,
 {
     let mut kept = None;
-    fault.insert_with(
-        |bar| {
-            kept = bar.pfn_range(0, 1, 0); //~ E0521
-            kept
+    let result = fault.insert_with(
+        |bar, _| {
+            kept = bar.and_then(|bar| bar.pfn_range(0, 1, 0)); //~ error: lifetime may not live long enough
+            kept.map(Backing::Device).ok_or(())
         },
         |_| PageWindow::NONE,
     );
     drop(kept);
+    result
 }

@@ -20,7 +20,7 @@ fn without<T>(fault: &HugeFault<'_, T>) -> HugeVmFault
 where
     T: MappedObject + ObjectData<Driver = toy::Driver<T>>,
 {
-    fault.insert_with(|bar| bar.pfn_range(0, 512, 0), || PageWindow::NONE) //~ E0599
+    fault.insert_with(|bar, _| bar.pfn_range(0, 512, 0), || PageWindow::NONE) //~ E0599
 }
 
 fn forged<'f, 'a, T>(fault: &'f HugeFault<'a, T>) -> PmdRange<'f, 'a, T>

@@ -14,6 +14,7 @@ use kernel::{
 
 fn create<T: MappedObject>(dev: &drm::Device<T::Driver>, data: T) -> Result {
     Object::<T>::new(dev, PAGE_SIZE, data)?; //~ E0308
-    Object::<T>::new(dev, PAGE_SIZE, crate::upstream::gem::object::Args(data))?; //~ E0603
+    let args = crate::upstream::gem::object::Args { data, place: None }; //~ E0603
+    Object::<T>::new(dev, PAGE_SIZE, args)?;
     Ok(())
 }

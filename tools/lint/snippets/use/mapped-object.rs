@@ -8,8 +8,9 @@ use crate::{
     upstream::{
         gem::{
             MappedObject,
-            Object,
             ObjectData,
+            Reserved,
+            Served,
             Transfer, //
         },
         wc_bar::WcBar, //
@@ -22,21 +23,26 @@ struct Toy;
 
 impl ObjectData for Toy {
     type Driver = toy::Driver<Self>;
+    type Place = ();
 }
 
 impl MappedObject for Toy {
     toy::bar_without_access!();
 
     fn access(
-        _obj: &Object<Self>,
-        bar: &WcBar<'_>,
+        _obj: &mut Reserved<'_, Self>,
+        bar: Option<&WcBar<'_>>,
         _page: PageIndex,
         in_page: usize,
         transfer: Transfer<'_>,
-    ) -> Result {
+    ) -> Result<Served> {
+        let Some(bar) = bar else {
+            return Ok(Served::ContentGone);
+        };
         match transfer {
-            Transfer::Read(buf) => bar.read(in_page, buf),
-            Transfer::Write(buf) => bar.write(in_page, buf),
+            Transfer::Read(buf) => bar.read(in_page, buf)?,
+            Transfer::Write(buf) => bar.write(in_page, buf)?,
         }
+        Ok(Served::Done)
     }
 }

@@ -14,7 +14,10 @@ use crate::{
         BariumDriver,
         BariumRegistrationData, //
     },
-    gem::VramObject,
+    gem::{
+        self,
+        VramObject, //
+    },
     scanout::{
         ModeLimits,
         Picture,
@@ -62,9 +65,13 @@ impl kms::Driver for Display {
 
     /// # Errors
     ///
-    /// `EINVAL` if the object is not contiguous, or if the device does not support the pitch.
+    /// - `EOPNOTSUPP` if the object belongs in system memory.
+    /// - `EINVAL` if the object is not contiguous, or if the device does not support the pitch.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
-        framebuffer.object().contiguous_offset().ok_or(EINVAL)?;
+        if framebuffer.object().is_system() {
+            return Err(EOPNOTSUPP);
+        }
+        gem::contiguous_offset(framebuffer.object()).ok_or(EINVAL)?;
         dev.limits()
             .virt_width(framebuffer.format(), framebuffer.pitch())
             .map(|_| ())
@@ -74,7 +81,7 @@ impl kms::Driver for Display {
 /// Returns the picture that a plane in `state` shows, and its offset in VRAM in bytes.
 fn picture(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
     let framebuffer = &state.framebuffer;
-    let object = framebuffer.object().contiguous_offset().ok_or(EINVAL)?;
+    let object = gem::contiguous_offset(framebuffer.object()).ok_or(EINVAL)?;
     let picture = Picture {
         format: framebuffer.format(),
         width: state.width,

@@ -143,7 +143,7 @@ where
             driver_features: upstream.driver_features | kms::FEATURES | SYNC_FEATURES,
             fbdev_probe: kms::client::FBDEV_PROBE,
             dumb_create: Some(dumb::create_callback::<D, T>),
-            show_fdinfo: Some(fdinfo::show_callback),
+            show_fdinfo: Some(fdinfo::show_callback::<T>),
             gem_prime_import: Some(prime::import_callback::<T>),
             fops,
             ..*upstream

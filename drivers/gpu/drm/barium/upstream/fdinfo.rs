@@ -2,8 +2,8 @@
 
 //! The memory that a client uses, in `/proc/PID/fdinfo/FD`.
 //!
-//! `Documentation/gpu/drm-usage-stats.rst` describes the keys. All objects are in VRAM, which the
-//! keys call `vram`.
+//! `Documentation/gpu/drm-usage-stats.rst` describes the keys. They call VRAM `vram`, and system
+//! memory `memory`.
 //!
 //! - Upstream today: the constant `drm_driver` of [`kernel::drm::Driver`] has no `show_fdinfo`. The
 //!   helper `drm_show_memory_stats()` counts all objects as system memory.
@@ -11,31 +11,38 @@
 //!   the objects of a `drm::File`.
 //! - Why this is sound on 7.3: DRM calls `show_fdinfo` for an open file and inside a
 //!   `drm_dev_enter()` section. The table of handles is walked under its lock. A handle holds a
-//!   reference to its object, so the object is valid as long as the lock is held.
+//!   reference to its object, so the object is valid as long as the lock is held. The callback is
+//!   in the `drm_driver` of devices whose objects all have the driver data `T`.
 //! - Delete when `drm::Driver` has the method.
 //!
 //! C header: [`include/drm/drm_file.h`](srctree/include/drm/drm_file.h)
 
+use super::gem::{
+    MappedObject,
+    Object,
+    Region, //
+};
 use kernel::{
     bindings,
+    drm::gem::IntoGEMObject,
     prelude::*, //
 };
 
-/// The name of VRAM in the keys.
-const REGION: &CStr = c"vram";
+/// The regions, with their names in the keys.
+const REGIONS: [(Region, &CStr); 2] = [(Region::Vram, c"vram"), (Region::System, c"memory")];
 
 /// The `drm_driver.show_fdinfo` callback: prints the sizes of the objects to which the client has
-/// handles: of all (`drm-total-vram`), of those that are in VRAM (`drm-resident-vram`), and of those
-/// that others can reach, too (`drm-shared-vram`).
+/// handles, for each region: of all (`drm-total-vram`), the memory that they use
+/// (`drm-resident-vram`), and the size of those that others can reach, too (`drm-shared-vram`).
 ///
 /// # Safety
 ///
-/// Only DRM may call this, for an open file of a device.
-pub(super) unsafe extern "C" fn show_callback(
+/// Only DRM may call this, for an open file of a device whose objects have the driver data `T`.
+pub(super) unsafe extern "C" fn show_callback<T: MappedObject>(
     printer: *mut bindings::drm_printer,
     client: *mut bindings::drm_file,
 ) {
-    let mut stats = bindings::drm_memory_stats::default();
+    let mut stats = REGIONS.map(|region| (region, bindings::drm_memory_stats::default()));
     let mut next: c_int = 0;
     // SAFETY: `client` is valid while its file is open.
     let lock = unsafe { &raw mut (*client).table_lock };
@@ -57,12 +64,20 @@ pub(super) unsafe extern "C" fn show_callback(
                 (&raw const (*obj).dma_buf).read_volatile(),
             )
         };
-        if handles > 1 || !dma_buf.is_null() {
-            stats.shared += size;
-        } else {
-            stats.private += size;
+        // SAFETY: All objects of the device have the driver data `T`, and this one is valid as long
+        // as the lock is held.
+        let usage = T::usage(unsafe { Object::<T>::from_raw(obj) });
+        for ((region, _), stats) in &mut stats {
+            if *region != usage.region {
+                continue;
+            }
+            if handles > 1 || !dma_buf.is_null() {
+                stats.shared += size;
+            } else {
+                stats.private += size;
+            }
+            stats.resident += usage.resident as u64;
         }
-        stats.resident += size;
         let Some(following) = next.checked_add(1) else {
             break;
         };
@@ -70,14 +85,16 @@ pub(super) unsafe extern "C" fn show_callback(
     }
     // SAFETY: The lock was taken above.
     unsafe { bindings::spin_unlock(lock) };
-    // SAFETY: DRM passes a valid printer. The statistics are initialised, and the name of the region is
-    // null-terminated.
-    unsafe {
-        bindings::drm_print_memory_stats(
-            printer,
-            &raw const stats,
-            bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT,
-            REGION.as_char_ptr(),
-        )
-    };
+    for ((_, name), stats) in &stats {
+        // SAFETY: DRM passes a valid printer. The statistics are initialised, and the name of the
+        // region is null-terminated.
+        unsafe {
+            bindings::drm_print_memory_stats(
+                printer,
+                core::ptr::from_ref(stats),
+                bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT,
+                name.as_char_ptr(),
+            )
+        };
+    }
 }

@@ -5,9 +5,10 @@
 //! - Upstream today: `kernel::mm` finds a VMA, but cannot handle a fault in it, and takes the mmap
 //!   lock uninterruptibly only. Linux has no interface that populates a PFN mapping: `MAP_POPULATE`
 //!   skips `VM_PFNMAP` VMAs, and `MADV_POPULATE_*` refuses them.
-//! - The shape it should have: `MmWithUser::mmap_read_lock_killable()`, and `MmapReadGuard::fault()`
-//!   over `fixup_user_fault()`.
-//! - Why this is sound on 7.3: VMAs are used with the mmap lock held, and page tables between
+//! - The shape it should have: `MmWithUser::mmap_read_lock_killable()`, and
+//!   `MmapReadGuard::fault()` over `fixup_user_fault()`.
+//! - Why this is sound on 7.3: VMAs are used with the mmap lock held. They borrow its guard, and a
+//!   fault, which may release the lock, needs the guard exclusively. Page tables are used between
 //!   [`bindings::follow_pfnmap_start`] and [`bindings::follow_pfnmap_end`], which lock them. Only
 //!   VMAs that map an object of type `T` have the `vm_ops` of `T`, so comparing `vm_ops` proves the
 //!   type.
@@ -59,9 +60,9 @@ extern "C" {
 /// Maps the pages in `addresses` of the calling process, as if the process accessed them.
 ///
 /// The range is divided into parts. A part lies in one VMA and in the range of one page table, and
-/// its first page is not mapped. For each part both closures get the object, the object's page at
-/// which the part starts, and the number of pages in the part. `before` may prepare for the fault at
-/// that page. `step` returns how many pages, at least one, the fault has mapped.
+/// its first page is not mapped. For each part, `prepare` gets the object, the object's page at
+/// which the part starts, and the number of pages in the part. It may prepare for the fault at that
+/// page, and returns how many pages, at least one, the fault is going to map.
 ///
 /// The function holds the mmap lock for reading for at most one page table while another task waits
 /// for the lock.
@@ -71,14 +72,13 @@ extern "C" {
 ///
 /// # Errors
 ///
-/// `EINVAL` if `addresses` is empty or not page aligned; `EFAULT` if a part of the range does not map
-/// an object of `dev`, or may not be accessed; `EINTR` on a signal; `ENODEV` once `dev` is unplugged;
-/// the errors of the fault handler.
+/// `EINVAL` if `addresses` is empty or not page aligned; `EFAULT` if a part of the range does not
+/// map an object of `dev`, or may not be accessed; `EINTR` on a signal; `ENODEV` once `dev` is
+/// unplugged; the errors of the fault handler.
 pub(crate) fn map_ahead<D, T>(
     dev: &drm::Device<D>,
     addresses: Range<usize>,
-    before: impl Fn(&Object<T>, PageIndex, usize),
-    step: impl Fn(&Object<T>, PageIndex, usize) -> usize,
+    prepare: impl Fn(&Object<T>, PageIndex, usize) -> usize,
 ) -> Result
 where
     D: drm::Driver<Object = Object<T>>,
@@ -118,20 +118,16 @@ where
             address += len;
             continue;
         }
-        before(obj, page, pages);
+        let mapped = prepare(obj, page, pages).clamp(1, pages);
 
         let fault_flags = if vma.flags() & flags::WRITE == 0 {
             0
         } else {
             bindings::fault_flag_FAULT_FLAG_WRITE
         };
-        // SAFETY: `mm` is the address space of the calling process, and `guard` holds its mmap
-        // lock. With a null `unlocked`, `fixup_user_fault()` does not drop the lock.
-        kernel::error::to_result(unsafe {
-            bindings::fixup_user_fault(mm.as_raw(), address, fault_flags, core::ptr::null_mut())
-        })?;
-
-        address += step(obj, page, pages).clamp(1, pages) * PAGE_SIZE;
+        if guard.fault(address, fault_flags)? {
+            address += mapped * PAGE_SIZE;
+        }
     }
     Ok(())
 }
@@ -169,6 +165,23 @@ impl<'a> KillableMmapReadGuard<'a> {
         unsafe { barium_mmap_lock_is_contended(self.mm.as_raw()) }
     }
 
+    /// Handles a fault at `address`, as if the process accessed it. Returns false if the fault has
+    /// released the lock for some time, so that the address may map something else now.
+    ///
+    /// # Errors
+    ///
+    /// The errors of `fixup_user_fault()`.
+    fn fault(&mut self, address: usize, fault_flags: c_uint) -> Result<bool> {
+        let mut unlocked = false;
+        // SAFETY: `mm` is the address space of the calling process, and by the type invariants its
+        // mmap lock is held. The function may release the lock, and takes it again. No VMA is
+        // borrowed, as `self` is borrowed exclusively.
+        kernel::error::to_result(unsafe {
+            bindings::fixup_user_fault(self.mm.as_raw(), address, fault_flags, &raw mut unlocked)
+        })?;
+        Ok(!unlocked)
+    }
+
     /// Looks up the VMA that contains `address`.
     fn vma_lookup(&self, address: usize) -> Option<&VmaRef> {
         // SAFETY: By the type invariants the mmap lock is held. Any address may be looked up.
@@ -201,8 +214,8 @@ fn mapped(vma: &VmaRef, addresses: Range<usize>) -> Option<usize> {
     if unsafe { bindings::follow_pfnmap_start(&mut found) } != 0 {
         return None;
     }
-    // SAFETY: `follow_pfnmap_start()` filled in `found` and holds the lock. The entries of `max` pages
-    // are in one page table.
+    // SAFETY: `follow_pfnmap_start()` filled in `found` and holds the lock. The entries of `max`
+    // pages are in one page table.
     let pages = unsafe { barium_count_mapped(&found, max) };
     // SAFETY: `follow_pfnmap_start()` succeeded above.
     unsafe { bindings::follow_pfnmap_end(&mut found) };
@@ -221,8 +234,8 @@ fn object_of<T: MappedObject>(vma: &VmaRef, address: usize) -> Option<(&Object<T
     // Use a raw pointer: other tasks change the reference count of a VMA at any time, so no Rust
     // reference to the whole C struct may exist.
     let raw = vma.as_ptr();
-    // SAFETY: The VMA is valid and locked while there is a reference to it, so that nobody writes to
-    // these fields.
+    // SAFETY: The VMA is valid and locked while there is a reference to it, so that nobody writes
+    // to these fields.
     let (vm_ops, private, vm_pgoff) =
         unsafe { ((*raw).vm_ops, (*raw).vm_private_data, (*raw).vm_pgoff) };
     if !core::ptr::eq(vm_ops, T::ops().vm_ops()?) {

@@ -19,6 +19,8 @@ pub(crate) mod pci;
 pub(crate) mod pm;
 pub(crate) mod process;
 mod raw;
+mod rcu_cell;
+pub(crate) mod shmem;
 pub(crate) mod vma;
 mod vtable;
 pub(crate) mod wc_bar;

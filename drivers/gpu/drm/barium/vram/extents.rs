@@ -126,14 +126,20 @@ impl Extents {
         self.as_slice().len() == 1
     }
 
-    /// Returns page `page` of the allocation, found by binary search. `None` if there is no such page.
+    /// Returns page `page` of the allocation. `None` if there is no such page.
     #[inline]
     pub(super) fn page(&self, page: usize) -> Option<VramPage> {
-        let extents = self.as_slice();
-        let after = extents.partition_point(|extent| extent.first_page <= page);
-        // `after` is 0 only without extents: the first one starts at page 0.
-        let extent = extents.get(after.wrapping_sub(1))?;
-        let index = page - extent.first_page;
+        let (extent, index) = match self {
+            Self::None => return None,
+            // By the type invariants, the first extent starts at page 0.
+            Self::One(extent) => (extent, page),
+            Self::Many(extents) => {
+                let after = extents.partition_point(|extent| extent.first_page <= page);
+                // `after` is not 0, as the first extent starts at page 0.
+                let extent = extents.get(after.wrapping_sub(1))?;
+                (extent, page - extent.first_page)
+            }
+        };
         (index < extent.pages).then_some(VramPage {
             extent_offset: extent.offset,
             extent_pages: extent.pages,

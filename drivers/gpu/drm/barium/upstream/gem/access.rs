@@ -13,14 +13,17 @@
 //!   debugger, so [`Access`] zeroes the buffer before the driver fills it.
 //! - Delete when `mm::virt` can do this.
 
-use super::object::{
-    fake_offset,
-    of_area,
-    pages,
-    with_registered,
-    Object,
-    ObjectData,
-    RegistrationData, //
+use super::{
+    object::{
+        fake_offset,
+        of_area,
+        pages,
+        with_registered,
+        Object,
+        ObjectData,
+        RegistrationData, //
+    },
+    resv::Reserved, //
 };
 use crate::units::PageIndex;
 use core::ops::Range;
@@ -61,6 +64,15 @@ impl Transfer<'_> {
             Self::Write(buf) => Transfer::Write(&buf[range]),
         }
     }
+}
+
+/// How a part of an access was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// The bytes were transferred.
+    Done,
+    /// The content was in device memory, and the device is unplugged. No byte was transferred.
+    ContentGone,
 }
 
 /// An access to a mapping of an object with data `T`.
@@ -140,63 +152,88 @@ impl<'a, T: ObjectData> Access<'a, T> {
         })
     }
 
-    /// Serves the access: calls `copy` for the part of the transfer in each page, with the page and
-    /// the first byte in it, inside the registration guard. If the device is unplugged, it accesses
-    /// the object's zero page instead of every page, as a process does through the mapping.
+    /// Serves the access: locks the object's reservation, and calls `copy` for the part of the
+    /// transfer in each page, with the page and the first byte in it. While the device is not
+    /// unplugged, this happens inside the registration guard. If `copy` says that the content is
+    /// gone, it accesses the object's zero page instead of every page, as a process does through
+    /// the mapping.
     ///
     /// Returns the number of bytes transferred, which is at most that of the request.
     ///
     /// # Errors
     ///
-    /// The error of the first `copy` that fails; `ENOMEM` if the zero page cannot be allocated.
+    /// The error of the first `copy` that fails; `EINTR` on a signal; `ENOMEM` if the zero page
+    /// cannot be allocated.
     pub(super) fn serve<C>(mut self, copy: C) -> Result<usize>
     where
-        C: Fn(&Object<T>, &RegistrationData<'_, T>, PageIndex, usize, Transfer<'_>) -> Result,
+        C: Fn(
+            &mut Reserved<'_, T>,
+            Option<&RegistrationData<'_, T>>,
+            PageIndex,
+            usize,
+            Transfer<'_>,
+        ) -> Result<Served>,
     {
         let obj = self.obj;
+        let mut reserved = Reserved::lock_interruptible(obj)?;
         // SAFETY: By the type invariants, the device has been registered.
         let served = unsafe {
             with_registered(obj, |reg| {
-                self.for_each_page(|page, in_page, part| copy(obj, reg, page, in_page, part))
+                self.for_each_page(|page, in_page, part| {
+                    copy(&mut reserved, Some(reg), page, in_page, part)
+                })
             })
         };
+        let served = match served {
+            Some(served) => served?,
+            None => self.for_each_page(|page, in_page, part| {
+                copy(&mut reserved, None, page, in_page, part)
+            })?,
+        };
+        drop(reserved);
         match served {
-            Some(done) => done,
+            Some(done) => Ok(done),
             None => self.with_zero_page(),
         }
     }
 
-    /// Calls `copy` for the part in each page. Returns the total number of bytes.
+    /// Calls `copy` for the part in each page. Returns the total number of bytes, or `None` if the
+    /// content is gone.
     fn for_each_page(
         &mut self,
-        mut copy: impl FnMut(PageIndex, usize, Transfer<'_>) -> Result,
-    ) -> Result<usize> {
+        mut copy: impl FnMut(PageIndex, usize, Transfer<'_>) -> Result<Served>,
+    ) -> Result<Option<usize>> {
         let len = self.transfer.len();
         let mut done = 0;
         while done < len {
             let offset = self.offset + done;
             let in_page = offset % PAGE_SIZE;
             let end = len.min(done + PAGE_SIZE - in_page);
-            copy(
-                PageIndex(offset >> PAGE_SHIFT),
-                in_page,
-                self.transfer.part(done..end),
-            )?;
-            done = end;
+            let part = self.transfer.part(done..end);
+            match copy(PageIndex(offset >> PAGE_SHIFT), in_page, part)? {
+                Served::Done => done = end,
+                Served::ContentGone => return Ok(None),
+            }
         }
-        Ok(done)
+        Ok(Some(done))
     }
 
     /// Serves the access with the object's zero page.
     fn with_zero_page(&mut self) -> Result<usize> {
         let page = self.obj.zero_page()?;
-        self.for_each_page(|_, in_page, transfer| match transfer {
-            // SAFETY: `buf` is valid for its length. If the process writes to the page
-            // concurrently, each byte is the old or the new one, and both are valid.
-            Transfer::Read(buf) => unsafe { page.read_raw(buf.as_mut_ptr(), in_page, buf.len()) },
-            // SAFETY: `buf` is valid for its length. If the process accesses the page concurrently,
-            // it reads the old or the new byte, and both are valid.
-            Transfer::Write(buf) => unsafe { page.write_raw(buf.as_ptr(), in_page, buf.len()) },
-        })
+        let done = self.for_each_page(|_, in_page, transfer| {
+            match transfer {
+                // SAFETY: `buf` is valid for its length. If the process writes to the page
+                // concurrently, each byte is the old or the new one, and both are valid.
+                Transfer::Read(buf) => unsafe {
+                    page.read_raw(buf.as_mut_ptr(), in_page, buf.len())
+                },
+                // SAFETY: `buf` is valid for its length. If the process accesses the page
+                // concurrently, it reads the old or the new byte, and both are valid.
+                Transfer::Write(buf) => unsafe { page.write_raw(buf.as_ptr(), in_page, buf.len()) },
+            }?;
+            Ok(Served::Done)
+        })?;
+        done.ok_or(EFAULT)
     }
 }

@@ -10,13 +10,16 @@
 //!   with its own result type; a function of the memory manager that inserts a range of PFNs
 //!   (`vmf_insert_pfn_range()`), because drivers should not take the page table lock.
 //! - Why this is sound on 7.3: a [`Fault`] exists only within its callback, where the VMA does not
-//!   change. A PFN comes from a closure that runs inside the registration guard and receives the
-//!   registration data for any lifetime, so the [`PfnRange`] borrows from that data and from
-//!   nothing that is dropped earlier. `drm_dev_unplug()` waits for the guard and then removes the
-//!   entry, before the registration data is dropped. If the registration fails, `UnmapOnDrop`
-//!   removes the entry ([`super::super::kms`]). The only other page that a fault inserts is the
-//!   object's zero page; the VMA holds a reference to the object. [`super::super::vma`] sets up
-//!   VMAs so that no `BUG_ON()` in `vmf_insert_pfn_prot()` triggers.
+//!   change. A PFN comes from a closure that receives the registration data and the object's
+//!   placement record, each for any lifetime. So a [`PfnRange`] borrows from the registration data
+//!   and from nothing that is dropped earlier. The closure runs inside the registration guard;
+//!   `drm_dev_unplug()` waits for it and then removes the entry, before the registration data is
+//!   dropped. If the registration fails, `UnmapOnDrop` removes the entry ([`super::super::kms`]).
+//!   Likewise, a [`PageRange`] borrows from the record or from the registration data. The closure
+//!   runs inside an RCU read-side critical section; `Reserved::publish()` waits for it and then
+//!   removes the entry, before the record is dropped. Otherwise, the record is dropped with the
+//!   object, to which the VMA holds a reference, as it does for the object's zero page.
+//!   [`super::super::vma`] sets up VMAs so that no `BUG_ON()` in `vmf_insert_pfn_prot()` triggers.
 //! - Delete when `mm::virt` can do this.
 //!
 //! # Results
@@ -24,6 +27,13 @@
 //! `fault` returns [`VmFault`] and `huge_fault` returns [`HugeVmFault`]: the memory manager takes
 //! `VM_FAULT_FALLBACK` from the latter only. A driver can construct `VM_FAULT_NOPAGE` in neither
 //! type: only an insertion returns it, because it means that an entry is installed.
+//!
+//! # Faults that wait
+//!
+//! A fault whose page has no memory yet needs the object's reservation, which another thread may
+//! hold while it waits for memory. [`Fault::serve_reserved`] follows the memory manager's rules for
+//! such faults: it waits without the lock of the VMA, and then returns `VM_FAULT_RETRY`. The VMA
+//! may be gone by then, so the method takes the [`Fault`] by value.
 //!
 //! # Page tables
 //!
@@ -40,9 +50,10 @@
 //! frees page tables when it unmaps or moves a VMA, which it locks for writing, while a fault locks
 //! it for reading. It also frees them for `madvise(MADV_DONTNEED)`, which refuses PFNMAP VMAs.
 //!
-//! [`PmdRange::insert_with`] likewise fills the PMDs beside the fault's, in the same PMD table, with
-//! copies of the huge entry that `vmf_insert_pfn_pmd()` installed. The VMA keeps the PMD table for
-//! the same reason as a page table. On neighbours of a huge fault, all numbers count huge pages.
+//! [`PmdRange::insert_with`] likewise fills the PMDs beside the fault's, in the same PMD table,
+//! with copies of the huge entry that `vmf_insert_pfn_pmd()` installed. The VMA keeps the PMD table
+//! for the same reason as a page table. On neighbours of a huge fault, all numbers count huge
+//! pages.
 //!
 //! # fork()
 //!
@@ -72,6 +83,10 @@
 
 use super::{
     super::{
+        shmem::{
+            Effort,
+            PageRange, //
+        },
         vma::{
             system_memory_prot,
             HUGE_SIZE,
@@ -83,11 +98,12 @@ use super::{
     object::{
         fake_offset,
         of_area,
-        with_registered,
+        with_place,
         Object,
         ObjectData,
         RegistrationData, //
-    }, //
+    },
+    resv::Reserved, //
 };
 use crate::units::{
     Advice,
@@ -101,7 +117,8 @@ use kernel::{
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
 
 // Defined in helpers.c.
@@ -121,6 +138,13 @@ extern "C" {
         before: c_ulong,
         after: c_ulong,
     );
+    fn barium_map_neighbour_pages(
+        vmf: *mut bindings::vm_fault,
+        slot: *const *mut bindings::page,
+        before: c_ulong,
+        after: c_ulong,
+    );
+    fn barium_release_fault_lock(vmf: *mut bindings::vm_fault);
     #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
     fn barium_map_huge_neighbours(
         vmf: *mut bindings::vm_fault,
@@ -145,6 +169,9 @@ impl VmFault {
     const NOPAGE: Self = Self(bindings::vm_fault_reason_VM_FAULT_NOPAGE);
     /// An allocation for the fault failed.
     const OOM: Self = Self(bindings::vm_fault_reason_VM_FAULT_OOM);
+    /// The memory manager must repeat the fault. Unless the fault must not wait, the lock of the
+    /// VMA has been released.
+    const RETRY: Self = Self(bindings::vm_fault_reason_VM_FAULT_RETRY);
 
     /// Returns the result as a `vm_fault_t`.
     #[inline]
@@ -166,6 +193,15 @@ impl HugeVmFault {
     pub(super) fn into_raw(self) -> bindings::vm_fault_t {
         self.0
     }
+}
+
+/// The memory that backs a page of an object, with the memory of the pages beside it.
+#[derive(Clone, Copy)]
+pub(crate) enum Backing<'r, 'p> {
+    /// Device memory.
+    Device(PfnRange<'r>),
+    /// System memory.
+    System(PageRange<'p>),
 }
 
 /// A page fault in a mapping of an object with data `T`.
@@ -202,7 +238,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
 
     /// Returns the object that is mapped.
     #[inline]
-    pub(crate) fn object(&self) -> &'a Object<T> {
+    pub(crate) fn object(&self) -> &Object<T> {
         self.obj
     }
 
@@ -277,15 +313,19 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         (address - start < PAGE_SIZE, end - address <= PAGE_SIZE)
     }
 
-    /// Inserts a PFN at the page of the fault, and neighbouring PFNs beside it, with the protection
-    /// of the VMA.
+    /// Inserts the memory that backs the page of the fault, and neighbouring pages beside it.
     ///
-    /// `pfns` returns the range whose PFN backs [`Self::page`]; on `None`, the result is `SIGBUS`.
-    /// Once the page is mapped, `window` returns the neighbours to insert; pages outside the range,
-    /// the VMA or the page table, and pages that are already mapped, are left out.
+    /// `backing` gets the registration data, or `None` if the device is unplugged, and the object's
+    /// placement record, if it has one. It returns the range whose PFN backs [`Self::page`]; its
+    /// error becomes that of this function. Once the page is mapped, `window` returns the
+    /// neighbours to insert; pages outside the range, the VMA or the page table, and pages that are
+    /// already mapped, are left out.
     ///
-    /// Returns `None` if the device is unplugged. Both closures run inside the registration guard,
-    /// so unplugging waits for them and then removes the entries.
+    /// Device memory gets the protection of the VMA. System memory is mapped cached.
+    ///
+    /// Both closures run inside the registration guard, so unplugging waits for them and then
+    /// removes the entries. They also run inside the RCU read-side critical section in which the
+    /// record was read, so they must not sleep.
     ///
     /// # Examples
     ///
@@ -294,67 +334,152 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     /// ```
     /// # use crate::{
     /// #     units::PageWindow,
-    /// #     upstream::{gem::{fault::{Fault, VmFault}, ObjectData}, wc_bar::WcBar},
+    /// #     upstream::{gem::{fault::{Backing, Fault, VmFault}, ObjectData}, wc_bar::WcBar},
     /// # };
     /// # use kernel::drm;
     /// # const PAGES: usize = 16;
-    /// # fn fault<T>(fault: &Fault<'_, T>) -> VmFault
+    /// # fn fault<T>(fault: Fault<'_, T>) -> VmFault
     /// # where
     /// #     T: ObjectData,
     /// #     T::Driver: for<'a> drm::Driver<RegistrationData<'a> = WcBar<'a>>,
     /// # {
     /// fault
     ///     .insert_with(
-    ///         |bar| bar.pfn_range(0, PAGES, fault.page().0),
+    ///         |bar, _| {
+    ///             bar.and_then(|bar| bar.pfn_range(0, PAGES, fault.page().0))
+    ///                 .map(Backing::Device)
+    ///                 .ok_or(())
+    ///         },
     ///         |_| PageWindow::NONE,
     ///     )
-    ///     .unwrap_or_else(|| fault.insert_zero_page())
+    ///     .unwrap_or_else(|()| fault.insert_zero_page())
     /// # }
     /// ```
     // Not inlined, the closures pass their results through memory, which costs 1% per fault.
     #[inline(always)]
-    pub(crate) fn insert_with(
+    pub(crate) fn insert_with<E>(
         &self,
-        pfns: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> Option<PfnRange<'r>>,
+        backing: impl for<'r, 'p> FnOnce(
+            Option<&'r RegistrationData<'r, T>>,
+            Option<&'p T::Place>,
+        ) -> Result<Backing<'r, 'p>, E>,
         window: impl FnOnce(&MappedFault<'_, 'a, T>) -> PageWindow,
-    ) -> Option<VmFault> {
+    ) -> Result<VmFault, E> {
         // SAFETY: By the type invariants, the device has been registered. For `insert()`: the
-        // closure runs inside the registration guard. It must accept any lifetime of the
-        // registration data, so the range borrows from that data.
-        unsafe { with_registered(self.obj, |reg| self.insert(pfns(reg), window)) }
+        // closure runs inside the registration guard and the critical section. It must accept any
+        // lifetimes of the registration data and of the record, so the ranges borrow from these.
+        unsafe {
+            with_place(self.obj, |reg, place| {
+                Ok(self.insert(backing(reg, place)?, window))
+            })
+        }
     }
 
     /// See [`Self::insert_with`].
     ///
     /// # Safety
     ///
-    /// The registration guard of the object's device must be held, and `range` must borrow from the
-    /// registration data.
+    /// The caller must be inside an RCU read-side critical section, and `backing` must borrow from
+    /// the placement record of the object, which was read in it, or from the registration data. In
+    /// the latter case, the registration guard of the object's device must be held.
     #[inline(always)]
     unsafe fn insert(
         &self,
-        range: Option<PfnRange<'_>>,
+        backing: Backing<'_, '_>,
         window: impl FnOnce(&MappedFault<'_, 'a, T>) -> PageWindow,
     ) -> VmFault {
-        let Some(range) = range else {
-            return VmFault::SIGBUS;
+        let (pfn, prot) = match backing {
+            // SAFETY: By the type invariants, a fault is served in the VMA, so it is valid and
+            // locked against changes.
+            Backing::Device(range) => (range.pfn(), unsafe { (*self.vma()).vm_page_prot }),
+            // SAFETY: By the type invariants, `into_pfnmap()` has set up the VMA. The memory
+            // manager holds its lock while the fault is served.
+            Backing::System(range) => (range.pfn(), unsafe { system_memory_prot(self.vma()) }),
         };
-        // SAFETY: By the type invariants, a fault is served in the VMA, so it is valid and locked
-        // against changes.
-        let prot = unsafe { (*self.vma()).vm_page_prot };
-        // SAFETY: The caller holds the registration guard, so all entries are removed later, by
-        // `drm_dev_unplug()` or `UnmapOnDrop`, and the registration data, from which `range`
-        // borrows, is dropped only after that.
-        let mapped = match unsafe { self.insert_pfn(range.pfn(), prot) } {
+        // SAFETY: All entries are removed before the data is dropped from which `backing` borrows:
+        // by `drm_dev_unplug()` or `UnmapOnDrop` for the registration data, as the caller holds the
+        // guard, and by `Reserved::publish()` for the record, as the caller is in a critical
+        // section. A record that is dropped with the object has no mappings any more.
+        let mapped = match unsafe { self.insert_pfn(pfn, prot) } {
             Ok(mapped) => mapped,
             Err(result) => return result,
         };
         let window = window(&mapped);
         if window != PageWindow::NONE {
-            // SAFETY: The caller's promises about `range` cover all its PFNs.
-            unsafe { mapped.insert_neighbours(range, window) };
+            // SAFETY: The caller's promises about `backing` cover all its PFNs.
+            unsafe { mapped.insert_neighbours(backing, window) };
         }
         VmFault::NOPAGE
+    }
+
+    /// Serves a fault whose page has no memory yet.
+    ///
+    /// `make_present` gets the reserved object, the page, and the number of pages after it that are
+    /// in the VMA and in the page table of the fault. It allocates memory for the page, and may do
+    /// so for the pages after it. `insert` then inserts it; the reservation is still locked.
+    ///
+    /// If another thread has locked the reservation, or if memory is short, the function releases
+    /// the lock of the VMA, waits, and lets the memory manager repeat the fault. It does so at most
+    /// once for each of the two kinds of lock that the memory manager takes; then it waits with the
+    /// mmap lock held. A signal ends the wait of a fault from user mode.
+    #[inline(never)]
+    pub(crate) fn serve_reserved(
+        self,
+        make_present: impl Fn(&mut Reserved<'_, T>, PageIndex, usize, Effort) -> Result,
+        insert: impl FnOnce(&Self) -> VmFault,
+    ) -> VmFault {
+        // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
+        let flags = unsafe { (*self.vmf).flags };
+        let has = |flag| flags & flag != 0;
+        let may_retry = has(bindings::fault_flag_FAULT_FLAG_ALLOW_RETRY)
+            && !has(bindings::fault_flag_FAULT_FLAG_TRIED);
+        let must_not_wait = has(bindings::fault_flag_FAULT_FLAG_RETRY_NOWAIT);
+        let is_user = has(bindings::fault_flag_FAULT_FLAG_USER);
+        let (page, after) = (self.page(), self.max_window().after);
+        let effort = if may_retry {
+            Effort::MayFail
+        } else {
+            Effort::OomKill
+        };
+
+        let reserved = match Reserved::try_lock(self.obj) {
+            Some(reserved) => Some(reserved),
+            None if may_retry => None,
+            None if is_user => match Reserved::lock_interruptible(self.obj) {
+                Ok(reserved) => Some(reserved),
+                // The process handles the signal, and repeats the access.
+                Err(_) => return VmFault::NOPAGE,
+            },
+            None => Some(Reserved::lock(self.obj)),
+        };
+        if let Some(mut reserved) = reserved {
+            match make_present(&mut reserved, page, after, effort) {
+                Ok(()) => return insert(&self),
+                Err(ENOMEM) if may_retry => {}
+                Err(ENOMEM) => return VmFault::OOM,
+                Err(_) => return VmFault::SIGBUS,
+            }
+        }
+        if must_not_wait {
+            return VmFault::RETRY;
+        }
+
+        let obj = ARef::from(self.obj);
+        // SAFETY: By the type invariants, the fault is being served. The memory manager allows to
+        // release the lock in a fault that it may repeat, if the result is `VM_FAULT_RETRY`. The
+        // callback has the only `Fault` for it, which this method owns, and does not use from here
+        // on.
+        unsafe { barium_release_fault_lock(self.vmf) };
+        let reserved = if is_user {
+            Reserved::lock_interruptible(&obj)
+        } else {
+            Ok(Reserved::lock(&obj))
+        };
+        if let Ok(mut reserved) = reserved {
+            // If this fails, the repeated fault tries again.
+            let _ = make_present(&mut reserved, page, after, effort);
+        }
+        VmFault::RETRY
     }
 
     /// Inserts the object's zero page, which is system memory, at the page of the fault.
@@ -438,20 +563,35 @@ impl<T: ObjectData> MappedFault<'_, '_, T> {
         }
     }
 
-    /// Inserts the PFNs beside the PFN of `range` at the pages beside the fault's, as far as
-    /// `window`, `range` and [`Fault::max_window`] extend, where no page is mapped yet.
+    /// Inserts the PFNs beside the PFN of `backing` at the pages beside the fault's, as far as
+    /// `window`, `backing` and [`Fault::max_window`] extend, where no page is mapped yet. Leaves
+    /// out pages that have no memory.
     ///
     /// # Safety
     ///
-    /// All PFNs of `range` must meet the requirement of [`Fault::insert_pfn`], and the page of the
-    /// fault must be mapped to the PFN of `range`.
-    #[inline]
-    unsafe fn insert_neighbours(&self, range: PfnRange<'_>, window: PageWindow) {
-        let window = window.min(range.window()).min(self.0.max_window());
-        // SAFETY: By the type invariants, the fault is being served and its page table exists. The
-        // window lies in the VMA and in that page table, and the caller promises that its PFNs,
-        // which are all in `range`, are valid.
-        unsafe { barium_map_neighbours(self.0.vmf, range.pfn(), window.before, window.after) };
+    /// All PFNs of `backing` must meet the requirement of [`Fault::insert_pfn`], and the page of
+    /// the fault must be mapped to the PFN of `backing`.
+    #[inline(always)]
+    unsafe fn insert_neighbours(&self, backing: Backing<'_, '_>, window: PageWindow) {
+        let window = window.min(self.0.max_window());
+        let vmf = self.0.vmf;
+        match backing {
+            Backing::Device(range) => {
+                let window = window.min(range.window());
+                // SAFETY: By the type invariants, the fault is being served and its page table
+                // exists. The window lies in the VMA and in that page table, and the caller
+                // promises that its PFNs, which are all in `range`, are valid.
+                unsafe { barium_map_neighbours(vmf, range.pfn(), window.before, window.after) };
+            }
+            Backing::System(range) => {
+                let (slot, available) = range.slot();
+                let window = window.min(available);
+                // SAFETY: By the type invariants, the fault is being served and its page table
+                // exists. The window lies in the VMA, in that page table and in the slots, and the
+                // caller promises that the pages in the slots are valid.
+                unsafe { barium_map_neighbour_pages(vmf, slot, window.before, window.after) };
+            }
+        }
     }
 }
 
@@ -492,7 +632,7 @@ impl<'a, T: ObjectData> HugeFault<'a, T> {
 
     /// Returns the object that is mapped.
     #[inline]
-    pub(crate) fn object(&self) -> &'a Object<T> {
+    pub(crate) fn object(&self) -> &Object<T> {
         self.0.object()
     }
 
@@ -539,8 +679,8 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
         PageIndex(self.fault.page().0.wrapping_sub(self.before))
     }
 
-    /// Returns the largest window, in huge pages, that lies in both the VMA and the PMD table of the
-    /// fault.
+    /// Returns the largest window, in huge pages, that lies in both the VMA and the PMD table of
+    /// the fault.
     #[inline]
     fn max_window(&self) -> PageWindow {
         let first = self.fault.address() & !(HUGE_SIZE - 1);
@@ -587,10 +727,12 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
 
     /// Inserts one huge entry for all of the range, and huge entries beside it.
     ///
-    /// `pfns` returns the range whose PFN backs [`Self::first_page`]. `window` returns how many huge
+    /// `pfns` gets the object's placement record, and returns the range whose PFN backs
+    /// [`Self::first_page`]. `window` returns how many huge
     /// pages before and after the range to map as well; those outside the PFN range, the VMA or the
     /// PMD table, and those of which something is mapped already, are left out. Both closures run
-    /// inside the registration guard, as in [`Fault::insert_with`].
+    /// inside the registration guard and an RCU read-side critical section, as in
+    /// [`Fault::insert_with`].
     ///
     /// Returns [`HugeVmFault::FALLBACK`] if the device is unplugged, if `pfns` returns `None`, or
     /// if the PFN range is too short or not aligned. Also returns it for a write fault on a
@@ -599,15 +741,21 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     #[inline(always)]
     pub(crate) fn insert_with(
         &self,
-        pfns: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> Option<PfnRange<'r>>,
+        pfns: impl for<'r, 'p> FnOnce(
+            &'r RegistrationData<'r, T>,
+            Option<&'p T::Place>,
+        ) -> Option<PfnRange<'r>>,
         window: impl FnOnce() -> PageWindow,
     ) -> HugeVmFault {
         // SAFETY: By the invariants of `Fault`, the device has been registered. For `insert()`: the
         // closure runs inside the registration guard. It must accept any lifetime of the
         // registration data, so the range borrows from that data.
-        unsafe { with_registered(self.fault.obj, |reg| self.insert(pfns(reg)?, window)) }
-            .flatten()
-            .unwrap_or(HugeVmFault::FALLBACK)
+        unsafe {
+            with_place(self.fault.obj, |reg, place| {
+                self.insert(pfns(reg?, place)?, window)
+            })
+        }
+        .unwrap_or(HugeVmFault::FALLBACK)
     }
 
     /// Returns true for a write fault on a read-only huge entry.
@@ -656,9 +804,9 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
                 after: (range.window().after + 1) / PAGES_PER_TABLE - 1,
             };
             let window = window.min(available).min(self.max_window());
-            // SAFETY: By the invariants of `Fault`, the fault is being served. `max_window()` limits
-            // the window to the VMA and the PMD table, and `available` limits it to `range`, for
-            // which the caller's promises hold.
+            // SAFETY: By the invariants of `Fault`, the fault is being served. `max_window()`
+            // limits the window to the VMA and the PMD table, and `available` limits it to `range`,
+            // for which the caller's promises hold.
             unsafe { barium_map_huge_neighbours(self.fault.vmf, pfn, window.before, window.after) };
         }
         Some(HugeVmFault(result))

@@ -26,6 +26,7 @@ mod access;
 pub(crate) mod fault;
 mod object;
 pub(super) mod prime;
+mod resv;
 mod vmap;
 
 pub(super) use self::object::{
@@ -33,11 +34,17 @@ pub(super) use self::object::{
     pages, //
 };
 pub(crate) use self::{
-    access::Transfer,
+    access::{
+        Served,
+        Transfer, //
+    },
     object::{
         Object,
-        ObjectData, //
-    }, //
+        ObjectData,
+        Region,
+        Usage, //
+    },
+    resv::Reserved, //
 };
 
 use self::{
@@ -103,25 +110,28 @@ pub(crate) trait MappedObject: ObjectData {
     fn mmap<'a>(obj: &Object<Self>, vma: VmaNew<'a>) -> Result<VmaPfnMap<'a>>;
 
     /// Serves a fault.
-    fn fault(fault: &Fault<'_, Self>) -> VmFault;
+    fn fault(fault: Fault<'_, Self>) -> VmFault;
 
     /// Serves a fault with a huge entry. On [`HugeVmFault::FALLBACK`], the memory manager calls
     /// [`Self::fault`].
     fn huge_fault(fault: &HugeFault<'_, Self>) -> HugeVmFault;
 
     /// Serves the part of a debugger's access that lies in page `page` of the object and starts at
-    /// byte `in_page` of that page.
+    /// byte `in_page` of that page. `reg` is `None` if the device is unplugged.
     ///
     /// # Errors
     ///
     /// An error fails the whole access.
     fn access(
-        obj: &Object<Self>,
-        reg: &RegistrationData<'_, Self>,
+        obj: &mut Reserved<'_, Self>,
+        reg: Option<&RegistrationData<'_, Self>>,
         page: PageIndex,
         in_page: usize,
         transfer: Transfer<'_>,
-    ) -> Result;
+    ) -> Result<Served>;
+
+    /// Returns the memory that the object uses, for the statistics of a client. Takes no lock.
+    fn usage(obj: &Object<Self>) -> Usage;
 
     /// Maps the whole object in the kernel.
     ///
@@ -131,7 +141,7 @@ pub(crate) trait MappedObject: ObjectData {
     fn vmap(obj: &Object<Self>, reg: &RegistrationData<'_, Self>) -> Result<VMap>;
 }
 
-/// Creates an object of `size` bytes with driver data `data`.
+/// Creates an object of `size` bytes with driver data `data` and the placement record `place`.
 ///
 /// The function also allocates the fake offset, which must not change later: faults in mappings of
 /// the object's dma-buf compute the page from it too.
@@ -143,11 +153,12 @@ pub(crate) fn create<T: MappedObject>(
     dev: &drm::Device<T::Driver>,
     size: usize,
     data: T,
+    place: Option<KBox<T::Place>>,
 ) -> Result<ARef<Object<T>>> {
     if size == 0 || size % PAGE_SIZE != 0 {
         return Err(EINVAL);
     }
-    let obj = Object::<T>::new(dev, size, Args(data)).map_err(|err| match err {
+    let obj = Object::<T>::new(dev, size, Args { data, place }).map_err(|err| match err {
         // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode.
         ENOSPC => ENOMEM,
         other => other,
@@ -269,7 +280,7 @@ unsafe extern "C" fn fault_callback<T: MappedObject>(
 ) -> bindings::vm_fault_t {
     // SAFETY: `vmf` is the argument of this callback.
     let fault = unsafe { Fault::<'_, T>::from_raw(vmf) };
-    T::fault(&fault).into_raw()
+    T::fault(fault).into_raw()
 }
 
 /// `vm_operations_struct.huge_fault`.

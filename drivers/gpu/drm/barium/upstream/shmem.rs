@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! System memory of an object: the pages of a shmem file, which are allocated one at a time.
+//!
+//! C header: [`include/linux/shmem_fs.h`](srctree/include/linux/shmem_fs.h)
+//!
+//! - Upstream today: `drm::gem::shmem` has objects that allocate all pages at the first mapping,
+//!   and that cannot also be in VRAM. Nothing else in the kernel crate has shmem files.
+//! - The shape it should have: a type for the file, with a method that returns a reference to a
+//!   page.
+//! - Why this is sound on 7.3: [`ShmemPages`] owns the file. A page enters a slot together with a
+//!   reference, and leaves it when the [`ShmemPages`] is dropped, so the page is valid as long as
+//!   the [`ShmemPages`] is borrowed. Only page table entries outlive the borrow; see
+//!   [`super::gem::fault`].
+//! - Delete when upstream has such a type.
+//!
+//! The pages are page cache of a file that no program can open. They are charged to the memory
+//! cgroup of the task that allocates them. The references and an unevictable mapping keep them in
+//! memory until the [`ShmemPages`] is dropped.
+
+use crate::units::PageWindow;
+use core::ptr::{
+    self,
+    NonNull, //
+};
+use kernel::{
+    bindings,
+    error::from_err_ptr,
+    page::{
+        BorrowedPage,
+        PAGE_SHIFT, //
+    },
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Full,
+        Relaxed, //
+    }, //
+};
+
+// Defined in helpers.c.
+#[expect(
+    improper_ctypes,
+    reason = "C's own types, some of them empty in this configuration"
+)]
+extern "C" {
+    fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
+    fn barium_put_page(page: *mut bindings::page);
+    fn barium_shmem_file(size: bindings::loff_t) -> *mut bindings::file;
+    fn barium_shmem_page(
+        file: *mut bindings::file,
+        index: c_ulong,
+        may_fail: bool,
+    ) -> *mut bindings::page;
+}
+
+/// How hard to try to allocate a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    /// Reclaim memory, and fail if that is not enough.
+    MayFail,
+    /// Also invoke the OOM killer.
+    OomKill,
+}
+
+/// A slot for a page. A filled slot does not change.
+type Slot = Atomic<*mut bindings::page>;
+
+/// The pages of a shmem file, as many as the file has been created for.
+///
+/// # Invariants
+///
+/// - `file` is a shmem file to which this object holds a reference. It has one page for each slot.
+/// - A slot is null, or points to the page of the file with the slot's index, to which this object
+///   holds a reference.
+/// - `filled` is the number of slots that are not null.
+pub(crate) struct ShmemPages {
+    file: NonNull<bindings::file>,
+    slots: KVVec<Slot>,
+    filled: Atomic<usize>,
+}
+
+// SAFETY: Files and pages may be used and released by any thread.
+unsafe impl Send for ShmemPages {}
+
+// SAFETY: The methods on a shared reference change the slots atomically, and the functions of the
+// file may be called by several threads at once.
+unsafe impl Sync for ShmemPages {}
+
+impl ShmemPages {
+    /// Creates a file of `pages` pages, and allocates none of them. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(pages: usize) -> Result<Self> {
+        let mut slots = KVVec::with_capacity(pages, GFP_KERNEL_ACCOUNT)?;
+        for _ in 0..pages {
+            slots.push(Slot::new(ptr::null_mut()), GFP_KERNEL_ACCOUNT)?;
+        }
+        let size = bindings::loff_t::try_from(pages << PAGE_SHIFT)?;
+        // SAFETY: `barium_shmem_file()` has no preconditions.
+        let file = from_err_ptr(unsafe { barium_shmem_file(size) }).map_err(|err| match err {
+            // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode, and `ENFILE`
+            // if the system has too many files. Either may be over soon.
+            ENOSPC | ENFILE => ENOMEM,
+            other => other,
+        })?;
+        // INVARIANT: The file was created above, with a page for each slot. All slots are null.
+        Ok(Self {
+            file: NonNull::new(file).ok_or(ENOMEM)?,
+            slots,
+            filled: Atomic::new(0),
+        })
+    }
+
+    /// Returns the number of pages that have been allocated.
+    pub(crate) fn filled(&self) -> usize {
+        self.filled.load(Relaxed)
+    }
+
+    /// Returns the page in slot `index`; `None` if there is no such slot or if it is empty.
+    #[inline]
+    fn page(&self, index: usize) -> Option<NonNull<bindings::page>> {
+        // An address dependency orders this load before accesses to the page. `Atomic::load()`
+        // calls a helper.
+        //
+        // SAFETY: The pointer of the slot is valid, and `fill()` replaces it atomically.
+        NonNull::new(unsafe { self.slots.get(index)?.as_ptr().read_volatile() })
+    }
+
+    /// Returns the PFN of page `index`, with the other pages; `None` if the page is not allocated
+    /// or if there is no such page. Takes no lock.
+    #[inline]
+    pub(crate) fn range(&self, index: usize) -> Option<PageRange<'_>> {
+        let page = self.page(index)?;
+        // INVARIANT: Slot `index` contains `page`, and is filled.
+        Some(PageRange {
+            slots: &self.slots,
+            index,
+            page,
+        })
+    }
+
+    /// Allocates page `index`, filled with zeros, unless it is allocated. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL` if there is no such page.
+    /// - `ENOMEM` if there is no memory.
+    /// - `ENOSPC` if the system's limit for committed memory is reached.
+    pub(crate) fn fill(&self, index: usize, effort: Effort) -> Result {
+        let slot = self.slots.get(index).ok_or(EINVAL)?;
+        if self.page(index).is_some() {
+            return Ok(());
+        }
+        // SAFETY: By the type invariants, `file` is a valid shmem file.
+        let page = from_err_ptr(unsafe {
+            barium_shmem_page(self.file.as_ptr(), index, effort == Effort::MayFail)
+        })?;
+        // INVARIANT: The page is the one of the file with this index. The slot takes over the
+        // reference. The count grows with the number of filled slots.
+        if slot.cmpxchg(ptr::null_mut(), page, Full).is_ok() {
+            self.filled.add(1, Relaxed);
+        } else {
+            // SAFETY: `barium_shmem_page()` returned this reference. The slot has another one.
+            unsafe { barium_put_page(page) };
+        }
+        Ok(())
+    }
+
+    /// Fills `buf` with the bytes from byte `in_page` of page `index` on. The bytes of a page that
+    /// is not allocated are zeros.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the range does not lie in the page.
+    pub(crate) fn read(&self, index: usize, in_page: usize, buf: &mut [u8]) -> Result {
+        match self.page(index) {
+            // SAFETY: `buf` is valid for its length. If a process writes to the page concurrently,
+            // each byte is the old or the new one, and both are valid.
+            Some(page) => unsafe { borrowed(&page).read_raw(buf.as_mut_ptr(), in_page, buf.len()) },
+            None => {
+                buf.fill(0);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes `buf` to the bytes from byte `in_page` of page `index` on.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the range does not lie in the page; `ENOENT` if the page is not allocated.
+    pub(crate) fn write(&self, index: usize, in_page: usize, buf: &[u8]) -> Result {
+        let page = self.page(index).ok_or(ENOENT)?;
+        // SAFETY: `buf` is valid for its length. If a process accesses the page concurrently, it
+        // reads the old or the new byte, and both are valid.
+        unsafe { borrowed(&page).write_raw(buf.as_ptr(), in_page, buf.len()) }
+    }
+}
+
+/// Returns `page`, which is in a slot, as the kernel crate's type.
+fn borrowed(page: &NonNull<bindings::page>) -> BorrowedPage<'_> {
+    // SAFETY: The callers got the page from a slot of a `ShmemPages` that they borrow. By the type
+    // invariants, that object holds a reference to the page.
+    unsafe { BorrowedPage::from_raw(*page) }
+}
+
+impl Drop for ShmemPages {
+    fn drop(&mut self) {
+        for slot in &mut self.slots {
+            let page = *slot.get_mut();
+            if !page.is_null() {
+                // SAFETY: By the type invariants, the slot owns a reference to the page.
+                unsafe { barium_put_page(page) };
+            }
+        }
+        // SAFETY: By the type invariants, this object owns a reference to the file.
+        unsafe { bindings::fput(self.file.as_ptr()) };
+    }
+}
+
+/// A page of system memory, with the slots of the pages before and after it.
+///
+/// # Invariants
+///
+/// `slots` are those of a [`ShmemPages`] that is alive for `'a`. Slot `index` contains `page`.
+#[derive(Clone, Copy)]
+pub(crate) struct PageRange<'a> {
+    slots: &'a [Slot],
+    index: usize,
+    page: NonNull<bindings::page>,
+}
+
+impl PageRange<'_> {
+    /// Returns the PFN of the page.
+    #[inline]
+    pub(super) fn pfn(self) -> usize {
+        // SAFETY: By the type invariants, `page` is a page to which a slot holds a reference.
+        unsafe { barium_page_to_pfn(self.page.as_ptr()) }
+    }
+
+    /// Returns the slot of the page, and the numbers of slots before and after it.
+    #[inline]
+    pub(super) fn slot(self) -> (*const *mut bindings::page, PageWindow) {
+        let window = PageWindow {
+            before: self.index,
+            after: self.slots.len() - 1 - self.index,
+        };
+        (self.slots[self.index].as_ptr(), window)
+    }
+}
+
+#[kunit_tests(barium_shmem)]
+mod tests {
+    use super::*;
+    use kernel::page::PAGE_SIZE;
+
+    #[test]
+    fn pages_are_allocated_one_at_a_time() -> Result {
+        let pages = ShmemPages::new(3)?;
+        assert_eq!(pages.filled(), 0);
+        assert!(pages.range(1).is_none());
+        pages.fill(1, Effort::OomKill)?;
+        pages.fill(1, Effort::MayFail)?;
+        assert_eq!(pages.filled(), 1);
+        assert!(pages.range(0).is_none());
+        assert!(pages.range(1).is_some());
+        assert!(pages.range(2).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn there_is_no_page_past_the_end() -> Result {
+        let pages = ShmemPages::new(3)?;
+        assert_eq!(pages.fill(3, Effort::OomKill).err(), Some(EINVAL));
+        assert_eq!(pages.fill(usize::MAX, Effort::OomKill).err(), Some(EINVAL));
+        assert!(pages.range(3).is_none());
+        assert_eq!(pages.filled(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_range_counts_the_pages_beside_it() -> Result {
+        let pages = ShmemPages::new(5)?;
+        pages.fill(3, Effort::OomKill)?;
+        let (_, window) = pages.range(3).ok_or(EINVAL)?.slot();
+        assert_eq!((window.before, window.after), (3, 1));
+        Ok(())
+    }
+
+    #[test]
+    fn bytes_are_zero_until_written() -> Result {
+        let pages = ShmemPages::new(2)?;
+        let mut buf = [1; 8];
+        pages.read(1, PAGE_SIZE - 8, &mut buf)?;
+        assert_eq!(buf, [0; 8]);
+        assert_eq!(pages.write(1, 0, &buf).err(), Some(ENOENT));
+        pages.fill(1, Effort::OomKill)?;
+        buf = [1; 8];
+        pages.read(1, PAGE_SIZE - 8, &mut buf)?;
+        assert_eq!(buf, [0; 8]);
+        pages.write(1, 16, b"barium!!")?;
+        pages.read(1, 16, &mut buf)?;
+        assert_eq!(&buf, b"barium!!");
+        Ok(())
+    }
+}
