@@ -58,21 +58,6 @@ struct usage {
 	__u64 total, resident, shared;
 };
 
-/* Returns the value of a line with a size, in bytes. */
-static __u64 size_of(const char *value)
-{
-	char *unit;
-	__u64 size = strtoull(value, &unit, 10);
-
-	if (!strcmp(unit, " KiB\n"))
-		size <<= 10;
-	else if (!strcmp(unit, " MiB\n"))
-		size <<= 20;
-	else
-		igt_assert_f(!strcmp(unit, "\n"), "the unit is %s\n", unit);
-	return size;
-}
-
 static struct usage read_usage(int fd)
 {
 	struct usage usage = { .total = UINT64_MAX, .resident = UINT64_MAX, .shared = UINT64_MAX };
@@ -93,11 +78,11 @@ static struct usage read_usage(int fd)
 		else if (!strcmp(line, "drm-client-id:"))
 			usage.client = strtoull(value, NULL, 10);
 		else if (!strcmp(line, "drm-total-vram:"))
-			usage.total = size_of(value);
+			usage.total = barium_size_of(value);
 		else if (!strcmp(line, "drm-resident-vram:"))
-			usage.resident = size_of(value);
+			usage.resident = barium_size_of(value);
 		else if (!strcmp(line, "drm-shared-vram:"))
-			usage.shared = size_of(value);
+			usage.shared = barium_size_of(value);
 	}
 	fclose(file);
 	return usage;

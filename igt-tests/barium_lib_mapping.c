@@ -11,8 +11,7 @@
 /* The size of a buffer for a line of these files. */
 #define LINE_LEN 512
 
-/* Returns the value of a line with a size, in bytes. */
-static __u64 size_of(const char *value)
+__u64 barium_size_of(const char *value)
 {
 	char *unit;
 	__u64 size = strtoull(value, &unit, 10);
@@ -38,7 +37,7 @@ __u64 barium_client_bytes(int fd, const char *key)
 	igt_assert(file);
 	while (fgets(line, sizeof(line), file)) {
 		if (!strncmp(line, key, len) && !strncmp(line + len, ":\t", 2))
-			bytes = size_of(line + len + 2);
+			bytes = barium_size_of(line + len + 2);
 	}
 	fclose(file);
 	return bytes;

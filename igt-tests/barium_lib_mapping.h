@@ -8,6 +8,9 @@
 
 #include "barium_lib.h"
 
+/* Returns the value of a line of fdinfo with a size, in bytes. */
+__u64 barium_size_of(const char *value);
+
 /*
  * Returns the value of a key in the fdinfo of an open node ("drm-resident-memory"), in bytes;
  * UINT64_MAX if the key is missing.
