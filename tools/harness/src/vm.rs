@@ -91,6 +91,7 @@ pub fn run(
         ended: false,
         was_asleep: false,
         lost_interrupt: false,
+        cpus: String::new(),
     };
     let lost = session.attend(limit);
     // QEMU has exited already if all went well.
@@ -116,7 +117,8 @@ pub fn run(
         let qemu = command::read_lossy(&machine.dir.join("qemu.log"));
         let log = settings.shown(&machine.console_log());
         format!(
-            "{why}; {qemu}the end of {log}:\n{}",
+            "{why}; {qemu}the end of {log}{}:\n{}",
+            session.cpus,
             command::tail(&console, QUOTED_LINES)
         )
     });
@@ -172,6 +174,8 @@ struct Session<'a> {
     was_asleep: bool,
     /// QEMU has lost an interrupt of the guest.
     lost_interrupt: bool,
+    /// Where the state of the CPUs of a guest that was not done in its time is, in parentheses.
+    cpus: String,
 }
 
 impl Session<'_> {
@@ -220,11 +224,8 @@ impl Session<'_> {
                 return Ok(());
             }
             if start.elapsed() > limit {
-                return Err(format!(
-                    "not done after {} s (CPUs: {})",
-                    limit.as_secs(),
-                    self.save_cpus()
-                ));
+                self.save_cpus();
+                return Err(format!("not done after {} s", limit.as_secs()));
             }
             if told.elapsed() > HEARTBEAT {
                 told = Instant::now();
@@ -244,15 +245,15 @@ impl Session<'_> {
         }
     }
 
-    /// Saves the state of the guest's CPUs and their interrupt controllers; returns the file's name.
-    fn save_cpus(&self) -> String {
+    /// Saves the state of the guest's CPUs and their interrupt controllers.
+    fn save_cpus(&mut self) {
         let file = self.machine.dir.join("cpus.txt");
         let state =
             Qmp::connect(&self.machine.qmp_socket()).and_then(|mut qmp| apic::state(&mut qmp));
-        match std::fs::write(&file, state.unwrap_or_else(|why| why)) {
-            Ok(()) => self.settings.shown(&file),
-            Err(e) => format!("not saved: {e}"),
-        }
+        self.cpus = match std::fs::write(&file, state.unwrap_or_else(|why| why)) {
+            Ok(()) => format!(" (CPUs: {})", self.settings.shown(&file)),
+            Err(e) => format!(" (CPUs: not saved: {e})"),
+        };
     }
 
     fn find_lost_interrupt(&self) -> Option<(usize, String)> {
