@@ -15,13 +15,20 @@
  *
  * SUBTEST: no-event-while-off
  * Description: A request for an event fails while the CRTC is inactive.
+ *
+ * SUBTEST: enabled-while-handled
+ * Description: Vblank can be enabled while another CPU is still handling the last one.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sys/mount.h>
 #include <time.h>
 
 #include "igt.h"
 #include "barium_lib_kms.h"
+#include "barium_lib_race.h"
 
 IGT_TEST_DESCRIPTION("Sequence numbers and timestamps of vblank events.");
 
@@ -154,6 +161,136 @@ static void test_switched_on(int fd)
 	check_frames(&client, on, flip(&client));
 }
 
+#define TRACEFS "/sys/kernel/tracing"
+
+/*
+ * The number of probes at the begin of drm_handle_vblank(), and the time that they take together,
+ * which is most of a frame. Each one records the begin of the device's structure, byte by byte,
+ * many times.
+ */
+#define MAX_PROBES	64
+#define PROBE_ARGS	40
+#define PROBE_ARG	" +0($arg1):x8[64]"
+#define DELAY_NSEC	(12000 * NS_PER_US)
+/* How often the CRTC is disabled and enabled. */
+#define SWITCHES	50
+
+/* Writes @value to @file of tracefs. Returns false if it cannot. */
+static bool write_trace(const char *file, const char *value)
+{
+	char path[256];
+	bool written;
+	int fd;
+
+	snprintf(path, sizeof(path), TRACEFS "/%s", file);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	written = write(fd, value, strlen(value)) == (ssize_t)strlen(value);
+	close(fd);
+	return written;
+}
+
+static bool add_probe(int number)
+{
+	char text[64 + PROBE_ARGS * sizeof(PROBE_ARG)];
+	int i, end;
+
+	end = sprintf(text, "p:barium_vblank/p%d drm_handle_vblank", number);
+	for (i = 0; i < PROBE_ARGS; i++)
+		end += sprintf(text + end, PROBE_ARG);
+	if (!write_trace("kprobe_events", text))
+		return false;
+	snprintf(text, sizeof(text), "events/barium_vblank/p%d/enable", number);
+	return write_trace(text, "1\n");
+}
+
+static void remove_probes(int signal)
+{
+	char text[64];
+	int i;
+
+	(void)signal;
+	write_trace("events/barium_vblank/enable", "0\n");
+	for (i = 0; i < MAX_PROBES; i++) {
+		snprintf(text, sizeof(text), "-:barium_vblank/p%d\n", i);
+		write_trace("kprobe_events", text);
+	}
+}
+
+/* Returns by how much the event of a page flip is later than the vblank: the least of three. */
+static long long lateness(const struct client *client)
+{
+	long long least = NS_PER_S, late;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		struct vblank vblank = flip(client);
+
+		late = now_nsec() - vblank.nsec;
+		if (late < least)
+			least = late;
+	}
+	return least;
+}
+
+/* Makes the handling of a vblank slow, for as long as a CPU that the hypervisor stops meanwhile. */
+static void slow_down(const struct client *client)
+{
+	int i;
+
+	/* Fails if tracefs is mounted already. */
+	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	igt_install_exit_handler(remove_probes);
+	for (i = 0; i < MAX_PROBES && lateness(client) < DELAY_NSEC; i++)
+		igt_require_f(add_probe(i), "the kernel has no kprobe events\n");
+	igt_info("%d probes, events are %lld us late\n", i, lateness(client) / NS_PER_US);
+}
+
+/* Waits for vblanks, so that they are enabled whenever the CRTC is active. */
+static void *waiter(void *data)
+{
+	struct barium_arena *arena = data;
+
+	while (barium_goes_on(arena)) {
+		union drm_wait_vblank wait = {
+			.request = { .type = _DRM_VBLANK_RELATIVE, .sequence = 1 },
+		};
+
+		if (barium_ioctl(arena->fd, DRM_IOCTL_WAIT_VBLANK, &wait))
+			usleep(100);
+	}
+	return NULL;
+}
+
+static void test_enabled_while_handled(int fd)
+{
+	struct client client = display(fd);
+	struct barium_arena arena = { .fd = fd };
+	struct vblank last, next;
+	pthread_t threads[2];
+	__u32 state = 1;
+	int i;
+
+	slow_down(&client);
+	last = flip(&client);
+	for (i = 0; i < 2; i++)
+		igt_assert_eq(pthread_create(&threads[i], NULL, waiter, &arena), 0);
+	for (i = 0; i < SWITCHES; i++) {
+		/* At any time between two vblanks. */
+		usleep(barium_draw(&state) % (client.frame_nsec / NS_PER_US));
+		igt_assert_eq(__set_active(&client, false, 0), 0);
+		igt_assert_eq(__set_active(&client, true, 0), 0);
+	}
+	WRITE_ONCE(arena.stop, true);
+	for (i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	next = flip(&client);
+	igt_assert_lt_u64(next.number - last.number, 1000 * SWITCHES);
+	check_frames(&client, next, flip(&client));
+	remove_probes(0);
+}
+
 int igt_main()
 {
 	igt_describe("Timestamps and sequence numbers of page flip events agree.");
@@ -191,4 +328,9 @@ int igt_main()
 		do_ioctl_err(fd, DRM_IOCTL_MODE_PAGE_FLIP, &arg, EINVAL);
 		igt_assert_eq(poll(&poll_fd, 1, 100), 0);
 	}
+
+	/* DRM's vblank timer waits for its callback, with a lock held that the callback takes. */
+	igt_describe("Vblank can be enabled while another CPU is still handling the last one.");
+	igt_subtest("enabled-while-handled")
+		test_enabled_while_handled(barium_new_primary_client());
 }

@@ -7,8 +7,8 @@
 //!   between a vblank timer and a vblank interrupt.
 //! - Why this is sound on 7.3: DRM calls the callbacks of a vtable only for CRTCs created with that
 //!   vtable. The caller of `atomic_check` owns the state until the callback returns. The fields
-//!   that the commit callbacks read do not change during a commit. The vblank callbacks are DRM's
-//!   own, driven by a timer of the CRTC. Vblank is on between `atomic_enable` and `atomic_disable`
+//!   that the commit callbacks read do not change during a commit. The vblanks come from DRM's timer
+//!   of the CRTC ([`vblank_timer`]). Vblank is on between `atomic_enable` and `atomic_disable`
 //!   even if the device is unplugged, so events are always delivered.
 //! - Delete when upstream has KMS abstractions.
 //!
@@ -22,6 +22,10 @@ use super::{
         ModeStatus, //
     },
     plane::UnregisteredPlane,
+    vblank_timer::{
+        self,
+        TimerCrtc, //
+    },
     with_registered,
     Device,
     Driver,
@@ -78,11 +82,9 @@ impl<C: DriverCrtc> Vtable<C> {
         page_flip: Some(bindings::drm_atomic_helper_page_flip),
         atomic_duplicate_state: Some(bindings::drm_atomic_helper_crtc_duplicate_state),
         atomic_destroy_state: Some(bindings::drm_atomic_helper_crtc_destroy_state),
-        enable_vblank: Some(bindings::drm_crtc_vblank_helper_enable_vblank_timer),
+        enable_vblank: Some(vblank_timer::enable_callback),
         disable_vblank: Some(bindings::drm_crtc_vblank_helper_disable_vblank_timer),
-        get_vblank_timestamp: Some(
-            bindings::drm_crtc_vblank_helper_get_vblank_timestamp_from_timer,
-        ),
+        get_vblank_timestamp: Some(vblank_timer::timestamp_callback),
         ..pin_init::zeroed()
     };
 
@@ -92,6 +94,7 @@ impl<C: DriverCrtc> Vtable<C> {
         atomic_flush: Some(atomic_flush_callback),
         atomic_enable: Some(atomic_enable_callback::<C>),
         atomic_disable: Some(atomic_disable_callback::<C>),
+        handle_vblank_timeout: Some(vblank_timer::timeout_callback),
         ..pin_init::zeroed()
     };
 }
@@ -107,11 +110,11 @@ impl<'a, K: Driver> UnregisteredPlane<'a, K> {
         let before = last_in_list(dev);
         // SAFETY: The device is valid and its mode configuration is initialised. The plane belongs
         // to the device and has no CRTC yet. The vtable is a constant, and has no `destroy`, which
-        // a managed CRTC must not have.
+        // a managed CRTC must not have. A `TimerCrtc` begins with its CRTC, and is valid if zeroed.
         let raw = from_err_ptr(unsafe {
             bindings::__drmm_crtc_alloc_with_planes(
                 dev.raw(),
-                size_of::<bindings::drm_crtc>(),
+                size_of::<TimerCrtc>(),
                 0,
                 plane,
                 core::ptr::null_mut(),

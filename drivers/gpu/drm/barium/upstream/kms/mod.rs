@@ -69,6 +69,7 @@ pub(crate) mod mode;
 mod mode_config;
 pub(crate) mod plane;
 pub(crate) mod registration;
+mod vblank_timer;
 
 pub(crate) use mode_config::{
     ModeConfigInfo, //
