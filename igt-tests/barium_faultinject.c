@@ -45,6 +45,12 @@
  * SUBTEST: import
  * Description: Fault injection into PRIME_FD_TO_HANDLE.
  *
+ * SUBTEST: import-foreign
+ * Description: Fault injection into PRIME_FD_TO_HANDLE of another device's dma-buf.
+ *
+ * SUBTEST: attach
+ * Description: Fault injection into PRIME_FD_TO_HANDLE by another device.
+ *
  * SUBTEST: flink
  * Description: Fault injection into GEM_FLINK.
  *
@@ -92,6 +98,7 @@
 #include "igt.h"
 #include "barium_lib_kms.h"
 #include "barium_lib_nth.h"
+#include "barium_lib_prime.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Allocation failures in ioctls, open, close, bind and unbind.");
@@ -319,6 +326,28 @@ static void check_imported(struct barium_scene *scene)
 
 	barium_gem_info(scene->other, scene->handle, &info);
 	igt_assert_eq_u64(info.size, scene->bo.size);
+}
+
+static void make_foreign(struct barium_scene *scene)
+{
+	make_bo(scene);
+	scene->buf = barium_make_udmabuf(PAGES, NULL);
+	scene->other = barium_reopen(scene->fd, O_RDWR);
+}
+
+/* Another device attaches to an object without memory. */
+static void make_attached(struct barium_scene *scene)
+{
+	scene->bo = barium_bo_create_with(scene->fd, PAGES, BARIUM_GEM_CREATE_SYSTEM);
+	scene->buf = __barium_gem_export(scene->fd, scene->bo.handle, DRM_RDWR | DRM_CLOEXEC);
+	igt_assert_lte(0, scene->buf);
+	scene->other = barium_load_and_open("vgem");
+}
+
+static void check_attached(struct barium_scene *scene)
+{
+	barium_stamp(scene->bo.map, 0, PAGES, 1);
+	barium_check_stamp(scene->bo.map, 0, PAGES, 1);
 }
 
 static void make_primary(struct barium_scene *scene)
@@ -595,6 +624,16 @@ int igt_main()
 	igt_subtest("import")
 		barium_nth(.what = "PRIME_FD_TO_HANDLE",
 			   .prepare = make_buffer, .call = import, .check = check_imported);
+
+	igt_describe("Fault injection into PRIME_FD_TO_HANDLE of another device's dma-buf.");
+	igt_subtest("import-foreign")
+		barium_nth(.what = "PRIME_FD_TO_HANDLE, foreign",
+			   .prepare = make_foreign, .call = import, .check = check_imported);
+
+	igt_describe("Fault injection into PRIME_FD_TO_HANDLE by another device.");
+	igt_subtest("attach")
+		barium_nth(.what = "PRIME_FD_TO_HANDLE by vgem",
+			   .prepare = make_attached, .call = import, .check = check_attached);
 
 	igt_describe("Fault injection into GEM_FLINK.");
 	igt_subtest("flink")

@@ -4,10 +4,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 #include "igt.h"
 #include "barium_lib_prime.h"
+
+/* IGT refuses headers of the kernel that define _AC() before its own. */
+#include <linux/udmabuf.h>
 
 int barium_export_with(int fd, __u32 handle, __u32 flags)
 {
@@ -48,4 +52,28 @@ __u32 barium_import(int fd, int buf)
 
 	igt_assert_eq(__barium_import(fd, buf, &handle), 0);
 	return handle;
+}
+
+int barium_make_udmabuf(size_t pages, __u8 **map)
+{
+	struct udmabuf_create create = { .size = pages * barium_page_size() };
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), buf;
+	void *memory;
+
+	igt_require_f(dev >= 0, "the kernel has no udmabuf\n");
+	create.memfd = memfd_create("barium_prime", MFD_ALLOW_SEALING);
+	igt_assert_lte(0, create.memfd);
+	igt_assert_eq(ftruncate(create.memfd, create.size), 0);
+	igt_assert_eq(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	if (map) {
+		igt_assert_eq(__barium_mmap(create.memfd, create.size, PROT_READ | PROT_WRITE,
+					    MAP_SHARED, 0, &memory), 0);
+		*map = memory;
+	}
+	buf = ioctl(dev, UDMABUF_CREATE, &create);
+	igt_assert_lte(0, buf);
+
+	close(create.memfd);
+	close(dev);
+	return buf;
 }

@@ -19,15 +19,6 @@
  * SUBTEST: import-no-buffer
  * Description: Importing a file that is not a dma-buf fails.
  *
- * SUBTEST: import-foreign-refused
- * Description: Importing a dma-buf of system memory fails with EINVAL.
- *
- * SUBTEST: import-vgem-refused
- * Description: Importing a dma-buf of another DRM device fails with EINVAL.
- *
- * SUBTEST: attach-refused
- * Description: Importing VRAM into another device fails with ENOSYS.
- *
  * SUBTEST: kernel-map-refused
  * Description: A driver that maps dma-bufs without attaching cannot map VRAM.
  *
@@ -51,7 +42,6 @@
 #include "barium_lib_prime.h"
 
 /* IGT refuses headers of the kernel that define _AC() before its own. */
-#include <linux/udmabuf.h>
 #include <linux/videodev2.h>
 
 IGT_TEST_DESCRIPTION("Sharing objects with clients, processes and devices.");
@@ -107,44 +97,6 @@ static void test_import_outlives_exporter(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Creates a dma-buf of @pages pages of system memory. */
-static int make_udmabuf(size_t pages)
-{
-	struct udmabuf_create create = { .size = pages * barium_page_size() };
-	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), buf;
-
-	igt_require_f(dev >= 0, "the kernel has no udmabuf\n");
-	create.memfd = memfd_create("barium_prime", MFD_ALLOW_SEALING);
-	igt_assert_lte(0, create.memfd);
-	igt_assert_eq(ftruncate(create.memfd, create.size), 0);
-	igt_assert_eq(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
-	buf = ioctl(dev, UDMABUF_CREATE, &create);
-	igt_assert_lte(0, buf);
-
-	close(create.memfd);
-	close(dev);
-	return buf;
-}
-
-/* Attaching another device to the dma-buf fails, since DMA to VRAM is not supported. */
-static void test_attach_refused(int fd)
-{
-	int vgem = barium_load_and_open("vgem"), buf;
-	__u64 before = barium_vram_available(fd);
-	struct barium_bo bo = barium_bo_create(fd, PAGES);
-	__u32 handle;
-
-	buf = barium_export(fd, bo.handle);
-	barium_stamp(bo.map, 0, PAGES, 1);
-	igt_assert_eq(__barium_import(vgem, buf, &handle), -ENOSYS);
-	barium_check_stamp(bo.map, 0, PAGES, 1);
-
-	close(buf);
-	barium_bo_fini(fd, &bo);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
-	close(vgem);
-}
-
 /* Queues @buf as an output buffer of a V4L2 device, 64 x 32 pixels of 16 bits: 0 or -errno. */
 static int queue_output(int video, int buf)
 {
@@ -178,7 +130,7 @@ static int queue_output(int video, int buf)
  */
 static void test_kernel_map_refused(int fd)
 {
-	int memory = make_udmabuf(1), buf, video;
+	int memory = barium_make_udmabuf(1, NULL), buf, video;
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo bo = barium_bo_create(fd, 1);
 
@@ -357,41 +309,6 @@ int igt_main()
 		close(ends[0]);
 		close(ends[1]);
 	}
-
-	/* The driver imports only its own objects, on both nodes. */
-	igt_describe("Importing a dma-buf of system memory fails with EINVAL.");
-	igt_subtest("import-foreign-refused") {
-		int fd = barium_new_client();
-		int primary = barium_open_primary(), buf = make_udmabuf(PAGES);
-		__u64 before = barium_vram_available(fd);
-		__u32 handle;
-
-		igt_assert_eq(__barium_import(fd, buf, &handle), -EINVAL);
-		igt_assert_eq_u32(handle, 0);
-		igt_assert_eq(__barium_import(primary, buf, &handle), -EINVAL);
-		igt_assert_eq_u64(barium_vram_available(fd), before);
-		close(buf);
-		close(primary);
-	}
-
-	igt_describe("Importing a dma-buf of another DRM device fails with EINVAL.");
-	igt_subtest("import-vgem-refused") {
-		int fd = barium_new_client();
-		struct drm_mode_create_dumb dumb = { .width = 64, .height = 64, .bpp = 32 };
-		int vgem = barium_load_and_open("vgem"), buf;
-		__u32 handle;
-
-		do_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb);
-		buf = __barium_gem_export(vgem, dumb.handle, DRM_RDWR | DRM_CLOEXEC);
-		igt_assert_lte(0, buf);
-		igt_assert_eq(__barium_import(fd, buf, &handle), -EINVAL);
-		close(buf);
-		close(vgem);
-	}
-
-	igt_describe("Importing VRAM into another device fails with ENOSYS.");
-	igt_subtest("attach-refused")
-		test_attach_refused(barium_new_client());
 
 	igt_describe("A driver that maps dma-bufs without attaching cannot map VRAM.");
 	igt_subtest("kernel-map-refused")

@@ -75,7 +75,8 @@ struct drm_barium_get_param {
 /*
  * The object is in system memory. The kernel allocates each of its pages when a program accesses
  * it first, and charges it to the memory cgroup of that program. The display cannot show the
- * object: DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 fail with EOPNOTSUPP. Since version 1.1.
+ * object: DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 fail with EOPNOTSUPP. Other devices can
+ * import its dma-buf. Since version 1.1.
  */
 #define BARIUM_GEM_CREATE_SYSTEM	0x02
 
@@ -145,7 +146,7 @@ struct drm_barium_gem_info {
 
 	/**
 	 * @flags: Returned flags the object was created with, BARIUM_GEM_CREATE_*. A dumb buffer
-	 * has BARIUM_GEM_CREATE_CONTIGUOUS.
+	 * has BARIUM_GEM_CREATE_CONTIGUOUS, an imported object BARIUM_GEM_CREATE_SYSTEM.
 	 */
 	__u32 flags;
 

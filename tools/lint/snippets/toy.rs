@@ -145,6 +145,18 @@ macro_rules! bar_without_access {
             range.insert_with(|bar, _| bar.pfn_range(0, page + 512, page), || window)
         }
 
+        fn imported() -> Self {
+            Self
+        }
+
+        fn make_all_present(_obj: &mut $crate::upstream::gem::Reserved<'_, Self>) -> Result {
+            Err(EOPNOTSUPP)
+        }
+
+        fn system_memory(_place: &()) -> Option<&$crate::upstream::shmem::ShmemPages> {
+            None
+        }
+
         fn usage(obj: &$crate::upstream::gem::Object<Self>) -> $crate::upstream::gem::Usage {
             $crate::upstream::gem::Usage {
                 region: $crate::upstream::gem::Region::Vram,

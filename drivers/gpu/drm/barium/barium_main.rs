@@ -67,6 +67,7 @@ module! {
     authors: ["The Barium authors"],
     description: "DRM driver for VRAM behind a PCI BAR",
     license: "GPL",
+    imports_ns: ["DMA_BUF"],
     params: {
         fault_around: bool {
             default: true,

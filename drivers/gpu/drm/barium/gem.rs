@@ -93,6 +93,14 @@ impl VramObject {
         }
     }
 
+    /// Returns the data of an object that another device has exported. It has no placement record.
+    pub(crate) fn imported() -> Self {
+        Self::new(Wish {
+            contiguity: Contiguity::Any,
+            system: true,
+        })
+    }
+
     /// Returns the range of the last `MADV_WILLNEED`.
     pub(crate) fn needed(&self) -> &NeededSoon {
         &self.needed
@@ -175,7 +183,7 @@ pub(crate) fn make_present(
 ) -> Result {
     if obj.place().is_none() {
         let pages = ShmemPages::new(obj.object().size() >> PAGE_SHIFT)?;
-        obj.publish(KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?);
+        obj.publish(KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?)?;
     }
     let Some(Place::System(pages)) = obj.place() else {
         return Ok(());
@@ -188,6 +196,26 @@ pub(crate) fn make_present(
             || pages.fill(next, Effort::MayFail).is_err()
         {
             break;
+        }
+    }
+    Ok(())
+}
+
+/// Allocates all pages of an object in system memory, for a device that accesses it.
+///
+/// # Errors
+///
+/// - `EOPNOTSUPP` if the object is in VRAM.
+/// - `EINTR` on a signal.
+/// - Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
+pub(crate) fn make_all_present(obj: &mut Reserved<'_, VramObject>) -> Result {
+    for page in 0..obj.object().size() >> PAGE_SHIFT {
+        if current!().signal_pending() {
+            return Err(EINTR);
+        }
+        make_present(obj, PageIndex(page), 0, Effort::MayFail)?;
+        if !matches!(obj.place(), Some(Place::System(_))) {
+            return Err(EOPNOTSUPP);
         }
     }
     Ok(())

@@ -65,7 +65,10 @@ use crate::{
             Transfer,
             Usage, //
         },
-        shmem::Effort,
+        shmem::{
+            Effort,
+            ShmemPages, //
+        },
         vma::{
             VmaNew,
             VmaPfnMap, //
@@ -161,6 +164,21 @@ impl MappedObject for VramObject {
             Transfer::Write(buf) => reg.vram_bar().write(offset, buf)?,
         }
         Ok(Served::Done)
+    }
+
+    fn imported() -> Self {
+        Self::imported()
+    }
+
+    fn make_all_present(obj: &mut Reserved<'_, Self>) -> Result {
+        gem::make_all_present(obj)
+    }
+
+    fn system_memory(place: &Place) -> Option<&ShmemPages> {
+        match place {
+            Place::System(pages) => Some(pages),
+            Place::Vram(_) => None,
+        }
     }
 
     fn usage(obj: &BariumObject) -> Usage {

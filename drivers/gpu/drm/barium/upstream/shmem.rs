@@ -169,6 +169,33 @@ impl ShmemPages {
         Ok(())
     }
 
+    /// Returns a scatter-gather list of all pages, for a device that `dev` shares them with. The caller owns
+    /// the list, and must not use it any more once the [`ShmemPages`] is dropped. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if not all pages are allocated; `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be a valid device.
+    pub(super) unsafe fn sg_table(
+        &self,
+        dev: *mut bindings::drm_device,
+    ) -> Result<NonNull<bindings::sg_table>> {
+        if self.filled() != self.slots.len() {
+            return Err(ENOENT);
+        }
+        let pages = self.slots.as_ptr().cast_mut().cast::<*mut bindings::page>();
+        // SAFETY: The caller promises that `dev` is valid. By the type invariants, no slot is null, so no
+        // slot changes any more, and `Atomic` has the layout of the pointer in it. The function only reads
+        // the slots.
+        let list = from_err_ptr(unsafe {
+            bindings::drm_prime_pages_to_sg(dev, pages, self.slots.len().try_into()?)
+        })?;
+        NonNull::new(list).ok_or(ENOMEM)
+    }
+
     /// Fills `buf` with the bytes from byte `in_page` of page `index` on. The bytes of a page that
     /// is not allocated are zeros.
     ///
@@ -304,6 +331,56 @@ mod tests {
         pages.write(1, 16, b"barium!!")?;
         pages.read(1, 16, &mut buf)?;
         assert_eq!(&buf, b"barium!!");
+        Ok(())
+    }
+
+    /// Returns the PFNs of the pages in `list`.
+    ///
+    /// # Safety
+    ///
+    /// `list` must be a valid list of whole pages, short enough for one array.
+    unsafe fn pfns(list: NonNull<bindings::sg_table>) -> Result<KVec<usize>> {
+        let mut pfns = KVec::new();
+        // SAFETY: The caller promises that the list is valid.
+        let (entries, count) = unsafe { (list.as_ref().sgl, list.as_ref().orig_nents) };
+        for i in 0..usize::try_from(count)? {
+            // SAFETY: The array has `orig_nents` entries.
+            let entry = unsafe { &*entries.add(i) };
+            // The lowest bits of the link are flags.
+            let page = (entry.page_link & !3) as *mut bindings::page;
+            // SAFETY: The entry points to a page.
+            let first = unsafe { barium_page_to_pfn(page) };
+            for page in 0..usize::try_from(entry.length)? >> PAGE_SHIFT {
+                pfns.push(first + page, GFP_KERNEL)?;
+            }
+        }
+        Ok(pfns)
+    }
+
+    #[test]
+    fn a_list_has_all_pages_in_order() -> Result {
+        let pages = ShmemPages::new(9)?;
+        for index in [3, 0, 8, 1, 2, 7, 5, 4] {
+            pages.fill(index, Effort::OomKill)?;
+        }
+        // SAFETY: The list is not created, so the device is not used.
+        let incomplete = unsafe { pages.sg_table(ptr::null_mut()) };
+        assert_eq!(incomplete.err(), Some(ENOENT));
+        pages.fill(6, Effort::OomKill)?;
+        // SAFETY: Without a device, `drm_prime_pages_to_sg()` does not limit the size of an entry.
+        let list = unsafe { pages.sg_table(ptr::null_mut())? };
+        // SAFETY: The list is valid, and at most as long as the object has pages.
+        let pfns = unsafe { pfns(list) };
+        // SAFETY: `sg_table()` returned the list, and nothing else uses it.
+        unsafe {
+            bindings::sg_free_table(list.as_ptr());
+            bindings::kfree(list.as_ptr().cast());
+        }
+        let pfns = pfns?;
+        assert_eq!(pfns.len(), 9);
+        for (index, pfn) in pfns.iter().enumerate() {
+            assert_eq!(pages.range(index).map(PageRange::pfn), Some(*pfn));
+        }
         Ok(())
     }
 }

@@ -63,6 +63,7 @@ use self::{
     vmap::IoSysMap, //
 };
 use super::{
+    shmem::ShmemPages,
     vma::{
         VmaNew,
         VmaPfnMap,
@@ -74,7 +75,8 @@ use super::{
 use crate::units::PageIndex;
 use core::{
     marker::PhantomData,
-    ops::Range, //
+    ops::Range,
+    ptr::NonNull, //
 };
 use kernel::{
     bindings,
@@ -129,6 +131,21 @@ pub(crate) trait MappedObject: ObjectData {
         in_page: usize,
         transfer: Transfer<'_>,
     ) -> Result<Served>;
+
+    /// Returns the data of an object that represents a dma-buf of another device. It has no placement
+    /// record, and its mappings are those of the exporter.
+    fn imported() -> Self;
+
+    /// Brings the whole object to system memory, so that another device can access it, and allocates all
+    /// its pages. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// An error fails the other device's import.
+    fn make_all_present(obj: &mut Reserved<'_, Self>) -> Result;
+
+    /// Returns the pages of an object in system memory, or `None` if it is elsewhere.
+    fn system_memory(place: &Self::Place) -> Option<&ShmemPages>;
 
     /// Returns the memory that the object uses, for the statistics of a client. Takes no lock.
     fn usage(obj: &Object<Self>) -> Usage;
@@ -187,6 +204,7 @@ pub(crate) fn create<T: MappedObject>(
 
 /// The vtables of objects with data `T`, initialised when the first object is created.
 pub(crate) struct Ops<T> {
+    upstream: Vtable<bindings::drm_gem_object_funcs>,
     funcs: Vtable<bindings::drm_gem_object_funcs>,
     vm_ops: Vtable<bindings::vm_operations_struct>,
     _type: PhantomData<fn() -> T>,
@@ -196,6 +214,7 @@ impl<T: MappedObject> Ops<T> {
     /// Creates vtables that are not initialised.
     pub(crate) const fn new() -> Self {
         Self {
+            upstream: Vtable::new(),
             funcs: Vtable::new(),
             vm_ops: Vtable::new(),
             _type: PhantomData,
@@ -223,8 +242,13 @@ impl<T: MappedObject> Ops<T> {
             access: Some(access_callback::<T>),
             ..pin_init::zeroed()
         });
+        self.upstream.get_or_init(|| *upstream);
         self.funcs.get_or_init(|| bindings::drm_gem_object_funcs {
+            free: Some(free_callback::<T>),
             export: Some(prime::export_callback),
+            pin: Some(prime::pin_callback::<T>),
+            unpin: Some(prime::unpin_callback::<T>),
+            get_sg_table: Some(prime::sg_table_callback::<T>),
             mmap: Some(mmap_callback::<T>),
             vmap: Some(vmap_callback::<T>),
             vunmap: Some(vunmap_callback::<T>),
@@ -234,16 +258,36 @@ impl<T: MappedObject> Ops<T> {
     }
 }
 
+/// `drm_gem_object_funcs.free`.
+///
+/// # Safety
+///
+/// Only DRM may call it, for an object with these `funcs` without references.
+unsafe extern "C" fn free_callback<T: MappedObject>(raw: *mut bindings::drm_gem_object) {
+    // SAFETY: The caller promises that nothing else uses the object.
+    unsafe { prime::detach(raw) };
+    if let Some(free) = T::ops().upstream.get().and_then(|funcs| funcs.free) {
+        // SAFETY: This is upstream's callback for the object, which has no references.
+        unsafe { free(raw) };
+    }
+}
+
 /// `drm_gem_object_funcs.mmap`.
 ///
 /// # Safety
 ///
 /// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference,
-/// and with a VMA that is being set up.
+/// and with a VMA that is being set up and holds another reference.
 unsafe extern "C" fn mmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
+    // SAFETY: The caller promises that the object is valid. The field does not change.
+    if let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) {
+        // SAFETY: The object keeps the attachment until it is freed, and these are the arguments of this
+        // callback.
+        return unsafe { prime::mmap_imported(raw, attachment, vma) };
+    }
     // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
     let obj = unsafe { Object::<T>::from_raw(raw) };
     // SAFETY: The caller promises that the VMA is being set up, for this object.

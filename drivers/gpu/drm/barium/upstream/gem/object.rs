@@ -79,6 +79,7 @@ pub(crate) struct Mapped<T: ObjectData> {
     place: RcuCell<T::Place>,
     zero_page: SetOnce<Page>,
     had_huge_entry: Atomic<bool>,
+    pins: Atomic<u32>,
     #[pin]
     vmap: VMapSlot,
 }
@@ -128,6 +129,11 @@ impl<T: ObjectData> Mapped<T> {
         self.had_huge_entry.store(true, Relaxed);
     }
 
+    /// Returns how often the object is pinned to its place. Only a holder of the reservation changes it.
+    pub(super) fn pins(&self) -> &Atomic<u32> {
+        &self.pins
+    }
+
     /// Returns the object's zero page: a page of system memory, zero-filled at first, that all
     /// mappings of the object map once the device is unplugged. The first call allocates it, and
     /// the object keeps it until it is freed. May sleep.
@@ -172,6 +178,7 @@ impl<T: ObjectData> DriverObject for Mapped<T> {
             place: RcuCell::new(args.place),
             zero_page: SetOnce::new(),
             had_huge_entry: Atomic::new(false),
+            pins: Atomic::new(0),
             vmap <- VMapSlot::new(),
         })
     }

@@ -1,20 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dma-bufs of GEM objects. Programs can pass them on and map them. Other drivers can neither
-//! attach to them nor map them.
+//! Dma-bufs of GEM objects: those that Barium exports, which programs can pass on and map, and to which
+//! other devices can attach, and those of other devices that Barium imports.
 //!
 //! C headers: [`include/drm/drm_prime.h`](srctree/include/drm/drm_prime.h),
 //! [`include/linux/dma-buf.h`](srctree/include/linux/dma-buf.h)
 //!
 //! - Upstream today: `drm::gem::Object` exports with DRM's own `dma_buf_ops`, which have `vmap`:
-//!   every driver that gets such a dma-buf can map it in the kernel.
+//!   every driver that gets such a dma-buf can map it in the kernel. It has neither `pin` nor
+//!   `get_sg_table`, and does not import.
 //! - The shape it should have: an optional method of `drm::gem::DriverObject` by which a driver
-//!   chooses the operations of its dma-bufs, independent of `vmap` for the kernel's own clients.
+//!   chooses the operations of its dma-bufs, independent of `vmap` for the kernel's own clients;
+//!   `pin` and `get_sg_table` as optional methods too; a type for an attachment.
 //! - Why this is sound on 7.3: the operations are DRM's own, which require that `priv` of the
 //!   dma-buf is a GEM object, as it is here. `vmap`, which [`OPS`] does not have, is optional in
 //!   `dma_buf_ops`. Only [`export_callback`] creates dma-bufs with [`OPS`], so their `priv` is an
-//!   object of the driver.
-//! - Delete when upstream's objects can be exported like this.
+//!   object of the driver. DRM calls [`pin_callback`] when a device attaches, and [`unpin_callback`] when
+//!   it detaches; in between, [`Reserved::publish`] fails, so the pages that the device accesses stay
+//!   those of the object. An imported object owns its attachment and a reference to the dma-buf, and
+//!   has the reservation of the dma-buf; [`detach`] ends that before the object is freed.
+//! - Delete when upstream's objects can be exported and imported like this.
+//!
+//! # Imported objects
+//!
+//! An object that represents a dma-buf of another device has no memory of its own and no placement
+//! record. `mmap()` hands its mappings over to the exporter, so none of them has the `vm_ops` of this
+//! driver. DRM never exports such an object: it returns the original dma-buf. The driver does not map it
+//! for DMA, as the device has none; the attachment makes the exporter keep the memory where devices can
+//! access it.
 //!
 //! # Why there is no `vmap`
 //!
@@ -24,20 +37,29 @@
 //! WARN: `dma_buf_vmap()` warns if `vmap` fails, as it must for an object that is not contiguous.
 //! Without `vmap`, `dma_buf_vmap()` returns `EINVAL`.
 
-use super::object::{
-    Object,
-    ObjectData, //
+use super::{
+    object::{
+        Object,
+        ObjectData, //
+    },
+    MappedObject,
+    Reserved, //
+};
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
 };
 use kernel::{
     bindings,
     drm::gem::IntoGEMObject,
+    error::from_err_ptr,
+    mm::virt::flags,
+    page::page_align,
     prelude::*,
     sync::aref::ARef, //
 };
 
 static OPS: bindings::dma_buf_ops = bindings::dma_buf_ops {
-    // `drm_gem_map_attach()` returns `ENOSYS`, because the objects have no `get_sg_table`, so the
-    // next three are never called. `dma_buf_export()` requires `map_dma_buf` and `unmap_dma_buf`.
     attach: Some(bindings::drm_gem_map_attach),
     detach: Some(bindings::drm_gem_map_detach),
     map_dma_buf: Some(bindings::drm_gem_map_dma_buf),
@@ -78,31 +100,188 @@ pub(super) unsafe extern "C" fn export_callback(
     unsafe { bindings::drm_gem_dmabuf_export(dev, &mut info) }
 }
 
-/// `drm_driver.gem_prime_import`. For a dma-buf that the same device has exported, returns the
-/// object with a new reference. For any other, returns an error pointer (`EINVAL`).
+/// Calls `with` with the object of a callback whose caller holds the object's reservation.
 ///
 /// # Safety
 ///
-/// Only DRM may call it, for a device all of whose objects have data `T`, and with a dma-buf to
+/// `raw` must be a valid object with data `T`. The calling thread must hold its reservation, and keep it
+/// until this function returns.
+unsafe fn with_reserved<T: ObjectData, R>(
+    raw: *mut bindings::drm_gem_object,
+    with: impl FnOnce(&mut Reserved<'_, T>) -> R,
+) -> R {
+    // SAFETY: The caller promises that this is a valid object with data `T`.
+    let obj = unsafe { Object::<T>::from_raw(raw) };
+    // SAFETY: The caller promises that the reservation is locked. The guard is not dropped, so it does
+    // not unlock the reservation.
+    let mut reserved = ManuallyDrop::new(unsafe { Reserved::new(obj) });
+    with(&mut reserved)
+}
+
+/// `drm_gem_object_funcs.pin`: a device attaches to the object's dma-buf.
+///
+/// # Safety
+///
+/// Only DRM may call it, for an object with data `T` whose reservation the caller holds.
+pub(super) unsafe extern "C" fn pin_callback<T: MappedObject>(
+    raw: *mut bindings::drm_gem_object,
+) -> c_int {
+    let pin = |obj: &mut Reserved<'_, T>| {
+        T::make_all_present(obj)?;
+        obj.pin()
+    };
+    // SAFETY: The caller promises what this requires.
+    match unsafe { with_reserved(raw, pin) } {
+        Ok(()) => 0,
+        Err(err) => err.to_errno(),
+    }
+}
+
+/// `drm_gem_object_funcs.unpin`: a device has detached from the object's dma-buf.
+///
+/// # Safety
+///
+/// Only DRM may call it, for an object with data `T` whose reservation the caller holds, once for each
+/// call of [`pin_callback`] that succeeded.
+pub(super) unsafe extern "C" fn unpin_callback<T: MappedObject>(
+    raw: *mut bindings::drm_gem_object,
+) {
+    // SAFETY: The caller promises what this requires.
+    unsafe { with_reserved(raw, |obj: &mut Reserved<'_, T>| obj.unpin()) };
+}
+
+/// `drm_gem_object_funcs.get_sg_table`: a device maps the object's dma-buf. Returns a list that the caller
+/// owns, or an error pointer (`ENOMEM`).
+///
+/// # Safety
+///
+/// Only DRM may call it, for an object with data `T` that is pinned and whose reservation the caller
+/// holds. The caller must not use the list once the object is no longer pinned.
+pub(super) unsafe extern "C" fn sg_table_callback<T: MappedObject>(
+    raw: *mut bindings::drm_gem_object,
+) -> *mut bindings::sg_table {
+    let list = |obj: &mut Reserved<'_, T>| {
+        let pages = obj.place().and_then(T::system_memory).ok_or(ENOENT)?;
+        // SAFETY: The object is valid, and its device outlives it. The field does not change.
+        unsafe { pages.sg_table((*raw).dev) }
+    };
+    // SAFETY: The caller promises what this requires.
+    match unsafe { with_reserved(raw, list) } {
+        Ok(list) => list.as_ptr(),
+        Err(err) => err.to_ptr(),
+    }
+}
+
+/// `drm_driver.gem_prime_import`. Returns an object with a new reference: for a dma-buf that the same
+/// device has exported, the object itself, otherwise a new one. Returns an error pointer on failure: the
+/// exporter's error, or `ENOMEM`.
+///
+/// # Safety
+///
+/// Only DRM may call it, for a registered device all of whose objects have data `T`, and with a dma-buf to
 /// which the caller holds a reference.
-pub(in crate::upstream) unsafe extern "C" fn import_callback<T: ObjectData>(
+pub(in crate::upstream) unsafe extern "C" fn import_callback<T: MappedObject>(
     dev: *mut bindings::drm_device,
     dma_buf: *mut bindings::dma_buf,
 ) -> *mut bindings::drm_gem_object {
     // SAFETY: The caller holds a reference to the dma-buf. These fields do not change.
-    let (ops, raw) = unsafe { ((*dma_buf).ops, (*dma_buf).priv_) };
-    if !core::ptr::eq(ops, &OPS) {
-        return Error::to_ptr(EINVAL);
-    }
-    let raw = raw.cast::<bindings::drm_gem_object>();
+    let (ops, exported) = unsafe { ((*dma_buf).ops, (*dma_buf).priv_) };
+    let exported = exported.cast::<bindings::drm_gem_object>();
     // SAFETY: Only `export_callback()` creates dma-bufs with `OPS`. Their private data is a GEM
     // object, to which the dma-buf holds a reference. The field does not change.
-    if unsafe { (*raw).dev } != dev {
-        return Error::to_ptr(EINVAL);
+    let obj = if core::ptr::eq(ops, &OPS) && unsafe { (*exported).dev } == dev {
+        // SAFETY: The dma-buf holds a reference to the object, and all objects of `dev` have data `T`.
+        Ok(ARef::from(unsafe { Object::<T>::from_raw(exported) }))
+    } else {
+        // SAFETY: The caller promises what this requires.
+        unsafe { import::<T>(dev, dma_buf) }
+    };
+    match obj {
+        Ok(obj) => {
+            let raw = obj.as_raw();
+            // The caller gets the reference.
+            ARef::into_raw(obj);
+            raw
+        }
+        Err(err) => err.to_ptr(),
     }
-    // SAFETY: The dma-buf holds a reference to the object, and all objects of `dev` have data `T`.
-    let obj = ARef::from(unsafe { Object::<T>::from_raw(raw) });
-    // The caller gets the reference.
-    ARef::into_raw(obj);
-    raw
+}
+
+/// Creates an object that represents a dma-buf of another device.
+///
+/// # Safety
+///
+/// `dev` must be a registered device all of whose objects have data `T`, and `dma_buf` a dma-buf to which
+/// the caller holds a reference.
+unsafe fn import<T: MappedObject>(
+    dev: *mut bindings::drm_device,
+    dma_buf: *mut bindings::dma_buf,
+) -> Result<ARef<Object<T>>> {
+    // SAFETY: The caller promises that both are valid. These fields do not change.
+    let (parent, size, resv) = unsafe { ((*dev).dev, (*dma_buf).size, (*dma_buf).resv) };
+    // SAFETY: The caller promises that `dev` is a device with this driver.
+    let drm = unsafe { kernel::drm::Device::<T::Driver>::from_raw(dev) };
+    let obj = super::create::<T>(drm, page_align(size).ok_or(EINVAL)?, T::imported(), None)?;
+    // SAFETY: Both are valid, as the caller promises, and this device outlives its objects.
+    let attachment = from_err_ptr(unsafe { bindings::dma_buf_attach(dma_buf, parent) })?;
+    let raw = obj.as_raw();
+    // SAFETY: The caller holds a reference to the dma-buf and so to its file. The object takes over the
+    // new one, and `detach()` puts it.
+    unsafe { bindings::get_file((*dma_buf).file) };
+    // SAFETY: No other thread can find the object. The reservation of the dma-buf is valid as long as the
+    // dma-buf.
+    unsafe {
+        (*raw).import_attach = attachment;
+        (*raw).resv = resv;
+    }
+    Ok(obj)
+}
+
+/// If the object represents a dma-buf of another device, detaches from it.
+///
+/// # Safety
+///
+/// `raw` must be an object that is about to be freed, and that nothing else uses.
+pub(super) unsafe fn detach(raw: *mut bindings::drm_gem_object) {
+    // SAFETY: The caller promises that the object is valid.
+    if !unsafe { (*raw).import_attach }.is_null() {
+        // SAFETY: `import()` has set the attachment, and took a reference to the dma-buf, which this puts.
+        // There is no scatter-gather list.
+        unsafe { bindings::drm_prime_gem_destroy(raw, core::ptr::null_mut()) };
+    }
+}
+
+/// Lets the exporter set up a mapping of an imported object. Returns 0 or a negative error code: `EINVAL`
+/// for a copy-on-write mapping, or the exporter's error.
+///
+/// # Safety
+///
+/// `raw` must be a valid object, `attachment` its attachment, and `vma` undergoing setup for it in an
+/// `mmap` callback. `vma` must hold a reference to the object.
+pub(super) unsafe fn mmap_imported(
+    raw: *mut bindings::drm_gem_object,
+    attachment: NonNull<bindings::dma_buf_attachment>,
+    vma: *mut bindings::vm_area_struct,
+) -> c_int {
+    // SAFETY: The caller promises that `vma` is undergoing setup. Both members of the union are the flags.
+    let vm_flags = unsafe { (*vma).__bindgen_anon_2.vm_flags };
+    if vm_flags & (flags::SHARED | flags::MAYWRITE) == flags::MAYWRITE {
+        return EINVAL.to_errno();
+    }
+    // An exporter may not set these, which then must not be those of this driver.
+    //
+    // SAFETY: No other thread can reach the VMA.
+    unsafe {
+        (*vma).vm_ops = core::ptr::null();
+        (*vma).vm_private_data = core::ptr::null_mut();
+        (*vma).__bindgen_anon_2.vm_flags = vm_flags | flags::DONTEXPAND;
+    }
+    // SAFETY: The attachment is valid as long as the object, and so is its dma-buf. DRM lets a mapping
+    // start at the first page of the object only.
+    let ret = unsafe { bindings::dma_buf_mmap((*attachment.as_ptr()).dmabuf, vma, 0) };
+    if ret == 0 {
+        // SAFETY: The VMA holds a reference to the object, but now belongs to the file of the dma-buf.
+        unsafe { bindings::drm_gem_object_put(raw) };
+    }
+    ret
 }

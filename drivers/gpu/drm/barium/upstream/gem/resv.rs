@@ -33,6 +33,7 @@ use kernel::{
     error::to_result,
     page::PAGE_SHIFT,
     prelude::*,
+    sync::atomic::Relaxed,
     types::NotThreadSafe, //
 };
 
@@ -58,7 +59,7 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
     /// # Safety
     ///
     /// The caller must have locked the reservation, and passes the lock on to the guard.
-    unsafe fn new(obj: &'a Object<T>) -> Self {
+    pub(super) unsafe fn new(obj: &'a Object<T>) -> Self {
         // INVARIANT: The caller promises it.
         Self {
             obj,
@@ -112,13 +113,38 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         unsafe { self.obj.place_reserved() }
     }
 
+    /// Pins the object to its place: [`Self::publish`] fails until [`Self::unpin`] has been called once
+    /// for each call.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if there are too many pins.
+    pub(super) fn pin(&mut self) -> Result {
+        let pins = self.obj.pins();
+        pins.store(pins.load(Relaxed).checked_add(1).ok_or(EBUSY)?, Relaxed);
+        Ok(())
+    }
+
+    /// Ends the effect of one call of [`Self::pin`].
+    pub(super) fn unpin(&mut self) {
+        let pins = self.obj.pins();
+        pins.store(pins.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+
     /// Replaces the placement record. May sleep.
     ///
     /// If there is an old record, waits until no fault uses it, removes the page table entries of
     /// all mappings of the object, and drops it.
-    pub(crate) fn publish(&mut self, new: KBox<T::Place>) {
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the object is pinned: a device may access the memory of the old record.
+    pub(crate) fn publish(&mut self, new: KBox<T::Place>) -> Result {
+        if self.obj.pins().load(Relaxed) != 0 {
+            return Err(EBUSY);
+        }
         let Some(old) = self.obj.place_cell().publish(Some(new)) else {
-            return;
+            return Ok(());
         };
         let old = old.after_grace_period();
         let bytes = |len: usize| bindings::loff_t::try_from(len).unwrap_or(bindings::loff_t::MAX);
@@ -130,6 +156,7 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         // and of their dma-bufs are in it.
         unsafe { bindings::unmap_mapping_range(mapping, start, bytes(self.obj.size()), 1) };
         drop(old);
+        Ok(())
     }
 }
 
