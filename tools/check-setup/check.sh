@@ -13,12 +13,14 @@ set -uo pipefail
 here=$(cd -- "${BASH_SOURCE[0]%/*}" && pwd)
 top=${here%/tools/*}
 
-# All mounts disappear with this mount namespace.
+# All mounts disappear with this mount namespace. SIGINT gets its default action back, which a shell takes
+# from commands that it starts in the background: a script cannot trap a signal that was ignored at its start.
 if [[ -z ${CHECK_SETUP_INSIDE-} ]]; then
 	userns=()
 	[[ $(id -u) -eq 0 ]] || userns=(--user --map-root-user)
 	export CHECK_SETUP_INSIDE=1
-	exec setpriv --pdeathsig KILL -- unshare "${userns[@]}" --mount -- "$BASH" "$here/check.sh" "$@"
+	exec env --default-signal=INT,QUIT setpriv --pdeathsig KILL -- unshare "${userns[@]}" --mount -- \
+		"$BASH" "$here/check.sh" "$@"
 fi
 
 real_cache=${BARIUM_CACHE:-${XDG_CACHE_HOME:-${HOME-}/.cache}/barium}
