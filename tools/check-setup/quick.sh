@@ -33,6 +33,7 @@ quick_checks() {
 	check set-up/ksrc-was-built-in ksrc_was_built_in
 	check set-up/unknown-kernel unknown_kernel
 	check set-up/unknown-command unknown_command
+	check packages/version version_of_content
 	check out/with-foreign-files foreign_out
 	check out/of-another-tree other_tree
 	check clean/refused-while-in-use in_use clean "$work/out" "$work/out"
@@ -274,6 +275,21 @@ unknown_kernel() {
 
 unknown_command() {
 	fails_cleanly "setup" barium st
+}
+
+# The version of the packages is that of their content, whatever makepkg has left.
+version_of_content() {
+	local first arch=$tree/packaging/arch
+	cp -r "$top/packaging" "$tree"
+	cp "$top"/tools/{module-files,module-source,kernel-check} "$tree/tools"
+	first=$("$tree/tools/packages/version") || fail "ended with $?"
+	[[ $first =~ ^0\.[0-9]+\+[0-9a-f]{12}$ ]] || fail "it is $first"
+	sed -i "s/^pkgver=.*/pkgver=$first/" "$arch/PKGBUILD"
+	mkdir -p "$arch"/{pkg,src}
+	touch "$arch"/{pkg/file,src/file,"barium-dkms-$first.pkg.tar.zst"}
+	[[ $("$tree/tools/packages/version") == "$first" ]] || fail "makepkg changes it"
+	echo >>"$tree/packaging/common/modprobe.conf"
+	[[ $("$tree/tools/packages/version") != "$first" ]] || fail "other content has the same version"
 }
 
 # in_use COMMAND DIR OUT: checks that COMMAND does not touch DIR while a run with OUT is making a

@@ -16,6 +16,7 @@ rm -rf /build
 mkdir -p /build
 "$src/tools/module-source" "$build"
 cp -r "$src/packaging" "$build/packaging"
+rm -rf "$build/packaging/arch"
 mv "$build/packaging/debian" "$build/debian"
 cd "$build"
 sed -i "s/@KERNEL@/$kernel/g; s/@KERNEL_VERSION@/$kernel_version/g; s/@SERIES@/$series/g" \
