@@ -491,7 +491,7 @@ main() {
 		step T5/no-source no_source
 		step T5/killed killed
 	fi
-	# Only on request: it builds a kernel, and has not passed yet.
+	# Only on request: it builds a kernel, which takes 20 minutes.
 	if [[ ${ONLY-} == *T6* ]] && step T6/build own_kernel && step T6/install own_kernel_installs; then
 		step T6/disk disk t6 "$(<"$work/disks/own/packages/release")"
 		step T6/bochs-display own_kernel_boots bochs-display
