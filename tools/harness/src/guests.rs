@@ -170,6 +170,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         sleep("efifb", "bochs-display", "shutdown"),
         kexec("vesafb", "VGA"),
         kexec("efifb", "bochs-display"),
+        kexec_to_bochs("vesafb", "VGA"),
+        kexec_to_bochs("efifb", "bochs-display"),
         Guest {
             name: "opt/devices".into(),
             scenario: "devices",
@@ -348,6 +350,18 @@ fn kexec(fb: &str, device: &str) -> Guest {
     guest.parameters.push("crashkernel=320M".into());
     guest.limit = 300;
     guest.typical = 60;
+    guest
+}
+
+/// A guest like that of [`kexec`] whose second kernel has bochs instead of Barium.
+fn kexec_to_bochs(fb: &str, device: &str) -> Guest {
+    let mut guest = kexec(fb, device);
+    guest.name = format!("stock/kexec-to-bochs-{device}");
+    guest.parameters = vec![
+        format!("guest_firmware_fb={fb}"),
+        "guest_next_driver=bochs".into(),
+    ];
+    guest.typical = 40;
     guest
 }
 

@@ -200,6 +200,16 @@ pub(crate) struct Properties {
     pub(crate) has_byte_order: bool,
 }
 
+/// A mode, and the start of its picture, as in the registers.
+pub(crate) struct Mode {
+    pub(crate) width: u16,
+    pub(crate) height: u16,
+    pub(crate) bits_per_pixel: u16,
+    pub(crate) virt_width: u16,
+    pub(crate) x_offset: u16,
+    pub(crate) y_offset: u16,
+}
+
 /// The registers of a device, claimed and mapped.
 pub(crate) struct Registers<'bound>(pci::Bar<'bound, REGISTER_BAR_LEN>);
 
@@ -282,6 +292,24 @@ impl<'bound> Registers<'bound> {
             max_width,
             max_height,
         }
+    }
+
+    /// Reads the mode that the display is in; `None` if the display is disabled or VRAM is accessed
+    /// through banks.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        let enable = (&self.0).read(ENABLE);
+        if !enable.enabled() || !enable.linear() {
+            return None;
+        }
+        let (width, height) = self.size();
+        Some(Mode {
+            width,
+            height,
+            bits_per_pixel: (&self.0).read(BPP).value().get(),
+            virt_width: (&self.0).read(VIRT_WIDTH).value().get(),
+            x_offset: (&self.0).read(X_OFFSET).value().get(),
+            y_offset: (&self.0).read(Y_OFFSET).value().get(),
+        })
     }
 
     /// Enables the display in a mode, without clearing VRAM. The picture starts at offset 0 of

@@ -240,10 +240,12 @@ pub(crate) fn resume(dev: &RegisteredKmsDevice<BariumDriver>) -> Result {
     kms::client::resume(dev)
 }
 
-/// Disables the display and clears its ENABLE register, as a reset does.
+/// Disables the display, and leaves the device to the next kernel as this driver has found it.
 pub(crate) fn shutdown(dev: &RegisteredKmsDevice<BariumDriver>) {
     kms::client::shutdown(dev);
-    dev.with_registered(|dev| dev.registration_data_with(|reg| reg.pipe().disable()));
+    dev.with_registered(|dev| {
+        dev.registration_data_with(|reg| reg.pipe().hand_back(reg.vram_bar()));
+    });
 }
 
 /// Creates the mode objects of a device.

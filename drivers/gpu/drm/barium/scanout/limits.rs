@@ -117,6 +117,19 @@ pub(crate) struct Scanout {
     pub(crate) y_offset: u16,
 }
 
+impl Scanout {
+    /// Returns the offset in VRAM of the first pixel, and the number of bytes from there to the end of the
+    /// whole last line.
+    pub(super) fn span(&self) -> (usize, usize) {
+        let bytes = usize::from(self.bits_per_pixel).div_ceil(8);
+        let pitch = usize::from(self.virt_width) * bytes;
+        (
+            usize::from(self.y_offset) * pitch + usize::from(self.x_offset) * bytes,
+            usize::from(self.height) * pitch,
+        )
+    }
+}
+
 /// The limits of the modes and pictures that a device supports.
 #[derive(Clone, Copy)]
 pub(crate) struct ModeLimits {
@@ -362,6 +375,22 @@ mod tests {
                 assert_eq!(scanout.map(|scanout| start(&scanout)).ok(), Some(at));
             }
         }
+    }
+
+    #[test]
+    fn a_span_has_whole_lines() {
+        let mut shown = Scanout {
+            width: 640,
+            height: 480,
+            bits_per_pixel: 32,
+            byte_order: ByteOrder::Little,
+            virt_width: 1024,
+            x_offset: 3,
+            y_offset: 2,
+        };
+        assert_eq!(shown.span(), (2 * 4096 + 12, 480 * 4096));
+        shown.bits_per_pixel = 15;
+        assert_eq!(shown.span(), (2 * 2048 + 6, 480 * 2048));
     }
 
     #[test]

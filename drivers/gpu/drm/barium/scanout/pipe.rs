@@ -23,7 +23,8 @@ use crate::{
     },
     vram::{
         VramBar,
-        VramManager, //
+        VramManager,
+        VramOffset, //
     }, //
 };
 use kernel::{
@@ -65,11 +66,13 @@ pub(crate) struct Pipe<'bound> {
     regs: Registers<'bound>,
     kind: Kind,
     has_byte_order: bool,
+    /// What the device showed when the pipe was created; `None` if the display was disabled.
+    firmware: Option<Scanout>,
     state: Pin<KBox<Mutex<State>>>,
 }
 
 impl<'bound> Pipe<'bound> {
-    /// Creates a pipe. Does not access the device.
+    /// Creates a pipe. Stores the mode of the device for [`Self::hand_back`], and does not change it.
     ///
     /// # Errors
     ///
@@ -80,8 +83,18 @@ impl<'bound> Pipe<'bound> {
             blank: None,
             is_blank: false,
         };
+        let firmware = regs.mode().map(|mode| Scanout {
+            width: mode.width,
+            height: mode.height,
+            bits_per_pixel: mode.bits_per_pixel,
+            byte_order: ByteOrder::Little,
+            virt_width: mode.virt_width,
+            x_offset: mode.x_offset,
+            y_offset: mode.y_offset,
+        });
         Ok(Self {
             regs,
+            firmware,
             kind: properties.kind,
             has_byte_order: properties.has_byte_order,
             state: KBox::pin_init(new_mutex!(state), GFP_KERNEL)?,
@@ -212,11 +225,27 @@ impl<'bound> Pipe<'bound> {
         blank.is_some()
     }
 
-    /// Disables the display, as a reset does, for the next driver or the next kernel.
-    pub(crate) fn disable(&self) {
+    /// Disables the display, as a reset does, for the next driver.
+    fn disable(&self) {
         let mut state = self.state.lock();
         self.blank_screen(&mut state);
         self.regs.disable();
+    }
+
+    /// Hands the display over to the next kernel, in the mode in which this driver has found it, and black;
+    /// disabled if it was. A kernel started by kexec is told of the firmware's framebuffer, and its drivers
+    /// of that (efifb, vesafb, simpledrm) can draw into it but cannot set a mode.
+    pub(crate) fn hand_back(&self, bar: &VramBar<'_>) {
+        self.disable();
+        let Some(firmware) = &self.firmware else {
+            return;
+        };
+        let (start, len) = firmware.span();
+        if bar.clear(VramOffset(start), len).is_ok() {
+            let mut state = self.state.lock();
+            self.program(&mut state.programmed, *firmware);
+            state.programmed = Programmed::UNKNOWN;
+        }
     }
 
     /// Marks all register values as unknown, and blanks the screen if it was blank. Must be called after
