@@ -131,7 +131,7 @@ impl Device {
     /// Creates an object of `len` bytes, a multiple of the page size.
     pub fn create(&self, len: usize) -> io::Result<Object> {
         let (handle, offset) = match self.method {
-            Method::Barium => self.create_barium(len)?,
+            Method::Barium => self.create_barium(len, 0)?,
             Method::Ttm => self.create_qxl(len)?,
             Method::Shmem => self.create_dumb(len)?,
             Method::Eager => (0, self.take(len)?),
@@ -141,6 +141,20 @@ impl Device {
             offset,
             len,
         })
+    }
+
+    /// Creates an object of `len` bytes in system memory, where the driver has such objects.
+    pub fn create_in_system_memory(&self, len: usize) -> io::Result<Option<Object>> {
+        let (handle, offset) = match self.method {
+            Method::Barium => self.create_barium(len, abi::BARIUM_GEM_CREATE_SYSTEM)?,
+            Method::Shmem => self.create_dumb(len)?,
+            Method::Ttm | Method::Eager => return Ok(None),
+        };
+        Ok(Some(Object {
+            handle,
+            offset,
+            len,
+        }))
     }
 
     /// Maps all of an object.
@@ -160,10 +174,10 @@ impl Device {
         sys::ioctl(&self.file, abi::BENCH_GEM_CLOSE, &mut argument)
     }
 
-    fn create_barium(&self, len: usize) -> io::Result<(u32, u64)> {
+    fn create_barium(&self, len: usize, flags: u32) -> io::Result<(u32, u64)> {
         let mut create = abi::drm_barium_gem_create {
             size: as_u64(len),
-            flags: 0,
+            flags,
             handle: 0,
         };
         sys::ioctl(&self.file, abi::BENCH_BARIUM_GEM_CREATE, &mut create)?;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::rows::{Column, Rows, BYTES, UNIT};
 
 /// The workloads in the summary, and their titles.
-const SUMMARY: [(&str, &str); 12] = [
+const SUMMARY: [(&str, &str); 13] = [
     ("seq-8M", "8 MiB, forward"),
     ("reverse-8M", "8 MiB, backward"),
     ("stride32-8M", "8 MiB, every 32nd page"),
@@ -19,6 +19,7 @@ const SUMMARY: [(&str, &str); 12] = [
     ("seq-64K", "64 KiB, forward"),
     ("life-4K", "4 KiB: create, map, touch, close"),
     ("life-1M", "1 MiB: create, map, touch a page, close"),
+    ("system-seq-8M", "8 MiB in system memory, forward"),
     ("write-8M", "8 MiB, writing to mapped pages"),
 ];
 

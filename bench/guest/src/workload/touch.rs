@@ -73,8 +73,19 @@ impl FirstTouch {
     }
 
     fn measure(&self, device: &Device) -> io::Result<Outcome> {
+        self.measure_object(device, device.create(self.size)?)
+    }
+
+    /// Measures an object in system memory, whose pages are allocated.
+    fn measure_in_system_memory(&self, device: &Device) -> io::Result<Outcome> {
+        match device.create_in_system_memory(self.size)? {
+            Some(object) => self.measure_object(device, object),
+            None => Ok(Outcome::Missing("has no objects in system memory".into())),
+        }
+    }
+
+    fn measure_object(&self, device: &Device, object: Object) -> io::Result<Outcome> {
         let pages = self.pages();
-        let object = device.create(self.size)?;
         verify(device, object, &pages)?;
         let mut faults = 0;
         let costs = repeat(MIN_ROUNDS, || {
@@ -97,6 +108,16 @@ pub fn workloads() -> Vec<Workload> {
         .into_iter()
         .map(|workload| Workload::new(workload.name(), move |device| workload.measure(device)))
         .collect();
+    for pattern in [Pattern::Forward, Pattern::Backward] {
+        let workload = FirstTouch {
+            size: 8 << 20,
+            pattern,
+        };
+        all.push(Workload::new(
+            format!("system-{}", workload.name()),
+            move |device| workload.measure_in_system_memory(device),
+        ));
+    }
     all.push(Workload::new("write-8M".into(), |device| {
         write(device, 8 << 20)
     }));
