@@ -212,24 +212,29 @@ void barium_map_neighbour_pages(struct vm_fault *vmf, struct page *const *slot,
 	pte_t *ptep = pte_offset_kernel(vmf->pmd, address);
 	spinlock_t *ptl = pte_lockptr(mm, vmf->pmd);
 	unsigned long pages = before + 1 + after;
-	struct page *page;
+	struct page *page = *slot, *next;
 	pgprot_t prot;
 	pte_t entry;
 
 	spin_lock(ptl);
 	entry = ptep_get(ptep);
-	if (!pte_present(entry) || pte_pfn(entry) != page_to_pfn(*slot))
+	if (!pte_present(entry) || pte_pfn(entry) != page_to_pfn(page))
 		goto unlock;
 
-	prot = pte_pgprot(pte_mkclean(entry));
+	entry = pte_mkspecial(pte_mkclean(entry));
+	prot = pte_pgprot(entry);
 	ptep -= before;
 	slot -= before;
 	address -= before << PAGE_SHIFT;
 	for (; pages; pages--, ptep++, slot++, address += PAGE_SIZE) {
-		page = READ_ONCE(*slot);
-		if (!page || !pte_none(ptep_get(ptep)))
+		next = READ_ONCE(*slot);
+		if (!next || !pte_none(ptep_get(ptep)))
 			continue;
-		set_pte_at(mm, address, ptep, pte_mkspecial(pfn_pte(page_to_pfn(page), prot)));
+		/* Most pages follow their predecessor in memory as well. */
+		entry = next == page + 1 ? pte_next_pfn(entry) :
+			pte_mkspecial(pfn_pte(page_to_pfn(next), prot));
+		page = next;
+		set_pte_at(mm, address, ptep, entry);
 		update_mmu_cache(vmf->vma, address, ptep);
 	}
 unlock:
