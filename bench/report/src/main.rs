@@ -5,6 +5,7 @@
 
 mod fill;
 mod goals;
+mod parts;
 mod plot;
 mod profile;
 mod rows;
@@ -106,10 +107,12 @@ fn report(out: &Path, files: &[PathBuf]) -> Result<bool> {
         ("bytes.md", table::bytes(&rows)),
         ("threads.md", table::others(&rows)),
         ("goals.md", goals::table(&rows)),
+        ("parts.md", parts::table(&rows)),
     ] {
         write(&tables.join(name), &table)?;
     }
-    print!("{}{}", table::all(&rows), goals::table(&rows));
+    let (goals, parts) = (goals::table(&rows), parts::table(&rows));
+    print!("{}{parts}{goals}", table::all(&rows));
     Ok(goals::are_met(&rows))
 }
 

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! The parts of the cost of a mapping, which the driver's fault-around policy weighs against each
+//! other: the constants in `drivers/gpu/drm/barium/upstream/fault_costs.rs`.
+
+use crate::rows::{Column, Rows};
+use crate::table::{figure, grid};
+
+/// The parts, in guest instructions.
+#[derive(Debug, PartialEq)]
+struct Parts {
+    /// `mmap()` and `munmap()`.
+    mapping: f64,
+    /// A page table.
+    table: f64,
+    /// A fault that maps one page.
+    fault: f64,
+    /// The decision to map no other page.
+    decision: f64,
+    /// A neighbour.
+    neighbour: f64,
+    /// A page that `mmap()` maps.
+    eager: f64,
+}
+
+/// Returns the table of the parts, empty if their workloads were not measured.
+pub fn table(rows: &Rows) -> String {
+    let Some(parts) = measured(rows) else {
+        return String::new();
+    };
+    let lines: Vec<Vec<String>> = [
+        ("mapping", parts.mapping),
+        ("table", parts.table),
+        ("fault", parts.fault),
+        ("decision", parts.decision),
+        ("neighbour", parts.neighbour),
+        ("eager page", parts.eager),
+    ]
+    .iter()
+    .map(|(name, cost)| vec![String::from(*name), figure(*cost)])
+    .collect();
+    grid(
+        "Parts of the cost of a mapping",
+        &["part", "instructions"].map(String::from),
+        &lines,
+    )
+}
+
+/// Computes the parts from the figures of objects that have a page table of their own (1 MiB), and
+/// of one that has not (16 KiB).
+fn measured(rows: &Rows) -> Option<Parts> {
+    let total = |workload: &str, driver: &str, mode: &str| {
+        let column = Column {
+            driver: driver.into(),
+            mode: mode.into(),
+        };
+        let pages = rows.get(workload, &column)?["pages"].as_f64()?;
+        let faults = rows.get(workload, &column)?["faults"].as_f64()?;
+        Some((rows.per_page(workload, &column)? * pages, pages, faults))
+    };
+    let (all, _, all_faults) = total("seq-1M", "barium", "strict")?;
+    let (few, few_pages, few_faults) = total("random1-1M", "barium", "strict")?;
+    let (small, _, small_faults) = total("seq-16K", "barium", "strict")?;
+    let (few_decided, ..) = total("random1-1M", "barium", "around")?;
+    let (around, around_pages, around_faults) = total("seq-1M", "barium", "around")?;
+    let (eager, eager_pages, _) = total("seq-1M", "eager", "default")?;
+
+    let fault = (all - few) / (all_faults - few_faults);
+    let decision = (few_decided - few) / few_pages;
+    let base = few - few_faults * fault;
+    let mapping = small - small_faults * fault;
+    Some(Parts {
+        mapping,
+        table: base - mapping,
+        fault,
+        decision,
+        neighbour: (around - base - around_faults * (fault + decision))
+            / (around_pages - around_faults),
+        eager: (eager - base) / eager_pages,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rows of a driver whose parts are round numbers.
+    const ROWS: &str = r#"{"workload":"seq-1M","driver":"barium","mode":"strict","per_page":2066.40625,"pages":256,"faults":256}
+{"workload":"random1-1M","driver":"barium","mode":"strict","per_page":10500.0,"pages":2,"faults":2}
+{"workload":"seq-16K","driver":"barium","mode":"strict","per_page":4250.0,"pages":4,"faults":4}
+{"workload":"random1-1M","driver":"barium","mode":"around","per_page":10600.0,"pages":2,"faults":2}
+{"workload":"seq-1M","driver":"barium","mode":"around","per_page":179.9609375,"pages":256,"faults":3}
+{"workload":"seq-1M","driver":"eager","mode":"default","per_page":186.40625,"pages":256,"faults":0}"#;
+
+    #[test]
+    fn the_parts_add_up_to_the_figures() {
+        let parts = measured(&Rows::parse(ROWS).unwrap()).unwrap();
+        let close = |part: f64, to: f64| assert!((part - to).abs() < 1e-6, "{part} is not {to}");
+        close(parts.mapping, 9_000.0);
+        close(parts.table, 8_000.0);
+        close(parts.fault, 2_000.0);
+        close(parts.decision, 100.0);
+        close(parts.neighbour, 90.0);
+        close(parts.eager, 120.0);
+    }
+
+    #[test]
+    fn without_a_workload_there_is_no_table() {
+        let (_, rest) = ROWS.split_once('\n').unwrap();
+        assert_eq!(table(&Rows::parse(rest).unwrap()), "");
+        assert!(table(&Rows::parse(ROWS).unwrap()).contains("neighbour"));
+    }
+}
