@@ -37,6 +37,15 @@
  * SUBTEST: around-ends-with-area
  * Description: Fault-around maps no page outside the VMA.
  *
+ * SUBTEST: scattered
+ * Description: The third fault in an object of 1 MiB maps all of it.
+ *
+ * SUBTEST: scattered-few
+ * Description: Two faults far apart in a new mapping map no other page.
+ *
+ * SUBTEST: strided
+ * Description: Access at a constant stride maps no other page.
+ *
  * SUBTEST: under-area-lock
  * Description: Page faults run under the VMA lock, without the mmap lock.
  */
@@ -223,6 +232,74 @@ static void test_around_ends_with_area(int fd)
 		barium_munmap(part, PAGES * page);
 		barium_bo_fini(fd, &bo);
 	}
+}
+
+/* Returns the number of faults for reading the page @index of @map. */
+static long faults_of_page(__u8 *map, size_t index)
+{
+	return read_pages(map + index * barium_page_size(), 1);
+}
+
+/* The last fault is the third one. The driver maps an object of this size whole then. */
+static void test_scattered(int fd)
+{
+	struct barium_bo bo;
+	__u8 *map;
+
+	require_fault_around(fd);
+	map = map_in_one_table(fd, &bo);
+	read_pages(map, 0);
+	igt_assert_eq(faults_of_page(map, 40), 1);
+	igt_assert_eq(faults_of_page(map, 200), 1);
+	igt_assert_eq(faults_of_page(map, 100), 1);
+	igt_assert_eq(read_pages(map, 4 * PAGES), 0);
+	barium_check_stamp(map, 0, 4 * PAGES, 1);
+	barium_munmap(map, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+/* Faults in earlier mappings of the same object do not count. */
+static void test_scattered_few(int fd)
+{
+	static const size_t others[] = { 0, 39, 41, 100, 199, 201, 255 };
+	struct barium_bo bo;
+	__u8 *map;
+	size_t i;
+
+	require_fault_around(fd);
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		if (i == 0) {
+			map = map_in_one_table(fd, &bo);
+		} else {
+			barium_munmap(map, bo.size);
+			igt_assert(mmap(map, bo.size, RW, MAP_SHARED | MAP_FIXED, fd,
+					bo.offset) == map);
+		}
+		read_pages(map, 0);
+		igt_assert_eq(faults_of_page(map, 40), 1);
+		igt_assert_eq(faults_of_page(map, 200), 1);
+		igt_assert_eq(faults_of_page(map, others[i]), 1);
+	}
+	barium_munmap(map, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+static void test_strided(int fd)
+{
+	size_t stride = 32, i;
+	struct barium_bo bo;
+	__u8 *map;
+
+	require_fault_around(fd);
+	map = map_in_one_table(fd, &bo);
+	read_pages(map, 0);
+	for (i = 5; i < 4 * PAGES; i += stride)
+		igt_assert_eq(faults_of_page(map, i), 1);
+	/* Ends the stride, so it is the third fault that counts. */
+	igt_assert_eq(faults_of_page(map, 5 + stride / 2), 1);
+	igt_assert_eq(read_pages(map, 4 * PAGES), 0);
+	barium_munmap(map, bo.size);
+	barium_bo_fini(fd, &bo);
 }
 
 #define TRACEFS "/sys/kernel/tracing"
@@ -452,6 +529,18 @@ int igt_main()
 	igt_describe("Fault-around maps no page outside the VMA.");
 	igt_subtest("around-ends-with-area")
 		test_around_ends_with_area(barium_new_client());
+
+	igt_describe("The third fault in an object of 1 MiB maps all of it.");
+	igt_subtest("scattered")
+		test_scattered(barium_new_client());
+
+	igt_describe("Two faults far apart in a new mapping map no other page.");
+	igt_subtest("scattered-few")
+		test_scattered_few(barium_new_client());
+
+	igt_describe("Access at a constant stride maps no other page.");
+	igt_subtest("strided")
+		test_strided(barium_new_client());
 
 	igt_describe("Page faults run under the VMA lock, without the mmap lock.");
 	igt_subtest("under-area-lock")

@@ -28,13 +28,13 @@
 //! | [`mod@file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`upstream`], [`uapi`] |
 //! | [`mmap`] | mappings: the fault handler and its policy | [`gem`], [`place`], [`device`], [`fault_around`], [`upstream`], [`units`] |
 //! | [`display`] | DRM's mode setting objects | [`gem`], [`device`], [`scanout`], [`vram`], [`upstream`] |
-//! | [`gem`] | the GEM object | [`place`], [`device`], [`scanout`], [`vram`], [`upstream`], [`uapi`], [`units`] |
+//! | [`gem`] | the GEM object | [`place`], [`device`], [`scanout`], [`vram`], [`fault_around`], [`upstream`], [`uapi`], [`units`] |
 //! | [`place`] | the placement record of an object | [`vram`], [`upstream`], [`units`] |
 //! | [`device`] | the driver's types, data of a device, lock order | [`scanout`], [`vram`], [`upstream`] |
 //! | [`scanout`] | the limits of the display, and programming it | [`dispi`], [`vram`], [`upstream`] |
 //! | [`dispi`] | the registers of the device | [`vram`] |
 //! | [`vram`] | the allocation of VRAM, its BAR and its backup | [`upstream`], [`units`] |
-//! | [`fault_around`] | which neighbours a fault maps: numbers only | [`units`] |
+//! | [`fault_around`] | which neighbours a fault maps: numbers only | [`upstream`], [`units`] |
 //! | [`upstream`] | abstractions that the kernel crate lacks; the only room with `unsafe` code | [`units`] |
 //! | [`uapi`] | the ABI | |
 //! | [`units`] | types of numbers: pages, windows, offsets | |

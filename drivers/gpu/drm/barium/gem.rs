@@ -10,6 +10,7 @@ use crate::{
         BariumDevice,
         BariumRegistrationData, //
     },
+    fault_around::FaultHistory,
     place::Place,
     scanout::{
         ModeLimits,
@@ -74,6 +75,7 @@ pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 pub(crate) struct VramObject {
     wish: Wish,
     needed: NeededSoon,
+    history: FaultHistory,
 }
 
 /// Where the client wants the content of an object to be.
@@ -90,6 +92,7 @@ impl VramObject {
         Self {
             wish,
             needed: NeededSoon::new(),
+            history: FaultHistory::new(),
         }
     }
 
@@ -104,6 +107,12 @@ impl VramObject {
     /// Returns the range of the last `MADV_WILLNEED`.
     pub(crate) fn needed(&self) -> &NeededSoon {
         &self.needed
+    }
+
+    /// Returns the faults since the object was last mapped.
+    #[inline]
+    pub(crate) fn history(&self) -> &FaultHistory {
+        &self.history
     }
 
     /// Returns the flags that the object was created with (`BARIUM_GEM_CREATE_*`).

@@ -32,7 +32,8 @@ use crate::{
     },
     fault_around::{
         self,
-        FaultContext, //
+        FaultContext,
+        Order, //
     },
     gem::{
         self,
@@ -41,6 +42,7 @@ use crate::{
     },
     place::Place,
     units::{
+        Advice,
         PageIndex,
         PageWindow,
         VramOffset, //
@@ -110,6 +112,7 @@ impl MappedObject for VramObject {
         if !is_within(&vma.pages(), obj.size() >> PAGE_SHIFT) {
             return Err(EINVAL);
         }
+        obj.history().clear();
         vma.into_pfnmap()
     }
 
@@ -212,7 +215,7 @@ enum Missing {
 fn insert<const RESERVED: bool>(fault: &Fault<'_, VramObject>) -> Result<VmFault, Missing> {
     fault.insert_with(
         |reg, place| backing(reg, place, fault.page()),
-        |mapped| neighbours(fault, mapped),
+        |mapped| neighbours::<RESERVED>(fault, mapped),
     )
 }
 
@@ -272,8 +275,11 @@ fn pfn_range<'a>(
 }
 
 /// Returns the neighbours to insert together with the page of `fault`.
+///
+/// If `RESERVED` is true, the page has just been allocated, and most pages beside it have no memory
+/// to map. Such a fault is no evidence that neighbours are worth their cost.
 #[inline(always)]
-fn neighbours(
+fn neighbours<const RESERVED: bool>(
     fault: &Fault<'_, VramObject>,
     mapped: &MappedFault<'_, '_, VramObject>,
 ) -> PageWindow {
@@ -281,14 +287,23 @@ fn neighbours(
     if !obj.dev().config().fault_around {
         return PageWindow::NONE;
     }
+    let (advice, will_need) = (fault.advice(), obj.needed().contains(fault.page()));
+    let pages = obj.size() >> PAGE_SHIFT;
+    let order = if advice == Advice::Normal && !will_need && !RESERVED {
+        obj.history().record(fault.page(), pages)
+    } else {
+        Order::Unknown
+    };
     let (is_first, is_last) = fault.is_at_edge();
-    fault_around::window(&FaultContext {
-        mapped: mapped.scan_neighbours(),
-        advice: fault.advice(),
+    let context = FaultContext {
+        advice,
         is_first,
         is_last,
-        will_need: obj.needed().contains(fault.page()),
-    })
+        will_need,
+        order,
+        pages,
+    };
+    fault_around::window(&context, || mapped.scan_neighbours())
 }
 
 /// Returns the neighbours, in huge pages, to insert together with the huge page of `fault`.
@@ -302,13 +317,15 @@ fn huge_neighbours(
         return PageWindow::NONE;
     }
     let (is_first, is_last) = range.is_at_edge();
-    fault_around::window(&FaultContext {
-        mapped: range.scan_neighbours(),
+    let context = FaultContext {
         advice: fault.advice(),
         is_first,
         is_last,
         will_need: obj.needed().contains(fault.page()),
-    })
+        order: Order::Unknown,
+        pages: obj.size() >> PAGE_SHIFT,
+    };
+    fault_around::window(&context, || range.scan_neighbours())
 }
 
 /// Maps `addresses` of the calling process before it accesses them.

@@ -37,6 +37,15 @@ impl PageWindow {
             after: self.after.min(other.after),
         }
     }
+
+    /// Returns the larger number for each side.
+    #[inline]
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            before: self.before.max(other.before),
+            after: self.after.max(other.after),
+        }
+    }
 }
 
 /// The advice of a program for a VMA (`madvise()`).

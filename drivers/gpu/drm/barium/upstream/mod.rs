@@ -9,6 +9,7 @@
 
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;
+pub(crate) mod fault_costs;
 mod fdinfo;
 pub(crate) mod firmware_fb;
 pub(crate) mod gem;
