@@ -82,6 +82,10 @@ IGT_TEST_DESCRIPTION("Checks which page of an object a page fault maps.");
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 64
 
+typedef __u16 unaligned_u16 __attribute((aligned(1)));
+typedef __u32 unaligned_u32 __attribute((aligned(1)));
+typedef __u64 unaligned_u64 __attribute((aligned(1)));
+
 /* Creates a stamped object. Tests read it through further, untouched mappings. */
 static struct barium_bo stamped(int fd, size_t pages, __u32 seed)
 {
@@ -367,10 +371,9 @@ static void test_widths(int fd)
 		*(vector *)(map + at) = ramp;
 		igt_assert(map[at] == 1 && map[at + 7] == 8 && map[at + 15] == 16);
 		igt_assert(!map[at - 1] && !map[at + 16]);
-		igt_assert(*(__u16 __attribute((aligned(1))) *)(map + at + 2) == 0x0403);
-		igt_assert(*(__u32 __attribute((aligned(1))) *)(map + at + 4) == 0x08070605);
-		igt_assert(*(__u64 __attribute((aligned(1))) *)(map + at + 8) ==
-			   0x100f0e0d0c0b0a09);
+		igt_assert(*(unaligned_u16 *)(map + at + 2) == 0x0403);
+		igt_assert(*(unaligned_u32 *)(map + at + 4) == 0x08070605);
+		igt_assert(*(unaligned_u64 *)(map + at + 8) == 0x100f0e0d0c0b0a09);
 	}
 	barium_bo_fini(fd, &bo);
 }
@@ -488,7 +491,7 @@ int igt_main()
 		struct barium_bo bo = barium_bo_create(fd, 2);
 		__u8 *boundary = bo.map + barium_page_size();
 
-		*(__u64 __attribute((aligned(1))) *)(boundary - 3) = 0x0807060504030201;
+		*(unaligned_u64 *)(boundary - 3) = 0x0807060504030201;
 		igt_assert(boundary[-3] == 1 && boundary[-1] == 3);
 		igt_assert(boundary[0] == 4 && boundary[4] == 8);
 		barium_bo_fini(fd, &bo);
