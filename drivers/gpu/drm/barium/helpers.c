@@ -11,7 +11,9 @@
 #include <drm/drm_modeset_lock.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
+#include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/page_table_check.h>
 #include <linux/pagemap.h>
 #include <linux/pgalloc.h>
 #include <linux/pgtable.h>
@@ -19,10 +21,19 @@
 #include <linux/sched.h>
 #include <linux/shmem_fs.h>
 
+/* Rust code computes the numbers of entries from the sizes of a page and of an entry. */
+static_assert(sizeof(pte_t) == PAGE_SIZE / PTRS_PER_PTE);
+static_assert(sizeof(pmd_t) == PAGE_SIZE / PTRS_PER_PMD);
+
 /* Returns @prot with the attributes of device memory: write-combining and decrypted. */
 pgprot_t barium_pgprot_device_wc(pgprot_t prot)
 {
 	return pgprot_decrypted(pgprot_writecombine(prot));
+}
+
+void __iomem *barium_ioremap_wc(phys_addr_t phys, size_t len)
+{
+	return ioremap_wc(phys, len);
 }
 
 /*
@@ -166,6 +177,19 @@ bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 }
 
 /*
+ * Installs @entry, a special one, where no entry is. Equivalent to set_pte_at(), of which modules
+ * cannot use all on arm64 and on riscv: the parts for executable and for tagged memory, which a
+ * special entry is not for.
+ */
+static void barium_set_pte(struct vm_area_struct *vma, unsigned long address, pte_t *ptep,
+			   pte_t entry)
+{
+	page_table_check_ptes_set(vma->vm_mm, address, ptep, entry, 1);
+	set_pte(ptep, entry);
+	update_mmu_cache(vma, address, ptep);
+}
+
+/*
  * Inserts copies of the entry that the fault @vmf has just installed for @pfn: for the @before
  * PFNs before @pfn and the @after PFNs after it, except where an entry exists. All these entries
  * must be in one page table and in the VMA.
@@ -191,8 +215,7 @@ void barium_map_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigned lon
 	for (; pages; pages--, ptep++, address += PAGE_SIZE, entry = pte_next_pfn(entry)) {
 		if (!pte_none(ptep_get(ptep)))
 			continue;
-		set_pte_at(mm, address, ptep, entry);
-		update_mmu_cache(vmf->vma, address, ptep);
+		barium_set_pte(vmf->vma, address, ptep, entry);
 	}
 unlock:
 	spin_unlock(ptl);
@@ -234,8 +257,7 @@ void barium_map_neighbour_pages(struct vm_fault *vmf, struct page *const *slot,
 		entry = next == page + 1 ? pte_next_pfn(entry) :
 			pte_mkspecial(pfn_pte(page_to_pfn(next), prot));
 		page = next;
-		set_pte_at(mm, address, ptep, entry);
-		update_mmu_cache(vmf->vma, address, ptep);
+		barium_set_pte(vmf->vma, address, ptep, entry);
 	}
 unlock:
 	spin_unlock(ptl);
@@ -271,7 +293,10 @@ void barium_map_huge_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigne
 	for (; pages; pages--, pmdp++, address += PMD_SIZE, pfn += PMD_SIZE >> PAGE_SHIFT) {
 		if (!pmd_none(pmdp_get(pmdp)))
 			continue;
-		set_pmd_at(mm, address, pmdp, pmd_mkspecial(pmd_mkhuge(pfn_pmd(pfn, prot))));
+		/* Not set_pmd_at(), for the reason that barium_set_pte() has. */
+		entry = pmd_mkspecial(pmd_mkhuge(pfn_pmd(pfn, prot)));
+		page_table_check_pmds_set(mm, address, pmdp, entry, 1);
+		set_pmd(pmdp, entry);
 		update_mmu_cache_pmd(vmf->vma, address, pmdp);
 	}
 unlock:

@@ -35,11 +35,12 @@ extern "C" {
     fn barium_pgprot_device_wc(prot: bindings::pgprot_t) -> bindings::pgprot_t;
 }
 
-/// The number of pages that one page table has entries for.
-pub(crate) const PAGES_PER_TABLE: usize = bindings::PTRS_PER_PTE as usize;
+/// The number of pages that one page table has entries for (`PTRS_PER_PTE`; bindgen cannot evaluate
+/// the macro of every architecture). helpers.c asserts that a table fills a page.
+pub(crate) const PAGES_PER_TABLE: usize = PAGE_SIZE / size_of::<bindings::pte_t>();
 
-/// The number of PMDs in one PMD table.
-pub(crate) const PMDS_PER_TABLE: usize = bindings::PTRS_PER_PMD as usize;
+/// The number of PMDs in one PMD table (`PTRS_PER_PMD`).
+pub(crate) const PMDS_PER_TABLE: usize = PAGE_SIZE / size_of::<bindings::pmd_t>();
 
 /// The number of bytes that one page table maps, or one huge entry (PMD) instead of it.
 pub(crate) const HUGE_SIZE: usize = PAGES_PER_TABLE * PAGE_SIZE;

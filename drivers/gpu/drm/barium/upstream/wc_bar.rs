@@ -58,6 +58,7 @@ use kernel::{
 
 // Defined in helpers.c.
 extern "C" {
+    fn barium_ioremap_wc(phys: bindings::phys_addr_t, len: usize) -> *mut c_void;
     fn barium_is_write_combining(base: *mut c_void) -> bool;
 }
 
@@ -247,7 +248,7 @@ impl<'a> WcBar<'a> {
         }
         // SAFETY: `ioremap_wc()` requires that the range is not RAM, and a PCI BAR is not. If the BAR
         // is mapped already, `ioremap_wc()` uses the memory type of that mapping, or fails.
-        let base = unsafe { bindings::ioremap_wc(phys.try_into()?, len) };
+        let base = unsafe { barium_ioremap_wc(phys.try_into()?, len) };
         let Some(base) = NonNull::new(base) else {
             if claimed {
                 // SAFETY: The region was claimed above, and is not mapped.
