@@ -177,6 +177,28 @@ bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 }
 
 /*
+ * True if all CPUs set the dirty bit of an entry themselves. On other architectures, there are CPUs
+ * on which the first write to a page with a clean entry faults. Nothing reads the dirty bit of a
+ * special entry, so all entries get it from the start there.
+ */
+#define BARIUM_CPU_SETS_DIRTY IS_ENABLED(CONFIG_X86)
+
+/* Inserts @pfn, as vmf_insert_pfn_prot() does. No write to it faults if @prot allows writes. */
+vm_fault_t barium_insert_pfn(struct vm_area_struct *vma, unsigned long address, unsigned long pfn,
+			     pgprot_t prot)
+{
+	if (!BARIUM_CPU_SETS_DIRTY)
+		prot = pte_pgprot(pte_mkdirty(pfn_pte(0, prot)));
+	return vmf_insert_pfn_prot(vma, address, pfn, prot);
+}
+
+/* Returns the protection of entries beside @entry, which barium_insert_pfn() has installed. */
+static pgprot_t barium_prot_beside(pte_t entry)
+{
+	return pte_pgprot(BARIUM_CPU_SETS_DIRTY ? pte_mkclean(entry) : entry);
+}
+
+/*
  * Installs @entry, a special one, where no entry is. Equivalent to set_pte_at(), of which modules
  * cannot use all on arm64 and on riscv: the parts for executable and for tagged memory, which a
  * special entry is not for.
@@ -211,7 +233,7 @@ void barium_map_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigned lon
 
 	ptep -= before;
 	address -= before << PAGE_SHIFT;
-	entry = pte_mkspecial(pfn_pte(pfn - before, pte_pgprot(pte_mkclean(entry))));
+	entry = pte_mkspecial(pfn_pte(pfn - before, barium_prot_beside(entry)));
 	for (; pages; pages--, ptep++, address += PAGE_SIZE, entry = pte_next_pfn(entry)) {
 		if (!pte_none(ptep_get(ptep)))
 			continue;
@@ -244,8 +266,8 @@ void barium_map_neighbour_pages(struct vm_fault *vmf, struct page *const *slot,
 	if (!pte_present(entry) || pte_pfn(entry) != page_to_pfn(page))
 		goto unlock;
 
-	entry = pte_mkspecial(pte_mkclean(entry));
-	prot = pte_pgprot(entry);
+	prot = barium_prot_beside(entry);
+	entry = pte_mkspecial(pfn_pte(page_to_pfn(page), prot));
 	ptep -= before;
 	slot -= before;
 	address -= before << PAGE_SHIFT;
@@ -286,7 +308,7 @@ void barium_map_huge_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigne
 	if (arch_needs_pgtable_deposit())
 		goto unlock;
 
-	prot = pmd_pgprot(pmd_mkclean(entry));
+	prot = pmd_pgprot(BARIUM_CPU_SETS_DIRTY ? pmd_mkclean(entry) : pmd_mkdirty(entry));
 	pmdp -= before;
 	address -= before << PMD_SHIFT;
 	pfn -= before << (PMD_SHIFT - PAGE_SHIFT);

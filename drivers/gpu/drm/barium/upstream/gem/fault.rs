@@ -129,6 +129,12 @@ use kernel::{
 extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
     fn barium_wipe_on_fork(vma: *mut bindings::vm_area_struct);
+    fn barium_insert_pfn(
+        vma: *mut bindings::vm_area_struct,
+        address: c_ulong,
+        pfn: c_ulong,
+        prot: bindings::pgprot_t,
+    ) -> bindings::vm_fault_t;
     fn barium_prepare_table(vmf: *mut bindings::vm_fault) -> bool;
     fn barium_is_mapped(vmf: *const bindings::vm_fault, address: c_ulong) -> bool;
     fn barium_is_mapped_beside(vmf: *const bindings::vm_fault, distance: c_long) -> bool;
@@ -523,9 +529,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         }
         // SAFETY: By the type invariants, the VMA is PFNMAP and not copy-on-write, and the fault is
         // served in it. The caller promises that `pfn` stays valid as long as the entry exists.
-        match VmFault(unsafe {
-            bindings::vmf_insert_pfn_prot(self.vma(), self.address(), pfn, prot)
-        }) {
+        match VmFault(unsafe { barium_insert_pfn(self.vma(), self.address(), pfn, prot) }) {
             // INVARIANT: The entry is in a page table, which is not freed while the fault is served
             // (see the head of this file).
             VmFault::NOPAGE => Ok(MappedFault(self)),
