@@ -18,7 +18,7 @@ use crate::{
     uapi::*,
     upstream::vma::{
         HUGE_SIZE,
-        PAGES_PER_TABLE, //
+        WINDOW_PAGES, //
     },
 };
 use kernel::{
@@ -60,9 +60,7 @@ impl File {
             BARIUM_PARAM_PAGE_SIZE => u64::try_from(PAGE_SIZE)?,
             BARIUM_PARAM_HUGE_SIZE if dev.config().huge => u64::try_from(HUGE_SIZE)?,
             BARIUM_PARAM_HUGE_SIZE => 0,
-            BARIUM_PARAM_FAULT_AROUND if dev.config().fault_around => {
-                u64::try_from(PAGES_PER_TABLE)?
-            }
+            BARIUM_PARAM_FAULT_AROUND if dev.config().fault_around => u64::try_from(WINDOW_PAGES)?,
             BARIUM_PARAM_FAULT_AROUND => 1,
             BARIUM_PARAM_FEATURES => u64::from(BARIUM_FEATURE_SYSTEM),
             _ => return Err(EINVAL),

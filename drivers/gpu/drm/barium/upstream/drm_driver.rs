@@ -46,6 +46,7 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
+    sizes::SZ_2M,
     sync::aref::ARef, //
 };
 
@@ -207,8 +208,12 @@ unsafe fn object_at<T: MappedObject>(
     allowed.then_some((obj, first))
 }
 
+/// The largest natural alignment of areas that are too small for a huge entry. Where a page table maps
+/// more, a larger one would spare a page table, and take much of the address space.
+const MAX_ALIGN: usize = SZ_2M;
+
 /// Returns an address at which an area of `len` bytes (less than [`HUGE_SIZE`]) needs the fewest
-/// page tables, or `None` if the address space has no such free area.
+/// page tables, or is aligned to [`MAX_ALIGN`]; `None` if the address space has no such free area.
 ///
 /// # Safety
 ///
@@ -220,7 +225,7 @@ unsafe fn naturally_aligned_area(
     pgoff: c_ulong,
     flags: c_ulong,
 ) -> Option<c_ulong> {
-    let align = len.next_power_of_two();
+    let align = len.next_power_of_two().min(MAX_ALIGN);
     let padding = align - PAGE_SIZE;
     let padded = len + padding;
     // SAFETY: The arguments are those of the callback by this function's requirements, except for

@@ -22,7 +22,7 @@ use super::{
         MappedObject,
         Object, //
     },
-    vma::HUGE_SIZE, //
+    vma::WINDOW_SIZE, //
 };
 use crate::units::PageIndex;
 use core::ops::Range;
@@ -59,7 +59,7 @@ extern "C" {
 
 /// Maps the pages in `addresses` of the calling process, as if the process accessed them.
 ///
-/// The range is divided into parts. A part lies in one VMA and in the range of one page table, and
+/// The range is divided into parts. A part lies in one VMA and in one window of [`WINDOW_SIZE`], and
 /// its first page is not mapped. For each part, `prepare` gets the object, the object's page at
 /// which the part starts, and the number of pages in the part. It may prepare for the fault at that
 /// page, and returns how many pages, at least one, the fault is going to map.
@@ -111,8 +111,8 @@ where
         if vma.flags() & (flags::READ | flags::WRITE) == 0 {
             return Err(EFAULT);
         }
-        let table_end = (address & !(HUGE_SIZE - 1)).saturating_add(HUGE_SIZE);
-        let end = addresses.end.min(vma.end()).min(table_end);
+        let window_end = (address & !(WINDOW_SIZE - 1)).saturating_add(WINDOW_SIZE);
+        let end = addresses.end.min(vma.end()).min(window_end);
         let pages = (end - address) >> PAGE_SHIFT;
         if let Some(len) = mapped(vma, address..end) {
             address += len;

@@ -49,6 +49,7 @@ use kernel::{
     },
     prelude::*,
     ptr::Alignment,
+    sizes::SZ_64K,
     sync::{
         Arc,
         Mutex, //
@@ -90,8 +91,8 @@ struct Cache(KVec<Blocks>);
 impl Cache {
     /// The maximum number of entries.
     const MAX: usize = 32;
-    /// The maximum size of an entry in pages. With pages of 4 KiB, the cache has at most 2 MiB.
-    const MAX_PAGES: usize = 16;
+    /// The maximum size of an entry in pages: 64 KiB, so that the cache has at most 2 MiB.
+    const MAX_PAGES: usize = SZ_64K / PAGE_SIZE;
 }
 
 /// Whether an allocation has to be contiguous.

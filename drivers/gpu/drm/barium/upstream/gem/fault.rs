@@ -91,7 +91,8 @@ use super::{
             system_memory_prot,
             HUGE_SIZE,
             PAGES_PER_TABLE,
-            PMDS_PER_TABLE, //
+            PMDS_PER_TABLE,
+            WINDOW_PAGES, //
         },
         wc_bar::PfnRange, //
     },
@@ -298,16 +299,24 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         }
     }
 
-    /// Returns the largest window that lies in both the VMA and the page table of the fault.
-    #[inline]
-    pub(crate) fn max_window(&self) -> PageWindow {
+    /// Returns the largest window that lies in both the VMA and the naturally aligned block of `pages`
+    /// pages around the fault.
+    #[inline(always)]
+    fn window_in_block(&self, pages: usize) -> PageWindow {
         let address = self.address();
         let (start, end) = self.span();
-        let in_table = (address >> PAGE_SHIFT) % PAGES_PER_TABLE;
+        let in_block = (address >> PAGE_SHIFT) % pages;
         PageWindow {
-            before: in_table.min((address - start) >> PAGE_SHIFT),
-            after: (PAGES_PER_TABLE - 1 - in_table).min((end - 1 - address) >> PAGE_SHIFT),
+            before: in_block.min((address - start) >> PAGE_SHIFT),
+            after: (pages - 1 - in_block).min((end - 1 - address) >> PAGE_SHIFT),
         }
+    }
+
+    /// Returns the largest window that one fault may insert: it lies in both the VMA and the naturally
+    /// aligned block of [`WINDOW_PAGES`] around the fault, which is in one page table.
+    #[inline]
+    pub(crate) fn max_window(&self) -> PageWindow {
+        self.window_in_block(WINDOW_PAGES)
     }
 
     /// Returns whether the fault is for the first page of the VMA, and whether it is for the last
@@ -656,7 +665,7 @@ impl<'a, T: ObjectData> HugeFault<'a, T> {
     /// not contain all of it.
     #[inline]
     pub(crate) fn pmd_range(&self) -> Option<PmdRange<'_, 'a, T>> {
-        let window = self.0.max_window();
+        let window = self.0.window_in_block(PAGES_PER_TABLE);
         // INVARIANT: The window is in the VMA, and together with the page of the fault it fills a
         // page table.
         (window.before + 1 + window.after == PAGES_PER_TABLE).then_some(PmdRange {
