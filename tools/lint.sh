@@ -87,13 +87,14 @@ link_sources() {
 	return "$missing"
 }
 
-# The headers for the tests declare only what libigt exports, and compile on their own.
-igt_header() {
-	local library header declared exported missing
-	library=$(gcc -print-file-name=libigt.so.0)
+# igt_declared_in LIBRARY [OPTION]...: the headers for the tests compile on their own, and declare only what
+# nm, with these OPTIONs, shows in the LIBRARY.
+igt_declared_in() {
+	local library=$1 header declared exported missing flags
+	shift
 	[[ -e $library ]] || { echo "$library is missing" && return 1; }
 	mapfile -t flags < <(pkg-config --cflags libdrm | xargs -n1)
-	exported=$(nm -D --defined-only "$library" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u)
+	exported=$(nm "$@" --defined-only "$library" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u)
 	for header in igt-tests/include/*.h; do
 		gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror "${flags[@]}" -x c -fsyntax-only \
 			-aux-info /tmp/declared "$header" || return
@@ -105,6 +106,16 @@ igt_header() {
 		missing=$(comm -23 <(sort -u <<<"$declared" | grep .) <(echo "$exported"))
 		[[ -z $missing ]] || { echo "not in $library: $missing" && return 1; }
 	done
+}
+
+igt_header() {
+	igt_declared_in "$(gcc -print-file-name=libigt.so.0)" -D
+}
+
+# The library that replaces libigt where there is none has the same functions.
+igt_core() {
+	make -C igt-tests OUT=/tmp/igt IGT_CORE=1 /tmp/igt/igt_core.o /tmp/igt/igt_runner &&
+		igt_declared_in /tmp/igt/igt_core.o
 }
 
 # words_of VARIABLE MAKEFILE: prints the words of a variable of make, one a line and sorted.
@@ -228,6 +239,7 @@ lint fuzz-clippy fuzz_clippy
 lint fuzz-tests fuzz_tests
 lint bindgen-flags bindgen_flags
 lint igt-header igt_header
+lint igt-core igt_core
 lint rooms own rooms
 lint safety own safety
 lint driver-clippy driver_clippy

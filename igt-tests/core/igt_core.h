@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests and their runner agree on: the status of a test that has run one subtest.
+ */
+#ifndef BARIUM_IGT_CORE_H
+#define BARIUM_IGT_CORE_H
+
+/* As in libigt, 0 means that the subtest has passed. */
+#define IGT_CORE_SKIP		77
+#define IGT_CORE_INVALID	79
+#define IGT_CORE_FAILURE	98
+
+#endif
