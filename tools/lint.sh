@@ -30,7 +30,7 @@ lint() {
 }
 
 driver_format() {
-	mapfile -t files < <(find drivers tools/lint -name '*.rs')
+	mapfile -t files < <(find drivers tools/lint test-module -name '*.rs')
 	[[ ${#files[@]} -gt 0 ]] || return
 	rustfmt --check --edition 2021 --config-path .rustfmt.toml "${files[@]}"
 }
@@ -40,6 +40,13 @@ driver_clippy() {
 	rm -rf /barium/out/lint
 	mkdir -p /barium/out/lint
 	make -C /barium/kernel-opt "M=$source" MO=/barium/out/lint "-j$(nproc)" \
+		CLIPPY=1 W=1 KRUSTFLAGS=-Dwarnings KCFLAGS=-Werror modules
+}
+
+test_module() {
+	rm -rf /barium/out/lint-test-module
+	mkdir -p /barium/out/lint-test-module
+	make -C /barium/kernel-opt "M=$source/test-module" MO=/barium/out/lint-test-module "-j$(nproc)" \
 		CLIPPY=1 W=1 KRUSTFLAGS=-Dwarnings KCFLAGS=-Werror modules
 }
 
@@ -186,7 +193,7 @@ check_c() {
 # libdrm defines the names of its functions, and DRM the errors that it returns. IGT's
 # `int igt_main()` is a macro without parameters.
 checkpatch() {
-	check_c -- drivers uapi &&
+	check_c -- drivers uapi test-module &&
 		check_c --ignore CAMELCASE,ENOSYS,FUNCTION_WITHOUT_ARGS -- igt-tests examples
 }
 
@@ -242,6 +249,7 @@ lint igt-header igt_header
 lint igt-core igt_core
 lint rooms own rooms
 lint safety own safety
+lint test-module test_module
 lint driver-clippy driver_clippy
 # These steps need the results of driver-clippy.
 lint rustdoc driver_rustdoc
