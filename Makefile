@@ -11,7 +11,7 @@ LINT :=
 endif
 
 # Options of tools/barium can be set as variables of make.
-export BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
+export ARCH BARIUM_CACHE OUT KSRC ONLY TESTS MUTANT BENCH ACCEL DISPLAY_DEVICE KERNEL QEMU_ARGS GDB TIMEOUT_FACTOR JOBS
 export ONCE FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT LINUX MAINTAINER
 
 # `modules` writes its output to MO if set, else next to the sources.
@@ -70,6 +70,8 @@ $(COMMANDS):
 #:
 #: Options, as variables of make or of the environment:
 #:
+#:   ARCH=<name>            setup, run, shell, test, mutants: architecture of the guests: x86_64 (default), arm64
+#:                          (pages of 4 KiB), arm64-16k or arm64-64k; results in out/<name>
 #:   BARIUM_CACHE=<dir>     directory of the cached set-up (default ~/.cache/barium)
 #:   OUT=<dir>              directory of the results (default out)
 #:   KSRC=<dir>             Linux 7.3 source tree, instead of the mirror's package

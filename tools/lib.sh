@@ -29,14 +29,22 @@ CACHE=$(realpath -m -- "${BARIUM_CACHE:-${XDG_CACHE_HOME:-${HOME-}/.cache}/bariu
 OUT=$(realpath -m -- "${OUT:-$TOP/out}")
 LOG=$OUT/log
 
+# use_out DIR: puts all results and logs into DIR from now on.
+use_out() {
+	OUT=$1 LOG=$1/log
+}
+
 # Disk space in MiB that making a part takes, by kind.
 declare -A SPACE=([toolbox]=5000 [linux]=2000 [kernel-stock]=3000 [kernel-opt]=1200 [kernel-debug]=3000 [kernel-kcsan]=1500
-	[kernel-cfi]=1500 [guest]=900 [trixie]=3000 [debtools]=2500 [desktop]=1500 [desktops]=6000)
+	[kernel-cfi]=1500 [guest]=900 [trixie]=3000 [debtools]=2500 [desktop]=1500 [desktops]=6000
+	[foreign-qemu-arm64]=900 [foreign-guest-arm64]=1800 [foreign-kernel-arm64-4k]=1000
+	[foreign-kernel-arm64-16k]=1000 [foreign-kernel-arm64-64k]=1000)
 # A file that a complete part has, by the first word of its kind. If the file is missing, the part
 # is made again.
 declare -A PROOF=([toolbox]=usr/libexec/igt-gpu-tools/core_auth [linux]=rust/kernel/drm
 	[kernel]=modules/release [guest]=root.squashfs [trixie]=srv/barium/other-kernel
-	[debtools]=root/usr/bin/lintian [desktop]=root/usr/bin/labwc [desktops]=root.squashfs)
+	[debtools]=root/usr/bin/lintian [desktop]=root/usr/bin/labwc [desktops]=root.squashfs
+	[foreign]=.made)
 
 # hash_of: prints 12 hex digits of a hash of stdin.
 hash_of() {

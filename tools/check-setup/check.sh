@@ -76,9 +76,9 @@ reset_sandbox() {
 	mkdir -p "$cache" "$out" "$tree/tools" "$work/bin"
 	touch "$FAKE_LOG" "$output"
 	cp -r "$top"/{Makefile,Kbuild,drivers,uapi,mutants,docs,README.md} "$tree"
-	cp -r "$top"/tools/{barium,lib.sh,setup,kernel,rust-metadata,packages} "$tree/tools"
+	cp -r "$top"/tools/{barium,lib.sh,foreign.sh,setup,kernel,rust-metadata,packages} "$tree/tools"
 	local part
-	for part in toolbox linux guest kernel stock; do
+	for part in toolbox linux guest kernel stock foreign-{qemu,guest,kernel}; do
 		cp "$here/fake-part.sh" "$tree/tools/setup/$part.sh"
 	done
 	# A machine with enough disk space and all required packages.

@@ -15,7 +15,7 @@ echo "$kind" >>"$FAKE_LOG"
 mkdir "$1"
 # The files that tools/barium looks at in parts.
 mkdir -p "$1"/{usr/src,var/lib/dpkg,usr/libexec/igt-gpu-tools,rust/kernel/drm,modules}
-touch "$1"/{usr/libexec/igt-gpu-tools/core_auth,modules/release,root.squashfs,rust/kernel/drm/gem}
+touch "$1"/{usr/libexec/igt-gpu-tools/core_auth,modules/release,root.squashfs,rust/kernel/drm/gem,.made}
 [[ ${FAKE-} == without-linux ]] || touch "$1/usr/src/linux-source-7.3.tar.xz"
 printf 'Package: linux-source-7.3\nVersion: 7.3-1\n' >"$1/var/lib/dpkg/status"
 [[ ${FAKE-} == without-stock ]] ||

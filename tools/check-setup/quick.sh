@@ -32,6 +32,8 @@ quick_checks() {
 	check set-up/ksrc-is-no-kernel ksrc_is_no_kernel
 	check set-up/ksrc-was-built-in ksrc_was_built_in
 	check set-up/unknown-kernel unknown_kernel
+	check set-up/unknown-arch unknown_arch
+	check set-up/arch arch
 	check set-up/unknown-command unknown_command
 	check packages/version version_of_content
 	check out/with-foreign-files foreign_out
@@ -271,6 +273,29 @@ ksrc_was_built_in() {
 
 unknown_kernel() {
 	KERNEL=optimal fails_cleanly "KERNEL=optimal: must be stock, opt or debug" barium shell
+}
+
+unknown_arch() {
+	ARCH=arm7 fails_cleanly "ARCH=arm7: must be x86_64, arm64, " barium test
+	ARCH=arm64 fails_cleanly "ARCH=arm64: only setup, run, " barium bench
+	ARCH=arm64 KERNEL=debug fails_cleanly "ARCH=arm64 has the kernel opt only" barium shell
+	ARCH=arm64 ACCEL=kvm fails_cleanly "ACCEL=kvm: guests of ARCH=arm64 are emulated" barium run
+}
+
+# The parts for another architecture are made only for it, beside the toolbox and the source.
+arch() {
+	ARCH=arm64 barium setup || fail "ended with $?: $(tail -n 2 "$output")"
+	[[ $(made) == "foreign-guest-arm64 foreign-kernel-arm64-4k foreign-qemu-arm64 linux toolbox " ]] ||
+		fail "made: $(made)"
+	[[ -d $out/arm64/log ]] || fail "there is: $(ls -A "$out")"
+	ARCH=arm64-64k barium setup || fail "ended with $?: $(tail -n 2 "$output")"
+	[[ $(made) == *"foreign-kernel-arm64-64k "* ]] || fail "made: $(made)"
+	[[ $(grep -c foreign-guest "$FAKE_LOG") == 1 ]] || fail "made twice: $(made)"
+	succeeds barium setup
+	barium clean || fail "ended with $?"
+	[[ ! -e $out ]] || fail "there is: $(ls -A "$out")"
+	barium distclean || fail "ended with $?"
+	[[ ! -e $cache ]] || fail "there is: $(ls -A "$cache")"
 }
 
 unknown_command() {

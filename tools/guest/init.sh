@@ -9,7 +9,7 @@ export guest_run guest_kernel guest_modes guest_mode_tests guest_self_check gues
 export guest_unplug_rounds guest_race_seconds guest_warn_level guest_fault_full guest_width guest_height
 export guest_fuzz_seconds guest_fuzz_seed guest_fuzz_replay guest_hibernate guest_displays
 export guest_console guest_firmware_fb guest_render_node guest_hold_open guest_in_tree guest_stage
-export guest_next_driver guest_cost
+export guest_next_driver guest_cost guest_console_tty guest_control_tty
 
 if [ $$ = 1 ]; then
 	mkdir -p /proc /sys /dev/pts /dev/shm /tmp /run /root
@@ -39,12 +39,16 @@ mkdir -p /tmp/results/log
 guest_tests=$(dd if=/dev/vdd bs=64k count=1 status=none | tr -d '\0')
 export guest_tests
 
+# Shows page table entries to tests.
+test_module=/barium/test-module/$guest_kernel/barium_entry.ko
+[ ! -e "$test_module" ] || insmod "$test_module"
+
 # The tests use Barium's own ioctls through render nodes. Scenarios that test the default, as `make run`
 # does, set guest_render_node=0.
 [ "${guest_render_node-}" = 0 ] || echo options barium render_node=1 >/etc/modprobe.d/barium.conf
 
-stty -F /dev/ttyS1 raw -echo 115200
-exec 3<>/dev/ttyS1
+stty -F "/dev/$guest_control_tty" raw -echo 115200
+exec 3<>"/dev/$guest_control_tty"
 
 sh "/barium/guest/$guest_run.sh"
 if [ "$guest_run" != shell ]; then

@@ -145,10 +145,13 @@ firmware_memory() {
 	grep -iE ' : (simple|efifb|vesafb)' /proc/iomem
 }
 
-# bar_memory_type PCI-ADDRESS: prints the memory types that the kernel has reserved for the BAR of VRAM.
+# bar_memory_type PCI-ADDRESS: prints the memory types that the kernel has reserved for the BAR of VRAM, or
+# `unknown` where it has no list of them.
 bar_memory_type() {
+	bar_list=/sys/kernel/debug/x86/pat_memtype_list
+	[ -e "$bar_list" ] || { echo unknown && return; }
 	bar_start=$(head -n 1 "/sys/bus/pci/devices/$1/resource" | cut -d' ' -f1)
-	sed -n "s/^PAT: \[mem $bar_start-[^]]*\] //p" /sys/kernel/debug/x86/pat_memtype_list | sort -u
+	sed -n "s/^PAT: \[mem $bar_start-[^]]*\] //p" "$bar_list" | sort -u
 }
 
 # bind PCI-ADDRESS DRIVER: binds the device to DRIVER; unbind does the opposite.

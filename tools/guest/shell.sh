@@ -15,4 +15,4 @@ Try: barium-draw --width 640 --height 480 --reference /tmp/picture
      cat /sys/kernel/debug/x86/pat_memtype_list
 X
 export IGT_FORCE_DRIVER=barium PS1='barium:\w# '
-exec setsid -c -w bash --norc -i </dev/ttyS0 >/dev/ttyS0 2>&1
+exec setsid -c -w bash --norc -i <"/dev/${guest_console_tty:?}" >"/dev/$guest_console_tty" 2>&1

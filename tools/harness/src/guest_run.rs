@@ -94,7 +94,7 @@ fn evaluate(settings: &Settings, run: &GuestRun<'_>, output: vm::GuestOutput) ->
     }
     entries.extend(output.entries);
     if output.lost.is_none() && run.guest.scenario == "test" {
-        for igt_run in igt_runs(run) {
+        for igt_run in igt_runs(settings, run) {
             entries.extend(igt_run.entries(&output.results, run.tests.is_empty()));
         }
     }
@@ -153,11 +153,12 @@ impl IgtRun {
 }
 
 /// Lists the runs of igt_runner that the guest makes if all tests are selected.
-fn igt_runs(run: &GuestRun<'_>) -> Vec<IgtRun> {
-    let mut runs = vec![
-        IgtRun::new("igt-barium", String::new()),
-        IgtRun::new("igt-official", String::new()),
-    ];
+fn igt_runs(settings: &Settings, run: &GuestRun<'_>) -> Vec<IgtRun> {
+    let mut runs = vec![IgtRun::new("igt-barium", String::new())];
+    // Distributions have IGT's own tests for x86 only.
+    if settings.arch.is_native() {
+        runs.push(IgtRun::new("igt-official", String::new()));
+    }
     let others: &[Mode] = run.guest.modes.get(1..).unwrap_or_default();
     runs.extend(others.iter().map(|mode| {
         IgtRun::new(

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::arch::Arch;
 use crate::settings::{Flavour, Settings};
 use crate::{command, run, Result};
 
@@ -48,6 +49,8 @@ pub struct Guest {
     pub devices: Vec<String>,
     /// Additional arguments for the kernel's command line.
     pub boot: &'static [&'static str],
+    /// Regular expression for the tests that run if the user selects none; empty selects all.
+    pub tests: &'static str,
     /// Modes of the driver. All tests run in the first, tests that depend on the mode run in all.
     pub modes: Vec<Mode>,
     /// Regular expression for the tests that depend on the mode.
@@ -116,6 +119,9 @@ pub const FAULT_TESTS: &str = "^igt@barium_(system_)?(faultinject|bind_fails)|^k
 /// All guests of `make test` in start order. The debug kernel's guest takes as long as all others
 /// together, so it is among the first; the optimised one beside it shows failures early.
 pub fn all(settings: &Settings) -> Vec<Guest> {
+    if !settings.arch.is_native() {
+        return foreign(settings.arch);
+    }
     let mut guests = vec![
         Guest {
             modes: Mode::ALL.into(),
@@ -186,6 +192,57 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         guests.push(reach(number, displays, false));
         guests.push(reach(number, displays, true));
     }
+    guests
+}
+
+/// The tests whose result depends on who notes that a page was written to: the CPU or a fault handler.
+const DIRTY_TESTS: &str = "^load$|^igt@barium_(system_)?(fault_count|huge|ahead)@";
+
+/// All guests of `make test` for another architecture. They have no firmware, so nothing sets up a
+/// framebuffer before the driver.
+fn foreign(arch: &Arch) -> Vec<Guest> {
+    let guest = |name: &str, device: &str| Guest {
+        name: format!("{}/{name}", arch.name),
+        devices: run::ports(arch, device),
+        ..display(Flavour::Opt, "")
+    };
+    let mut display = Guest {
+        scenario: "display",
+        limit: 600,
+        typical: 120,
+        ..guest("display", "bochs-display,vgamem=32M")
+    };
+    // Weston ends without an input device, and the machine has none.
+    display.devices.extend(devices(&["virtio-keyboard-pci"]));
+    let mut guests = vec![
+        Guest {
+            modes: Mode::ALL.into(),
+            self_check: true,
+            limit: 1500,
+            typical: 400,
+            ..guest("bochs-display", arch.display)
+        },
+        display,
+        Guest {
+            scenario: "console",
+            boot: CONSOLE_THEN_PANIC,
+            limit: 200,
+            typical: 30,
+            ..guest("console", "VGA")
+        },
+    ];
+    guests.extend(arch.plain_cpu.map(|cpu| {
+        let mut guest = Guest {
+            tests: DIRTY_TESTS,
+            modes: Mode::ALL.into(),
+            limit: 600,
+            typical: 90,
+            ..guest(cpu, arch.display)
+        };
+        // QEMU takes the last of several CPUs.
+        guest.devices.extend(["-cpu", cpu].map(String::from));
+        guest
+    }));
     guests
 }
 
@@ -511,6 +568,7 @@ fn display(flavour: Flavour, device: &str) -> Guest {
         scenario: "test",
         devices: run::display(device),
         boot: &[],
+        tests: "",
         modes: vec![Mode::Default],
         mode_tests: MODE_TESTS,
         parameters: Vec::new(),

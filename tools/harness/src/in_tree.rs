@@ -71,7 +71,7 @@ pub fn in_tree(settings: &Settings) -> Result<bool> {
     if steps.is_empty() {
         return Err(format!("ONLY={} names no step", settings.only));
     }
-    let programs = payload::programs(settings)?;
+    let programs = payload::user_programs(settings)?;
     let mut report = Report::default();
     if settings.only.is_empty() {
         report.add("export", suite::setup_checks(settings, "^in-tree/")?);
@@ -115,7 +115,9 @@ fn run_step(
         );
         return Ok(());
     }
-    let payload = payload::pack_installed(settings, Flavour::Opt, programs, &settings.out)?;
+    payload::forget_test_module(settings, Flavour::Opt)?;
+    let programs = payload::with_test_module(settings, programs)?;
+    let payload = payload::pack_installed(settings, Flavour::Opt, &programs, &settings.out)?;
     for guest in guests {
         let run = GuestRun {
             guest: &guest,

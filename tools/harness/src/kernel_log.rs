@@ -12,6 +12,7 @@ const ALARMS: &[&str] = &[
     "WARNING:",
     "[ cut here ]",
     "Call Trace:",
+    "Call trace:",
     "KASAN:",
     "KCSAN:",
     "UBSAN:",
@@ -46,6 +47,9 @@ const ALARMS: &[&str] = &[
     "stack-protector:",
     "printk messages dropped",
     "unable to handle",
+    // On arm64.
+    "Unable to handle",
+    "Internal error:",
 ];
 
 /// Known reports about bugs of the kernel's own code, which no driver can fix: the alarm, strings
@@ -98,7 +102,7 @@ const END_OF_RACE: &str = "=====================================================
 const PANIC: &str = "Kernel panic - not syncing: sysrq triggered crash";
 const END_OF_PANIC: &str = "---[ end Kernel panic - not syncing: sysrq triggered crash";
 /// Alarms that belong to this panic.
-const PANIC_ALARMS: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:"];
+const PANIC_ALARMS: &[&str] = &[PANIC, END_OF_PANIC, "Call Trace:", "Call trace:"];
 
 /// The last line of a kernel that halts.
 const HALTED: &str = "reboot: System halted";
@@ -202,6 +206,9 @@ mod tests {
             "[    1.000000] ODEBUG: free active (active state 0) object: x",
             "[    1.000000] BUG: sleeping function called from invalid context at x.c:1",
             "[    1.000000] ------------[ cut here ]------------",
+            "[    1.000000] Unable to handle kernel NULL pointer dereference at virtual address 0",
+            "[    1.000000] Internal error: Oops: 0000000096000004 [#1]  SMP",
+            "[    1.000000] Call trace:",
             "** 12 printk messages dropped **",
             "login: [    1.000000] BUG: spinlock bad magic on CPU#0, sh/1",
         ] {
@@ -290,6 +297,8 @@ mod tests {
         assert!(has_panicked(&whole));
         assert!(alarm(&whole).is_some());
         assert_eq!(alarm_except_panic(&whole), None);
+        let on_arm64 = whole.replace("Call Trace:", "Call trace:");
+        assert_eq!(alarm_except_panic(&on_arm64), None);
         let warning = "[    1.050000] WARNING: drivers/x.c:1\n";
         for log in [
             format!("{warning}{log}{end}"),

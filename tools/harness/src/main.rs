@@ -12,6 +12,7 @@
 use std::process::ExitCode;
 
 mod apic;
+mod arch;
 mod bench;
 mod command;
 mod coverage;

@@ -17,13 +17,15 @@
 //! test without guest and mode, or the part before an `@` in it. `kunit@suite/case` and
 //! `kunit@suite@case` mean the same. `splats` stands for a report in the kernel log and for a guest
 //! that does not reach its end. `Guest` and `Mode` default to `opt/bochs-display` and `default`. A
-//! line that begins with a space continues the previous one.
+//! line that begins with a space continues the previous one. A guest of another architecture has its
+//! name, such as `arm64/cortex-a57`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use regex::Regex;
 
+use crate::arch::{self, Arch};
 use crate::guests::Mode;
 use crate::report::{Entry, Outcome};
 use crate::{command, Result};
@@ -128,6 +130,12 @@ impl Mutant {
             return Err("`Breaks:` and `Killed-by:` are required".into());
         }
         Ok(mutant)
+    }
+
+    /// Returns the architecture of the guest.
+    pub fn arch(&self) -> &'static Arch {
+        let kernel = self.guest.split('/').next().unwrap_or_default();
+        Arch::named(kernel).unwrap_or(&arch::X86_64)
     }
 
     /// Applies the diff to the tree `source`; `log` gets the output of `patch`.

@@ -141,11 +141,13 @@ fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
         .iter()
         .map(|path| Mutant::read(path))
         .collect::<Result<Vec<_>>>()?;
-    mutants.retain(|mutant| mutant.name.contains(&settings.mutant));
+    mutants.retain(|mutant| {
+        mutant.name.contains(&settings.mutant) && mutant.arch().name == settings.arch.name
+    });
     if mutants.is_empty() {
         return Err(format!(
-            "there is no mutant with `{}` in its name",
-            settings.mutant
+            "there is no mutant for {} with `{}` in its name",
+            settings.arch.name, settings.mutant
         ));
     }
     mutants.sort_by_key(|mutant| !mutant.guest.starts_with("debug/"));
@@ -273,7 +275,7 @@ impl MutantRunner<'_> {
         if *source == self.snapshot {
             dir.push("baseline");
         }
-        let module = payload::module(guest.flavour, source, &dir)
+        let module = payload::module(self.settings, guest.flavour, source, &dir)
             .map_err(|why| format!("does not build: {why}"))?;
         let payload = payload::pack(self.settings, guest.flavour, &module, &self.programs, &dir)?;
         Ok(guest_run::run(

@@ -21,6 +21,7 @@ pub struct Payload {
 }
 
 /// Directories with programs for any guest kernel, each with its name below /barium in the guest.
+#[derive(Clone)]
 pub struct Programs(Vec<(PathBuf, &'static str)>);
 
 /// Returns the programs of the benchmark.
@@ -28,14 +29,24 @@ pub fn bench_programs(dir: &Path) -> Programs {
     Programs(vec![(dir.into(), "bin")])
 }
 
-/// Builds the IGT tests and the examples. tools/barium has built the fuzzer.
+/// Builds the IGT tests, the examples, and the module for tests. tools/barium has built the fuzzer.
 pub fn programs(settings: &Settings) -> Result<Programs> {
+    with_test_module(settings, &user_programs(settings)?)
+}
+
+/// Like [`programs`], without the module for tests.
+pub fn user_programs(settings: &Settings) -> Result<Programs> {
     let igt = c_programs(settings, "igt-tests", "igt")?;
     let Programs(mut programs) = examples(settings)?;
+    programs.push((igt, "igt"));
+    // tools/barium builds no fuzzer for other architectures.
+    if !settings.arch.is_native() {
+        return Ok(Programs(programs));
+    }
     // tools/barium builds the fuzzer before it starts the harness.
     let fuzz = settings.out.join("fuzz/programs");
     command::dir(&fuzz)?;
-    programs.extend([(igt, "igt"), (fuzz, "fuzz")]);
+    programs.push((fuzz, "fuzz"));
     Ok(Programs(programs))
 }
 
@@ -50,22 +61,28 @@ pub fn examples(settings: &Settings) -> Result<Programs> {
 fn c_programs(settings: &Settings, source: &str, output: &str) -> Result<PathBuf> {
     let output = settings.out.join(output);
     let log = logs(&settings.out)?.join(format!("{source}.log"));
-    command::build_in(&output, || {
-        command::logged(
-            Command::new("make")
-                .arg("-C")
-                .arg(settings.source.join(source))
-                .arg(format!("OUT={}", output.display()))
-                .arg("-j2"),
-            &log,
-        )
-    })?;
+    let mut make = Command::new("make");
+    make.arg("-C")
+        .arg(settings.source.join(source))
+        .arg(format!("OUT={}", output.display()))
+        .arg("-j2");
+    if let Some(cross) = &settings.arch.cross {
+        cross.add_compiler(&mut make, &sysroot(settings));
+        // Distributions have libigt for x86 only.
+        make.arg("IGT_CORE=1");
+    }
+    command::build_in(&output, || command::logged(&mut make, &log))?;
     Ok(output)
+}
+
+/// Returns the directory with what programs for another architecture are compiled and linked with.
+fn sysroot(settings: &Settings) -> PathBuf {
+    settings.guest.join("sysroot")
 }
 
 /// Builds the module and packs disk image and initramfs for guests with this kernel.
 pub fn build(settings: &Settings, flavour: Flavour, programs: &Programs) -> Result<Payload> {
-    let module = module(flavour, &settings.source, &settings.out)?;
+    let module = module(settings, flavour, &settings.source, &settings.out)?;
     pack(settings, flavour, &module, programs, &settings.out)
 }
 
@@ -106,7 +123,7 @@ fn pack_modules(
     let logs = logs(work)?;
     let stage = work.join(format!("stage-{}", flavour.name()));
     command::fresh_dir(&stage)?;
-    stage_modules(flavour, module, &stage, &logs)?;
+    stage_modules(settings, flavour, module, &stage, &logs)?;
     let ours = stage.join("barium");
     command::dir(&ours)?;
     copy(&settings.source.join("tools/guest"), &ours.join("guest"))?;
@@ -140,27 +157,90 @@ fn pack_modules(
     })
 }
 
+/// Builds the module for tests for each kernel, and adds it to `programs`: as `NAME/barium_entry.ko`, where
+/// NAME is that of the kernel.
+pub fn with_test_module(settings: &Settings, programs: &Programs) -> Result<Programs> {
+    let source = settings.source.join("test-module");
+    let all = settings.out.join("test-module");
+    let logs = logs(&settings.out)?;
+    command::fresh_dir(&all)?;
+    for flavour in Flavour::ALL.into_iter().filter(|f| f.is_there()) {
+        let built = build_module(settings, flavour, &source, &settings.out, "test-module")?;
+        let name = "barium_entry.ko";
+        let dir = all.join(flavour.name());
+        command::dir(&dir)?;
+        strip(settings, &built.join(name), &dir.join(name), &logs)?;
+    }
+    let mut programs = programs.clone();
+    programs.0.push((all, "test-module"));
+    Ok(programs)
+}
+
+/// Removes what [`with_test_module`] has built for this kernel. A kernel that was built again needs that.
+pub fn forget_test_module(settings: &Settings, flavour: Flavour) -> Result<()> {
+    command::fresh_dir(&settings.out.join(format!("test-module-{}", flavour.name())))
+}
+
+/// Strips debugging information, which no guest needs.
+fn strip(settings: &Settings, module: &Path, stripped: &Path, logs: &Path) -> Result<()> {
+    let objcopy = match settings.arch.is_native() {
+        true => "objcopy",
+        false => "llvm-objcopy",
+    };
+    command::logged(
+        Command::new(objcopy)
+            .arg("--strip-debug")
+            .args([module, stripped]),
+        &logs.join("objcopy.log"),
+    )
+}
+
 /// Builds the module of the tree `source` for this kernel below `work` and returns its path.
-pub fn module(flavour: Flavour, source: &Path, work: &Path) -> Result<PathBuf> {
+pub fn module(
+    settings: &Settings,
+    flavour: Flavour,
+    source: &Path,
+    work: &Path,
+) -> Result<PathBuf> {
+    let output = build_module(settings, flavour, source, work, "module")?;
+    Ok(output.join("drivers/gpu/drm/barium/barium.ko"))
+}
+
+/// Builds the modules in `source` for this kernel in a directory below `work`, which is named after `what`
+/// and the kernel. Returns that directory.
+fn build_module(
+    settings: &Settings,
+    flavour: Flavour,
+    source: &Path,
+    work: &Path,
+    what: &str,
+) -> Result<PathBuf> {
     let logs = logs(work)?;
-    let output = work.join(format!("module-{}", flavour.name()));
+    let output = work.join(format!("{what}-{}", flavour.name()));
     command::build_in(&output, || {
         command::logged(
             Command::new("make")
                 .arg("-C")
                 .arg(flavour.build_dir())
                 .args(flavour.make_arguments())
+                .args(settings.arch.cross.iter().flat_map(|cross| cross.module))
                 .arg(format!("M={}", source.display()))
                 .arg(format!("MO={}", output.display()))
                 .args(["-j2", "modules"]),
-            &logs.join(format!("module-{}.log", flavour.name())),
+            &logs.join(format!("{what}-{}.log", flavour.name())),
         )
     })?;
-    Ok(output.join("drivers/gpu/drm/barium/barium.ko"))
+    Ok(output)
 }
 
 /// Stages the kernel's own modules, `module`, and modprobe's index.
-fn stage_modules(flavour: Flavour, module: Option<&Path>, stage: &Path, logs: &Path) -> Result<()> {
+fn stage_modules(
+    settings: &Settings,
+    flavour: Flavour,
+    module: Option<&Path>,
+    stage: &Path,
+    logs: &Path,
+) -> Result<()> {
     let installed = flavour.build_dir().join("modules");
     let release = command::read_lossy(&installed.join("release"))
         .trim()
@@ -174,13 +254,7 @@ fn stage_modules(flavour: Flavour, module: Option<&Path>, stage: &Path, logs: &P
     if let Some(module) = module {
         let extra = modules.join(&release).join("extra");
         command::dir(&extra)?;
-        // Strips debugging information, which no guest needs.
-        command::logged(
-            Command::new("objcopy")
-                .arg("--strip-debug")
-                .args([module, &extra.join("barium.ko")]),
-            &logs.join(format!("objcopy-{}.log", flavour.name())),
-        )?;
+        strip(settings, module, &extra.join("barium.ko"), logs)?;
     }
     // Debian's kmod looks for modules in usr/lib only if lib is a link to it.
     std::os::unix::fs::symlink("usr/lib", stage.join("lib")).map_err(|e| format!("lib: {e}"))?;
@@ -203,7 +277,11 @@ fn build_initrd(
     for name in ["bin", "dev", "root", "payload", "overlay", "new"] {
         command::dir(&stage.join(name))?;
     }
-    copy(Path::new("/usr/bin/busybox"), &stage.join("bin/busybox"))?;
+    let root = match settings.arch.is_native() {
+        true => PathBuf::from("/"),
+        false => sysroot(settings),
+    };
+    copy(&root.join("usr/bin/busybox"), &stage.join("bin/busybox"))?;
     copy(
         &settings.source.join("tools/guest/initramfs.sh"),
         &stage.join("init"),

@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::arch::Arch;
 use crate::payload::Payload;
 use crate::settings::{Flavour, Settings};
 use crate::Result;
@@ -181,14 +182,14 @@ impl Machine<'_> {
     fn command(&self, settings: &Settings) -> Command {
         // Guests must not outlive the harness, however it ends.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
+        let arch = settings.arch;
+        command.args(["--pdeathsig", "KILL", "--", &arch.qemu_path()]);
+        arch.add_libraries(&mut command);
         let memory = match self.flavour {
-            Flavour::Stock | Flavour::Opt | Flavour::Cfi => "1G",
+            Flavour::Stock | Flavour::Opt | Flavour::Cfi => settings.arch.memory,
             Flavour::Debug | Flavour::Kcsan => "2G",
         };
-        // No five-level paging: for a moment during CPU identification, the kernel does not know
-        // that it is enabled, and KASAN then reports an interrupt's accesses as wild.
-        command.args(["-M", "q35", "-cpu", "max,la57=off", "-m", memory]);
+        command.args(arch.machine).args(["-m", memory]);
         command.args(self.processor.arguments(settings));
         command.args([
             "-nodefaults",
@@ -198,10 +199,10 @@ impl Machine<'_> {
             "none",
             "-no-reboot",
         ]);
-        let kernel = self.flavour.build_dir().join("arch/x86/boot/bzImage");
+        let kernel = self.flavour.build_dir().join(arch.image);
         command.args(["-kernel".as_ref(), kernel.as_os_str()]);
         command.args(["-initrd".as_ref(), self.payload.initrd.as_os_str()]);
-        command.args(["-append", &self.append()]);
+        command.args(["-append", &self.append(arch)]);
         command.args(["-qmp", &socket_argument("unix:", &self.qmp_socket())]);
 
         let log = self.console_log();
@@ -214,7 +215,9 @@ impl Machine<'_> {
         };
         command.args(["-chardev", &console, "-serial", "chardev:console"]);
         let control = socket_argument("socket,id=control,path=", &self.control_socket());
-        command.args(["-chardev", &control, "-serial", "chardev:control"]);
+        command
+            .args(["-chardev", &control])
+            .args(arch.control_arguments());
 
         let mut disks = vec![
             (settings.guest.join("root.squashfs"), true),
@@ -235,15 +238,19 @@ impl Machine<'_> {
         command
     }
 
-    fn append(&self) -> String {
-        // No console on the display unless a scenario asks for it: it would use VRAM and time. No check
-        // of the timer interrupt: on a busy host it comes too late, and the kernel panics.
+    fn append(&self, arch: &Arch) -> String {
+        // No console on the display unless a scenario asks for it: it would use VRAM and time.
         let mut append = format!(
-            "console=ttyS0 panic=-1 no_timer_check drm_client_lib.active= guest_run={} guest_kernel={}",
+            "console={} panic=-1 drm_client_lib.active= guest_run={} guest_kernel={} \
+             guest_console_tty={} guest_control_tty={}",
+            arch.console,
             self.scenario,
-            self.flavour.name()
+            self.flavour.name(),
+            arch.console,
+            arch.control,
         );
-        for parameter in &self.parameters {
+        let parameters = self.parameters.iter().map(String::as_str);
+        for parameter in arch.boot.iter().copied().chain(parameters) {
             append.push(' ');
             append.push_str(parameter);
         }

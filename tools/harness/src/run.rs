@@ -5,6 +5,7 @@
 
 use std::time::Instant;
 
+use crate::arch::{self, Arch};
 use crate::payload;
 use crate::picture;
 use crate::qemu::{Console, Machine, Processor};
@@ -55,7 +56,7 @@ pub fn run(settings: &Settings) -> Result<bool> {
         programs: &[],
         swap: false,
         kexec: false,
-        devices: display(&settings.display),
+        devices: ports(settings.arch, &settings.display),
         dir: settings.out.join("vm/run"),
         console: Console::Logged,
     };
@@ -125,7 +126,7 @@ pub fn run(settings: &Settings) -> Result<bool> {
 pub fn shell(settings: &Settings) -> Result<bool> {
     let kernel = settings.kernel.unwrap_or(Flavour::Opt);
     let payload = payload::build(settings, kernel, &payload::programs(settings)?)?;
-    let mut devices = display(&settings.display);
+    let mut devices = ports(settings.arch, &settings.display);
     devices.extend(settings.qemu_args.iter().cloned());
     if settings.gdb {
         devices.extend(["-S", "-gdb"].map(String::from));
@@ -159,20 +160,23 @@ pub fn shell(settings: &Settings) -> Result<bool> {
     Ok(status.success())
 }
 
+/// Like [`ports`], for the architecture of the toolbox.
+pub fn display(device: &str) -> Vec<String> {
+    ports(&arch::X86_64, device)
+}
+
 /// Returns QEMU's arguments for a display behind a hot-pluggable PCIe port, and for an empty port
 /// for another display.
-pub fn display(device: &str) -> Vec<String> {
-    [
-        // Use native PCIe hot-plug instead of ACPI's: the guests' kernels are built for it.
-        "-global",
-        "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+pub fn ports(arch: &Arch, device: &str) -> Vec<String> {
+    let mut arguments = arch.hot_plug.to_vec();
+    let display = format!("{device},id=display0,bus=port0");
+    arguments.extend([
         "-device",
         "pcie-root-port,id=port0,chassis=1,slot=1",
         "-device",
         "pcie-root-port,id=port1,chassis=2,slot=2,pref32-reserve=64M,mem-reserve=4M",
         "-device",
-        &format!("{device},id=display0,bus=port0"),
-    ]
-    .map(String::from)
-    .into()
+        &display,
+    ]);
+    arguments.into_iter().map(String::from).collect()
 }

@@ -6,6 +6,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::arch::{self, Arch};
 use crate::Result;
 
 /// The kernels that guests run.
@@ -86,6 +87,8 @@ pub struct Settings {
     pub host_out: String,
     /// Directory with the guests' root file system.
     pub guest: PathBuf,
+    /// The guests' architecture.
+    pub arch: &'static Arch,
     /// QEMU's accelerator; default `tcg`.
     pub accel: String,
     /// Run only guests whose name contains this text.
@@ -130,6 +133,9 @@ impl Settings {
                     .ok_or_else(|| format!("KERNEL={name}: must be stock, opt or debug"))?,
             ),
         };
+        let arch = text("GUEST_ARCH", arch::X86_64.name);
+        let arch = Arch::named(&arch)
+            .ok_or_else(|| format!("ARCH={arch}: the harness does not know it"))?;
         let number = |name: &str, default: &str| {
             let text = text(name, default);
             text.parse::<f64>()
@@ -142,6 +148,7 @@ impl Settings {
             host_out: text("HOST_OUT", &out.display().to_string()),
             out,
             guest: PathBuf::from("/barium/guest"),
+            arch,
             accel: text("ACCEL", "tcg"),
             only: text("ONLY", ""),
             tests: text("TESTS", ""),

@@ -23,7 +23,8 @@ pub fn test(settings: &Settings) -> Result<bool> {
         return Err(format!("ONLY={} names no guest", settings.only));
     }
     let mut report = Report::default();
-    if settings.only.is_empty() && settings.tests.is_empty() {
+    // The harness and the set-up are the same for all guests.
+    if settings.only.is_empty() && settings.tests.is_empty() && settings.arch.is_native() {
         let tests = unit_tests(settings)?;
         println!("[harness] its own tests: {}", report::summary(&tests));
         report.add("harness", tests);
@@ -116,6 +117,10 @@ fn run(
                     .find(|(flavour, _)| *flavour == guest.flavour);
                 let entries = match payload {
                     Some((_, payload)) => {
+                        let tests = match tests {
+                            "" => guest.tests,
+                            selected => selected,
+                        };
                         let run = GuestRun {
                             guest: &guest,
                             payload,
