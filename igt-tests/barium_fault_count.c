@@ -34,6 +34,9 @@
  * SUBTEST: sequential-advice
  * Description: With MADV_SEQUENTIAL, a fault maps all later pages and no earlier one.
  *
+ * SUBTEST: window
+ * Description: One fault maps 2 MiB at most, unless with a huge PMD.
+ *
  * SUBTEST: around-ends-with-area
  * Description: Fault-around maps no page outside the VMA.
  *
@@ -140,21 +143,31 @@ static void test_stream(int fd)
 	two_passes(fd, 4 * PAGES, MADV_NORMAL, write_pages, 1, PAGES / 8);
 }
 
+/* One fault maps at most so many bytes. Without huge PMDs, page tables of 4 KiB map no more. */
+#define WINDOW (2ul << 20)
+
+/* Returns the number of pages of a part of a mapping, eight of which one fault may map. */
+static size_t part_pages(void)
+{
+	return WINDOW / barium_page_size() / 8;
+}
+
 /*
  * Creates a contiguous object that is too small for a huge PMD. Returns an untouched mapping of it
  * within one page table.
  */
 static __u8 *map_in_one_table(int fd, struct barium_bo *bo)
 {
-	size_t table = 2ul << 20;
+	/* What a page table maps, which fills a page. */
+	size_t table = barium_page_size() / sizeof(__u64) * barium_page_size();
 	__u8 *area, *at;
 
-	*bo = (struct barium_bo){ .size = 4 * PAGES * barium_page_size() };
+	*bo = (struct barium_bo){ .size = 4 * part_pages() * barium_page_size() };
 	igt_assert_eq(__barium_gem_create(fd, &bo->size, BARIUM_GEM_CREATE_CONTIGUOUS,
 					  &bo->handle), 0);
 	bo->offset = barium_gem_mmap_offset(fd, bo->handle);
 	bo->map = barium_mmap(fd, bo->handle, bo->size);
-	barium_stamp(bo->map, 0, 4 * PAGES, 1);
+	barium_stamp(bo->map, 0, 4 * part_pages(), 1);
 
 	area = mmap(NULL, 2 * table, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	igt_assert(area != MAP_FAILED);
@@ -170,7 +183,7 @@ static __u8 *map_in_one_table(int fd, struct barium_bo *bo)
  */
 static long faults_after_will_need(int fd, size_t advised, size_t touched)
 {
-	size_t part = PAGES * barium_page_size();
+	size_t part = part_pages() * barium_page_size();
 	struct barium_bo bo;
 	__u8 *map;
 	long rest;
@@ -180,8 +193,8 @@ static long faults_after_will_need(int fd, size_t advised, size_t touched)
 	read_pages(map, 0);
 	igt_assert_eq(madvise(map + advised * part, part, MADV_WILLNEED), 0);
 	igt_assert_eq(read_pages(map + touched * part + part / 2, 1), 1);
-	rest = read_pages(map + touched * part, PAGES);
-	barium_check_stamp(map, 0, 4 * PAGES, 1);
+	rest = read_pages(map + touched * part, part_pages());
+	barium_check_stamp(map, 0, 4 * part_pages(), 1);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 	return rest;
@@ -189,7 +202,7 @@ static long faults_after_will_need(int fd, size_t advised, size_t touched)
 
 static void test_sequential_advice(int fd)
 {
-	size_t page = barium_page_size(), first = PAGES + PAGES / 2, i;
+	size_t page = barium_page_size(), part = part_pages(), first = part + part / 2, i;
 	struct barium_bo bo;
 	long before;
 	__u8 *map;
@@ -199,13 +212,13 @@ static void test_sequential_advice(int fd)
 	read_pages(map, 0);
 	igt_assert_eq(madvise(map, bo.size, MADV_SEQUENTIAL), 0);
 	igt_assert_eq(read_pages(map + first * page, 1), 1);
-	igt_assert_eq(read_pages(map + first * page, 4 * PAGES - first), 0);
+	igt_assert_eq(read_pages(map + first * page, 4 * part - first), 0);
 
 	before = barium_minor_faults();
 	for (i = first; i--;)
 		READ_ONCE(map[i * page]);
 	igt_assert_eq(barium_minor_faults() - before, first);
-	barium_check_stamp(map, 0, 4 * PAGES, 1);
+	barium_check_stamp(map, 0, 4 * part_pages(), 1);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
@@ -213,23 +226,23 @@ static void test_sequential_advice(int fd)
 /* Checks both ends of the VMA. */
 static void test_around_ends_with_area(int fd)
 {
-	size_t page = barium_page_size(), i, j;
+	size_t page = barium_page_size(), pages = part_pages(), i, j;
 	struct barium_bo bo;
 	__u8 *map, *part;
 
 	for (i = 0; i < 2; i++) {
 		map = map_in_one_table(fd, &bo);
-		part = map + PAGES * page;
-		barium_munmap(map, PAGES * page);
-		barium_munmap(part + PAGES * page, 2 * PAGES * page);
-		for (j = 0; j < PAGES; j++)
-			READ_ONCE(part[(i ? PAGES - 1 - j : j) * page]);
-		barium_check_stamp(part, PAGES, PAGES, 1);
-		for (j = 0; j < 4 * PAGES; j++) {
-			if (j < PAGES || j >= 2 * PAGES)
+		part = map + pages * page;
+		barium_munmap(map, pages * page);
+		barium_munmap(part + pages * page, 2 * pages * page);
+		for (j = 0; j < pages; j++)
+			READ_ONCE(part[(i ? pages - 1 - j : j) * page]);
+		barium_check_stamp(part, pages, pages, 1);
+		for (j = 0; j < 4 * pages; j++) {
+			if (j < pages || j >= 2 * pages)
 				igt_assert_eq(barium_try_read(map + j * page), SIGSEGV);
 		}
-		barium_munmap(part, PAGES * page);
+		barium_munmap(part, pages * page);
 		barium_bo_fini(fd, &bo);
 	}
 }
@@ -471,6 +484,32 @@ static void test_under_area_lock(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
+/* The object and its mapping are aligned like a window. */
+static void test_window(int fd)
+{
+	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
+	struct barium_bo bo = { .size = 2 * WINDOW };
+	size_t page = barium_page_size();
+	__u8 *area, *map;
+
+	require_fault_around(fd);
+	igt_require_f(!huge || huge > bo.size, "a fault maps a huge PMD\n");
+	igt_assert_eq(__barium_gem_create(fd, &bo.size, BARIUM_GEM_CREATE_CONTIGUOUS, &bo.handle),
+		      0);
+	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
+	area = mmap(NULL, bo.size + WINDOW, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	igt_assert(area != MAP_FAILED);
+	map = (__u8 *)(((uintptr_t)area + WINDOW - 1) & ~(WINDOW - 1));
+	igt_assert(mmap(map, bo.size, RW, MAP_SHARED | MAP_FIXED, fd, bo.offset) == map);
+
+	read_pages(map, 0);
+	igt_assert_eq(madvise(map, bo.size, MADV_SEQUENTIAL), 0);
+	igt_assert_eq(read_pages(map, WINDOW / page), 1);
+	igt_assert_eq(read_pages(map + WINDOW, WINDOW / page), 1);
+	barium_munmap(area, bo.size + WINDOW);
+	barium_bo_fini(fd, &bo);
+}
+
 int igt_main()
 {
 	igt_describe("Writing takes exactly one fault for each page.");
@@ -525,6 +564,10 @@ int igt_main()
 	igt_describe("With MADV_SEQUENTIAL, a fault maps all later pages and no earlier one.");
 	igt_subtest("sequential-advice")
 		test_sequential_advice(barium_new_client());
+
+	igt_describe("One fault maps 2 MiB at most, unless with a huge PMD.");
+	igt_subtest("window")
+		test_window(barium_new_client());
 
 	igt_describe("Fault-around maps no page outside the VMA.");
 	igt_subtest("around-ends-with-area")

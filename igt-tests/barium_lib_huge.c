@@ -5,6 +5,15 @@
 #include "igt.h"
 #include "barium_lib_huge.h"
 
+size_t barium_huge_size(void)
+{
+	size_t page = barium_page_size();
+	/* A page table fills a page. */
+	size_t size = page / sizeof(__u64) * page;
+
+	return size <= 64ul << 20 ? size : 2ul << 20;
+}
+
 size_t barium_huge_pages(void)
 {
 	return BARIUM_HUGE / barium_page_size();
@@ -18,10 +27,8 @@ size_t barium_huge_bo_pages(void)
 struct barium_bo barium_huge_bo_create(int fd)
 {
 	struct barium_bo bo = { .size = BARIUM_HUGE_COUNT * BARIUM_HUGE };
-	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
 
 	igt_require_f(barium_vram_available(fd) >= 4 * BARIUM_HUGE, "not enough VRAM\n");
-	igt_require_f(!huge || huge == BARIUM_HUGE, "huge PMDs have another size\n");
 	igt_assert_eq(__barium_gem_create(fd, &bo.size, BARIUM_GEM_CREATE_CONTIGUOUS, &bo.handle),
 		      0);
 	bo.offset = barium_gem_mmap_offset(fd, bo.handle);
@@ -32,5 +39,9 @@ struct barium_bo barium_huge_bo_create(int fd)
 
 void barium_require_huge(int fd)
 {
-	igt_require_f(barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE), "no huge PMDs\n");
+	__u64 huge = barium_get_param(fd, BARIUM_PARAM_HUGE_SIZE);
+
+	igt_require_f(huge, "no huge PMDs\n");
+	igt_require_f(huge == BARIUM_HUGE, "no display has room for huge PMDs of %llu MiB\n",
+		      (unsigned long long)huge >> 20);
 }

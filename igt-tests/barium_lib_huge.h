@@ -9,8 +9,12 @@
 
 #include "barium_lib.h"
 
-/* Bytes that a huge PMD maps. */
-#define BARIUM_HUGE (2ul << 20)
+/*
+ * Bytes that a huge PMD maps. With pages of 64 KiB these are 512 MiB, which no display of QEMU has
+ * room for. Then this is 2 MiB, and barium_require_huge() skips.
+ */
+#define BARIUM_HUGE barium_huge_size()
+size_t barium_huge_size(void);
 /* The size of the object of barium_huge_bo_create(), in huge PMDs. */
 #define BARIUM_HUGE_COUNT 3
 

@@ -2,8 +2,10 @@
 /*
  * Helpers that read the state of a mapping; see barium_lib_mapping.h.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "igt.h"
 #include "barium_lib_mapping.h"
@@ -94,54 +96,83 @@ bool barium_has_vm_flag(const void *addr, const char *flag)
 	return strstr(flags, wanted);
 }
 
-void barium_require_page_table_dump(void)
-{
-	FILE *dump = barium_debugfs("page_tables/current_kernel");
+#define ENTRY_DEVICE "/dev/barium_entry"
 
-	igt_require_f(dump, "the kernel has no page table dump\n");
-	fclose(dump);
+void barium_require_entries(void)
+{
+	igt_require_f(!access(ENTRY_DEVICE, R_OK), "no %s: test-module is not loaded\n",
+		      ENTRY_DEVICE);
 }
 
-void barium_page_table_entry(const void *addr, char *entry, size_t length)
+/*
+ * Checks @entry with the kernel's own page table dump. x86 only has one that includes the user half
+ * of the address space.
+ */
+static void check_with_dump(const struct barium_entry *entry)
 {
 	FILE *dump = barium_debugfs("page_tables/current_kernel");
+	bool pwt, pcd, found = false;
 	unsigned long start, end;
 	char line[LINE_LEN];
-	int rest;
 
-	igt_require_f(dump, "the kernel has no page table dump\n");
-
-	*entry = '\0';
-	while (!*entry && fgets(line, sizeof(line), dump)) {
-		if (sscanf(line, "0x%lx-0x%lx%n", &start, &end, &rest) == 2 &&
-		    start <= (uintptr_t)addr && (uintptr_t)addr < end)
-			snprintf(entry, length, "%s", line + rest);
-	}
+	if (!dump)
+		return;
+	while (!found && fgets(line, sizeof(line), dump))
+		found = sscanf(line, "0x%lx-0x%lx", &start, &end) == 2 &&
+			start <= entry->address && entry->address < end;
 	fclose(dump);
+	igt_assert_f(found, "the page table dump does not cover %#llx\n",
+		     (unsigned long long)entry->address);
 
-	igt_assert_f(*entry, "the page table dump does not cover %p\n", addr);
-	entry[strcspn(entry, "\n")] = '\0';
+	/* PWT and PCD are the low bits of the PAT index. Linux has write-combining at index 1. */
+	pwt = strstr(line, " PWT ");
+	pcd = strstr(line, " PCD ");
+	igt_assert_f(strstr(line, " USR "), "the kernel dumps %s", line);
+	igt_assert_f(pcd == (entry->type == BARIUM_ENTRY_UNCACHED) &&
+		     (pwt && !pcd) == (entry->type == BARIUM_ENTRY_WRITE_COMBINING),
+		     "the entry is of type %u, the kernel dumps %s", entry->type, line);
+	igt_assert_f(!strstr(line, " RW ") == !(entry->flags & BARIUM_ENTRY_WRITABLE),
+		     "the entry has flags %#x, the kernel dumps %s", entry->flags, line);
+	igt_assert_f(!strstr(line, " PSE ") == (entry->size == barium_page_size()),
+		     "the entry maps %#llx bytes, the kernel dumps %s",
+		     (unsigned long long)entry->size, line);
 }
 
-/* PWT and PCD are the low bits of the PAT index. Linux stores write-combining at index 1. */
-static bool is_write_combining(const char *entry)
+void barium_find_entry(const void *addr, struct barium_entry *entry)
 {
-	return strstr(entry, " PWT ") && !strstr(entry, " PCD ");
+	int fd;
+
+	barium_require_entries();
+	fd = open(ENTRY_DEVICE, O_RDONLY | O_CLOEXEC);
+	igt_assert_lte(0, fd);
+	*entry = (struct barium_entry){ .address = (uintptr_t)addr };
+	igt_assert_eq(ioctl(fd, BARIUM_ENTRY_FIND, entry), 0);
+	close(fd);
+	igt_assert_f(entry->size, "%p has no page table entry\n", addr);
+	check_with_dump(entry);
+}
+
+static __u32 type_of(const void *addr)
+{
+	struct barium_entry entry;
+
+	barium_find_entry(addr, &entry);
+	igt_require_f(entry.type != BARIUM_ENTRY_BY_ADDRESS,
+		      "entries have no memory type on this machine\n");
+	return entry.type;
 }
 
 bool barium_is_write_combining(const void *addr)
 {
-	char entry[LINE_LEN];
-
-	barium_page_table_entry(addr, entry, sizeof(entry));
-	return is_write_combining(entry);
+	return type_of(addr) == BARIUM_ENTRY_WRITE_COMBINING;
 }
 
 void barium_check_write_combining(const void *addr)
 {
-	char entry[LINE_LEN];
+	igt_assert_eq_u32(type_of(addr), BARIUM_ENTRY_WRITE_COMBINING);
+}
 
-	barium_page_table_entry(addr, entry, sizeof(entry));
-	igt_assert_f(strstr(entry, " USR ") && is_write_combining(entry),
-		     "the page table entry is%s\n", entry);
+void barium_check_cached(const void *addr)
+{
+	igt_assert_eq_u32(type_of(addr), BARIUM_ENTRY_CACHED);
 }

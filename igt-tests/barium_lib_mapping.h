@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Helpers that read the state of a mapping from procfs and debugfs: the flags of its VMA, and its
- * page table entries.
+ * Helpers that read the state of a mapping: the flags of its VMA from procfs, and its page table
+ * entries from the module of test-module/.
  */
 #ifndef BARIUM_LIB_MAPPING_H
 #define BARIUM_LIB_MAPPING_H
 
+#include "barium_entry.h"
 #include "barium_lib.h"
 
 /* Returns the value of a line of fdinfo with a size, in bytes. */
@@ -29,18 +30,19 @@ void barium_check_vm_flags(const void *addr);
 /* Returns true if VmFlags in smaps has the two-letter code @flag for the VMA at @addr. */
 bool barium_has_vm_flag(const void *addr, const char *flag);
 
-/* Skips if the kernel has no page table dump. A test that forks calls this before. */
-void barium_require_page_table_dump(void);
+/* Skips if the module of test-module/ is not loaded. A test that forks calls this before. */
+void barium_require_entries(void);
 
 /*
- * Stores the attributes of the page table entry for @addr in @entry, in the form of the kernel's
- * page table dump: " USR RW PWT NX pte". This function and the next two skip if the kernel has no
- * dump.
+ * Stores the page table entry for @addr in @entry, and asserts that there is one. On x86, compares
+ * it with the kernel's page table dump, if the kernel has one. This function and the next ones skip
+ * if the module of test-module/ is not loaded.
  */
-void barium_page_table_entry(const void *addr, char *entry, size_t length);
+void barium_find_entry(const void *addr, struct barium_entry *entry);
 /* Returns true if the entry is write-combining. */
 bool barium_is_write_combining(const void *addr);
-/* Asserts that the entry is write-combining and accessible to user mode. */
+/* Assert that the entry is write-combining, or cached as system memory is. */
 void barium_check_write_combining(const void *addr);
+void barium_check_cached(const void *addr);
 
 #endif

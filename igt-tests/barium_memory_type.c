@@ -38,10 +38,14 @@ static bool write_combines(void)
 
 static void test_mapped_before(int fd)
 {
+	FILE *list = barium_debugfs("x86/pat_memtype_list");
 	size_t page = barium_page_size();
 	char slot[BARIUM_SLOT_LEN], path[PATH_MAX];
 	int bar, log;
 	void *map;
+
+	igt_require_f(list, "each mapping has a memory type of its own on this architecture\n");
+	fclose(list);
 
 	barium_slot(fd, slot);
 	igt_require_f(write_combines(), "VRAM is not write-combining\n");

@@ -236,15 +236,6 @@ static void test_ahead(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void check_cached(const __u8 *map)
-{
-	char entry[256];
-
-	barium_page_table_entry(map, entry, sizeof(entry));
-	igt_assert_f(strstr(entry, " USR ") && !strstr(entry, " PWT ") && !strstr(entry, " PCD "),
-		     "the page table entry is%s\n", entry);
-}
-
 static void test_cached(int fd)
 {
 	size_t page = barium_page_size(), i;
@@ -253,20 +244,20 @@ static void test_cached(int fd)
 
 	for (i = 0; i < 4; i++)
 		WRITE_ONCE(bo.map[i * page], 1);
-	check_cached(bo.map);
-	check_cached(bo.map + 3 * page);
+	barium_check_cached(bo.map);
+	barium_check_cached(bo.map + 3 * page);
 
 	/* The first access may map all pages. */
 	again = barium_mmap(fd, bo.handle, bo.size);
 	for (i = 0; i < 4; i++) {
 		READ_ONCE(again[i * page]);
-		check_cached(again + i * page);
+		barium_check_cached(again + i * page);
 	}
 	igt_assert_eq(mprotect(again, bo.size, PROT_READ), 0);
 	igt_assert_eq(mprotect(again, bo.size, RW), 0);
 	for (i = 0; i < 4; i++) {
 		WRITE_ONCE(again[i * page], 1);
-		check_cached(again + i * page);
+		barium_check_cached(again + i * page);
 	}
 	barium_munmap(again, bo.size);
 	barium_bo_fini(fd, &bo);

@@ -163,15 +163,19 @@ static int regions(__u64 start, __u64 end)
 	return count_overlaps(fopen("/proc/iomem", "r"), "%llx-%llx", "barium", start, end);
 }
 
-/* The driver releases the PCI region and the memory type of the BAR on unbind. */
+/*
+ * The driver releases the PCI region and the memory type of the BAR on unbind. x86 only has a list
+ * of memory types.
+ */
 static void test_claims(int fd)
 {
 	FILE *list = barium_debugfs("x86/pat_memtype_list"), *file;
 	unsigned long long start, end;
 	char slot[BARIUM_SLOT_LEN], path[128];
+	bool has_list = list;
 
-	igt_require_f(list, "the kernel has no pat_memtype_list\n");
-	fclose(list);
+	if (list)
+		fclose(list);
 	barium_slot(fd, slot);
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", slot);
 	file = fopen(path, "r");
@@ -179,13 +183,16 @@ static void test_claims(int fd)
 	igt_assert_eq(fscanf(file, "%llx %llx", &start, &end), 2);
 	fclose(file);
 
-	igt_assert_lt(0, memory_types(start, end));
+	if (has_list)
+		igt_assert_lt(0, memory_types(start, end));
 	igt_assert_lt(0, regions(start, end));
 	barium_unbind();
-	igt_assert_eq(memory_types(start, end), 0);
+	if (has_list)
+		igt_assert_eq(memory_types(start, end), 0);
 	igt_assert_eq(regions(start, end), 0);
 	barium_bind();
-	igt_assert_lt(0, memory_types(start, end));
+	if (has_list)
+		igt_assert_lt(0, memory_types(start, end));
 }
 
 static void unload_refused(void)
