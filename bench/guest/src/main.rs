@@ -32,6 +32,7 @@ const USAGE: &str = "usage:
   barium-bench traffic METHOD MODE PCI-ADDRESS [TEXT]  memory traffic, recorded by the profiler
   barium-bench profile METHOD PCI-ADDRESS fault|round|life|flip WORKLOAD
                                                        one of these, recorded by the profiler
+  barium-bench record start|end                        the profiler records everything in between
 METHOD is barium, ttm, shmem or eager. MODE is a name for the results.";
 
 fn main() -> ExitCode {
@@ -81,6 +82,14 @@ fn run(arguments: &[&str]) -> Result<()> {
         }
         ["profile", method, address, what, name] => {
             profile::run(&config(method, "profile", address)?.open()?, what, name)
+        }
+        ["record", "start"] => {
+            clock::record();
+            Ok(())
+        }
+        ["record", "end"] => {
+            clock::record_end();
+            Ok(())
         }
         _ => Err(USAGE.into()),
     }

@@ -5,9 +5,10 @@
 //! `READ WRITTEN [FIRST+COUNT*BYTES]...`
 //!
 //! `READ` and `WRITTEN` are numbers of bytes. Each run of adjacent pages with the same number of
-//! written bytes follows: the physical address of the first page in hexadecimal, the number of
-//! pages, and the bytes written to each page. A byte that is written twice counts twice. A string
-//! instruction counts like a loop, since QEMU makes one access after the other.
+//! written bytes follows, or of read bytes if the record is one of reads: the physical address of the
+//! first page in hexadecimal, the number of pages, and the bytes of each page. A byte that is written
+//! twice counts twice. A string instruction counts like a loop, since QEMU makes one access after the
+//! other.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -20,10 +21,12 @@ const PAGE: u64 = 4096;
 pub struct Traffic {
     /// Bytes read.
     read: u64,
-    /// Bytes written, by page number.
+    /// Bytes written.
+    written: u64,
+    /// Bytes of the accesses whose addresses are recorded, by page number.
     pages: BTreeMap<u64, u64>,
-    /// The page written last, and the bytes written to it that are not in `pages` yet: most writes
-    /// go to the same page as the previous one.
+    /// The page of the last such access, and its bytes that are not in `pages` yet: most accesses are
+    /// to the same page as the previous one.
     last: (u64, u64),
 }
 
@@ -33,9 +36,14 @@ impl Traffic {
         self.read += bytes;
     }
 
-    /// Counts a write at a physical address. An access that crosses a page boundary counts for the
-    /// page in which it starts.
-    pub fn write_to(&mut self, address: u64, bytes: u64) {
+    /// Counts a write.
+    pub fn write(&mut self, bytes: u64) {
+        self.written += bytes;
+    }
+
+    /// Records the physical address of an access that has been counted. An access that crosses a page
+    /// boundary counts for the page in which it starts.
+    pub fn locate(&mut self, address: u64, bytes: u64) {
         let page = address / PAGE;
         if page != self.last.0 {
             self.settle();
@@ -52,16 +60,16 @@ impl Traffic {
     }
 
     /// Writes the line.
-    pub fn write(mut self, out: &mut impl Write) -> io::Result<()> {
+    pub fn report(mut self, out: &mut impl Write) -> io::Result<()> {
         self.settle();
-        write!(out, "{} {}", self.read, self.pages.values().sum::<u64>())?;
+        write!(out, "{} {}", self.read, self.written)?;
         for (first, count, bytes) in self.runs() {
             write!(out, " {:x}+{count}*{bytes}", first * PAGE)?;
         }
         writeln!(out)
     }
 
-    /// Returns runs of adjacent pages with the same number of written bytes: first page number,
+    /// Returns runs of adjacent pages with the same number of bytes: first page number,
     /// number of pages, bytes per page.
     fn runs(&self) -> Vec<(u64, u64, u64)> {
         let mut runs: Vec<(u64, u64, u64)> = Vec::new();
@@ -83,8 +91,13 @@ mod tests {
 
     fn line(traffic: Traffic) -> String {
         let mut line = Vec::new();
-        traffic.write(&mut line).unwrap();
+        traffic.report(&mut line).unwrap();
         String::from_utf8(line).unwrap()
+    }
+
+    fn write_to(traffic: &mut Traffic, address: u64, bytes: u64) {
+        traffic.write(bytes);
+        traffic.locate(address, bytes);
     }
 
     #[test]
@@ -92,10 +105,10 @@ mod tests {
         let mut traffic = Traffic::default();
         traffic.read(8);
         for word in 0..3 * PAGE / 8 {
-            traffic.write_to(0xfd00_0000 + word * 8, 8);
+            write_to(&mut traffic, 0xfd00_0000 + word * 8, 8);
         }
-        traffic.write_to(0xfd00_3000, 2);
-        traffic.write_to(0x1000, 1);
+        write_to(&mut traffic, 0xfd00_3000, 2);
+        write_to(&mut traffic, 0x1000, 1);
         assert_eq!(
             line(traffic),
             "8 12291 1000+1*1 fd000000+3*4096 fd003000+1*2\n"
@@ -106,9 +119,18 @@ mod tests {
     fn what_is_written_twice_counts_twice() {
         let mut traffic = Traffic::default();
         for address in [0, 0x1000, 0] {
-            traffic.write_to(address, 4);
+            write_to(&mut traffic, address, 4);
         }
         assert_eq!(line(traffic), "0 12 0+1*8 1000+1*4\n");
+    }
+
+    #[test]
+    fn reads_have_addresses_too() {
+        let mut traffic = Traffic::default();
+        traffic.write(2);
+        traffic.read(4);
+        traffic.locate(0x2004, 4);
+        assert_eq!(line(traffic), "4 2 2000+1*4\n");
     }
 
     #[test]

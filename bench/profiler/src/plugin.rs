@@ -30,8 +30,8 @@ const RESUME: u32 = 0x4261_7204;
 enum Recorder {
     /// The address of each instruction as a little-endian `u64`; a 0 after each interval.
     Instructions,
-    /// The lines that [`Traffic`] writes.
-    Memory(Traffic),
+    /// The lines that [`Traffic`] writes, with the addresses of reads or of writes.
+    Memory { traffic: Traffic, of_reads: bool },
 }
 
 /// The record and its file.
@@ -83,9 +83,12 @@ pub unsafe extern "C" fn qemu_plugin_install(
     };
     let recorder = match argument("what=") {
         None | Some("instructions") => Recorder::Instructions,
-        Some("memory") => Recorder::Memory(Traffic::default()),
+        Some(what @ ("memory" | "reads")) => Recorder::Memory {
+            traffic: Traffic::default(),
+            of_reads: what == "reads",
+        },
         Some(other) => {
-            eprintln!("profiler: what={other} is neither instructions nor memory");
+            eprintln!("profiler: what={other} is none of instructions, memory, reads");
             return -1;
         }
     };
@@ -95,7 +98,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     };
     let translated = match recorder {
         Recorder::Instructions => on_translation_for_instructions,
-        Recorder::Memory(_) => on_translation_for_memory as qemu::OnTranslation,
+        Recorder::Memory { .. } => on_translation_for_memory as qemu::OnTranslation,
     };
     match File::create(path) {
         Ok(file) => {
@@ -223,7 +226,7 @@ extern "C" fn on_stop(_cpu: c_uint, _data: *mut c_void) {
     if STATE.swap(OUTSIDE, Ordering::Relaxed) != OUTSIDE {
         with_record(|record| match &mut record.recorder {
             Recorder::Instructions => put(&mut record.out, 0),
-            Recorder::Memory(traffic) => std::mem::take(traffic).write(&mut record.out),
+            Recorder::Memory { traffic, .. } => std::mem::take(traffic).report(&mut record.out),
         });
     }
 }
@@ -246,14 +249,17 @@ extern "C" fn on_access(_cpu: c_uint, access: Access, address: u64, _data: *mut 
         )
     };
     // SAFETY: this is the access's own callback, in which QEMU can return its physical address.
-    let physical = is_write.then(|| unsafe {
+    let physical = || unsafe {
         qemu::qemu_plugin_hwaddr_phys_addr(qemu::qemu_plugin_get_hwaddr(access, address))
-    });
+    };
     with_record(|record| {
-        if let Recorder::Memory(traffic) = &mut record.recorder {
-            match physical {
-                Some(address) => traffic.write_to(address, bytes),
-                None => traffic.read(bytes),
+        if let Recorder::Memory { traffic, of_reads } = &mut record.recorder {
+            match is_write {
+                true => traffic.write(bytes),
+                false => traffic.read(bytes),
+            }
+            if is_write != *of_reads {
+                traffic.locate(physical(), bytes);
             }
         }
         Ok(())
