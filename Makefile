@@ -18,7 +18,7 @@ export ONCE FUZZ_MINUTES FUZZ_SEED REPLAY SHORTEN SOAK_MINUTES LINT LINUX MAINTA
 MO_ARG = $(if $(MO),MO=$(abspath $(MO)))
 
 # The commands of tools/barium.
-COMMANDS = setup setup-test run shell test igt desktops unplug faultinject kcsan cfi fuzz soak mutants bench \
+COMMANDS = setup setup-test run shell test igt desktops display-cost unplug faultinject kcsan cfi fuzz soak mutants bench \
 	bench-docs in-tree in-tree-test lint deb packages vm clean distclean
 
 .PHONY: help modules modules_clean $(COMMANDS)
@@ -44,6 +44,7 @@ $(COMMANDS):
 #:   make shell      open a shell in a guest with the driver loaded
 #:   make igt        run IGT's own tests on Barium and three other drivers: docs/igt.md
 #:   make desktops   run compositors, Xorg and other programs on Barium and on bochs: docs/desktops.md
+#:   make display-cost  measure what console and desktops cost the host, on Barium and on bochs
 #:   make unplug     unplug the device 200 times while processes write, on the debug kernel
 #:   make faultinject  fail each allocation of each call, on the debug kernel; prints a table
 #:   make kcsan      run race tests on a kernel with KCSAN (builds that kernel first)
@@ -80,8 +81,8 @@ $(COMMANDS):
 #:   MAINTAINER='Name <address>'  in-tree: maintainer in the MAINTAINERS entry
 #:   ONLY=<text>            test: only guests with this in their name, such as opt/VGA; in-tree-test:
 #:                          only steps, such as y, m or kunit; packages: only groups, such as T3;
-#:                          desktops: only Barium or bochs
-#:   TESTS=<regex>          test, igt, desktops: only tests whose name matches, such as barium_mmap@
+#:                          desktops: only Barium or bochs; display-cost: host or reads
+#:   TESTS=<regex>          test, igt, desktops, display-cost: only tests whose name matches, such as barium_mmap@
 #:   LINT=<text>            lint: only steps with this in their name, such as driver or rooms
 #:   MUTANT=<text>          mutants: only those with this in their name
 #:   BENCH=<text>           bench: only workloads with this in their name, such as seq-8M

@@ -89,18 +89,24 @@ start_cage() {
 	start_compositor cage -- weston-simple-shm
 }
 
-# start_xorg: starts an X server with its default settings and waits for its socket, then an xterm that
-# scrolls coloured lines.
+# start_xorg: starts an X server with its default settings, and an xterm that scrolls coloured lines.
 start_xorg() {
+	# shellcheck disable=SC2119 # none of this script's
+	start_xserver
+	coloured_lines xterm
+}
+
+# start_xserver [OPTION]...: starts an X server with these options and waits for its socket.
+# shellcheck disable=SC2120 # other scenarios pass options
+start_xserver() {
 	desktop=Xorg desktop_log=$results/log/Xorg.log
 	rm -f /tmp/.X0-lock /tmp/.X11-unix/X0
 	export DISPLAY=:0
-	setsid Xorg "$DISPLAY" vt7 -noreset -logfile "$results/log/Xorg-server.log" \
+	setsid Xorg "$DISPLAY" vt7 -noreset -logfile "$results/log/Xorg-server.log" "$@" \
 		>"$desktop_log" 2>&1 </dev/null &
 	desktop_pid=$!
 	trap end_desktop EXIT
 	wait_for "$desktop_pid" Xorg "$desktop_log" xrandr --query >/dev/null 2>&1
-	coloured_lines xterm
 }
 
 # coloured_lines TERMINAL [OPTION]...: starts a terminal that prints lines in many colours.

@@ -6,7 +6,7 @@
 //! devices, and reports the results.
 //!
 //! `barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | soak | mutants | igt | desktops |
-//! bench | in-tree`, and `barium lint STEP`.
+//! display-cost | bench | in-tree`, and `barium lint STEP`.
 //! Options come from the environment, see [`settings`].
 
 use std::process::ExitCode;
@@ -18,6 +18,7 @@ mod command;
 mod coverage;
 mod desktops;
 mod desktops_doc;
+mod display_cost;
 mod expectations;
 mod font;
 mod fuzz;
@@ -47,6 +48,7 @@ mod settings;
 mod shorten;
 mod suite;
 mod vm;
+mod vnc;
 
 use settings::Settings;
 
@@ -74,12 +76,13 @@ fn main() -> ExitCode {
         ["mutants"] => mutants::mutants(&settings),
         ["igt"] => official::official(&settings),
         ["desktops"] => desktops::desktops(&settings),
+        ["display-cost"] => display_cost::display_cost(&settings),
         ["bench"] => bench::bench(&settings),
         ["packages"] => packages::packages(&settings),
         ["lint", step] => lint::lint(step, &settings.source, &settings.out),
         _ => Err(
             "usage: barium run | shell | test | unplug | faultinject | kcsan | cfi | fuzz | \
-                   soak | mutants | igt | desktops | bench | in-tree | packages | lint STEP"
+                   soak | mutants | igt | desktops | display-cost | bench | in-tree | packages | lint STEP"
                 .into(),
         ),
     };

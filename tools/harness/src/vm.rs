@@ -6,7 +6,7 @@
 //! The guest sends the lines `begin TEST`, `result OUTCOME SECONDS TEST [REASON]`, `say TEXT` and
 //! `end`, and these requests, which the harness answers by one line each: `oracle TEST BYTES
 //! PCI-ADDRESS MIN-PIECES`, `screen TEST SECONDS ID WORDS` (for the words see [`screen::look`]),
-//! `unplug ID`, `plug ID BUS`. The last line of a guest that makes its kernel panic is `panic TEST
+//! `cost NAME SECONDS`, `unplug ID`, `plug ID BUS`. The last line of a guest that makes its kernel panic is `panic TEST
 //! SECONDS ID WORDS`, that of a guest that halts is `halt TEST PCI-ADDRESS`. A guest sends `crash`
 //! before it makes its kernel panic, if another kernel then continues. It sends `hibernate` before it
 //! hibernates, so that the harness starts it again, and `awake` afterwards.
@@ -25,7 +25,7 @@ use crate::qmp::Qmp;
 use crate::report::{Entry, Outcome};
 use crate::screen::{self, Shot};
 use crate::settings::Settings;
-use crate::{apic, command, kernel_log, Result};
+use crate::{apic, command, kernel_log, vnc, Result};
 
 /// Interval of progress messages for a guest that prints none itself.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -36,6 +36,8 @@ const SLEEP: Duration = Duration::from_secs(8);
 /// The BAR with a display's registers, and the offset of the ENABLE register in it, in bytes.
 const REGISTER_BAR: u64 = 2;
 const ENABLE_REGISTER: usize = 0x508;
+/// The name of the socket of QEMU's VNC server, in guests that have one.
+pub const VNC: &str = "vnc";
 /// Number of console lines that a message about a lost guest quotes.
 const QUOTED_LINES: usize = 25;
 
@@ -332,6 +334,12 @@ impl Session<'_> {
                     Err(why) => format!("mismatch {why}"),
                 })
             }
+            "cost" => {
+                return Some(match self.measure_cost(rest) {
+                    Ok(()) => "done".into(),
+                    Err(why) => format!("refused {why}"),
+                })
+            }
             "panic" => self.panic = Panic::Announced(rest.into()),
             "crash" => self.crashes = true,
             "halt" => self.halt = Some(rest.into()),
@@ -421,6 +429,28 @@ impl Session<'_> {
             self.shots.push(shot);
         }
         summary
+    }
+
+    /// Measures what the screen costs QEMU while a VNC viewer looks at it, and adds a line `cost NAME HOST
+    /// GUEST UPDATES BYTES` to what the guest has said: CPU times in milliseconds, updates and KiB, each per
+    /// second.
+    fn measure_cost(&mut self, arguments: &str) -> Result<()> {
+        let (name, seconds) = arguments.split_once(' ').ok_or("cost NAME SECONDS")?;
+        let seconds: u32 = seconds
+            .parse()
+            .map_err(|_| format!("{seconds} is not a number of seconds"))?;
+        let socket = self.machine.dir.join(VNC);
+        let time = Duration::from_secs(seconds.into());
+        let cost = vnc::watch(self.child.id(), &socket, time)?;
+        let per_second = f64::from(seconds);
+        self.said.push(format!(
+            "cost {name} {:.1} {:.0} {:.1} {:.0}",
+            cost.host.as_secs_f64() * 1000. / per_second,
+            cost.guest.as_secs_f64() * 1000. / per_second,
+            cost.updates as f64 / per_second,
+            cost.bytes as f64 / 1024. / per_second,
+        ));
+        Ok(())
     }
 
     /// If the guest has announced a panic and the kernel has printed all its messages, looks at the
