@@ -23,6 +23,17 @@ load_next() {
 	rm /tmp/kernel /tmp/initramfs
 }
 
+# load NAME OPTION...: load_next as the test NAME. The next kernel is needed also if that is not wanted.
+load() {
+	load_name=$1
+	shift
+	if wanted "$load_name"; then
+		check "$load_name" load_next "$@"
+	else
+		load_next "$@"
+	fi
+}
+
 # shows NAME [MODULE DRIVER]: the driver binds, and a picture and a flip reach the screen.
 shows() {
 	modprobe "${2:-barium}" || fail "modprobe: $?"
@@ -53,6 +64,7 @@ firmware_framebuffer_shows() {
 
 # leave COMMAND...: starts the next kernel with COMMAND while the screen shows a picture.
 leave() {
+	modprobe barium
 	start_show --mode 800x600
 	# The next kernel reads the selection of tests here, where the pictures were.
 	dd if=/dev/zero of=/dev/vdd bs=64k count=1 status=none
@@ -69,7 +81,7 @@ crash() {
 case $stage${guest_next_driver+-other} in
 1*)
 	check kexec@picture-before shows kexec@picture-before
-	check kexec@load load_next -l
+	load kexec@load -l
 	tell begin kexec@picture
 	leave kexec -e
 	;;
@@ -82,7 +94,7 @@ case $stage${guest_next_driver+-other} in
 2)
 	check kexec@picture shows kexec@picture
 	check kexec@oracle look kexec@oracle 1 --width 640 --height 480
-	check kdump@load load_next -p
+	load kdump@load -p
 	tell begin kdump@picture
 	tell crash
 	leave crash
