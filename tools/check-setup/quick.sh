@@ -36,6 +36,7 @@ quick_checks() {
 	check set-up/arch arch
 	check set-up/unknown-command unknown_command
 	check packages/version version_of_content
+	check packages/user-namespace rename_in_user_namespace
 	check out/with-foreign-files foreign_out
 	check out/of-another-tree other_tree
 	check clean/refused-while-in-use in_use clean "$work/out" "$work/out"
@@ -315,6 +316,22 @@ version_of_content() {
 	[[ $("$tree/tools/packages/version") == "$first" ]] || fail "makepkg changes it"
 	echo >>"$tree/packaging/common/modprobe.conf"
 	[[ $("$tree/tools/packages/version") != "$first" ]] || fail "other content has the same version"
+}
+
+# dpkg renames new directories, also where the user is not root.
+rename_in_user_namespace() {
+	local namespace=(unshare --user --map-root-user --mount --pid --fork --)
+	"${namespace[@]}" true || skip "no user namespace can be made here"
+	# The host's /usr as the root: / itself has mounts on it, which overlayfs refuses.
+	mkdir -p "$work/some/top"/{dev,proc,sys,tmp}
+	ln -s . "$work/some/top/usr"
+	"${namespace[@]}" bash "$tree/tools/packages/enter.sh" "$work/some/top:/usr" "$work/some/upper" -- perl -e '
+		mkdir "/share/barium.new" or die "$!";
+		rename "/share/barium.new", "/share/barium" or die "$!"' >"$output" 2>&1 || {
+		! grep -q "overlayfs cannot be mounted" "$output" || skip "overlayfs cannot be mounted on tmpfs here"
+		fail "ended with an error"
+	}
+	[[ -d $work/some/upper/share/barium ]] || fail "the directory is not there"
 }
 
 # in_use COMMAND DIR OUT: checks that COMMAND does not touch DIR while a run with OUT is making a

@@ -14,8 +14,11 @@ shift 2
 work=$upper.work root=$upper.root
 mkdir -p "$upper" "$work" "$root"
 options=lowerdir=$lower,upperdir=$upper,workdir=$work
-mount -t overlay -o "$options" overlay "$root" 2>/dev/null ||
-	mount -t overlay -o "$options,userxattr" overlay "$root" || {
+# In a user namespace, overlayfs can be mounted without this option, but cannot mark a new directory as opaque
+# then: dpkg fails when it renames one.
+read -r _ _ ids </proc/self/uid_map
+[[ $ids == 4294967295 ]] || options+=,userxattr
+mount -t overlay -o "$options" overlay "$root" || {
 	echo "overlayfs cannot be mounted on $upper. BARIUM_CACHE=<dir> and OUT=<dir> on another file system may help." >&2
 	exit 1
 }
