@@ -94,7 +94,8 @@ $(COMMANDS):
 #:   JOBS=<n>               test, mutants: number of concurrent guests (default 2)
 #:   TIMEOUT_FACTOR=<n>     multiplies all time limits, for slow machines
 #:   ACCEL=kvm              accelerator of QEMU (default tcg, which works everywhere)
-#:   DISPLAY_DEVICE=<name>  run, shell, vm: bochs-display (default), VGA or secondary-vga
+#:   DISPLAY_DEVICE=<name>  run, shell: bochs-display (default), VGA or secondary-vga; vm: a display as
+#:                          QEMU's -device takes it (default VGA,vgamem_mb=32)
 #:   KERNEL=<name>          run, shell: stock is Debian's own kernel (default), opt an optimised one, and
 #:                          debug one with KASAN, lockdep and so on, both built from source; fuzz:
 #:                          debug (default), or opt, which is faster, without coverage and with fewer checks
