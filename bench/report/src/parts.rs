@@ -46,37 +46,61 @@ pub fn table(rows: &Rows) -> String {
     )
 }
 
+/// The modes in which a fault in a small object maps one page, and those in which it may map more.
+const STRICT: [&str; 2] = ["strict", "huge"];
+const AROUND: [&str; 2] = ["around", "default"];
+
+/// A workload in one object.
+struct Total {
+    cost: f64,
+    pages: f64,
+    faults: f64,
+}
+
+/// Returns a workload with its mean cost in `modes`.
+fn total(rows: &Rows, workload: &str, driver: &str, modes: &[&str]) -> Option<Total> {
+    let mut costs = Vec::new();
+    let mut last = None;
+    for mode in modes {
+        let column = Column {
+            driver: driver.into(),
+            mode: (*mode).into(),
+        };
+        let row = rows.get(workload, &column)?;
+        let pages = row["pages"].as_f64()?;
+        costs.push(rows.per_page(workload, &column)? * pages);
+        last = Some((pages, row["faults"].as_f64()?));
+    }
+    let (pages, faults) = last?;
+    Some(Total {
+        cost: costs.iter().sum::<f64>() / costs.len() as f64,
+        pages,
+        faults,
+    })
+}
+
 /// Computes the parts from the figures of objects that have a page table of their own (1 MiB), and
 /// of one that has not (16 KiB).
 fn measured(rows: &Rows) -> Option<Parts> {
-    let total = |workload: &str, driver: &str, mode: &str| {
-        let column = Column {
-            driver: driver.into(),
-            mode: mode.into(),
-        };
-        let pages = rows.get(workload, &column)?["pages"].as_f64()?;
-        let faults = rows.get(workload, &column)?["faults"].as_f64()?;
-        Some((rows.per_page(workload, &column)? * pages, pages, faults))
-    };
-    let (all, _, all_faults) = total("seq-1M", "barium", "strict")?;
-    let (few, few_pages, few_faults) = total("random1-1M", "barium", "strict")?;
-    let (small, _, small_faults) = total("seq-16K", "barium", "strict")?;
-    let (few_decided, ..) = total("random1-1M", "barium", "around")?;
-    let (around, around_pages, around_faults) = total("seq-1M", "barium", "around")?;
-    let (eager, eager_pages, _) = total("seq-1M", "eager", "default")?;
+    let all = total(rows, "seq-1M", "barium", &STRICT)?;
+    let few = total(rows, "random1-1M", "barium", &STRICT)?;
+    let small = total(rows, "seq-16K", "barium", &STRICT)?;
+    let few_decided = total(rows, "random1-1M", "barium", &AROUND)?;
+    let around = total(rows, "seq-1M", "barium", &AROUND)?;
+    let eager = total(rows, "seq-1M", "eager", &["default"])?;
 
-    let fault = (all - few) / (all_faults - few_faults);
-    let decision = (few_decided - few) / few_pages;
-    let base = few - few_faults * fault;
-    let mapping = small - small_faults * fault;
+    let fault = (all.cost - few.cost) / (all.faults - few.faults);
+    let decision = (few_decided.cost - few.cost) / few.faults;
+    let base = few.cost - few.faults * fault;
+    let mapping = small.cost - small.faults * fault;
     Some(Parts {
         mapping,
         table: base - mapping,
         fault,
         decision,
-        neighbour: (around - base - around_faults * (fault + decision))
-            / (around_pages - around_faults),
-        eager: (eager - base) / eager_pages,
+        neighbour: (around.cost - base - around.faults * (fault + decision))
+            / (around.pages - around.faults),
+        eager: (eager.cost - base) / eager.pages,
     })
 }
 
@@ -86,10 +110,15 @@ mod tests {
 
     /// The rows of a driver whose parts are round numbers.
     const ROWS: &str = r#"{"workload":"seq-1M","driver":"barium","mode":"strict","per_page":2066.40625,"pages":256,"faults":256}
-{"workload":"random1-1M","driver":"barium","mode":"strict","per_page":10500.0,"pages":2,"faults":2}
+{"workload":"seq-1M","driver":"barium","mode":"huge","per_page":2066.40625,"pages":256,"faults":256}
+{"workload":"random1-1M","driver":"barium","mode":"strict","per_page":10490.0,"pages":2,"faults":2}
+{"workload":"random1-1M","driver":"barium","mode":"huge","per_page":10510.0,"pages":2,"faults":2}
 {"workload":"seq-16K","driver":"barium","mode":"strict","per_page":4250.0,"pages":4,"faults":4}
-{"workload":"random1-1M","driver":"barium","mode":"around","per_page":10600.0,"pages":2,"faults":2}
+{"workload":"seq-16K","driver":"barium","mode":"huge","per_page":4250.0,"pages":4,"faults":4}
+{"workload":"random1-1M","driver":"barium","mode":"around","per_page":10580.0,"pages":2,"faults":2}
+{"workload":"random1-1M","driver":"barium","mode":"default","per_page":10620.0,"pages":2,"faults":2}
 {"workload":"seq-1M","driver":"barium","mode":"around","per_page":179.9609375,"pages":256,"faults":3}
+{"workload":"seq-1M","driver":"barium","mode":"default","per_page":179.9609375,"pages":256,"faults":3}
 {"workload":"seq-1M","driver":"eager","mode":"default","per_page":186.40625,"pages":256,"faults":0}"#;
 
     #[test]
