@@ -129,6 +129,11 @@ impl VramObject {
         contiguous | system
     }
 
+    /// Returns true if the display can show the object.
+    pub(crate) fn is_showable(&self) -> bool {
+        self.wish.contiguity == Contiguity::Contiguous && !self.wish.system
+    }
+
     /// Returns true if the object belongs in system memory. The display cannot show it.
     pub(crate) fn is_system(&self) -> bool {
         self.wish.system
@@ -210,24 +215,20 @@ pub(crate) fn make_present(
     Ok(())
 }
 
-/// Allocates all pages of an object in system memory, for a device that accesses it.
+/// Allocates all pages of an object that is not in VRAM. Does nothing for an object in VRAM.
 ///
 /// # Errors
 ///
-/// - `EOPNOTSUPP` if the object is in VRAM.
-/// - `EINTR` on a signal.
-/// - Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
+/// Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
 pub(crate) fn make_all_present(obj: &mut Reserved<'_, VramObject>) -> Result {
-    for page in 0..obj.object().size() >> PAGE_SHIFT {
-        if current!().signal_pending() {
-            return Err(EINTR);
-        }
-        make_present(obj, PageIndex(page), 0, Effort::MayFail)?;
-        if !matches!(obj.place(), Some(Place::System(_))) {
-            return Err(EOPNOTSUPP);
-        }
+    if let Some(Place::Vram(_)) = obj.place() {
+        return Ok(());
     }
-    Ok(())
+    make_present(obj, PageIndex(0), 0, Effort::MayFail)?;
+    match obj.place() {
+        Some(Place::System(pages)) => pages.fill_all(Effort::MayFail),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the memory that `obj` uses.

@@ -20,6 +20,7 @@
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
 #include <linux/shmem_fs.h>
+#include <linux/vmalloc.h>
 
 /* Rust code computes the numbers of entries from the sizes of a page and of an entry. */
 static_assert(sizeof(pte_t) == PAGE_SIZE / PTRS_PER_PTE);
@@ -98,6 +99,17 @@ struct page *barium_shmem_page(struct file *file, unsigned long index, bool may_
 void barium_put_page(struct page *page)
 {
 	put_page(page);
+}
+
+/* Maps @count pages of system memory, one after the other. Returns NULL on failure. */
+void *barium_vmap_pages(struct page **pages, unsigned int count)
+{
+	return vmap(pages, count, VM_MAP, PAGE_KERNEL);
+}
+
+void barium_vunmap(const void *address)
+{
+	vunmap(address);
 }
 
 /* Keeps fork() from copying entries to @vma, a new VMA of the child. */

@@ -65,7 +65,8 @@ use crate::{
             Reserved,
             Served,
             Transfer,
-            Usage, //
+            Usage,
+            VmapSource, //
         },
         shmem::{
             Effort,
@@ -75,10 +76,7 @@ use crate::{
             VmaNew,
             VmaPfnMap, //
         },
-        wc_bar::{
-            PfnRange,
-            VMap, //
-        },
+        wc_bar::PfnRange, //
     },
 };
 use core::ops::Range;
@@ -174,7 +172,11 @@ impl MappedObject for VramObject {
     }
 
     fn make_all_present(obj: &mut Reserved<'_, Self>) -> Result {
-        gem::make_all_present(obj)
+        gem::make_all_present(obj)?;
+        match obj.place() {
+            Some(Place::System(_)) => Ok(()),
+            _ => Err(EOPNOTSUPP),
+        }
     }
 
     fn system_memory(place: &Place) -> Option<&ShmemPages> {
@@ -190,10 +192,26 @@ impl MappedObject for VramObject {
 
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the object was not created contiguous, or is in system memory.
-    fn vmap(obj: &BariumObject, reg: &BariumRegistrationData<'_>) -> Result<VMap> {
-        let offset = gem::contiguous_offset(obj).ok_or(EOPNOTSUPP)?;
-        reg.vram_bar().vmap(offset, obj.size())
+    /// `EOPNOTSUPP` if the object was not created contiguous, or belongs in system memory; `ENOMEM`.
+    fn vmap<'p>(
+        obj: &'p mut Reserved<'_, Self>,
+        reg: Option<&BariumRegistrationData<'_>>,
+    ) -> Result<VmapSource<'p>> {
+        let object = obj.object();
+        if !object.is_showable() {
+            return Err(EOPNOTSUPP);
+        }
+        gem::make_all_present(obj)?;
+        match (obj.place(), reg) {
+            (Some(Place::System(pages)), _) => Ok(VmapSource::System(pages)),
+            (Some(Place::Vram(_)), None) => Ok(VmapSource::ContentGone),
+            (Some(Place::Vram(allocation)), Some(reg)) => {
+                let page = allocation.page(0).ok_or(EINVAL)?;
+                let map = reg.vram_bar().vmap(page.offset(), object.size())?;
+                Ok(VmapSource::Device(map))
+            }
+            (None, _) => Err(EINVAL),
+        }
     }
 }
 

@@ -52,6 +52,8 @@ extern "C" {
         index: c_ulong,
         may_fail: bool,
     ) -> *mut bindings::page;
+    fn barium_vmap_pages(pages: *const *mut bindings::page, count: c_uint) -> *mut c_void;
+    fn barium_vunmap(address: *const c_void);
 }
 
 /// How hard to try to allocate a page.
@@ -196,6 +198,38 @@ impl ShmemPages {
         NonNull::new(list).ok_or(ENOMEM)
     }
 
+    /// Allocates all pages, as [`Self::fill`] does.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::fill`].
+    pub(crate) fn fill_all(&self, effort: Effort) -> Result {
+        (0..self.slots.len()).try_for_each(|index| self.fill(index, effort))
+    }
+
+    /// Maps all pages in the kernel, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if a page is not allocated; `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// The caller must drop the mapping before this object is dropped.
+    pub(super) unsafe fn vmap(&self) -> Result<ShmemMap> {
+        if self.filled() != self.slots.len() {
+            return Err(EINVAL);
+        }
+        let slots = self.slots.as_ptr().cast::<*mut bindings::page>();
+        // SAFETY: `Atomic` is transparent. By the type invariants, no slot is null, so none changes.
+        let start = unsafe { barium_vmap_pages(slots, c_uint::try_from(self.slots.len())?) };
+        // INVARIANT: The pages were mapped above. The caller promises to keep them.
+        Ok(ShmemMap {
+            start: NonNull::new(start).ok_or(ENOMEM)?,
+            len: self.slots.len() << PAGE_SHIFT,
+        })
+    }
+
     /// Fills `buf` with the bytes from byte `in_page` of page `index` on. The bytes of a page that
     /// is not allocated are zeros.
     ///
@@ -224,6 +258,41 @@ impl ShmemPages {
         // SAFETY: `buf` is valid for its length. If a process accesses the page concurrently, it
         // reads the old or the new byte, and both are valid.
         unsafe { borrowed(&page).write_raw(buf.as_ptr(), in_page, buf.len()) }
+    }
+}
+
+/// A mapping of all pages in the kernel.
+///
+/// # Invariants
+///
+/// `barium_vmap_pages()` has returned `start`, for `len` bytes.
+pub(super) struct ShmemMap {
+    start: NonNull<c_void>,
+    len: usize,
+}
+
+// SAFETY: Any thread may use and unmap the mapping.
+unsafe impl Send for ShmemMap {}
+
+// SAFETY: The methods on a shared reference do not access the memory.
+unsafe impl Sync for ShmemMap {}
+
+impl ShmemMap {
+    /// Returns the address of the first byte.
+    pub(super) fn as_ptr(&self) -> *mut c_void {
+        self.start.as_ptr()
+    }
+
+    /// Returns the size of the mapping in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+}
+
+impl Drop for ShmemMap {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, this object owns the mapping.
+        unsafe { barium_vunmap(self.start.as_ptr()) };
     }
 }
 
@@ -305,6 +374,30 @@ mod tests {
         assert_eq!(pages.fill(usize::MAX, Effort::OomKill).err(), Some(EINVAL));
         assert!(pages.range(3).is_none());
         assert_eq!(pages.filled(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn all_pages_are_mapped_in_order() -> Result {
+        let pages = ShmemPages::new(3)?;
+        // SAFETY: The mapping is dropped below, if there is one.
+        assert!(unsafe { pages.vmap() }.is_err());
+        pages.fill_all(Effort::OomKill)?;
+        for index in 0..3 {
+            pages.write(index, 5, &[u8::try_from(index)?])?;
+        }
+        // SAFETY: The mapping is dropped before the pages.
+        let map = unsafe { pages.vmap() }?;
+        assert_eq!(map.len(), 3 * PAGE_SIZE);
+        for index in 0..3 {
+            let at = map
+                .as_ptr()
+                .cast::<u8>()
+                .wrapping_add(index * PAGE_SIZE + 5);
+            // SAFETY: The mapping has three pages.
+            assert_eq!(usize::from(unsafe { at.read() }), index);
+        }
+        drop(map);
         Ok(())
     }
 

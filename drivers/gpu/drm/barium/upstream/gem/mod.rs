@@ -44,7 +44,8 @@ pub(crate) use self::{
         Region,
         Usage, //
     },
-    resv::Reserved, //
+    resv::Reserved,
+    vmap::VmapSource, //
 };
 
 use self::{
@@ -56,7 +57,6 @@ use self::{
         VmFault, //
     },
     object::{
-        with_registered,
         Args,
         RegistrationData, //
     },
@@ -69,8 +69,7 @@ use super::{
         VmaPfnMap,
         HUGE_SIZE, //
     },
-    vtable::Vtable,
-    wc_bar::VMap, //
+    vtable::Vtable, //
 };
 use crate::units::PageIndex;
 use core::{
@@ -86,6 +85,7 @@ use kernel::{
             BaseObject,
             IntoGEMObject, //
         },
+        Registered, //
     },
     page::PAGE_SIZE,
     prelude::*,
@@ -150,12 +150,16 @@ pub(crate) trait MappedObject: ObjectData {
     /// Returns the memory that the object uses, for the statistics of a client. Takes no lock.
     fn usage(obj: &Object<Self>) -> Usage;
 
-    /// Maps the whole object in the kernel.
+    /// Returns the memory of the whole object, for the kernel to map. `reg` is `None` if the device
+    /// is unplugged.
     ///
     /// # Errors
     ///
     /// The caller returns the error to DRM, and `EINVAL` if the mapping is shorter than the object.
-    fn vmap(obj: &Object<Self>, reg: &RegistrationData<'_, Self>) -> Result<VMap>;
+    fn vmap<'p>(
+        obj: &'p mut Reserved<'_, Self>,
+        reg: Option<&RegistrationData<'_, Self>>,
+    ) -> Result<VmapSource<'p>>;
 }
 
 /// Creates an object of `size` bytes with driver data `data` and the placement record `place`.
@@ -167,7 +171,7 @@ pub(crate) trait MappedObject: ObjectData {
 ///
 /// `EINVAL` if `size` is 0 or not a multiple of the page size; `ENOMEM`.
 pub(crate) fn create<T: MappedObject>(
-    dev: &drm::Device<T::Driver>,
+    dev: &drm::Device<T::Driver, Registered>,
     size: usize,
     data: T,
     place: Option<KBox<T::Place>>,
@@ -388,23 +392,20 @@ unsafe extern "C" fn access_callback<T: MappedObject>(
 ///
 /// # Safety
 ///
-/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference,
-/// and with a `map` that is valid for writes. The object's device must have been registered; DRM
-/// starts the clients that call this after that.
+/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference and
+/// whose reservation it has locked, and with a `map` that is valid for writes.
 unsafe extern "C" fn vmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     map: *mut bindings::iosys_map,
 ) -> c_int {
     // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
     let obj = unsafe { Object::<T>::from_raw(raw) };
-    let make = || {
-        // SAFETY: The caller promises that the device has been registered.
-        match unsafe { with_registered(obj, |reg| T::vmap(obj, reg)) } {
-            Some(map) => map.map(IoSysMap::Device),
-            None => IoSysMap::system(obj.size()),
-        }
-    };
-    match obj.vmap_slot().get(obj.size(), make) {
+    // SAFETY: The caller has locked the reservation, and uses no guard of this driver.
+    let mut reserved = unsafe { Reserved::held_by_caller(obj) };
+    let slot = obj.vmap_slot();
+    // With the reservation locked, no other thread adds a mapping to the slot.
+    let new = (!slot.is_used()).then(|| make_map(&mut reserved));
+    match slot.get(obj.size(), || new.unwrap_or(Err(EINVAL))) {
         Ok(shared) => {
             // SAFETY: The caller promises that `map` is valid for writes.
             unsafe { map.write(shared) };
@@ -414,12 +415,24 @@ unsafe extern "C" fn vmap_callback<T: MappedObject>(
     }
 }
 
+/// Returns a new mapping of the object, which the caller puts into the object's slot.
+fn make_map<T: MappedObject>(obj: &mut Reserved<'_, T>) -> Result<IoSysMap> {
+    let size = obj.object().size();
+    // SAFETY: `T::vmap()` returns memory that it got from the object. The caller puts the mapping into
+    // the slot of this object.
+    let map = |source: VmapSource<'_>| unsafe { source.map(size) };
+    match obj.with_registered(|obj, reg| T::vmap(obj, Some(reg)).and_then(map)) {
+        Some(result) => result,
+        None => T::vmap(obj, None).and_then(map),
+    }
+}
+
 /// `drm_gem_object_funcs.vunmap`.
 ///
 /// # Safety
 ///
-/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference,
-/// and once for each `vmap` that succeeded. The caller of that `vmap` must not use the address any
+/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference and
+/// whose reservation it has locked, and once for each `vmap` that succeeded. The caller of that `vmap` must not use the address any
 /// more.
 unsafe extern "C" fn vunmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,

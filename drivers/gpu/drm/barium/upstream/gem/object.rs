@@ -73,15 +73,16 @@ pub(crate) struct Usage {
 }
 
 /// Driver data `T`, and the state that all mappings of the object share.
+// The fields are dropped in this order. A kernel mapping may show the memory of the record.
 #[pin_data]
 pub(crate) struct Mapped<T: ObjectData> {
     data: T,
+    #[pin]
+    vmap: VMapSlot,
     place: RcuCell<T::Place>,
     zero_page: SetOnce<Page>,
     had_huge_entry: Atomic<bool>,
     pins: Atomic<u32>,
-    #[pin]
-    vmap: VMapSlot,
 }
 
 impl<T: ObjectData> core::ops::Deref for Mapped<T> {
@@ -175,11 +176,11 @@ impl<T: ObjectData> DriverObject for Mapped<T> {
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             data: args.data,
+            vmap <- VMapSlot::new(),
             place: RcuCell::new(args.place),
             zero_page: SetOnce::new(),
             had_huge_entry: Atomic::new(false),
             pins: Atomic::new(0),
-            vmap <- VMapSlot::new(),
         })
     }
 }

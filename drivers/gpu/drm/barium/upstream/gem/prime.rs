@@ -45,13 +45,13 @@ use super::{
     MappedObject,
     Reserved, //
 };
-use core::{
-    mem::ManuallyDrop,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
     bindings,
-    drm::gem::IntoGEMObject,
+    drm::{
+        self,
+        gem::IntoGEMObject, //
+    },
     error::from_err_ptr,
     mm::virt::flags,
     page::page_align,
@@ -112,9 +112,8 @@ unsafe fn with_reserved<T: ObjectData, R>(
 ) -> R {
     // SAFETY: The caller promises that this is a valid object with data `T`.
     let obj = unsafe { Object::<T>::from_raw(raw) };
-    // SAFETY: The caller promises that the reservation is locked. The guard is not dropped, so it does
-    // not unlock the reservation.
-    let mut reserved = ManuallyDrop::new(unsafe { Reserved::new(obj) });
+    // SAFETY: The caller promises that the reservation is locked, and uses no guard of this driver.
+    let mut reserved = unsafe { Reserved::held_by_caller(obj) };
     with(&mut reserved)
 }
 
@@ -219,8 +218,8 @@ unsafe fn import<T: MappedObject>(
 ) -> Result<ARef<Object<T>>> {
     // SAFETY: The caller promises that both are valid. These fields do not change.
     let (parent, size, resv) = unsafe { ((*dev).dev, (*dma_buf).size, (*dma_buf).resv) };
-    // SAFETY: The caller promises that `dev` is a device with this driver.
-    let drm = unsafe { kernel::drm::Device::<T::Driver>::from_raw(dev) };
+    // SAFETY: The caller promises that `dev` is a registered device with this driver.
+    let drm = unsafe { drm::Device::<T::Driver, drm::Registered>::from_raw(dev) };
     let obj = super::create::<T>(drm, page_align(size).ok_or(EINVAL)?, T::imported(), None)?;
     // SAFETY: Both are valid, as the caller promises, and this device outlives its objects.
     let attachment = from_err_ptr(unsafe { bindings::dma_buf_attach(dma_buf, parent) })?;

@@ -20,10 +20,13 @@ use super::{
     super::raw,
     object::{
         fake_offset,
+        with_registered,
         Object,
-        ObjectData, //
+        ObjectData,
+        RegistrationData, //
     }, //
 };
+use core::mem::ManuallyDrop;
 use kernel::{
     bindings,
     drm::gem::{
@@ -59,7 +62,7 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
     /// # Safety
     ///
     /// The caller must have locked the reservation, and passes the lock on to the guard.
-    pub(super) unsafe fn new(obj: &'a Object<T>) -> Self {
+    unsafe fn new(obj: &'a Object<T>) -> Self {
         // INVARIANT: The caller promises it.
         Self {
             obj,
@@ -101,9 +104,30 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         Ok(unsafe { Self::new(obj) })
     }
 
+    /// Creates a guard for a lock that the caller holds. Dropping the result does not unlock it.
+    ///
+    /// # Safety
+    ///
+    /// The caller must hold the lock of the reservation for `'a`, and must not have another guard
+    /// for it.
+    pub(super) unsafe fn held_by_caller(obj: &'a Object<T>) -> ManuallyDrop<Self> {
+        // SAFETY: The caller holds the lock. The guard does not unlock it, as it is not dropped.
+        ManuallyDrop::new(unsafe { Self::new(obj) })
+    }
+
     /// Returns the object.
-    pub(crate) fn object(&self) -> &Object<T> {
+    pub(crate) fn object(&self) -> &'a Object<T> {
         self.obj
+    }
+
+    /// Calls `with` with the guard and the registration data of the object's device, unless the
+    /// device is unplugged. `drm_dev_unplug()` waits until `with` returns.
+    pub(crate) fn with_registered<R>(
+        &mut self,
+        with: impl for<'r> FnOnce(&mut Self, &'r RegistrationData<'r, T>) -> R,
+    ) -> Option<R> {
+        // SAFETY: `super::create()` creates objects of registered devices only.
+        unsafe { with_registered(self.obj, |reg| with(self, reg)) }
     }
 
     /// Returns the placement record; `None` if the object has none.

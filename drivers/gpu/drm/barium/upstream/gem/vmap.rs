@@ -13,10 +13,18 @@
 //!   before the last [`VMap`] is dropped (see [`super::super::wc_bar`]). A mapping made after the
 //!   device is unplugged is of system memory. So the address that a caller holds stays mapped until
 //!   its `vunmap`. No mapping is shorter than the object, and callers access no byte past the
-//!   object's size.
+//!   object's size. The object keeps its
+//!   placement record, and with it the pages that the mapping shows, until it is freed. DRM calls `vmap` and `vunmap`
+//!   with the reservation locked.
 //! - Delete when upstream's objects can be mapped by the kernel.
 
-use super::super::wc_bar::VMap;
+use super::super::{
+    shmem::{
+        ShmemMap,
+        ShmemPages, //
+    },
+    wc_bar::VMap, //
+};
 use kernel::{
     bindings,
     new_mutex,
@@ -24,10 +32,44 @@ use kernel::{
     sync::Mutex, //
 };
 
+/// The memory of an object, for the kernel to map.
+pub(crate) enum VmapSource<'p> {
+    /// A mapping of the object's device memory.
+    Device(VMap),
+    /// The object's system memory, all pages of which are allocated.
+    System(&'p ShmemPages),
+    /// The content was in device memory, and the device is unplugged.
+    ContentGone,
+}
+
+impl VmapSource<'_> {
+    /// Maps the memory, `len` bytes, in the kernel.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// The caller must put the mapping into the slot of the object that has this memory, whose
+    /// reservation is locked.
+    pub(super) unsafe fn map(self, len: usize) -> Result<IoSysMap> {
+        match self {
+            Self::Device(map) => Ok(IoSysMap::Device(map)),
+            // SAFETY: An object that has a placement record keeps it. The slot is dropped before the
+            // record.
+            Self::System(pages) => unsafe { pages.vmap() }.map(IoSysMap::Pages),
+            Self::ContentGone => IoSysMap::system(len),
+        }
+    }
+}
+
 /// A kernel mapping of an object (`struct iosys_map`).
 pub(super) enum IoSysMap {
     /// A mapping of the object's device memory.
     Device(VMap),
+    /// A mapping of the object's system memory.
+    Pages(ShmemMap),
     /// System memory, zero-filled at first, that nothing else maps. It replaces the device memory
     /// after unplug.
     System(VVec<u8>),
@@ -48,6 +90,7 @@ impl IoSysMap {
     fn len(&self) -> usize {
         match self {
             Self::Device(map) => map.len(),
+            Self::Pages(map) => map.len(),
             Self::System(memory) => memory.len(),
         }
     }
@@ -56,6 +99,7 @@ impl IoSysMap {
     fn raw(&mut self) -> bindings::iosys_map {
         let (vaddr, is_iomem) = match self {
             Self::Device(map) => (map.as_ptr(), true),
+            Self::Pages(map) => (map.as_ptr(), false),
             Self::System(memory) => (memory.as_mut_ptr().cast(), false),
         };
         bindings::iosys_map {
@@ -86,6 +130,11 @@ impl VMapSlot {
         pin_init!(Self {
             shared <- new_mutex!(None),
         })
+    }
+
+    /// Returns true if there is a shared mapping.
+    pub(super) fn is_used(&self) -> bool {
+        self.shared.lock().is_some()
     }
 
     /// Returns the shared mapping, which `make` creates if there is none. It stays valid until
