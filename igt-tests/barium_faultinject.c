@@ -30,6 +30,9 @@
  * SUBTEST: create-spare
  * Description: Fault injection into GEM_CREATE that uses cached blocks.
  *
+ * SUBTEST: create-moves
+ * Description: Fault injection into GEM_CREATE that moves another object out of VRAM.
+ *
  * SUBTEST: mmap-offset
  * Description: Fault injection into GEM_MMAP_OFFSET.
  *
@@ -172,17 +175,23 @@ static void want_page(struct barium_scene *scene)
 }
 
 /*
- * Also empties the driver's cache of freed pages, so that GEM_CREATE allocates from the buddy
- * allocator, which splits its blocks down to one page. The driver empties the cache before it
- * refuses an object.
+ * Empties the driver's cache of freed pages. The driver does that when VRAM has no room for an
+ * object.
  */
-static void want_new_page(struct barium_scene *scene)
+static void empty_cache(struct barium_scene *scene)
 {
 	struct drm_barium_gem_create arg = {
-		.size = barium_vram_size(scene->fd) + barium_page_size(),
+		.size = barium_vram_size(scene->fd),
 	};
 
-	igt_assert_eq(try_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_CREATE, &arg), -ENOSPC);
+	igt_assert_eq(try_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_CREATE, &arg), 0);
+	gem_close(scene->fd, arg.handle);
+}
+
+/* GEM_CREATE allocates from the buddy allocator, which splits its blocks down to one page. */
+static void want_new_page(struct barium_scene *scene)
+{
+	empty_cache(scene);
 	want_page(scene);
 }
 
@@ -221,6 +230,30 @@ static void want_cached(struct barium_scene *scene)
 	for (i = 0; i < ARRAY_SIZE(singles); i++)
 		gem_close(scene->other, singles[i]);
 	scene->size = 12 * page;
+}
+
+/* Fills VRAM with a mapped object that has to leave it, and with one that stays. */
+static void want_room(struct barium_scene *scene)
+{
+	__u64 size;
+	__u32 handle;
+
+	empty_cache(scene);
+	scene->size = PAGES * barium_page_size();
+	scene->other = barium_reopen(scene->fd, O_RDWR);
+	scene->bo = barium_bo_create(scene->other, PAGES);
+	barium_stamp(scene->bo.map, 0, PAGES, 7);
+	size = barium_vram_available(scene->fd);
+	igt_assert_eq(__barium_gem_create(scene->other, &size, BARIUM_GEM_CREATE_CONTIGUOUS,
+					  &handle), 0);
+	igt_assert_eq_u64(barium_vram_available(scene->fd), 0);
+}
+
+/* The object has its content, whether it has left VRAM or not. */
+static void check_moved(struct barium_scene *scene)
+{
+	barium_check_stamp(scene->bo.map, 0, PAGES, 7);
+	barium_munmap(scene->bo.map, scene->bo.size);
 }
 
 static int mmap_offset(struct barium_scene *scene)
@@ -597,6 +630,11 @@ int igt_main()
 	igt_subtest("create-spare")
 		barium_nth(.what = "GEM_CREATE, cached blocks",
 			   .prepare = want_cached, .call = create, .check = check_object);
+
+	igt_describe("Fault injection into GEM_CREATE that moves another object out of VRAM.");
+	igt_subtest("create-moves")
+		barium_nth(.what = "GEM_CREATE, a move", .prepare = want_room,
+			   .call = create_contiguous, .check = check_object, .finish = check_moved);
 
 	igt_describe("Fault injection into GEM_MMAP_OFFSET.");
 	igt_subtest("mmap-offset")

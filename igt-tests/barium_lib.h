@@ -73,7 +73,7 @@ int __barium_get_param(int fd, __u32 param, __u64 *value);
 __u64 barium_get_param(int fd, __u32 param);
 __u64 barium_vram_size(int fd);
 __u64 barium_vram_available(int fd);
-/* Returns the size of the largest contiguous object that can be created. */
+/* Returns the size of the largest contiguous object that VRAM has room for. */
 __u64 barium_vram_largest_piece(int fd);
 size_t barium_page_size(void);
 
@@ -135,8 +135,8 @@ int barium_try_read(const void *byte);
 int barium_try_write(void *byte);
 
 /*
- * Creates objects of @size bytes until VRAM is full. Returns their number, and their handles in an
- * array that the caller frees.
+ * Creates objects of @size bytes, which are in VRAM, until VRAM has no room for another one. Returns
+ * their number, and their handles in an array that the caller frees.
  */
 size_t barium_fill(int fd, __u64 size, __u32 **handles);
 

@@ -44,11 +44,11 @@ reach_of() {
 	BARIUM_DEVICE=$1 barium_reach
 }
 
-# told_of_room SLOT: checks that the log names QEMU's option if, and only if, VRAM is too small for three
+# told_of_room SLOT: checks that the log names QEMU's option if, and only if, VRAM is too small for two
 # pictures of the preferred mode, 1280x800.
 told_of_room() {
 	bound "$1"
-	line="barium $1: VRAM has room for . of the 3 buffers .* at 1280x800, the preferred mode"
+	line="barium $1: VRAM has room for . of the 2 buffers .* at 1280x800, the preferred mode"
 	case $display_id in
 	*-4 | *-8) dmesg | grep "$line.*vgamem" || fail "no line" ;;
 	*) ! dmesg | grep "$line" || fail "there is room" ;;

@@ -86,10 +86,15 @@ struct drm_barium_get_param {
  * Argument of DRM_IOCTL_BARIUM_GEM_CREATE. The object initially reads as zero. The kernel frees it
  * when its last handle, mapping, framebuffer and dma-buf are gone.
  *
+ * Without BARIUM_GEM_CREATE_SYSTEM, the object is in VRAM if there is room. If there is none, an
+ * object with BARIUM_GEM_CREATE_CONTIGUOUS gets the VRAM of objects without it. Otherwise, the
+ * object gets system memory when it is accessed. Later, an object can move out of VRAM and into it
+ * at any time. Its content stays, and no access fails. Until version 1.1, ENOSPC was returned if
+ * VRAM had no room.
+ *
  * Errors: EINVAL if @size is 0 or overflows when it is rounded up, or if @flags contains an unknown
- * flag; ENOSPC if @size is larger than VRAM, or, without BARIUM_GEM_CREATE_SYSTEM, if the available
- * VRAM is too small, or, with BARIUM_GEM_CREATE_CONTIGUOUS only, has no contiguous range of this
- * size; ENOMEM if the kernel is out of memory.
+ * flag; ENOSPC if @size is larger than VRAM; EINTR if a signal ends the wait for an object that has
+ * to leave VRAM; ENOMEM if the kernel is out of memory.
  */
 struct drm_barium_gem_create {
 	/**

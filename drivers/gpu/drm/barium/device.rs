@@ -15,23 +15,38 @@
 //! 4. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
 //! No two of the mutexes are held at once. The fault path takes 1 and 3, and never 4. It takes 2
-//! only for a page that has no memory yet, after it has left 3. With 2, memory is allocated and
-//! reclaimed. A fault reads the placement record in an RCU read-side critical section, inside 3 or
-//! without it, in which it takes the locks of page tables only. DRM takes its mode setting locks
-//! before 3.
+//! only for a page that has no memory yet, or whose object is being moved, after it has left 3. With
+//! 2, memory is allocated and reclaimed. A fault reads the placement record in an RCU read-side
+//! critical section, inside 3 or without it, in which it takes the locks of page tables only. DRM
+//! takes its mode setting locks before 3.
+//!
+//! An ioctl or a commit that makes room in VRAM takes 2 inside 3. No thread waits for unplugging with
+//! 2 held, so that cannot deadlock; unplugging waits for the move of at most one object. A move
+//! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held.
+//! The lists of the objects in VRAM have a mutex of DRM (`gem_lru_mutex`), which is taken last.
 
 use crate::{
     scanout::{
         ModeLimits,
         Pipe, //
     },
-    upstream::kms::registration::UnmapOnDrop,
+    upstream::{
+        gem::Lru,
+        kms::registration::UnmapOnDrop, //
+    },
     vram::{
         VramBar,
         VramManager, //
     },
 };
-use kernel::drm;
+use kernel::{
+    drm,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::Atomic, //
+    }, //
+};
 
 /// The type that implements the driver traits of the PCI bus and of DRM, in `driver.rs`.
 pub(crate) struct BariumDriver;
@@ -57,16 +72,25 @@ pub(crate) struct BariumData {
     vram: VramManager,
     limits: ModeLimits,
     config: Config,
+    residents: Residents,
+    /// The number of objects that are pinned.
+    pinned: Atomic<u32>,
 }
 
 impl BariumData {
     /// Creates the data of a device.
-    pub(crate) fn new(vram: VramManager, limits: ModeLimits, config: Config) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(vram: VramManager, limits: ModeLimits, config: Config) -> Result<Self> {
+        Ok(Self {
             vram,
             limits,
             config,
-        }
+            residents: Residents::new()?,
+            pinned: Atomic::new(0),
+        })
     }
 
     /// Returns the limits of the display.
@@ -83,6 +107,87 @@ impl BariumData {
     /// Returns the manager of VRAM.
     pub(crate) fn vram(&self) -> &VramManager {
         &self.vram
+    }
+
+    /// Returns the objects in VRAM.
+    pub(crate) fn residents(&self) -> &Residents {
+        &self.residents
+    }
+
+    /// Returns the number of objects that are pinned.
+    pub(crate) fn pinned(&self) -> &Atomic<u32> {
+        &self.pinned
+    }
+}
+
+/// What it is worth that an object is in VRAM. The object that is worth less is moved out first.
+///
+/// The device has no engine but scan-out, and a program accesses system memory at least as fast as
+/// VRAM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Worth {
+    /// The display cannot show the object, as it may lie in several parts of VRAM.
+    Unshowable,
+    /// The display could show the object, and has not done so.
+    Showable,
+    /// The display has shown the object.
+    Shown,
+}
+
+impl Worth {
+    /// All values, in ascending order.
+    pub(crate) const ALL: [Self; 3] = [Self::Unshowable, Self::Showable, Self::Shown];
+}
+
+/// The objects in VRAM, in a list for each [`Worth`]. In each list, the object that was moved into VRAM
+/// or shown longest ago is the first.
+pub(crate) struct Residents {
+    lists: [Lru<BariumDriver>; Worth::ALL.len()],
+}
+
+impl Residents {
+    /// Creates empty lists.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn new() -> Result<Self> {
+        Ok(Self {
+            lists: [Lru::new()?, Lru::new()?, Lru::new()?],
+        })
+    }
+
+    /// Returns the list for `worth`.
+    fn list(&self, worth: Worth) -> &Lru<BariumDriver> {
+        match worth {
+            Worth::Unshowable => &self.lists[0],
+            Worth::Showable => &self.lists[1],
+            Worth::Shown => &self.lists[2],
+        }
+    }
+
+    /// Adds `obj` at the end of the list for `worth`, and removes it from any other.
+    pub(crate) fn add(&self, obj: &<BariumDriver as drm::Driver>::Object, worth: Worth) {
+        self.list(worth).add(obj);
+    }
+
+    /// Moves `obj` to the end of the list for `worth`, if it is in that list.
+    pub(crate) fn move_to_end(&self, obj: &<BariumDriver as drm::Driver>::Object, worth: Worth) {
+        self.list(worth).move_to_end(obj);
+    }
+
+    /// Removes `obj`.
+    pub(crate) fn remove(obj: &<BariumDriver as drm::Driver>::Object) {
+        Lru::<BariumDriver>::remove(obj);
+    }
+
+    /// Returns the first object of the list for `worth`.
+    pub(crate) fn first(
+        &self,
+        dev: &BariumDevice,
+        worth: Worth,
+    ) -> Option<ARef<<BariumDriver as drm::Driver>::Object>> {
+        self.list(worth).first(dev)
     }
 }
 

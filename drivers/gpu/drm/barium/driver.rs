@@ -105,7 +105,7 @@ impl pci::Driver for BariumDriver {
             VramManager::new(properties.vram)?,
             ModeLimits::new(&properties)?,
             config,
-        );
+        )?;
         let backup = VramBackup::new()?;
         let nodes = if config.render_node {
             Nodes::PrimaryAndRender

@@ -3,12 +3,17 @@
 //! The GEM object of this driver: creates it, allocates its system memory, and resolves its pages
 //! to pages of VRAM.
 //!
-//! [`crate::mmap`] decides how an object is mapped.
+//! [`crate::mmap`] decides how an object is mapped, [`moves`] moves it, and [`room`]
+//! makes room for it in VRAM.
+
+mod moves;
+mod room;
 
 use crate::{
     device::{
         BariumDevice,
-        BariumRegistrationData, //
+        BariumRegistrationData,
+        Worth, //
     },
     fault_around::FaultHistory,
     place::Place,
@@ -61,12 +66,21 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{
+            Acquire,
             Atomic,
+            Full,
             Relaxed, //
         },
         rcu, //
     },
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
+
+/// How often to try to make room while more than one object is pinned, 1 ms apart.
+const UNPIN_TRIES: u32 = 200;
 
 /// A GEM object of this driver.
 pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
@@ -76,6 +90,13 @@ pub(crate) struct VramObject {
     wish: Wish,
     needed: NeededSoon,
     history: FaultHistory,
+    /// The object may have other content than zeros: a program, or the kernel, has mapped it.
+    has_been_mapped: Atomic<bool>,
+    /// The display has shown the object.
+    has_been_shown: Atomic<bool>,
+    /// The number of plane states for which the object has to stay where it is in VRAM. Only a thread
+    /// that has locked the reservation increments it.
+    pins: Atomic<u32>,
 }
 
 /// Where the client wants the content of an object to be.
@@ -93,6 +114,9 @@ impl VramObject {
             wish,
             needed: NeededSoon::new(),
             history: FaultHistory::new(),
+            has_been_mapped: Atomic::new(false),
+            has_been_shown: Atomic::new(false),
+            pins: Atomic::new(0),
         }
     }
 
@@ -102,6 +126,30 @@ impl VramObject {
             contiguity: Contiguity::Any,
             system: true,
         })
+    }
+
+    /// Returns true if the object may have other content than zeros.
+    fn may_have_content(&self) -> bool {
+        self.has_been_mapped.load(Relaxed)
+    }
+
+    /// Records that the object is about to be mapped.
+    pub(crate) fn set_mapped(&self) {
+        self.has_been_mapped.store(true, Relaxed);
+    }
+
+    /// Returns what it is worth that the object is in VRAM.
+    fn worth(&self) -> Worth {
+        match self.wish.contiguity {
+            Contiguity::Any => Worth::Unshowable,
+            Contiguity::Contiguous if self.has_been_shown.load(Relaxed) => Worth::Shown,
+            Contiguity::Contiguous => Worth::Showable,
+        }
+    }
+
+    /// Returns true if the object has to stay where it is in VRAM.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pins.load(Acquire) != 0
     }
 
     /// Returns the range of the last `MADV_WILLNEED`.
@@ -145,12 +193,74 @@ pub(crate) fn vram_page(obj: &BariumObject, page: PageIndex) -> Option<VramPage>
     obj.place(&rcu::read_lock())?.vram_page(page)
 }
 
-/// Returns the offset of `obj` in VRAM if it is there and was created contiguous, otherwise `None`.
+/// Returns the offset of `obj` in VRAM if it is there and the display can show it, otherwise `None`.
 pub(crate) fn contiguous_offset(obj: &BariumObject) -> Option<VramOffset> {
-    match obj.wish.contiguity {
-        Contiguity::Any => None,
-        Contiguity::Contiguous => vram_page(obj, PageIndex(0)).map(VramPage::offset),
+    vram_page(obj, PageIndex(0))
+        .filter(|_| obj.is_showable())
+        .map(VramPage::offset)
+}
+
+/// Ends what one successful [`pin`] of `obj` has begun. Takes no lock.
+pub(crate) fn unpin(obj: &BariumObject) {
+    if obj.pins.fetch_sub(1, Full) == 1 {
+        obj.dev().pinned().fetch_sub(1, Full);
     }
+}
+
+/// Keeps `obj`, which the display can show, where it is in VRAM until [`unpin`] is called.
+/// If it is not in VRAM, or starts above `last_start`, moves it, unless it is pinned there already. It
+/// then starts at or below `preferred` if there is room.
+///
+/// If the device is unplugged, `registered` is `None`, and the object stays where it is.
+///
+/// # Errors
+///
+/// `ENOSPC` if pinned objects leave no room for the object, or if there is no memory for those that
+/// would have to leave VRAM; `ENOMEM`; `EINTR` on a signal.
+pub(crate) fn pin(
+    registered: Option<(&BariumDevice<Registered>, &BariumRegistrationData<'_>)>,
+    obj: &BariumObject,
+    preferred: VramOffset,
+    last_start: VramOffset,
+) -> Result {
+    let is_in_place = |obj: &Reserved<'_, VramObject>| {
+        let start = obj.place().and_then(|place| place.vram_page(PageIndex(0)));
+        obj.object().is_pinned() || start.is_some_and(|page| page.offset() <= last_start)
+    };
+    let mut reserved = Reserved::lock(obj);
+    if let (Some((dev, reg)), false) = (registered, is_in_place(&reserved)) {
+        drop(reserved);
+        let size = obj.size();
+        let alloc = || match dev.vram().alloc_low(size, preferred) {
+            Err(ENOSPC) => dev.vram().alloc_low(size, last_start),
+            result => result,
+        };
+        let mut found = None;
+        for _ in 0..UNPIN_TRIES {
+            found = room::make_room(dev, reg, &Worth::ALL, alloc)?;
+            // A worker unpins the previous picture some time after a flip.
+            if found.is_some() || dev.pinned().load(Acquire) < 2 {
+                break;
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        let Some(allocation) = found else {
+            log_no_room(dev, reg, size);
+            return Err(ENOSPC);
+        };
+        reserved = Reserved::lock(obj);
+        if !is_in_place(&reserved) {
+            moves::move_in(&mut reserved, reg, allocation)?;
+        }
+    }
+    if obj.pins.fetch_add(1, Full) == 0 {
+        obj.dev().pinned().fetch_add(1, Full);
+    }
+    obj.has_been_shown.store(true, Relaxed);
+    if let Some(Place::Vram(_)) = reserved.place() {
+        obj.dev().residents().add(obj, Worth::Shown);
+    }
+    Ok(())
 }
 
 /// The pages of an object that a program will need soon, from `MADV_WILLNEED`. A new range replaces
@@ -181,8 +291,9 @@ impl NeededSoon {
     }
 }
 
-/// Allocates the page `page` of an object in system memory, and those of the `after` pages after it
-/// that the program will need soon. The first call for an object creates its placement record.
+/// Allocates the page `page` of an object that is not in VRAM, and those of the `after` pages after it
+/// that the program will need soon. The first call for an object without memory creates its placement
+/// record.
 ///
 /// Does nothing for an object in VRAM.
 ///
@@ -197,7 +308,8 @@ pub(crate) fn make_present(
 ) -> Result {
     if obj.place().is_none() {
         let pages = ShmemPages::new(obj.object().size() >> PAGE_SHIFT)?;
-        obj.publish(KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?)?;
+        let record = KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?;
+        drop(obj.vacate()?.publish(record));
     }
     let Some(Place::System(pages)) = obj.place() else {
         return Ok(());
@@ -231,24 +343,21 @@ pub(crate) fn make_all_present(obj: &mut Reserved<'_, VramObject>) -> Result {
     }
 }
 
-/// Returns the memory that `obj` uses.
+/// Returns the memory that `obj` uses. An object that has no memory yet counts where it belongs.
 pub(crate) fn usage(obj: &BariumObject) -> Usage {
-    let region = if obj.is_system() {
-        Region::System
-    } else {
-        Region::Vram
-    };
-    let resident = match obj.place(&rcu::read_lock()) {
-        Some(Place::Vram(_)) => obj.size(),
-        Some(Place::System(pages)) => pages.filled() << PAGE_SHIFT,
-        None => 0,
+    let (region, resident) = match obj.place(&rcu::read_lock()) {
+        Some(Place::Vram(_)) => (Region::Vram, obj.size()),
+        Some(Place::System(pages)) => (Region::System, pages.filled() << PAGE_SHIFT),
+        None if obj.is_system() => (Region::System, 0),
+        None => (Region::Vram, 0),
     };
     Usage { region, resident }
 }
 
 /// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.
 ///
-/// An object in system memory gets its memory when it is accessed.
+/// An object in system memory gets its memory when it is accessed. So does one for which VRAM has no
+/// room.
 ///
 /// A contiguous object starts as low in VRAM as possible. It may start beyond the reach of the
 /// display, which depends on a pitch that is not known here.
@@ -256,7 +365,7 @@ pub(crate) fn usage(obj: &BariumObject) -> Usage {
 /// # Errors
 ///
 /// - `EINVAL` for a size of 0, a size that overflows when it is rounded up, and unknown flags.
-/// - `ENOSPC` if VRAM has no room for the object, or, for one in system memory, if VRAM is smaller.
+/// - `ENOSPC` if VRAM is smaller than the object.
 /// - `ENOMEM` if there is no kernel memory.
 pub(crate) fn create(
     dev: &BariumDevice<Registered>,
@@ -266,39 +375,48 @@ pub(crate) fn create(
 ) -> Result<ARef<BariumObject>> {
     let wish = wish(flags)?;
     let size = object_size(size)?;
-    if wish.system {
-        if size > dev.vram().size().bytes() {
-            return Err(ENOSPC);
-        }
-        return upstream::gem::create(dev, size, VramObject::new(wish), None);
-    }
-    let allocation = with_room(dev, reg, size, || dev.vram().alloc(size, wish.contiguity))?;
-    create_with(dev, reg, size, allocation)
-}
-
-/// Calls `alloc`, which allocates `size` bytes. If it fails with `ENOSPC`, calls it again after the
-/// display has freed the VRAM that it can do without. Logs the error if there is no room then
-/// either.
-fn with_room(
-    dev: &BariumDevice<Registered>,
-    reg: &BariumRegistrationData<'_>,
-    size: usize,
-    alloc: impl Fn() -> Result<Allocation>,
-) -> Result<Allocation> {
-    let result = match alloc() {
-        Err(ENOSPC) if reg.pipe().yield_vram() => alloc(),
-        result => result,
-    };
-    result.inspect_err(|err| {
-        if *err == ENOSPC && process::may_log() {
-            log_no_room(dev, reg, size);
-        }
+    create_with(dev, reg, size, wish, || {
+        dev.vram().alloc(size, wish.contiguity)
     })
 }
 
-/// Logs that VRAM has no room for the `size` bytes that the current process wants to allocate, and
-/// what to do about it.
+/// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that `alloc`
+/// allocates, if there is room. Only objects that are worth less are moved out to make room.
+///
+/// The allocation is cleared before a client can access the object.
+fn create_with(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    size: usize,
+    wish: Wish,
+    alloc: impl Fn() -> Result<Allocation>,
+) -> Result<ARef<BariumObject>> {
+    if size > dev.vram().size().bytes() {
+        log_no_room(dev, reg, size);
+        return Err(ENOSPC);
+    }
+    let data = VramObject::new(wish);
+    if wish.system {
+        return upstream::gem::create(dev, size, data, None);
+    }
+    let worth = data.worth();
+    let victims = Worth::ALL.iter().filter(|victim| **victim < worth).count();
+    let Some(allocation) = room::make_room(dev, reg, &Worth::ALL[..victims], alloc)? else {
+        return upstream::gem::create(dev, size, data, None);
+    };
+    moves::clear(reg.vram_bar(), &allocation)?;
+    let place = KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?;
+    let obj = upstream::gem::create(dev, size, data, Some(place))?;
+    dev.residents().add(&obj, worth);
+    Ok(obj)
+}
+
+/// Logs that VRAM has no room for the `size` bytes that the current process needs there, and what to do
+/// about it.
 fn log_no_room(dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>, size: usize) {
+    if !process::may_log() {
+        return;
+    }
     let free = dev.vram().available();
     let in_one_piece = match u64::try_from(size) {
         Ok(size) if size <= free => ", but not in one piece",
@@ -314,30 +432,6 @@ fn log_no_room(dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>,
         vram.bytes() / SZ_1K,
         reg.pipe().kind().more_vram_advice(vram)
     );
-}
-
-/// Creates an object of `size` bytes in `allocation`.
-///
-/// The allocation is cleared before a client can access the object.
-fn create_with(
-    dev: &BariumDevice<Registered>,
-    reg: &BariumRegistrationData<'_>,
-    size: usize,
-    allocation: Allocation,
-) -> Result<ARef<BariumObject>> {
-    for (offset, len) in allocation.extents() {
-        reg.vram_bar().clear(offset, len)?;
-    }
-    let wish = Wish {
-        contiguity: allocation.contiguity(),
-        system: false,
-    };
-    upstream::gem::create(
-        dev,
-        size,
-        VramObject::new(wish),
-        Some(KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?),
-    )
 }
 
 impl DumbBuffers for VramObject {
@@ -363,7 +457,7 @@ impl DumbBuffers for VramObject {
     /// # Errors
     ///
     /// - `EINVAL` for a size of 0 or one that overflows.
-    /// - `ENOSPC` if that part of VRAM has no room for the buffer.
+    /// - `ENOSPC` if VRAM is smaller than the buffer.
     /// - `ENOMEM` if there is no kernel memory.
     fn create_dumb(
         dev: &BariumDevice<Registered>,
@@ -378,13 +472,16 @@ impl DumbBuffers for VramObject {
             .map_or(VramOffset::MAX, VramOffset);
         let may_lie_anywhere =
             ModeLimits::is_smaller_than_modes(buffer.height, buffer.pitch, buffer.bpp);
-        let allocation = with_room(dev, reg, size, || {
+        let wish = Wish {
+            contiguity: Contiguity::Contiguous,
+            system: false,
+        };
+        create_with(dev, reg, size, wish, || {
             match dev.vram().alloc_low(size, last_start) {
                 Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
                 result => result,
             }
-        })?;
-        create_with(dev, reg, size, allocation)
+        })
     }
 }
 

@@ -11,6 +11,7 @@
 #include <drm/drm_modeset_lock.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
+#include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/page_table_check.h>
@@ -99,6 +100,16 @@ struct page *barium_shmem_page(struct file *file, unsigned long index, bool may_
 void barium_put_page(struct page *page)
 {
 	put_page(page);
+}
+
+void *barium_kmap_page(struct page *page)
+{
+	return kmap_local_page(page);
+}
+
+void barium_kunmap_page(void *address)
+{
+	kunmap_local(address);
 }
 
 /* Maps @count pages of system memory, one after the other. Returns NULL on failure. */

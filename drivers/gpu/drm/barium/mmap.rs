@@ -111,6 +111,7 @@ impl MappedObject for VramObject {
             return Err(EINVAL);
         }
         obj.history().clear();
+        obj.set_mapped();
         vma.into_pfnmap()
     }
 
@@ -123,9 +124,13 @@ impl MappedObject for VramObject {
             Ok(result) => result,
             Err(Missing::Page) => VmFault::SIGBUS,
             Err(Missing::Device) => fault.insert_zero_page(),
-            Err(Missing::Memory) => fault.serve_reserved(gem::make_present, |fault| {
-                insert::<true>(fault).unwrap_or(VmFault::SIGBUS)
-            }),
+            Err(Missing::Memory) => {
+                fault.serve_reserved(gem::make_present, |fault| match insert::<true>(fault) {
+                    Ok(result) => result,
+                    Err(Missing::Device) => fault.insert_zero_page(),
+                    Err(Missing::Page | Missing::Memory) => VmFault::SIGBUS,
+                })
+            }
         }
     }
 
@@ -150,15 +155,14 @@ impl MappedObject for VramObject {
         in_page: usize,
         transfer: Transfer<'_>,
     ) -> Result<Served> {
-        if obj.object().is_system() {
+        let Some(place @ Place::Vram(_)) = obj.place() else {
             access_system_memory(obj, page, in_page, transfer)?;
             return Ok(Served::Done);
-        }
+        };
         let Some(reg) = reg else {
             return Ok(Served::ContentGone);
         };
-        let page = obj.place().and_then(|place| place.vram_page(page));
-        let VramOffset(start) = page.ok_or(EFAULT)?.offset();
+        let VramOffset(start) = place.vram_page(page).ok_or(EFAULT)?.offset();
         let offset = VramOffset(start + in_page);
         match transfer {
             Transfer::Read(buf) => reg.vram_bar().read(offset, buf)?,
@@ -201,6 +205,7 @@ impl MappedObject for VramObject {
         if !object.is_showable() {
             return Err(EOPNOTSUPP);
         }
+        object.set_mapped();
         gem::make_all_present(obj)?;
         match (obj.place(), reg) {
             (Some(Place::System(pages)), _) => Ok(VmapSource::System(pages)),
@@ -221,7 +226,7 @@ enum Missing {
     Page,
     /// The page is in VRAM, and the device is unplugged.
     Device,
-    /// The page is in system memory, and has not been allocated.
+    /// The page is in system memory and has not been allocated, or the object is being moved.
     Memory,
 }
 
@@ -260,7 +265,7 @@ fn backing<'r, 'p>(
     }
 }
 
-/// Serves the part of a debugger's access to an object in system memory. A read does not allocate
+/// Serves the part of a debugger's access to an object that is not in VRAM. A read does not allocate
 /// the page.
 fn access_system_memory(
     obj: &mut Reserved<'_, VramObject>,

@@ -33,6 +33,7 @@ use crate::{
             ModeStatus, //
         },
         plane::{
+            self,
             DriverPlane,
             PlaneState, //
         },
@@ -53,8 +54,8 @@ use kernel::{
 
 /// The length of an EDID block in bytes.
 const EDID_BLOCK: usize = 128;
-/// The number of pictures that a desktop flips between, and one for the console.
-const DESKTOP_PICTURES: u64 = 3;
+/// The number of pictures that a desktop flips between. The console's leaves VRAM meanwhile.
+const DESKTOP_PICTURES: u64 = 2;
 
 /// The mode setting of this driver.
 pub(crate) struct Display;
@@ -71,17 +72,18 @@ impl kms::Driver for Display {
         if framebuffer.object().is_system() {
             return Err(EOPNOTSUPP);
         }
-        gem::contiguous_offset(framebuffer.object()).ok_or(EINVAL)?;
+        if !framebuffer.object().is_showable() {
+            return Err(EINVAL);
+        }
         dev.limits()
             .virt_width(framebuffer.format(), framebuffer.pitch())
             .map(|_| ())
     }
 }
 
-/// Returns the picture that a plane in `state` shows, and its offset in VRAM in bytes.
-fn picture(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
+/// Returns the picture that a plane in `state` shows, and its offset in the object in bytes.
+fn picture(state: &PlaneState<'_, Display>) -> (Picture, u64) {
     let framebuffer = &state.framebuffer;
-    let object = gem::contiguous_offset(framebuffer.object()).ok_or(EINVAL)?;
     let picture = Picture {
         format: framebuffer.format(),
         width: state.width,
@@ -89,17 +91,52 @@ fn picture(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
         pitch: framebuffer.pitch(),
     };
     let offset = u64::from(framebuffer.offset()) + picture.pixel_offset(state.x, state.y);
+    (picture, offset)
+}
+
+/// Returns the picture that a plane in `state` shows, and its offset in VRAM in bytes.
+///
+/// # Errors
+///
+/// `EINVAL` if the object of the framebuffer is not in VRAM.
+fn picture_in_vram(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
+    let (picture, offset) = picture(state);
+    let object = gem::contiguous_offset(state.framebuffer.object()).ok_or(EINVAL)?;
     Ok((picture, u64::try_from(object.0)? + offset))
 }
 
-/// Returns the register values for a plane in `state`.
+/// Returns the register values for a plane in `state`, whose object is in VRAM.
 ///
 /// # Errors
 ///
 /// `EINVAL` if the device cannot show the picture.
 fn scanout(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<Scanout> {
-    let (picture, start) = picture(state)?;
+    let (picture, start) = picture_in_vram(state)?;
     limits.scanout(&picture, start)
+}
+
+/// Returns the highest offset in VRAM at which the object of a plane in `state` should start, so that
+/// the scan-out can start at each line of the framebuffer, and the highest one for this picture.
+///
+/// # Errors
+///
+/// `EINVAL` if the device cannot show the picture wherever the object is.
+fn last_starts(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<[VramOffset; 2]> {
+    let (picture, offset) = picture(state);
+    let framebuffer = &state.framebuffer;
+    let last = limits.last_object_start(&picture, offset)?;
+    let each_line = limits
+        .last_line_start(
+            framebuffer.format(),
+            framebuffer.height(),
+            framebuffer.pitch(),
+        )
+        .and_then(|start| start.checked_sub(framebuffer.offset().into()))
+        .unwrap_or(last);
+    Ok([
+        VramOffset(each_line.min(last).try_into()?),
+        VramOffset(last.try_into()?),
+    ])
 }
 
 /// The primary plane.
@@ -111,7 +148,36 @@ impl DriverPlane for Plane {
     fn atomic_check(dev: &BariumDevice, new: &PlaneState<'_, Display>) -> Result {
         // This repeats the checks of `check_framebuffer()`: a client can guess the id of a
         // framebuffer and use the framebuffer before `check_framebuffer()` has rejected it.
-        scanout(dev.limits(), new).map(|_| ())
+        let object = new.framebuffer.object();
+        if !object.is_showable() {
+            return Err(EINVAL);
+        }
+        // An object that is pinned in VRAM is not moved for this state.
+        if object.is_pinned() && gem::contiguous_offset(object).is_some() {
+            return scanout(dev.limits(), new).map(|_| ());
+        }
+        last_starts(dev.limits(), new).map(|_| ())
+    }
+
+    fn prepare(
+        registered: Option<plane::Registration<'_, '_, Display>>,
+        new: &PlaneState<'_, Display>,
+    ) -> Result {
+        let object = new.framebuffer.object();
+        let limits = object.dev().limits();
+        let [preferred, last] = last_starts(limits, new)?;
+        gem::pin(registered, object, preferred, last)?;
+        if registered.is_none() {
+            return Ok(());
+        }
+        // An object that is pinned already is not moved, and may not start low enough.
+        scanout(limits, new)
+            .map(|_| ())
+            .inspect_err(|_| gem::unpin(object))
+    }
+
+    fn cleanup(old: &PlaneState<'_, Display>) {
+        gem::unpin(old.framebuffer.object());
     }
 
     fn atomic_update(
@@ -119,7 +185,7 @@ impl DriverPlane for Plane {
         reg: &BariumRegistrationData<'_>,
         new: &PlaneState<'_, Display>,
     ) {
-        // `atomic_check()` has succeeded for this state, and its inputs have not changed since.
+        // `prepare()` has succeeded for this state, and the object is pinned.
         if let Ok(scanout) = scanout(dev.limits(), new) {
             reg.pipe().show(scanout);
         }
@@ -133,7 +199,7 @@ impl DriverPlane for Plane {
         reg: &'a BariumRegistrationData<'_>,
         shown: &PlaneState<'_, Display>,
     ) -> Result<BarPart<'a>> {
-        let (picture, start) = picture(shown)?;
+        let (picture, start) = picture_in_vram(shown)?;
         let len = picture.len().ok_or(EINVAL)?;
         reg.vram_bar()
             .part(VramOffset(start.try_into()?), len.try_into()?)
@@ -204,8 +270,7 @@ fn preferred_size(edid: &[u8; EDID_BLOCK]) -> Option<(u16, u16)> {
         .then(|| (size(timing[2], timing[4]), size(timing[5], timing[7])))
 }
 
-/// Logs whether VRAM is too small for a desktop in the preferred mode: for two buffers to flip between,
-/// and the console's.
+/// Logs whether VRAM is too small for a desktop in the preferred mode: for two buffers to flip between.
 pub(crate) fn report_little_vram(dev: &RegisteredKmsDevice<BariumDriver>) {
     dev.with_registered(|dev| {
         dev.registration_data_with(|reg| {
@@ -218,8 +283,8 @@ pub(crate) fn report_little_vram(dev: &RegisteredKmsDevice<BariumDriver>) {
             if pictures < DESKTOP_PICTURES {
                 dev_notice!(
                     dev.as_ref(),
-                    "VRAM has room for {pictures} of the {DESKTOP_PICTURES} buffers that a desktop and the \
-                     console need at {width}x{height}, the preferred mode{}\n",
+                    "VRAM has room for {pictures} of the {DESKTOP_PICTURES} buffers that a desktop flips \
+                     between at {width}x{height}, the preferred mode{}\n",
                     reg.pipe().kind().more_vram_advice(dev.vram().size())
                 );
             }

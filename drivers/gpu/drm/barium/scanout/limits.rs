@@ -268,11 +268,29 @@ impl ModeLimits {
             32 => Fourcc::XRGB8888,
             _ => return None,
         };
+        self.last_line_start(format, height, pitch)
+    }
+
+    /// As [`Self::last_start`], for a format.
+    pub(crate) fn last_line_start(&self, format: Fourcc, height: u32, pitch: u32) -> Option<u64> {
         self.virt_width(format, pitch).ok()?;
         let pitch = u64::from(pitch);
         let last_line = u64::from(height).checked_sub(1)? * pitch;
         self.reach(pitch, bytes_per_pixel(format))
             .checked_sub(last_line)
+    }
+
+    /// Returns the highest offset in VRAM at which an object can start so that the device can show
+    /// `picture`, which starts at byte `offset` of the object.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the device could not show it even if the object started at offset 0.
+    pub(crate) fn last_object_start(&self, picture: &Picture, offset: u64) -> Result<u64> {
+        self.scanout(picture, offset)?;
+        self.reach(picture.pitch.into(), bytes_per_pixel(picture.format))
+            .checked_sub(offset)
+            .ok_or(EINVAL)
     }
 
     /// Returns true if a buffer of `height` lines of `pitch` bytes is narrower or lower than the screen
@@ -464,6 +482,21 @@ mod tests {
                 }
             }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn an_object_can_start_where_its_picture_is_in_reach() -> Result {
+        let large = ModeLimits {
+            vram: 256 << 20,
+            ..vga()
+        };
+        for offset in [0, 64, 1 << 20] {
+            let last = large.last_object_start(&picture(2560), offset)?;
+            assert!(large.scanout(&picture(2560), last + offset).is_ok());
+            assert!(large.scanout(&picture(2560), last + offset + 4).is_err());
+        }
+        assert!(large.last_object_start(&picture(2560), 200 << 20).is_err());
         Ok(())
     }
 

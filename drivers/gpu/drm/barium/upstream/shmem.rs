@@ -28,7 +28,8 @@ use kernel::{
     error::from_err_ptr,
     page::{
         BorrowedPage,
-        PAGE_SHIFT, //
+        PAGE_SHIFT,
+        PAGE_SIZE, //
     },
     prelude::*,
     sync::atomic::{
@@ -52,6 +53,8 @@ extern "C" {
         index: c_ulong,
         may_fail: bool,
     ) -> *mut bindings::page;
+    fn barium_kmap_page(page: *mut bindings::page) -> *mut c_void;
+    fn barium_kunmap_page(address: *mut c_void);
     fn barium_vmap_pages(pages: *const *mut bindings::page, count: c_uint) -> *mut c_void;
     fn barium_vunmap(address: *const c_void);
 }
@@ -207,6 +210,28 @@ impl ShmemPages {
         (0..self.slots.len()).try_for_each(|index| self.fill(index, effort))
     }
 
+    /// Calls `with` with the bytes of page `index`; returns `None` if it is not allocated. `with` must
+    /// not sleep.
+    ///
+    /// The pages of a placement record are mapped only while the record is published, when there is
+    /// no exclusive reference to it.
+    pub(crate) fn with_page<R>(
+        &mut self,
+        index: usize,
+        with: impl FnOnce(&mut [u8; PAGE_SIZE]) -> R,
+    ) -> Option<R> {
+        let page = self.page(index)?;
+        // SAFETY: By the type invariants, the slot holds a reference to the page.
+        let address = unsafe { barium_kmap_page(page.as_ptr()) };
+        // SAFETY: The page is mapped until `barium_kunmap_page()`. Its bytes are initialised, and
+        // nothing else accesses them, as this object is borrowed exclusively.
+        let result = with(unsafe { &mut *address.cast() });
+        // SAFETY: `barium_kmap_page()` returned the address. It is the last page that this thread has
+        // mapped, unless `with` has mapped others, which it has unmapped.
+        unsafe { barium_kunmap_page(address) };
+        Some(result)
+    }
+
     /// Maps all pages in the kernel, one after the other.
     ///
     /// # Errors
@@ -351,7 +376,6 @@ impl PageRange<'_> {
 #[kunit_tests(barium_shmem)]
 mod tests {
     use super::*;
-    use kernel::page::PAGE_SIZE;
 
     #[test]
     fn pages_are_allocated_one_at_a_time() -> Result {
@@ -379,13 +403,15 @@ mod tests {
 
     #[test]
     fn all_pages_are_mapped_in_order() -> Result {
-        let pages = ShmemPages::new(3)?;
+        let mut pages = ShmemPages::new(3)?;
         // SAFETY: The mapping is dropped below, if there is one.
         assert!(unsafe { pages.vmap() }.is_err());
         pages.fill_all(Effort::OomKill)?;
         for index in 0..3 {
-            pages.write(index, 5, &[u8::try_from(index)?])?;
+            let byte = u8::try_from(index)?;
+            assert!(pages.with_page(index, |bytes| bytes.fill(byte)).is_some());
         }
+        assert!(pages.with_page(3, |_| ()).is_none());
         // SAFETY: The mapping is dropped before the pages.
         let map = unsafe { pages.vmap() }?;
         assert_eq!(map.len(), 3 * PAGE_SIZE);

@@ -440,11 +440,6 @@ pub(crate) struct Allocation {
 }
 
 impl Allocation {
-    /// Returns whether the allocation was requested as contiguous.
-    pub(crate) fn contiguity(&self) -> Contiguity {
-        self.blocks.contiguity
-    }
-
     /// Returns page `page` of the allocation, or `None` if there is no such page. Takes no lock.
     #[inline]
     pub(crate) fn page(&self, page: usize) -> Option<VramPage> {

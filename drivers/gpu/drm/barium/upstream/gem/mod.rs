@@ -24,6 +24,7 @@
 
 mod access;
 pub(crate) mod fault;
+mod lru;
 mod object;
 pub(super) mod prime;
 mod resv;
@@ -38,6 +39,7 @@ pub(crate) use self::{
         Served,
         Transfer, //
     },
+    lru::Lru,
     object::{
         Object,
         ObjectData,

@@ -16,7 +16,7 @@
 //!   dma-buf is a GEM object, as it is here. `vmap`, which [`OPS`] does not have, is optional in
 //!   `dma_buf_ops`. Only [`export_callback`] creates dma-bufs with [`OPS`], so their `priv` is an
 //!   object of the driver. DRM calls [`pin_callback`] when a device attaches, and [`unpin_callback`] when
-//!   it detaches; in between, [`Reserved::publish`] fails, so the pages that the device accesses stay
+//!   it detaches; in between, [`Reserved::vacate`] fails, so the pages that the device accesses stay
 //!   those of the object. An imported object owns its attachment and a reference to the dma-buf, and
 //!   has the reservation of the dma-buf; [`detach`] ends that before the object is freed.
 //! - Delete when upstream's objects can be exported and imported like this.

@@ -9,11 +9,12 @@
 //! - The shape it should have: a guard for `dma_resv_lock()`, from which a driver reaches the data
 //!   that the reservation protects.
 //! - Why this is sound on 7.3: the guard borrows the object, and unlocks in the thread that has
-//!   locked. Without an acquire context, the lock is a mutex. Only [`Reserved::publish`] replaces a
+//!   locked. Without an acquire context, the lock is a mutex. Only [`Reserved::vacate`] replaces a
 //!   placement record; it has the guard exclusively, so nothing borrows the record through it.
-//!   Before the old record is dropped, readers have finished with it, and no entry of a page table
-//!   is left that one of them has inserted: a fault inserts entries inside the RCU read-side
-//!   critical section in which it has read the record.
+//!   Once it has taken a record out, readers have finished with that record, and no entry of a page
+//!   table is left that one of them has inserted: a fault inserts entries inside the RCU read-side
+//!   critical section in which it has read the record. The kernel's own mappings of an object keep
+//!   its record in place.
 //! - Delete when upstream has such a guard.
 
 use super::{
@@ -132,12 +133,12 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
 
     /// Returns the placement record; `None` if the object has none.
     pub(crate) fn place(&self) -> Option<&T::Place> {
-        // SAFETY: Only `publish()` replaces the record. It requires an exclusive reference to the
-        // guard of this reservation, and the result borrows this one.
+        // SAFETY: Only `vacate()`, and the guard that it returns, replace the record. They require
+        // an exclusive reference to the guard of this reservation, and the result borrows this one.
         unsafe { self.obj.place_reserved() }
     }
 
-    /// Pins the object to its place: [`Self::publish`] fails until [`Self::unpin`] has been called once
+    /// Pins the object to its place: [`Self::vacate`] fails until [`Self::unpin`] has been called once
     /// for each call.
     ///
     /// # Errors
@@ -155,22 +156,32 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         pins.store(pins.load(Relaxed).saturating_sub(1), Relaxed);
     }
 
-    /// Replaces the placement record. May sleep.
-    ///
-    /// If there is an old record, waits until no fault uses it, removes the page table entries of
-    /// all mappings of the object, and drops it.
+    /// Takes the placement record out. Nothing maps the object afterwards, and a fault waits for the
+    /// reservation. May sleep.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the object is pinned: a device may access the memory of the old record.
-    pub(crate) fn publish(&mut self, new: KBox<T::Place>) -> Result {
-        if self.obj.pins().load(Relaxed) != 0 {
+    /// `EBUSY` if the kernel maps the object, or if another device may access its memory.
+    pub(crate) fn vacate(&mut self) -> Result<Vacated<'_, 'a, T>> {
+        if self.obj.vmap_slot().is_used() || self.obj.pins().load(Relaxed) != 0 {
             return Err(EBUSY);
         }
-        let Some(old) = self.obj.place_cell().publish(Some(new)) else {
-            return Ok(());
-        };
-        let old = old.after_grace_period();
+        let old = self.obj.place_cell().publish(None);
+        let old = old.map(|old| old.after_grace_period());
+        if old.is_some() {
+            self.unmap();
+        }
+        // INVARIANT: The record was taken out above. Readers have finished with it, and the entries
+        // that faults have inserted for it were removed.
+        Ok(Vacated {
+            reserved: self,
+            old,
+        })
+    }
+
+    /// Removes the page table entries of all mappings of the object. Afterwards, the memory contains
+    /// all that was written through these mappings.
+    fn unmap(&self) {
         let bytes = |len: usize| bindings::loff_t::try_from(len).unwrap_or(bindings::loff_t::MAX);
         let start = bytes(fake_offset(self.obj) << PAGE_SHIFT);
         let dev = raw::drm_device(self.obj.dev());
@@ -179,8 +190,51 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         // SAFETY: The mapping of the inode is valid as long as the device. All mappings of objects
         // and of their dma-bufs are in it.
         unsafe { bindings::unmap_mapping_range(mapping, start, bytes(self.obj.size()), 1) };
-        drop(old);
-        Ok(())
+        // A CPU may still have stores in its write-combining buffers. An interrupt drains them; the
+        // TLB flush above is not an interrupt on each CPU.
+        //
+        // SAFETY: The function requires a context in which interrupts are enabled, as they are where
+        // a thread may sleep.
+        unsafe { bindings::kick_all_cpus_sync() };
+    }
+}
+
+/// A reserved object whose placement record was taken out. Dropping it puts the record back.
+///
+/// # Invariants
+///
+/// The object has no placement record. No reader uses the old one, and nothing maps its memory.
+pub(crate) struct Vacated<'r, 'a, T: ObjectData> {
+    reserved: &'r mut Reserved<'a, T>,
+    old: Option<KBox<T::Place>>,
+}
+
+impl<T: ObjectData> Vacated<'_, '_, T> {
+    /// Returns the old record; `None` if the object had none.
+    pub(crate) fn old(&mut self) -> Option<&mut T::Place> {
+        self.old.as_deref_mut()
+    }
+
+    /// Publishes the record `new`. Returns the old one.
+    pub(crate) fn publish(mut self, new: KBox<T::Place>) -> Option<KBox<T::Place>> {
+        let old = self.old.replace(new);
+        // Dropping `self` publishes the new record.
+        drop(self);
+        old
+    }
+
+    /// Leaves the object without a record. Returns the old one.
+    pub(crate) fn leave_empty(mut self) -> Option<KBox<T::Place>> {
+        self.old.take()
+    }
+}
+
+impl<T: ObjectData> Drop for Vacated<'_, '_, T> {
+    fn drop(&mut self) {
+        if let Some(record) = self.old.take() {
+            // By the type invariants, there is no record to replace.
+            drop(self.reserved.obj.place_cell().publish(Some(record)));
+        }
     }
 }
 

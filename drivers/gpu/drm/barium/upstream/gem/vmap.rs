@@ -13,8 +13,8 @@
 //!   before the last [`VMap`] is dropped (see [`super::super::wc_bar`]). A mapping made after the
 //!   device is unplugged is of system memory. So the address that a caller holds stays mapped until
 //!   its `vunmap`. No mapping is shorter than the object, and callers access no byte past the
-//!   object's size. The object keeps its
-//!   placement record, and with it the pages that the mapping shows, until it is freed. DRM calls `vmap` and `vunmap`
+//!   object's size. While there is a mapping, `Reserved::vacate()` fails, so the object keeps its
+//!   placement record and with it the pages that the mapping shows. DRM calls `vmap` and `vunmap`
 //!   with the reservation locked.
 //! - Delete when upstream's objects can be mapped by the kernel.
 
@@ -56,8 +56,8 @@ impl VmapSource<'_> {
     pub(super) unsafe fn map(self, len: usize) -> Result<IoSysMap> {
         match self {
             Self::Device(map) => Ok(IoSysMap::Device(map)),
-            // SAFETY: An object that has a placement record keeps it. The slot is dropped before the
-            // record.
+            // SAFETY: While the mapping is in the slot of the object, `Reserved::vacate()` fails, so
+            // the object keeps the record with the pages. The slot is dropped before the record.
             Self::System(pages) => unsafe { pages.vmap() }.map(IoSysMap::Pages),
             Self::ContentGone => IoSysMap::system(len),
         }

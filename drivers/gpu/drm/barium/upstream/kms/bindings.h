@@ -12,6 +12,7 @@
 #include <drm/drm_encoder.h>
 #include <drm/drm_fbdev_ttm.h>
 #include <drm/drm_framebuffer.h>
+#include <drm/drm_gem_atomic_helper.h>
 #include <drm/drm_gem_framebuffer_helper.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_modeset_helper.h>

@@ -32,7 +32,7 @@ use kernel::{
 /// # Invariants
 ///
 /// `raw` is a framebuffer of a device of `K::Driver`, whose reference count is not 0 for `'a`. DRM
-/// does not change its format, pitches, offsets and objects after its creation.
+/// does not change its format, size, pitches, offsets and objects after its creation.
 pub(crate) struct Framebuffer<'a, K: Driver> {
     raw: *const bindings::drm_framebuffer,
     format: Fourcc,
@@ -68,6 +68,12 @@ impl<'a, K: Driver> Framebuffer<'a, K> {
     pub(crate) fn pitch(&self) -> u32 {
         // SAFETY: By the type invariants `raw` is valid, and its pitches do not change.
         unsafe { (*self.raw).pitches[0] }
+    }
+
+    /// Returns the number of lines.
+    pub(crate) fn height(&self) -> u32 {
+        // SAFETY: By the type invariants `raw` is valid, and its size does not change.
+        unsafe { (*self.raw).height }
     }
 
     /// Returns the offset of the first pixel in the object, in bytes.

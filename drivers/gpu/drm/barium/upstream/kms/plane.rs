@@ -63,7 +63,22 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// Any error, usually `EINVAL`, if it cannot. The commit fails with this error.
     fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
-    /// Shows `new`, which has passed [`Self::atomic_check`]. The CRTC is enabled, or the same
+    /// Prepares the memory of `new`, which has passed [`Self::atomic_check`], before the commit that
+    /// shows it. `registered` is `None` if the device is unplugged. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Any error if the memory cannot be shown. The commit fails with this error.
+    fn prepare(
+        registered: Option<Registration<'_, '_, Self::Driver>>,
+        new: &PlaneState<'_, Self::Driver>,
+    ) -> Result;
+
+    /// Ends what a successful [`Self::prepare`] has begun: called once for each, when `old` is no longer
+    /// shown. The device may be unplugged.
+    fn cleanup(old: &PlaneState<'_, Self::Driver>);
+
+    /// Shows `new`, for which [`Self::prepare`] has succeeded. The CRTC is enabled, or the same
     /// commit enables it right after this.
     fn atomic_update(
         dev: &Device<Self::Driver, Registered>,
@@ -91,6 +106,9 @@ pub(crate) trait DriverPlane: Sized + 'static {
         shown: &PlaneState<'_, Self::Driver>,
     ) -> Result<BarPart<'a>>;
 }
+
+/// A registered device, and its registration data.
+pub(crate) type Registration<'a, 'r, K> = (&'a Device<K, Registered>, &'a RegistrationData<'r, K>);
 
 /// The state of a plane that shows a rectangle of a framebuffer.
 pub(crate) struct PlaneState<'a, K: Driver> {
@@ -186,6 +204,8 @@ impl<P: DriverPlane> Vtable<P> {
     };
 
     const HELPER_FUNCS: bindings::drm_plane_helper_funcs = bindings::drm_plane_helper_funcs {
+        prepare_fb: Some(prepare_fb_callback::<P>),
+        cleanup_fb: Some(cleanup_fb_callback::<P>),
         atomic_check: Some(atomic_check_callback::<P>),
         atomic_update: Some(atomic_update_callback::<P>),
         atomic_disable: Some(atomic_disable_callback::<P>),
@@ -305,6 +325,54 @@ unsafe extern "C" fn atomic_check_callback<P: DriverPlane>(
     match P::atomic_check(dev, &new) {
         Ok(()) => 0,
         Err(err) => err.to_errno(),
+    }
+}
+
+/// The `prepare_fb` callback of a plane.
+///
+/// # Safety
+///
+/// Must be called by DRM only, with a plane of `P::Driver` and a state of it that has been checked.
+unsafe extern "C" fn prepare_fb_callback<P: DriverPlane>(
+    plane: *mut bindings::drm_plane,
+    state: *mut bindings::drm_plane_state,
+) -> c_int {
+    // Without this callback, DRM would call the helper, which adds implicit fences to the state.
+    //
+    // SAFETY: The arguments are those of this callback.
+    let fenced = unsafe { bindings::drm_gem_plane_helper_prepare_fb(plane, state) };
+    if fenced != 0 {
+        return fenced;
+    }
+    // SAFETY: `state` belongs to a plane of `P::Driver`. The caller owns it until this returns.
+    let Some(new) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
+        return 0;
+    };
+    // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
+    // has been registered: DRM runs no commit before that.
+    let prepared = unsafe {
+        with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::prepare(Some((dev, reg)), &new))
+    };
+    match prepared.unwrap_or_else(|| P::prepare(None, &new)) {
+        Ok(()) => 0,
+        Err(err) => err.to_errno(),
+    }
+}
+
+/// The `cleanup_fb` callback of a plane.
+///
+/// # Safety
+///
+/// Must be called by DRM only, with a plane of `P::Driver` and a state of it for which
+/// `prepare_fb_callback` has returned 0.
+unsafe extern "C" fn cleanup_fb_callback<P: DriverPlane>(
+    _plane: *mut bindings::drm_plane,
+    state: *mut bindings::drm_plane_state,
+) {
+    // SAFETY: `state` belongs to a plane of `P::Driver`. Its framebuffer has not changed since
+    // `prepare_fb`, and does not change until this returns.
+    if let Some(old) = unsafe { PlaneState::<P::Driver>::from_raw(state) } {
+        P::cleanup(&old);
     }
 }
 

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Moves objects between VRAM and system memory.
+//!
+//! The caller has locked the reservation of the object, and gives the memory to move to. If a move
+//! fails, the object stays where it is. During a move, the object has no placement record, so a
+//! fault waits for the reservation. The content is copied after all mappings have been removed, so
+//! no write is lost.
+
+use super::VramObject;
+use crate::{
+    device::{
+        BariumRegistrationData,
+        Residents, //
+    },
+    place::Place,
+    units::VramOffset,
+    upstream::{
+        gem::Reserved,
+        shmem::{
+            Effort,
+            ShmemPages, //
+        },
+    },
+    vram::{
+        Allocation,
+        VramBar, //
+    },
+};
+use kernel::{
+    drm::gem::BaseObject,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
+
+/// Moves the object from VRAM to system memory. Every page of system memory is allocated before the
+/// object is touched.
+///
+/// # Errors
+///
+/// - `ENOENT` if the object is not in VRAM.
+/// - `EBUSY` if it is pinned, or if the kernel maps it.
+/// - `ENOMEM` if there is no memory.
+pub(super) fn move_out(
+    obj: &mut Reserved<'_, VramObject>,
+    reg: &BariumRegistrationData<'_>,
+) -> Result {
+    let object = obj.object();
+    let Some(Place::Vram(_)) = obj.place() else {
+        return Err(ENOENT);
+    };
+    if object.is_pinned() {
+        return Err(EBUSY);
+    }
+    if !object.may_have_content() {
+        let vacated = obj.vacate()?;
+        // `mmap()` sets the flag before a program can access the object. `vacate()` has waited for
+        // all faults that could have mapped it, so after that, the flag tells if one did.
+        if !object.may_have_content() {
+            drop(vacated.leave_empty());
+            Residents::remove(object);
+            return Ok(());
+        }
+    }
+    let pages = ShmemPages::new(object.size() >> PAGE_SHIFT)?;
+    pages.fill_all(Effort::MayFail)?;
+    let mut record = KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?;
+    let mut vacated = obj.vacate()?;
+    let (Some(Place::Vram(from)), Place::System(to)) = (vacated.old(), &mut *record) else {
+        return Err(EINVAL);
+    };
+    for_each_page(from, |index, offset| {
+        to.with_page(index, |bytes| reg.vram_bar().read(offset, bytes))
+            .unwrap_or(Err(EINVAL))
+    })?;
+    drop(vacated.publish(record));
+    Residents::remove(object);
+    Ok(())
+}
+
+/// Moves the object into `allocation`, which has the size of the object: from system memory or from
+/// another part of VRAM. If the object has no memory, clears the allocation.
+///
+/// # Errors
+///
+/// `EBUSY` if the kernel maps the object; `ENOMEM`.
+pub(super) fn move_in(
+    obj: &mut Reserved<'_, VramObject>,
+    reg: &BariumRegistrationData<'_>,
+    allocation: Allocation,
+) -> Result {
+    let object = obj.object();
+    let bar = reg.vram_bar();
+    let mut buffer = KVec::new();
+    if let Some(Place::Vram(_)) = obj.place() {
+        buffer = KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?;
+    }
+    let record = KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?;
+    let Place::Vram(to) = &*record else {
+        return Err(EINVAL);
+    };
+    let mut vacated = obj.vacate()?;
+    match vacated.old() {
+        None => clear(bar, to)?,
+        Some(Place::System(pages)) => for_each_page(to, |index, offset| {
+            pages
+                .with_page(index, |bytes| bar.write(offset, bytes))
+                .unwrap_or_else(|| bar.clear(offset, PAGE_SIZE))
+        })?,
+        Some(Place::Vram(from)) => copy(bar, from, to, &mut buffer)?,
+    }
+    drop(vacated.publish(record));
+    object.dev().residents().add(object, object.worth());
+    Ok(())
+}
+
+/// Copies `from` to `to`, which has the same size, by means of `buffer`, which has the size of a page.
+fn copy(bar: &VramBar<'_>, from: &Allocation, to: &Allocation, buffer: &mut [u8]) -> Result {
+    for_each_page(to, |index, offset| {
+        let from = from.page(index).ok_or(EINVAL)?.offset();
+        bar.read(from, buffer)?;
+        bar.write(offset, buffer)
+    })
+}
+
+/// Fills `allocation` with zeros.
+pub(super) fn clear(bar: &VramBar<'_>, allocation: &Allocation) -> Result {
+    for (offset, len) in allocation.extents() {
+        bar.clear(offset, len)?;
+    }
+    Ok(())
+}
+
+/// Calls `with` with the number of each page of `allocation`, and with its offset in VRAM.
+fn for_each_page(
+    allocation: &Allocation,
+    mut with: impl FnMut(usize, VramOffset) -> Result,
+) -> Result {
+    let mut index = 0;
+    for (VramOffset(start), len) in allocation.extents() {
+        for offset in (start..start + len).step_by(PAGE_SIZE) {
+            with(index, VramOffset(offset))?;
+            index += 1;
+        }
+    }
+    Ok(())
+}
