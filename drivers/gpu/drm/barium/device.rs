@@ -22,8 +22,9 @@
 //!
 //! An ioctl or a commit that makes room in VRAM takes 2 inside 3. No thread waits for unplugging with
 //! 2 held, so that cannot deadlock; unplugging waits for the move of at most one object. A move
-//! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held.
-//! The lists of the objects in VRAM have a mutex of DRM (`gem_lru_mutex`), which is taken last.
+//! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held,
+//! and with the mutex of the [`Pipe`] if the display may show the object. The lists of the objects in
+//! VRAM have a mutex of DRM (`gem_lru_mutex`), which is taken last.
 
 use crate::{
     scanout::{

@@ -237,7 +237,7 @@ pub(crate) fn pin(
         };
         let mut found = None;
         for _ in 0..UNPIN_TRIES {
-            found = room::make_room(dev, reg, &Worth::ALL, alloc)?;
+            found = room::make_room_for_display(dev, reg, alloc)?;
             // A worker unpins the previous picture some time after a flip.
             if found.is_some() || dev.pinned().load(Acquire) < 2 {
                 break;

@@ -186,9 +186,7 @@ impl DriverPlane for Plane {
         new: &PlaneState<'_, Display>,
     ) {
         // `prepare()` has succeeded for this state, and the object is pinned.
-        if let Ok(scanout) = scanout(dev.limits(), new) {
-            reg.pipe().show(scanout);
-        }
+        let _ = reg.pipe().show(|| scanout(dev.limits(), new));
     }
 
     fn atomic_disable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {

@@ -117,6 +117,42 @@ pub(super) fn move_in(
     Ok(())
 }
 
+/// Moves an object, which may be pinned and shown, to `allocation`, a lower part of VRAM. The display
+/// goes on to show it.
+///
+/// # Errors
+///
+/// `ENOENT` if the object is not in VRAM; `EBUSY` if the kernel maps it; `ENOMEM`.
+pub(super) fn relocate(
+    obj: &mut Reserved<'_, VramObject>,
+    reg: &BariumRegistrationData<'_>,
+    allocation: Allocation,
+) -> Result {
+    let object = obj.object();
+    let start = |allocation: &Allocation| {
+        let page = allocation.page(0).ok_or(EINVAL)?;
+        Ok::<u64, Error>(page.offset().0.try_into()?)
+    };
+    let Some(Place::Vram(from)) = obj.place() else {
+        return Err(ENOENT);
+    };
+    let old = start(from)?;
+    let old = old..old + u64::try_from(object.size())?;
+    let new = start(&allocation)?;
+    let mut buffer = KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?;
+    let mut record = Some(KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?);
+    reg.pipe().relocate(object.dev().limits(), old, new, || {
+        let mut vacated = obj.vacate()?;
+        if let (Some(Place::Vram(from)), Some(Place::Vram(to))) = (vacated.old(), record.as_deref())
+        {
+            copy(reg.vram_bar(), from, to, &mut buffer)?;
+        }
+        // The old record is dropped after the mutex of the pipe.
+        record = record.take().and_then(|new| vacated.publish(new));
+        Ok(())
+    })
+}
+
 /// Copies `from` to `to`, which has the same size, by means of `buffer`, which has the size of a page.
 fn copy(bar: &VramBar<'_>, from: &Allocation, to: &Allocation, buffer: &mut [u8]) -> Result {
     for_each_page(to, |index, offset| {

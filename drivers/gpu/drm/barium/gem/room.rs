@@ -16,10 +16,16 @@ use crate::{
         Worth, //
     },
     upstream::gem::Reserved,
-    vram::Allocation,
+    vram::{
+        Allocation,
+        VramOffset, //
+    },
 };
 use kernel::{
-    drm::Registered,
+    drm::{
+        gem::BaseObject,
+        Registered, //
+    },
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -62,6 +68,43 @@ pub(super) fn make_room(
     Ok(found)
 }
 
+/// As [`make_room`], for an object that the display is going to show: moves out any object that is not
+/// pinned. If the pinned ones leave no room, moves them to lower parts of VRAM.
+///
+/// # Errors
+///
+/// As for [`make_room`].
+pub(super) fn make_room_for_display(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    alloc: impl Fn() -> Result<Allocation>,
+) -> Result<Option<Allocation>> {
+    let found = make_room(dev, reg, &Worth::ALL, &alloc)?;
+    if found.is_some() {
+        return Ok(found);
+    }
+    let residents = dev.residents();
+    let mut first = None;
+    for _ in 0..max_objects(dev) {
+        let Some(obj) = residents.first(dev, Worth::Shown) else {
+            break;
+        };
+        let address: *const BariumObject = &raw const *obj;
+        if first == Some(address) {
+            break;
+        }
+        first.get_or_insert(address);
+        residents.move_to_end(&obj, Worth::Shown);
+        if move_down(dev, reg, &obj).is_ok() {
+            match alloc() {
+                Err(ENOSPC) => {}
+                result => return result.map(Some),
+            }
+        }
+    }
+    Ok(None)
+}
+
 /// Moves out the objects of `worth` until `alloc` succeeds. Returns `None` if none is left that can be
 /// moved.
 fn evict(
@@ -97,6 +140,23 @@ fn evict(
 /// if other threads move and close objects meanwhile.
 fn max_objects(dev: &BariumDevice<Registered>) -> usize {
     dev.vram().size().bytes() / PAGE_SIZE
+}
+
+/// Moves `obj` to a lower part of VRAM, also if it is pinned.
+///
+/// # Errors
+///
+/// `ENOSPC` if there is no such part that is free; those of [`moves::relocate`].
+fn move_down(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    obj: &BariumObject,
+) -> Result {
+    let mut reserved = Reserved::lock(obj);
+    let VramOffset(start) = super::contiguous_offset(obj).ok_or(ENOSPC)?;
+    let below = start.checked_sub(PAGE_SIZE).ok_or(ENOSPC)?;
+    let allocation = dev.vram().alloc_low(obj.size(), VramOffset(below))?;
+    moves::relocate(&mut reserved, reg, allocation)
 }
 
 /// Moves `victim` out of VRAM. Returns false if that is not possible.

@@ -128,6 +128,12 @@ impl Scanout {
             usize::from(self.height) * pitch,
         )
     }
+
+    /// Returns the offset in VRAM, in bytes, at which the picture starts.
+    pub(super) fn start(&self) -> u64 {
+        (u64::from(self.y_offset) * u64::from(self.virt_width) + u64::from(self.x_offset))
+            * u64::from(self.bits_per_pixel.div_ceil(8))
+    }
 }
 
 /// The limits of the modes and pictures that a device supports.
@@ -293,6 +299,38 @@ impl ModeLimits {
             .ok_or(EINVAL)
     }
 
+    /// Returns the X and the Y offset for a picture that starts at offset `start` in VRAM, which is
+    /// within the reach.
+    ///
+    /// # Errors
+    ///
+    /// `EOVERFLOW` if `start` is not within the reach; `EINVAL` if `bytes_per_pixel` is 0.
+    fn offsets(&self, pitch: u64, bytes_per_pixel: u16, start: u64) -> Result<(u16, u16)> {
+        let lines = start.checked_div(pitch).unwrap_or(0);
+        let y_offset = u16::try_from(lines).map_or(self.max_height, |y| y.min(self.max_height));
+        let rest = start - u64::from(y_offset) * pitch;
+        // The X offset is at most `max_width`, because the start is within the reach.
+        let x_offset = rest.checked_div(bytes_per_pixel.into()).ok_or(EINVAL)?;
+        Ok((u16::try_from(x_offset)?, y_offset))
+    }
+
+    /// Returns the register values for the picture of `shown`, once it starts at offset `start` in
+    /// VRAM, which must be below the present one.
+    ///
+    /// # Errors
+    ///
+    /// `EOVERFLOW` if `start` is not within the reach.
+    pub(super) fn moved(&self, shown: &Scanout, start: u64) -> Result<Scanout> {
+        let bytes_per_pixel = shown.bits_per_pixel / 8;
+        let pitch = u64::from(shown.virt_width) * u64::from(bytes_per_pixel);
+        let (x_offset, y_offset) = self.offsets(pitch, bytes_per_pixel, start)?;
+        Ok(Scanout {
+            x_offset,
+            y_offset,
+            ..*shown
+        })
+    }
+
     /// Returns true if a buffer of `height` lines of `pitch` bytes is narrower or lower than the screen
     /// in each mode that a connector offers, as cursor images are.
     pub(crate) fn is_smaller_than_modes(height: u32, pitch: u32, bits_per_pixel: u32) -> bool {
@@ -318,11 +356,7 @@ impl ModeLimits {
         if start > self.reach(pitch, bytes_per_pixel) {
             return Err(EINVAL);
         }
-        let lines = start.checked_div(pitch).unwrap_or(0);
-        let y_offset = u16::try_from(lines).map_or(self.max_height, |y| y.min(self.max_height));
-        let rest = start - u64::from(y_offset) * pitch;
-        // The X offset is at most `max_width`, because the start is within the reach.
-        let x_offset = u16::try_from(rest / u64::from(bytes_per_pixel.get()))?;
+        let (x_offset, y_offset) = self.offsets(pitch, bytes_per_pixel.get(), start)?;
         Ok(Scanout {
             width: picture.width,
             height: picture.height,
@@ -379,18 +413,12 @@ mod tests {
         }
     }
 
-    /// Returns the offset in VRAM, in bytes, that the device computes from the registers.
-    fn start(scanout: &Scanout) -> u64 {
-        (u64::from(scanout.y_offset) * u64::from(scanout.virt_width) + u64::from(scanout.x_offset))
-            * u64::from(scanout.bits_per_pixel / 8)
-    }
-
     #[test]
     fn a_picture_starts_where_it_is() {
         for limits in [bochs(), vga()] {
             for at in [0, 4, 2556, 2560, 2564, 4096, 1 << 20, VRAM - 480 * 2560] {
                 let scanout = limits.scanout(&picture(2560), at);
-                assert_eq!(scanout.map(|scanout| start(&scanout)).ok(), Some(at));
+                assert_eq!(scanout.map(|scanout| scanout.start()).ok(), Some(at));
             }
         }
     }
@@ -444,7 +472,7 @@ mod tests {
         let first_line_too_far = 12001 * 2560;
         let at = large.scanout(&picture(2560), first_line_too_far);
         assert_eq!(
-            at.map(|scanout| start(&scanout)).ok(),
+            at.map(|scanout| scanout.start()).ok(),
             Some(first_line_too_far)
         );
         let too_far = 12000 * 2560 + 16001 * 4;
@@ -480,6 +508,23 @@ mod tests {
                     }
                     assert!(!shows(&large, pitch, start + 4, last));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_picture_can_move_down() -> Result {
+        for limits in [bochs(), vga()] {
+            for (from, to) in [
+                (1 << 20, 0),
+                (4096, 0),
+                (10 << 20, 4096),
+                (5 << 20, 1 << 20),
+            ] {
+                let shown = limits.scanout(&picture(2560), from + 64)?;
+                let moved = limits.moved(&shown, to + 64)?;
+                assert!(moved == limits.scanout(&picture(2560), to + 64)?);
             }
         }
         Ok(())

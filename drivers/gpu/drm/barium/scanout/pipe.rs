@@ -27,6 +27,7 @@ use crate::{
         VramOffset, //
     }, //
 };
+use core::ops::Range;
 use kernel::{
     new_mutex,
     prelude::*,
@@ -106,11 +107,42 @@ impl<'bound> Pipe<'bound> {
         self.kind
     }
 
-    /// Programs the device to show `new`.
-    pub(crate) fn show(&self, new: Scanout) {
+    /// Programs the device to show what `new` returns.
+    ///
+    /// [`Self::relocate`] does not move a picture while `new` finds out where it is.
+    ///
+    /// # Errors
+    ///
+    /// The error of `new`.
+    pub(crate) fn show(&self, new: impl FnOnce() -> Result<Scanout>) -> Result {
         let mut state = self.state.lock();
+        let new = new()?;
         self.program(&mut state.programmed, new);
         state.is_blank = false;
+        Ok(())
+    }
+
+    /// Calls `copy`, which copies the part `old` of VRAM to the offset `new`, which is lower. If the
+    /// device shows a picture that starts in `old`, makes it show the copy.
+    ///
+    /// # Errors
+    ///
+    /// The error of `copy`.
+    pub(crate) fn relocate(
+        &self,
+        limits: &ModeLimits,
+        old: Range<u64>,
+        new: u64,
+        copy: impl FnOnce() -> Result,
+    ) -> Result {
+        let mut state = self.state.lock();
+        copy()?;
+        let shown = state.programmed.scanout;
+        if let Some(shown) = shown.filter(|shown| old.contains(&shown.start())) {
+            let moved = limits.moved(&shown, new + shown.start() - old.start)?;
+            self.program(&mut state.programmed, moved);
+        }
+        Ok(())
     }
 
     /// Programs the device to show `new`.
