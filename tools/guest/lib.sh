@@ -29,14 +29,15 @@ ask() {
 }
 
 # load_driver MODE: loads the driver with the module parameters of a mode: default, strict (a fault
-# maps one page), around (fault-around without huge entries) or huge (huge entries without
-# fault-around).
+# maps one page), around (fault-around without huge entries), huge (huge entries without fault-around)
+# or moves (each fifth fault moves its object out of VRAM or into it).
 load_driver() {
 	case $1 in
 	default) modprobe barium ;;
 	strict) modprobe barium fault_around=0 huge=0 ;;
 	around) modprobe barium fault_around=1 huge=0 ;;
 	huge) modprobe barium fault_around=0 huge=1 ;;
+	moves) modprobe barium move_every=5 ;;
 	*) return 1 ;;
 	esac
 }

@@ -93,7 +93,7 @@ fn evaluate(settings: &Settings, run: &GuestRun<'_>, output: vm::GuestOutput) ->
         entries.push(Entry::failed("kunit", "no suite named barium* ran"));
     }
     entries.extend(output.entries);
-    if output.lost.is_none() && run.guest.scenario == "test" {
+    if output.lost.is_none() && ["test", "moves"].contains(&run.guest.scenario) {
         for igt_run in igt_runs(settings, run) {
             entries.extend(igt_run.entries(&output.results, run.tests.is_empty()));
         }
@@ -116,7 +116,7 @@ fn evaluate(settings: &Settings, run: &GuestRun<'_>, output: vm::GuestOutput) ->
     entries
 }
 
-/// One run of igt_runner in a guest of the `test` scenario.
+/// One run of igt_runner in a guest of the scenarios `test` and `moves`.
 struct IgtRun {
     /// Directory of the run's results.
     name: String,
@@ -154,6 +154,9 @@ impl IgtRun {
 
 /// Lists the runs of igt_runner that the guest makes if all tests are selected.
 fn igt_runs(settings: &Settings, run: &GuestRun<'_>) -> Vec<IgtRun> {
+    if run.guest.scenario == "moves" {
+        return vec![IgtRun::new("igt-moves", String::new())];
+    }
     let mut runs = vec![IgtRun::new("igt-barium", String::new())];
     // Distributions have IGT's own tests for x86 only.
     if settings.arch.is_native() {

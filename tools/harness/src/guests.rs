@@ -19,10 +19,12 @@ pub enum Mode {
     Around,
     /// Huge entries, and single pages where a huge entry is not possible.
     Huge,
+    /// As the default; each fifth fault moves its object out of VRAM or into it.
+    Moves,
 }
 
 impl Mode {
-    /// All modes, the default first.
+    /// The modes that users choose, the default first.
     pub const ALL: [Mode; 4] = [Mode::Default, Mode::Strict, Mode::Around, Mode::Huge];
 
     /// The name in the guest's scripts and in the names of tests.
@@ -32,6 +34,7 @@ impl Mode {
             Mode::Strict => "strict",
             Mode::Around => "around",
             Mode::Huge => "huge",
+            Mode::Moves => "moves",
         }
     }
 }
@@ -81,6 +84,11 @@ const MODE_TESTS: &str =
 const MODE_TESTS_DEBUG: &str =
     "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
      @barium_faultinject_map@(touch|map-ahead)";
+
+/// The tests of the guest with [`Mode::Moves`].
+const MOVE_TESTS: &str =
+    "@barium_(mmap|access|fork|prime|debugger|race|race_unplug|hotunplug_race|zero_page)@|\
+     @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;
@@ -170,6 +178,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             ..display(Flavour::Opt, "")
         },
         parameters(),
+        moves(Flavour::Opt),
         hibernate("bochs-display", "shutdown"),
         hibernate("VGA", "platform"),
         sleep("vesafb", "VGA", "platform"),
@@ -288,6 +297,20 @@ fn desktops() -> Guest {
         limit: 400,
         typical: 110,
         ..display(Flavour::Opt, "bochs-display")
+    }
+}
+
+/// A guest that runs the tests of mappings while each few faults move an object. Tests are left out that
+/// count faults, or that rely on which objects are in VRAM.
+fn moves(flavour: Flavour) -> Guest {
+    Guest {
+        name: format!("{}/moves", flavour.name()),
+        scenario: "moves",
+        modes: vec![Mode::Moves],
+        mode_tests: MOVE_TESTS,
+        limit: 400,
+        typical: 60,
+        ..display(flavour, "bochs-display")
     }
 }
 

@@ -81,6 +81,10 @@ module! {
             default: -1,
             description: "1: bind although the kernel has nomodeset, 0: never bind (default: -1, unless nomodeset)",
         },
+        move_every: u32 {
+            default: 0,
+            description: "For tests: each n-th page fault moves its object out of VRAM or into it (default: 0, never)",
+        },
         render_node: bool {
             default: false,
             description: "Create a render node, for programs that use Barium's own ioctls (default: false)",
@@ -93,6 +97,7 @@ fn config() -> device::Config {
     device::Config {
         fault_around: module_parameters::fault_around.value(),
         huge: upstream::vma::HUGE_SUPPORTED && module_parameters::huge.value(),
+        move_every: module_parameters::move_every.value(),
         render_node: module_parameters::render_node.value(),
     }
 }

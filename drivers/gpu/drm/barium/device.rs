@@ -45,7 +45,10 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::Atomic, //
+        atomic::{
+            Atomic,
+            Relaxed, //
+        }, //
     }, //
 };
 
@@ -62,6 +65,9 @@ pub(crate) struct Config {
     pub(crate) fault_around: bool,
     /// A fault maps a huge entry if the offset in VRAM and the address are aligned for one.
     pub(crate) huge: bool,
+    /// Every how many faults in small pages one moves its object out of VRAM or into it; 0 for never.
+    /// For tests.
+    pub(crate) move_every: u32,
     /// The device has a render node. Programs take it for a GPU that renders: a compositor or Mesa
     /// then fails where it would have used the CPU.
     pub(crate) render_node: bool,
@@ -76,6 +82,8 @@ pub(crate) struct BariumData {
     residents: Residents,
     /// The number of objects that are pinned.
     pinned: Atomic<u32>,
+    /// The number of faults, if [`Config::move_every`] is not 0.
+    faults: Atomic<u32>,
 }
 
 impl BariumData {
@@ -91,6 +99,7 @@ impl BariumData {
             config,
             residents: Residents::new()?,
             pinned: Atomic::new(0),
+            faults: Atomic::new(0),
         })
     }
 
@@ -118,6 +127,19 @@ impl BariumData {
     /// Returns the number of objects that are pinned.
     pub(crate) fn pinned(&self) -> &Atomic<u32> {
         &self.pinned
+    }
+
+    /// Returns true if the fault that calls this must move its object, by [`Config::move_every`].
+    #[inline]
+    pub(crate) fn is_move_due(&self) -> bool {
+        self.config.move_every != 0 && self.count_fault()
+    }
+
+    /// Counts a fault. Returns true for each one of [`Config::move_every`].
+    #[cold]
+    fn count_fault(&self) -> bool {
+        let count = self.faults.fetch_add(1, Relaxed);
+        count.checked_rem(self.config.move_every) == Some(0)
     }
 }
 

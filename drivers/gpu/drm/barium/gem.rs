@@ -327,6 +327,23 @@ pub(crate) fn make_present(
     Ok(())
 }
 
+/// As [`make_present`], for a fault. With [`crate::device::Config::move_every`], moves the object first.
+///
+/// # Errors
+///
+/// Those of [`make_present`].
+pub(crate) fn make_present_for_fault(
+    obj: &mut Reserved<'_, VramObject>,
+    page: PageIndex,
+    after: usize,
+    effort: Effort,
+) -> Result {
+    if obj.object().dev().config().move_every != 0 {
+        moves::shuffle(obj);
+    }
+    make_present(obj, page, after, effort)
+}
+
 /// Allocates all pages of an object that is not in VRAM. Does nothing for an object in VRAM.
 ///
 /// # Errors

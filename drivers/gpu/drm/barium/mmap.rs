@@ -124,19 +124,19 @@ impl MappedObject for VramObject {
             Ok(result) => result,
             Err(Missing::Page) => VmFault::SIGBUS,
             Err(Missing::Device) => fault.insert_zero_page(),
-            Err(Missing::Memory) => {
-                fault.serve_reserved(gem::make_present, |fault| match insert::<true>(fault) {
+            Err(Missing::Memory) => fault.serve_reserved(gem::make_present_for_fault, |fault| {
+                match insert::<true>(fault) {
                     Ok(result) => result,
                     Err(Missing::Device) => fault.insert_zero_page(),
                     Err(Missing::Page | Missing::Memory) => VmFault::SIGBUS,
-                })
-            }
+                }
+            }),
         }
     }
 
     fn huge_fault(fault: &HugeFault<'_, Self>) -> HugeVmFault {
         let obj = fault.object();
-        if !obj.dev().config().huge {
+        if !obj.dev().config().huge || obj.dev().is_move_due() {
             return HugeVmFault::FALLBACK;
         }
         match fault.pmd_range() {
@@ -237,7 +237,12 @@ enum Missing {
 #[inline(always)]
 fn insert<const RESERVED: bool>(fault: &Fault<'_, VramObject>) -> Result<VmFault, Missing> {
     fault.insert_with(
-        |reg, place| backing(reg, place, fault.page()),
+        |reg, place| {
+            if !RESERVED && fault.object().dev().is_move_due() {
+                return Err(Missing::Memory);
+            }
+            backing(reg, place, fault.page())
+        },
         |mapped| neighbours::<RESERVED>(fault, mapped),
     )
 }

@@ -184,3 +184,19 @@ fn for_each_page(
     }
     Ok(())
 }
+
+/// Moves the object out of VRAM, or into it if VRAM has room: for the module parameter `move_every`.
+/// Does nothing if that is not possible, and for an object that belongs in system memory.
+pub(super) fn shuffle(obj: &mut Reserved<'_, VramObject>) {
+    let object = obj.object();
+    if object.is_system() {
+        return;
+    }
+    let _ = obj.with_registered(|obj, reg| match obj.place() {
+        Some(Place::Vram(_)) => move_out(obj, reg),
+        _ => {
+            let vram = object.dev().vram();
+            move_in(obj, reg, vram.alloc(object.size(), object.wish.contiguity)?)
+        }
+    });
+}
