@@ -12,10 +12,20 @@ on_barium() {
 	! dmesg | grep "no console on this display" || fail "the driver says that there is none"
 }
 
+# gives_room: a client fills VRAM with pictures, and the test writes to the console meanwhile. The console
+# is shown afterwards, with this text.
+gives_room() {
+	barium_move --run-subtest console || return
+	# shellcheck disable=SC2046 # width and height
+	on_screen console@gives-room 10 console $(tr , ' ' </sys/class/graphics/fb0/virtual_size) 17 5 \
+		"Written while it was not in VRAM"
+}
+
 tell begin load
 modprobe barium
 check console@on-barium on_barium
 check console@written text_on_console console@written 17 5 "Barium: the kernel's console, in VRAM"
+check console@gives-room gives_room
 check console@unplugged barium_hotunplug_race --run-subtest console
 check console@back on_barium
 if wanted panic@readable; then
