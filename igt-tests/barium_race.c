@@ -258,8 +258,8 @@ static void first_access(int fd, size_t pages, int processes)
 }
 
 /*
- * Creates many objects of random sizes, more than VRAM has room for, and closes them. Returns true if
- * all read as zero and no call failed.
+ * Creates many objects of random sizes, more than VRAM has room for, and closes them. Returns true
+ * if all read as zero and no call failed.
  */
 static bool exhaust(int fd, __u32 *state)
 {
