@@ -38,8 +38,14 @@
  * SUBTEST: import-unbound
  * Description: A mapping of an imported object is unchanged after unbind.
  *
- * SUBTEST: attach-vram-refused
- * Description: Importing VRAM into another device fails with EOPNOTSUPP.
+ * SUBTEST: attach-vram
+ * Description: An object leaves VRAM with its content when another device imports it.
+ *
+ * SUBTEST: attach-shown-refused
+ * Description: Importing an object that has been shown into another device fails with EBUSY.
+ *
+ * SUBTEST: attached-shown-refused
+ * Description: An object that another device has imported cannot be shown: EBUSY.
  *
  * SUBTEST: attach
  * Description: What the importing device exports shows the object's memory.
@@ -286,22 +292,66 @@ static void test_import_unbound(int fd)
 	close(buf);
 }
 
-/* The device has no engine that could copy VRAM, and another device cannot access it. */
-static void test_attach_vram_refused(int fd)
+static void test_attach_vram(int fd)
 {
 	int vgem = barium_load_and_open("vgem"), buf;
 	__u64 before = barium_vram_available(fd);
 	struct barium_bo bo = barium_bo_create_with(fd, PAGES, 0);
 	__u32 handle;
+	__u8 *theirs;
 
-	buf = barium_export(fd, bo.handle);
 	barium_stamp(bo.map, 0, PAGES, 1);
-	igt_assert_eq(__barium_import(vgem, buf, &handle), -EOPNOTSUPP);
+	igt_assert_eq_u64(barium_vram_available(fd), before - bo.size);
+	buf = barium_export(fd, bo.handle);
+	handle = barium_import(vgem, buf);
+	igt_assert_eq_u64(barium_vram_available(fd), before);
 	barium_check_stamp(bo.map, 0, PAGES, 1);
+	theirs = map_imported(vgem, handle);
+	barium_stamp(theirs, 0, PAGES, 2);
+	barium_check_stamp(bo.map, 0, PAGES, 2);
+	gem_close(vgem, handle);
+	barium_check_stamp(bo.map, 0, PAGES, 2);
 
+	barium_munmap(theirs, bo.size);
 	close(buf);
 	barium_bo_fini(fd, &bo);
-	igt_assert_eq_u64(barium_vram_available(fd), before);
+	close(vgem);
+}
+
+static void test_attach_shown_refused(int fd)
+{
+	int vgem = barium_load_and_open("vgem"), buf;
+	struct drm_mode_create_dumb dumb;
+	struct barium_pipe pipe;
+	__u32 fb, handle;
+
+	barium_find_pipe(fd, &pipe);
+	fb = barium_add_dumb(fd, &pipe, &dumb);
+	barium_set_crtc(fd, &pipe, fb, 0, 0);
+	buf = barium_export(fd, dumb.handle);
+	igt_assert_eq(__barium_import(vgem, buf, &handle), -EBUSY);
+	barium_switch_off(fd, &pipe);
+	igt_assert_eq(__barium_import(vgem, buf, &handle), -EBUSY);
+	barium_set_crtc(fd, &pipe, fb, 0, 0);
+	close(buf);
+	close(vgem);
+}
+
+static void test_attached_shown_refused(int fd)
+{
+	int vgem = barium_load_and_open("vgem"), buf;
+	struct drm_mode_create_dumb dumb;
+	struct barium_pipe pipe;
+	__u32 fb, handle;
+
+	barium_find_pipe(fd, &pipe);
+	fb = barium_add_dumb(fd, &pipe, &dumb);
+	buf = barium_export(fd, dumb.handle);
+	handle = barium_import(vgem, buf);
+	igt_assert_eq(__barium_set_crtc(fd, &pipe, fb, 0, 0, &pipe.mode), -EBUSY);
+	gem_close(vgem, handle);
+	close(buf);
+	barium_set_crtc(fd, &pipe, fb, 0, 0);
 	close(vgem);
 }
 
@@ -466,9 +516,17 @@ int igt_main()
 	igt_subtest("import-unbound")
 		test_import_unbound(barium_new_bound_client());
 
-	igt_describe("Importing VRAM into another device fails with EOPNOTSUPP.");
-	igt_subtest("attach-vram-refused")
-		test_attach_vram_refused(barium_new_bound_client());
+	igt_describe("An object leaves VRAM with its content when another device imports it.");
+	igt_subtest("attach-vram")
+		test_attach_vram(barium_new_bound_client());
+
+	igt_describe("Importing an object that has been shown into another device fails with EBUSY.");
+	igt_subtest("attach-shown-refused")
+		test_attach_shown_refused(barium_new_bound_primary_client());
+
+	igt_describe("An object that another device has imported cannot be shown: EBUSY.");
+	igt_subtest("attached-shown-refused")
+		test_attached_shown_refused(barium_new_bound_primary_client());
 
 	igt_describe("What the importing device exports shows the object's memory.");
 	igt_subtest("attach")

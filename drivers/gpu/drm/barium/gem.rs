@@ -360,6 +360,24 @@ pub(crate) fn make_all_present(obj: &mut Reserved<'_, VramObject>) -> Result {
     }
 }
 
+/// Brings the object to system memory, where other devices can access it, and allocates all its pages.
+///
+/// # Errors
+///
+/// - `EBUSY` if the display shows the object or has shown it, so that it has to stay in VRAM, or if the
+///   kernel maps it.
+/// - `ENODEV` if the object was in VRAM, and the device is unplugged.
+/// - Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
+pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
+    if let Some(Place::Vram(_)) = obj.place() {
+        if obj.object().worth() == Worth::Shown {
+            return Err(EBUSY);
+        }
+        obj.with_registered(moves::move_out).ok_or(ENODEV)??;
+    }
+    make_all_present(obj)
+}
+
 /// Returns the memory that `obj` uses. An object that has no memory yet counts where it belongs.
 pub(crate) fn usage(obj: &BariumObject) -> Usage {
     let (region, resident) = match obj.place(&rcu::read_lock()) {

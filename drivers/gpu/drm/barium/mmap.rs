@@ -176,11 +176,7 @@ impl MappedObject for VramObject {
     }
 
     fn make_all_present(obj: &mut Reserved<'_, Self>) -> Result {
-        gem::make_all_present(obj)?;
-        match obj.place() {
-            Some(Place::System(_)) => Ok(()),
-            _ => Err(EOPNOTSUPP),
-        }
+        gem::move_to_devices(obj)
     }
 
     fn system_memory(place: &Place) -> Option<&ShmemPages> {
