@@ -3,7 +3,8 @@
  * Userspace ABI of barium, the DRM driver for VRAM behind a PCI BAR.
  *
  * DRM_IOCTL_VERSION returns version 1.x of the driver. Since 1.1, objects can be in system memory:
- * BARIUM_PARAM_FEATURES and BARIUM_GEM_CREATE_SYSTEM exist.
+ * BARIUM_PARAM_FEATURES and BARIUM_GEM_CREATE_SYSTEM exist. Since 1.2, objects can leave VRAM, and
+ * creating one does not fail because others fill VRAM.
  *
  * This header is the only source of the ABI: the build generates the driver's Rust types from it.
  * Each structure has the same layout on 32-bit and 64-bit architectures, and no implicit padding.
@@ -89,7 +90,7 @@ struct drm_barium_get_param {
  * Without BARIUM_GEM_CREATE_SYSTEM, the object is in VRAM if there is room. If there is none, an
  * object with BARIUM_GEM_CREATE_CONTIGUOUS gets the VRAM of objects without it. Otherwise, the
  * object gets system memory when it is accessed. Later, an object can move out of VRAM and into it
- * at any time. Its content stays, and no access fails. Until version 1.1, ENOSPC was returned if
+ * at any time. Its content stays, and no access fails. Before version 1.2, ENOSPC was returned if
  * VRAM had no room.
  *
  * Errors: EINVAL if @size is 0 or overflows when it is rounded up, or if @flags contains an unknown
