@@ -273,7 +273,8 @@ __u64 barium_vram_available(int fd)
 
 __u64 barium_vram_largest_piece(int fd)
 {
-	__u64 page = barium_page_size(), before = barium_vram_available(fd), largest = 0, step, size;
+	__u64 page = barium_page_size(), before = barium_vram_available(fd);
+	__u64 largest = 0, step, size;
 	__u32 handle;
 
 	for (step = 1ull << 40; step >= page; step /= 2) {

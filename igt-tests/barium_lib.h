@@ -135,8 +135,8 @@ int barium_try_read(const void *byte);
 int barium_try_write(void *byte);
 
 /*
- * Creates objects of @size bytes, which are in VRAM, until VRAM has no room for another one. Returns
- * their number, and their handles in an array that the caller frees.
+ * Creates objects of @size bytes, which are in VRAM, until VRAM has no room for another one.
+ * Returns their number, and their handles in an array that the caller frees.
  */
 size_t barium_fill(int fd, __u64 size, __u32 **handles);
 

@@ -248,7 +248,8 @@ static void test_all_mappings(int fd)
 {
 	size_t pages = 600;
 	struct barium_bo bo = barium_bo_create(fd, pages);
-	int other = barium_reopen(fd, O_RDWR), dma_buf = __barium_gem_export(fd, bo.handle, DRM_RDWR);
+	int dma_buf = __barium_gem_export(fd, bo.handle, DRM_RDWR);
+	int other = barium_reopen(fd, O_RDWR);
 	__u8 *maps[4] = { bo.map, barium_mmap(fd, bo.handle, bo.size) };
 	size_t i, j;
 	void *map;
@@ -406,8 +407,11 @@ static void *write_counters(void *data)
 
 	while (!READ_ONCE(writer->stop)) {
 		writer->count++;
-		for (i = 0; i < WRITER_PAGES; i++)
-			(*(volatile __u64 *)(writer->map + i * page))++;
+		for (i = 0; i < WRITER_PAGES; i++) {
+			__u64 *counter = (__u64 *)(writer->map + i * page);
+
+			WRITE_ONCE(*counter, READ_ONCE(*counter) + 1);
+		}
 	}
 	return NULL;
 }
@@ -686,8 +690,8 @@ static void test_flip_among(int fd)
 static void test_new_is_black(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR);
-	struct barium_bo bo = barium_bo_create_with(other, barium_vram_size(fd) / barium_page_size(),
-						    CONTIGUOUS);
+	size_t pages = barium_vram_size(fd) / barium_page_size();
+	struct barium_bo bo = barium_bo_create_with(other, pages, CONTIGUOUS);
 	struct drm_mode_create_dumb dumb;
 	__u32 fbs[3];
 	size_t i;

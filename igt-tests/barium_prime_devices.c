@@ -42,7 +42,7 @@
  * Description: An object leaves VRAM with its content when another device imports it.
  *
  * SUBTEST: attach-shown-refused
- * Description: Importing an object that has been shown into another device fails with EBUSY.
+ * Description: Importing an object that was shown into another device fails: EBUSY.
  *
  * SUBTEST: attached-shown-refused
  * Description: An object that another device has imported cannot be shown: EBUSY.
@@ -520,7 +520,7 @@ int igt_main()
 	igt_subtest("attach-vram")
 		test_attach_vram(barium_new_bound_client());
 
-	igt_describe("Importing an object that has been shown into another device fails with EBUSY.");
+	igt_describe("Importing an object that was shown into another device fails: EBUSY.");
 	igt_subtest("attach-shown-refused")
 		test_attach_shown_refused(barium_new_bound_primary_client());
 

@@ -13,7 +13,7 @@
  * Description: Buffers for each mode can be shown, flipped to and panned.
  *
  * SUBTEST: last-buffer
- * Description: The highest buffer in reach is shown in full, and the next one takes no VRAM.
+ * Description: The highest buffer in reach is shown in full; the next one takes no VRAM.
  *
  * SUBTEST: fill
  * Description: All dumb buffers that VRAM has room for can be shown.
@@ -480,7 +480,7 @@ int igt_main()
 	igt_subtest("each-mode")
 		test_each_mode(new_client());
 
-	igt_describe("The highest buffer in reach is shown in full, and the next one takes no VRAM.");
+	igt_describe("The highest buffer in reach is shown in full; the next one takes no VRAM.");
 	igt_subtest("last-buffer")
 		test_last_buffer(new_client());
 

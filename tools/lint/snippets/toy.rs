@@ -164,11 +164,15 @@ macro_rules! bar_without_access {
             }
         }
 
-        fn vmap(
-            obj: &$crate::upstream::gem::Object<Self>,
-            bar: &$crate::upstream::wc_bar::WcBar<'_>,
-        ) -> Result<$crate::upstream::wc_bar::VMap> {
-            bar.vmap(0, ::kernel::drm::gem::BaseObject::size(obj))
+        fn vmap<'p>(
+            obj: &'p mut $crate::upstream::gem::Reserved<'_, Self>,
+            bar: Option<&$crate::upstream::wc_bar::WcBar<'_>>,
+        ) -> Result<$crate::upstream::gem::VmapSource<'p>> {
+            let Some(bar) = bar else {
+                return Ok($crate::upstream::gem::VmapSource::ContentGone);
+            };
+            let map = bar.vmap(0, ::kernel::drm::gem::BaseObject::size(obj.object()))?;
+            Ok($crate::upstream::gem::VmapSource::Device(map))
         }
     };
 }

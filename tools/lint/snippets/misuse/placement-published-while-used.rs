@@ -8,8 +8,8 @@ use crate::upstream::gem::{
 };
 use kernel::prelude::*;
 
-fn replace<T: MappedObject>(obj: &mut Reserved<'_, T>, new: KBox<T::Place>) -> bool {
+fn replace<T: MappedObject>(obj: &mut Reserved<'_, T>, new: KBox<T::Place>) -> Result<bool> {
     let place = obj.place();
-    obj.publish(new); //~ E0502
-    place.is_some()
+    obj.vacate()?.publish(new); //~ E0502
+    Ok(place.is_some())
 }

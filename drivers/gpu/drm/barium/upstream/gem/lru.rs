@@ -129,7 +129,7 @@ impl<D: drm::Driver> Lru<D> {
 
     /// Removes `obj` from the list that it is in, if it is in one. May sleep.
     pub(crate) fn remove(obj: &D::Object) {
-        // SAFETY: The object is valid.
+        // SAFETY: The reference keeps the object and its device, whose mutex the function takes.
         unsafe { bindings::drm_gem_lru_remove(obj.as_raw()) };
     }
 
