@@ -87,7 +87,8 @@ const MODE_TESTS_DEBUG: &str =
 
 /// The tests of the guest with [`Mode::Moves`].
 const MOVE_TESTS: &str =
-    "@barium_(mmap|access|fork|prime|debugger|race|race_unplug|hotunplug_race|zero_page)@|\
+    "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race|zero_page)@|\
+     @barium_prime@(map|cow|read|vm|cache|debugger|sync|export)|\
      @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
