@@ -72,6 +72,10 @@ int barium_ioctl(int fd, unsigned long request, void *arg);
 int __barium_get_param(int fd, __u32 param, __u64 *value);
 __u64 barium_get_param(int fd, __u32 param);
 __u64 barium_vram_size(int fd);
+/*
+ * Returns the bytes of VRAM that are available. With $BARIUM_MOVES, objects move between VRAM and
+ * system memory at any time, so that the number says nothing about a test: returns all of VRAM.
+ */
 __u64 barium_vram_available(int fd);
 /* Returns the size of the largest contiguous object that VRAM has room for. */
 __u64 barium_vram_largest_piece(int fd);

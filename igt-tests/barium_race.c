@@ -428,6 +428,7 @@ int igt_main()
 		struct barium_arena arena = { .fd = barium_reopen(fd, O_RDWR) };
 
 		barium_require_vram();
+		igt_require_f(!getenv("BARIUM_MOVES"), "the objects may leave VRAM\n");
 		barium_gem_create(fd, before - 56 * barium_page_size());
 		barium_race(&arena, threads, ARRAY_SIZE(threads), wait_a_moment);
 		close(arena.fd);

@@ -86,9 +86,8 @@ const MODE_TESTS_DEBUG: &str =
      @barium_faultinject_map@(touch|map-ahead)";
 
 /// The tests of the guest with [`Mode::Moves`].
-const MOVE_TESTS: &str =
-    "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race|zero_page)@|\
-     @barium_prime@(map|cow|read|vm|cache|debugger|sync|export)|\
+const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race)@|\
+     @barium_prime@(map|cow|read|vm|debugger|sync|export)|\
      @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
