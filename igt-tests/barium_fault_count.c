@@ -323,11 +323,9 @@ static void test_strided(int fd)
 static bool set_trace(const char *file, const char *value)
 {
 	char path[256];
-	FILE *out;
 
 	snprintf(path, sizeof(path), TRACE "/%s", file);
-	out = fopen(path, "w");
-	return out && fputs(value, out) >= 0 && !fclose(out);
+	return !__barium_write_file(path, value);
 }
 
 /*

@@ -61,6 +61,9 @@ int barium_reopen(int fd, int flags);
  */
 bool barium_console(int fd, char name[static BARIUM_NAME_LEN]);
 
+/* Writes @text to the existing file @path. Returns 0 or a negative errno. */
+int __barium_write_file(const char *path, const char *text);
+
 /* Opens the kernel log at its end. Skips if it cannot be opened. */
 int barium_open_log(void);
 /* Reads the rest of the kernel log @log. Returns true if a line of it contains @text. */

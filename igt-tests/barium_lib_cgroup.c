@@ -3,29 +3,17 @@
  * Helpers for tests of memory cgroups; see barium_lib_cgroup.h.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "igt.h"
+#include "barium_lib.h"
 #include "barium_lib_cgroup.h"
 
 #define MOUNT "/tmp/barium-cgroup"
 #define GROUP MOUNT "/barium"
-
-static int __write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
 
 static void leave(int sig)
 {
@@ -41,7 +29,7 @@ void barium_cgroup_init(void)
 	mkdir(MOUNT, 0700);
 	igt_require_f(!mount("none", MOUNT, "cgroup2", 0, NULL), "no cgroups\n");
 	igt_install_exit_handler(leave);
-	igt_require_f(!__write(MOUNT "/cgroup.subtree_control", "+memory"), "no memory cgroups\n");
+	igt_require_f(!__barium_write_file(MOUNT "/cgroup.subtree_control", "+memory"), "no memory cgroups\n");
 	igt_assert(!mkdir(GROUP, 0700));
 }
 
@@ -52,12 +40,12 @@ void barium_cgroup_fini(void)
 
 int barium_cgroup_enter(void)
 {
-	return __write(GROUP "/cgroup.procs", "0");
+	return __barium_write_file(GROUP "/cgroup.procs", "0");
 }
 
 int barium_cgroup_leave(void)
 {
-	return __write(MOUNT "/cgroup.procs", "0");
+	return __barium_write_file(MOUNT "/cgroup.procs", "0");
 }
 
 int barium_cgroup_set(const char *name, const char *value)
@@ -65,7 +53,7 @@ int barium_cgroup_set(const char *name, const char *value)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), GROUP "/%s", name);
-	return __write(path, value);
+	return __barium_write_file(path, value);
 }
 
 long barium_cgroup_get(const char *name)

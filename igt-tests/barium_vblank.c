@@ -20,7 +20,6 @@
  * Description: Vblank can be enabled while another CPU is still handling the last one.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/mount.h>
@@ -178,17 +177,10 @@ static void test_switched_on(int fd)
 /* Writes @value to @file of tracefs. Returns false if it cannot. */
 static bool write_trace(const char *file, const char *value)
 {
-	char path[256];
-	bool written;
-	int fd;
+	char path[1024];
 
 	snprintf(path, sizeof(path), TRACEFS "/%s", file);
-	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	written = write(fd, value, strlen(value)) == (ssize_t)strlen(value);
-	close(fd);
-	return written;
+	return !__barium_write_file(path, value);
 }
 
 static bool add_probe(int number)

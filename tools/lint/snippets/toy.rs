@@ -149,7 +149,7 @@ macro_rules! bar_without_access {
             Self
         }
 
-        fn make_all_present(_obj: &mut $crate::upstream::gem::Reserved<'_, Self>) -> Result {
+        fn move_to_devices(_obj: &mut $crate::upstream::gem::Reserved<'_, Self>) -> Result {
             Err(EOPNOTSUPP)
         }
 

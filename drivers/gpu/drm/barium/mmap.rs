@@ -175,7 +175,7 @@ impl MappedObject for VramObject {
         Self::imported()
     }
 
-    fn make_all_present(obj: &mut Reserved<'_, Self>) -> Result {
+    fn move_to_devices(obj: &mut Reserved<'_, Self>) -> Result {
         gem::move_to_devices(obj)
     }
 

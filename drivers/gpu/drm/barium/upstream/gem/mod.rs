@@ -144,7 +144,7 @@ pub(crate) trait MappedObject: ObjectData {
     /// # Errors
     ///
     /// An error fails the other device's import.
-    fn make_all_present(obj: &mut Reserved<'_, Self>) -> Result;
+    fn move_to_devices(obj: &mut Reserved<'_, Self>) -> Result;
 
     /// Returns the pages of an object in system memory, or `None` if it is elsewhere.
     fn system_memory(place: &Self::Place) -> Option<&ShmemPages>;
@@ -434,8 +434,8 @@ fn make_map<T: MappedObject>(obj: &mut Reserved<'_, T>) -> Result<IoSysMap> {
 /// # Safety
 ///
 /// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference and
-/// whose reservation it has locked, and once for each `vmap` that succeeded. The caller of that `vmap` must not use the address any
-/// more.
+/// whose reservation it has locked, and once for each `vmap` that succeeded. The caller of that `vmap`
+/// must not use the address any more.
 unsafe extern "C" fn vunmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     _map: *mut bindings::iosys_map,

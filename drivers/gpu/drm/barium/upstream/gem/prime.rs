@@ -126,7 +126,7 @@ pub(super) unsafe extern "C" fn pin_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
 ) -> c_int {
     let pin = |obj: &mut Reserved<'_, T>| {
-        T::make_all_present(obj)?;
+        T::move_to_devices(obj)?;
         obj.pin()
     };
     // SAFETY: The caller promises what this requires.
