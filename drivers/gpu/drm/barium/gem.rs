@@ -90,7 +90,8 @@ pub(crate) struct VramObject {
     wish: Wish,
     needed: NeededSoon,
     history: FaultHistory,
-    /// The object may have other content than zeros: a program, or the kernel, has mapped it.
+    /// The object may have other content than zeros: a program or the kernel has mapped it, or another
+    /// device has attached to it.
     has_been_mapped: Atomic<bool>,
     /// The display has shown the object.
     has_been_shown: Atomic<bool>,
@@ -133,7 +134,7 @@ impl VramObject {
         self.has_been_mapped.load(Relaxed)
     }
 
-    /// Records that the object is about to be mapped.
+    /// Records that the object is about to be mapped, or that another device attaches to it.
     pub(crate) fn set_mapped(&self) {
         self.has_been_mapped.store(true, Relaxed);
     }
@@ -375,7 +376,10 @@ pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
         }
         obj.with_registered(moves::move_out).ok_or(ENODEV)??;
     }
-    make_all_present(obj)
+    make_all_present(obj)?;
+    // A device can write to the object without a mapping.
+    obj.object().set_mapped();
+    Ok(())
 }
 
 /// Returns the memory that `obj` uses. An object that has no memory yet counts where it belongs.
