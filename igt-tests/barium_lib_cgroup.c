@@ -29,7 +29,8 @@ void barium_cgroup_init(void)
 	mkdir(MOUNT, 0700);
 	igt_require_f(!mount("none", MOUNT, "cgroup2", 0, NULL), "no cgroups\n");
 	igt_install_exit_handler(leave);
-	igt_require_f(!__barium_write_file(MOUNT "/cgroup.subtree_control", "+memory"), "no memory cgroups\n");
+	igt_require_f(!__barium_write_file(MOUNT "/cgroup.subtree_control", "+memory"),
+		      "no memory cgroups\n");
 	igt_assert(!mkdir(GROUP, 0700));
 }
 
