@@ -208,60 +208,89 @@ pub(crate) fn unpin(obj: &BariumObject) {
     }
 }
 
-/// Keeps `obj`, which the display can show, where it is in VRAM until [`unpin`] is called.
-/// If it is not in VRAM, or starts above `last_start`, moves it, unless it is pinned there already. It
-/// then starts at or below `preferred` if there is room.
-///
-/// If the device is unplugged, `registered` is `None`, and the object stays where it is.
+/// Keeps `obj`, which the display can show, where it is in VRAM until [`unpin`] is called, if
+/// `can_start` returns true for its offset. Returns false, and does nothing, if `obj` has to be moved
+/// first: it is not in VRAM, or `can_start` returns false.
 ///
 /// # Errors
 ///
-/// `ENOSPC` if pinned objects leave no room for the object, or if there is no memory for those that
-/// would have to leave VRAM; `ENOMEM`; `EINTR` on a signal.
-pub(crate) fn pin(
-    registered: Option<(&BariumDevice<Registered>, &BariumRegistrationData<'_>)>,
+/// `EINVAL` if the object would have to be moved, but is pinned.
+pub(crate) fn pin_in_place(
     obj: &BariumObject,
-    preferred: VramOffset,
-    last_start: VramOffset,
-) -> Result {
-    let is_in_place = |obj: &Reserved<'_, VramObject>| {
-        let start = obj.place().and_then(|place| place.vram_page(PageIndex(0)));
-        obj.object().is_pinned() || start.is_some_and(|page| page.offset() <= last_start)
-    };
-    let mut reserved = Reserved::lock(obj);
-    if let (Some((dev, reg)), false) = (registered, is_in_place(&reserved)) {
-        drop(reserved);
-        let size = obj.size();
-        let alloc = || match dev.vram().alloc_low(size, preferred) {
-            Err(ENOSPC) => dev.vram().alloc_low(size, last_start),
-            result => result,
+    can_start: impl Fn(VramOffset) -> bool,
+) -> Result<bool> {
+    pin_reserved(&Reserved::lock(obj), can_start)
+}
+
+/// As [`pin_in_place`], for an object whose reservation is locked.
+fn pin_reserved(
+    reserved: &Reserved<'_, VramObject>,
+    can_start: impl Fn(VramOffset) -> bool,
+) -> Result<bool> {
+    let obj = reserved.object();
+    let page = reserved
+        .place()
+        .and_then(|place| place.vram_page(PageIndex(0)));
+    if !page.is_some_and(|page| can_start(page.offset())) {
+        return if obj.is_pinned() {
+            Err(EINVAL)
+        } else {
+            Ok(false)
         };
-        let mut found = None;
-        for _ in 0..UNPIN_TRIES {
-            found = room::make_room_for_display(dev, reg, alloc)?;
-            // A worker unpins the previous picture some time after a flip.
-            if found.is_some() || dev.pinned().load(Acquire) < 2 {
-                break;
-            }
-            fsleep(Delta::from_millis(1));
-        }
-        let Some(allocation) = found else {
-            log_no_room(dev, reg, size);
-            return Err(ENOSPC);
-        };
-        reserved = Reserved::lock(obj);
-        if !is_in_place(&reserved) {
-            moves::move_in(&mut reserved, reg, allocation)?;
-        }
     }
     if obj.pins.fetch_add(1, Full) == 0 {
         obj.dev().pinned().fetch_add(1, Full);
     }
     obj.has_been_shown.store(true, Relaxed);
-    if let Some(Place::Vram(_)) = reserved.place() {
-        obj.dev().residents().add(obj, Worth::Shown);
+    obj.dev().residents().add(obj, Worth::Shown);
+    Ok(true)
+}
+
+/// Moves `obj`, and pins it as [`pin_in_place`] does. It then starts at or below
+/// `preferred` if there is room, and at or below `last_start` otherwise.
+///
+/// # Errors
+///
+/// - `EINVAL` if the object is pinned, or if `can_start` returns false for its new offset.
+/// - `ENOSPC` if pinned objects leave no room for the object, or if there is no memory for those that
+///   would have to leave VRAM.
+/// - `ENOMEM`; `EINTR` on a signal.
+pub(crate) fn pin(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    obj: &BariumObject,
+    can_start: impl Fn(VramOffset) -> bool,
+    preferred: VramOffset,
+    last_start: VramOffset,
+) -> Result {
+    let size = obj.size();
+    let alloc = || match dev.vram().alloc_low(size, preferred) {
+        Err(ENOSPC) => dev.vram().alloc_low(size, last_start),
+        result => result,
+    };
+    let mut found = None;
+    for _ in 0..UNPIN_TRIES {
+        found = room::make_room_for_display(dev, reg, alloc)?;
+        // A worker unpins the previous picture some time after a flip.
+        if found.is_some() || dev.pinned().load(Acquire) < 2 {
+            break;
+        }
+        fsleep(Delta::from_millis(1));
     }
-    Ok(())
+    let Some(allocation) = found else {
+        log_no_room(dev, reg, size);
+        return Err(ENOSPC);
+    };
+    let mut reserved = Reserved::lock(obj);
+    // Another thread may have moved it meanwhile.
+    if pin_reserved(&reserved, &can_start)? {
+        return Ok(());
+    }
+    moves::move_in(&mut reserved, reg, allocation)?;
+    match pin_reserved(&reserved, can_start)? {
+        true => Ok(()),
+        false => Err(EINVAL),
+    }
 }
 
 /// The pages of an object that a program will need soon, from `MADV_WILLNEED`. A new range replaces

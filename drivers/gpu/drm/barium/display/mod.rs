@@ -33,11 +33,11 @@ use crate::{
             ModeStatus, //
         },
         plane::{
-            self,
             DriverPlane,
             PlaneState, //
         },
         registration::RegisteredKmsDevice,
+        MaybeUnplugged,
         ReadyKmsDevice,
         UnregisteredKmsDevice, //
     },
@@ -94,25 +94,18 @@ fn picture(state: &PlaneState<'_, Display>) -> (Picture, u64) {
     (picture, offset)
 }
 
-/// Returns the picture that a plane in `state` shows, and its offset in VRAM in bytes.
-///
-/// # Errors
-///
-/// `EINVAL` if the object of the framebuffer is not in VRAM.
-fn picture_in_vram(state: &PlaneState<'_, Display>) -> Result<(Picture, u64)> {
-    let (picture, offset) = picture(state);
-    let object = gem::contiguous_offset(state.framebuffer.object()).ok_or(EINVAL)?;
-    Ok((picture, u64::try_from(object.0)? + offset))
-}
-
-/// Returns the register values for a plane in `state`, whose object is in VRAM.
+/// Returns the register values for a plane in `state`, whose object starts at `start` in VRAM.
 ///
 /// # Errors
 ///
 /// `EINVAL` if the device cannot show the picture.
-fn scanout(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<Scanout> {
-    let (picture, start) = picture_in_vram(state)?;
-    limits.scanout(&picture, start)
+fn scanout(
+    limits: &ModeLimits,
+    state: &PlaneState<'_, Display>,
+    start: VramOffset,
+) -> Result<Scanout> {
+    let (picture, offset) = picture(state);
+    limits.scanout(&picture, u64::try_from(start.0)? + offset)
 }
 
 /// Returns the highest offset in VRAM at which the object of a plane in `state` should start, so that
@@ -152,28 +145,30 @@ impl DriverPlane for Plane {
         if !object.is_showable() {
             return Err(EINVAL);
         }
-        // An object that is pinned in VRAM is not moved for this state.
-        if object.is_pinned() && gem::contiguous_offset(object).is_some() {
-            return scanout(dev.limits(), new).map(|_| ());
-        }
-        last_starts(dev.limits(), new).map(|_| ())
+        // An object that is pinned is not moved for this state. Any other one can be moved to the start of
+        // VRAM.
+        let pinned = match object.is_pinned() {
+            true => gem::contiguous_offset(object),
+            false => None,
+        };
+        scanout(dev.limits(), new, pinned.unwrap_or(VramOffset(0))).map(|_| ())
     }
 
-    fn prepare(
-        registered: Option<plane::Registration<'_, '_, Display>>,
-        new: &PlaneState<'_, Display>,
-    ) -> Result {
+    fn prepare(dev: &MaybeUnplugged<'_, Display>, new: &PlaneState<'_, Display>) -> Result {
         let object = new.framebuffer.object();
         let limits = object.dev().limits();
-        let [preferred, last] = last_starts(limits, new)?;
-        gem::pin(registered, object, preferred, last)?;
-        if registered.is_none() {
+        // `atomic_check()` has found that the device can show the picture if its object starts low
+        // enough in VRAM.
+        let (picture, offset) = picture(new);
+        let can_start = |VramOffset(start): VramOffset| {
+            u64::try_from(start).is_ok_and(|start| limits.is_in_reach(&picture, start + offset))
+        };
+        if gem::pin_in_place(object, can_start)? {
             return Ok(());
         }
-        // An object that is pinned already is not moved, and may not start low enough.
-        scanout(limits, new)
-            .map(|_| ())
-            .inspect_err(|_| gem::unpin(object))
+        let [preferred, last] = last_starts(limits, new)?;
+        dev.with_registered(|dev, reg| gem::pin(dev, reg, object, can_start, preferred, last))
+            .ok_or(ENODEV)?
     }
 
     fn cleanup(old: &PlaneState<'_, Display>) {
@@ -186,7 +181,10 @@ impl DriverPlane for Plane {
         new: &PlaneState<'_, Display>,
     ) {
         // `prepare()` has succeeded for this state, and the object is pinned.
-        let _ = reg.pipe().show(|| scanout(dev.limits(), new));
+        let _ = reg.pipe().show(|| {
+            let start = gem::contiguous_offset(new.framebuffer.object()).ok_or(EINVAL)?;
+            scanout(dev.limits(), new, start)
+        });
     }
 
     fn atomic_disable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
@@ -197,10 +195,13 @@ impl DriverPlane for Plane {
         reg: &'a BariumRegistrationData<'_>,
         shown: &PlaneState<'_, Display>,
     ) -> Result<BarPart<'a>> {
-        let (picture, start) = picture_in_vram(shown)?;
+        let (picture, offset) = picture(shown);
+        let VramOffset(start) = gem::contiguous_offset(shown.framebuffer.object()).ok_or(EINVAL)?;
         let len = picture.len().ok_or(EINVAL)?;
-        reg.vram_bar()
-            .part(VramOffset(start.try_into()?), len.try_into()?)
+        reg.vram_bar().part(
+            VramOffset(start + usize::try_from(offset)?),
+            len.try_into()?,
+        )
     }
 }
 

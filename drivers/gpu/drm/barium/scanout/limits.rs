@@ -338,6 +338,14 @@ impl ModeLimits {
         width < u64::from(SMALLEST_MODE.0) || height < u32::from(SMALLEST_MODE.1)
     }
 
+    /// Returns true if `picture` ends within VRAM and starts within the reach, when it starts at offset
+    /// `start` in VRAM.
+    pub(crate) fn is_in_reach(&self, picture: &Picture, start: u64) -> bool {
+        let pitch = u64::from(picture.pitch);
+        let end = start + u64::from(picture.height) * pitch;
+        end <= self.vram && start <= self.reach(pitch, bytes_per_pixel(picture.format))
+    }
+
     /// Returns the values of the registers for `picture`, which starts at offset `start` in VRAM.
     ///
     /// # Errors
@@ -349,11 +357,7 @@ impl ModeLimits {
         let pitch = u64::from(picture.pitch);
         let bytes_per_pixel = bytes_per_pixel(picture.format);
         let align = bytes_per_pixel.max(self.start_align);
-        let end = start + u64::from(picture.height) * pitch;
-        if end > self.vram || start % u64::from(align.get()) != 0 {
-            return Err(EINVAL);
-        }
-        if start > self.reach(pitch, bytes_per_pixel) {
+        if !self.is_in_reach(picture, start) || start % u64::from(align.get()) != 0 {
             return Err(EINVAL);
         }
         let (x_offset, y_offset) = self.offsets(pitch, bytes_per_pixel.get(), start)?;

@@ -81,6 +81,7 @@ use super::gem::{
     MappedObject,
     Object, //
 };
+use core::marker::PhantomData;
 use framebuffer::Framebuffer;
 use kernel::{
     drm::{
@@ -159,4 +160,40 @@ unsafe fn with_registered<K: Driver, R>(
     let guard = dev.registration_guard()?;
     let dev: &Device<K, Registered> = &guard;
     Some(dev.registration_data_with(|reg| access(dev, reg)))
+}
+
+/// A device that has been registered, and may be unplugged.
+///
+/// # Invariants
+///
+/// `raw` is a device of `K::Driver` that is valid for `'a` and has been registered.
+pub(crate) struct MaybeUnplugged<'a, K: Driver> {
+    raw: *mut bindings::drm_device,
+    _device: PhantomData<&'a Device<K>>,
+}
+
+impl<K: Driver> MaybeUnplugged<'_, K> {
+    /// Creates a handle of `dev`.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be a device of `K::Driver` that is valid for the lifetime of the result and has been
+    /// registered.
+    unsafe fn from_raw(dev: *mut bindings::drm_device) -> Self {
+        // INVARIANT: The caller promises it.
+        Self {
+            raw: dev,
+            _device: PhantomData,
+        }
+    }
+
+    /// Calls `access` with the device and its registration data, unless the device is unplugged.
+    /// `drm_dev_unplug()` waits until `access` returns.
+    pub(crate) fn with_registered<R>(
+        &self,
+        access: impl for<'a> FnOnce(&Device<K, Registered>, &'a RegistrationData<'a, K>) -> R,
+    ) -> Option<R> {
+        // SAFETY: By the type invariants, `raw` is a valid device that has been registered.
+        unsafe { with_registered::<K, R>(self.raw, access) }
+    }
 }

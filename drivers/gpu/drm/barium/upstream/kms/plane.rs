@@ -25,6 +25,7 @@ use super::{
     with_registered_held,
     Device,
     Driver,
+    MaybeUnplugged,
     RegistrationData,
     UnregisteredKmsDevice, //
 };
@@ -64,13 +65,14 @@ pub(crate) trait DriverPlane: Sized + 'static {
     fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
     /// Prepares the memory of `new`, which has passed [`Self::atomic_check`], before the commit that
-    /// shows it. `registered` is `None` if the device is unplugged. May sleep.
+    /// shows it. May sleep.
     ///
     /// # Errors
     ///
-    /// Any error if the memory cannot be shown. The commit fails with this error.
+    /// Any error if the memory cannot be shown, and `ENODEV` if the implementation needs a device that
+    /// is unplugged. The commit fails with this error.
     fn prepare(
-        registered: Option<Registration<'_, '_, Self::Driver>>,
+        dev: &MaybeUnplugged<'_, Self::Driver>,
         new: &PlaneState<'_, Self::Driver>,
     ) -> Result;
 
@@ -106,9 +108,6 @@ pub(crate) trait DriverPlane: Sized + 'static {
         shown: &PlaneState<'_, Self::Driver>,
     ) -> Result<BarPart<'a>>;
 }
-
-/// A registered device, and its registration data.
-pub(crate) type Registration<'a, 'r, K> = (&'a Device<K, Registered>, &'a RegistrationData<'r, K>);
 
 /// The state of a plane that shows a rectangle of a framebuffer.
 pub(crate) struct PlaneState<'a, K: Driver> {
@@ -350,10 +349,8 @@ unsafe extern "C" fn prepare_fb_callback<P: DriverPlane>(
     };
     // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
     // has been registered: DRM runs no commit before that.
-    let prepared = unsafe {
-        with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::prepare(Some((dev, reg)), &new))
-    };
-    match prepared.unwrap_or_else(|| P::prepare(None, &new)) {
+    let dev = unsafe { MaybeUnplugged::from_raw((*plane).dev) };
+    match P::prepare(&dev, &new) {
         Ok(()) => 0,
         Err(err) => err.to_errno(),
     }
