@@ -5,8 +5,9 @@
 //! ([`crate::official_doc`]). The tests that Barium fails are those that are expected to fail
 //! ([`crate::expectations`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::expectations::{self, Expectations};
@@ -102,16 +103,7 @@ impl DriverResults {
 pub fn official(settings: &Settings) -> Result<bool> {
     println!("[build] driver");
     let payload = payload::build(settings, Flavour::Opt, &payload::programs(settings)?)?;
-    // One driver after the other: many tests depend on timing.
-    let mut results = Vec::new();
-    for driver in &DRIVERS {
-        results.push(match driver.title.contains(&settings.only) {
-            true => one_driver(settings, driver, &payload)?,
-            false => last_results(&directory(settings, driver)).map_err(|why| {
-                format!("ONLY needs the results of an earlier run of the others: {why}")
-            })?,
-        });
-    }
+    let results = all_drivers(settings, &payload)?;
     let expectations = Expectations::read(
         &settings.source.join("igt-tests/xfails"),
         DRIVERS[0].expectations,
@@ -138,6 +130,33 @@ pub fn official(settings: &Settings) -> Result<bool> {
         println!("failed: {line}");
     }
     Ok(document.is_good() && unexpected.is_empty())
+}
+
+/// Runs the tests on the drivers that the user selects, as many at a time as the user wants. Returns the
+/// results of all drivers, in the order of [`DRIVERS`].
+fn all_drivers(settings: &Settings, payload: &payload::Payload) -> Result<Vec<DriverResults>> {
+    let queue = Mutex::new(DRIVERS.iter().enumerate().collect::<VecDeque<_>>());
+    let done = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..settings.jobs.max(1) {
+            scope.spawn(|| loop {
+                let Some((index, driver)) = command::lock(&queue).pop_front() else {
+                    break;
+                };
+                let results = match driver.title.contains(&settings.only) {
+                    true => one_driver(settings, driver, payload),
+                    false => last_results(&directory(settings, driver)).map_err(|why| {
+                        format!("ONLY needs the results of an earlier run of the others: {why}")
+                    }),
+                };
+                command::lock(&done).insert(index, results);
+            });
+        }
+    });
+    done.into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .into_values()
+        .collect()
 }
 
 /// Returns the directory of a driver's guest.
@@ -174,7 +193,8 @@ fn one_driver(
     let start = Instant::now();
     let machine = Machine {
         flavour: Flavour::Opt,
-        processor: Processor::Two,
+        // Many tests depend on timing.
+        processor: Processor::Counting,
         payload,
         scenario: "igt",
         parameters: vec![
