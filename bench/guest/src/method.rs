@@ -73,6 +73,13 @@ pub struct Object {
     len: usize,
 }
 
+impl Object {
+    /// Returns the length in bytes.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+}
+
 impl Device {
     /// Opens the device at this PCI address, such as `0000:00:10.0`.
     pub fn open(method: Method, address: &str) -> io::Result<Self> {
@@ -136,6 +143,19 @@ impl Device {
             Method::Shmem => self.create_dumb(len)?,
             Method::Eager => (0, self.take(len)?),
         };
+        Ok(Object {
+            handle,
+            offset,
+            len,
+        })
+    }
+
+    /// Creates an object of `len` bytes that the display could show, where the driver makes a difference.
+    pub fn create_showable(&self, len: usize) -> io::Result<Object> {
+        if self.method != Method::Barium {
+            return self.create(len);
+        }
+        let (handle, offset) = self.create_barium(len, abi::BARIUM_GEM_CREATE_CONTIGUOUS)?;
         Ok(Object {
             handle,
             offset,

@@ -100,6 +100,11 @@ impl Mapping {
         unsafe { self.at(page).cast::<u32>().read_volatile() }
     }
 
+    /// Returns the length in bytes.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.len).expect("no machine has more")
+    }
+
     /// Writes the whole mapping in order, eight bytes at a time.
     pub fn fill(&self, value: u64) {
         for word in 0..self.len / size_of::<u64>() {

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::{display, lifecycle, processes, touch};
+use super::{display, full, lifecycle, processes, touch};
 use crate::method::Device;
 use crate::row::Outcome;
 use crate::Result;
@@ -46,6 +46,7 @@ pub fn all() -> Vec<Workload> {
     all.extend(lifecycle::workloads());
     all.extend(processes::workloads());
     all.extend(display::workloads());
+    all.extend(full::workloads());
     all
 }
 

@@ -41,7 +41,11 @@ pub fn workloads() -> Vec<Workload> {
     ]
 }
 
-fn on_screen(device: &Device, measure: fn(&Screen) -> io::Result<Outcome>) -> io::Result<Outcome> {
+/// Measures a workload on the screen of the device, if it has one.
+pub fn on_screen(
+    device: &Device,
+    measure: impl FnOnce(&Screen) -> io::Result<Outcome>,
+) -> io::Result<Outcome> {
     match device.screen()? {
         Some(screen) => measure(&screen),
         None => Ok(Outcome::Missing("shows nothing".into())),
@@ -67,16 +71,45 @@ pub fn redraw(screen: &Screen, picture: &Picture) -> io::Result<()> {
 /// Shows two pictures in turn and returns the costs.
 pub fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::Result<Vec<u64>> {
     let pictures = [screen.picture()?, screen.picture()?];
-    screen.switch_on(&pictures[1])?;
+    flips_of(screen, &pictures, WARM_UP_FLIPS, show)
+}
+
+/// Measures flips between drawn pictures that together have more than `vram` bytes.
+pub fn flip_beyond(screen: &Screen, vram: u64) -> io::Result<Outcome> {
+    let mut pictures = Vec::new();
+    let mut bytes = 0;
+    while bytes <= vram {
+        let picture = screen.picture()?;
+        let mapping = screen.map(&picture)?;
+        mapping.fill(1);
+        bytes += mapping.bytes();
+        pictures.push(picture);
+    }
+    flips_of(screen, &pictures, pictures.len(), |picture| {
+        screen.flip(picture)
+    })
+    .map(Outcome::Median)
+}
+
+/// Shows `pictures` in turn and returns the costs of [`ROUNDS`] flips, after `warm_up` other ones.
+fn flips_of(
+    screen: &Screen,
+    pictures: &[Picture],
+    warm_up: usize,
+    show: impl Fn(&Picture) -> io::Result<()>,
+) -> io::Result<Vec<u64>> {
+    if let Some(last) = pictures.last() {
+        screen.switch_on(last)?;
+    }
     let meter = Meter::start()?;
     let mut costs = Vec::new();
-    for picture in pictures.iter().cycle().take(TURNS) {
+    for picture in pictures.iter().cycle().take(warm_up + ROUNDS) {
         costs.push(meter.cost(|| show(picture))?);
         screen.wait()?;
     }
     drop(meter);
     screen.switch_off()?;
-    Ok(costs.split_off(WARM_UP_FLIPS))
+    Ok(costs.split_off(warm_up))
 }
 
 /// Measures enabling a disabled CRTC with a picture.

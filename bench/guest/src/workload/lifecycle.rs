@@ -45,7 +45,7 @@ const MIN_LIVES: usize = 50;
 const ROUNDS: usize = 1;
 
 /// Measures one object after the other.
-fn one_after_another(device: &Device, size: usize) -> io::Result<Outcome> {
+pub fn one_after_another(device: &Device, size: usize) -> io::Result<Outcome> {
     if !device.method.has_objects() {
         return Ok(Outcome::Missing("has no objects".into()));
     }

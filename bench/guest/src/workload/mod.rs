@@ -7,6 +7,7 @@ use std::io;
 pub mod client;
 pub mod cost;
 pub mod display;
+pub mod full;
 pub mod lifecycle;
 pub mod processes;
 pub mod scaling;

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! A device whose VRAM is full: creating objects, moving objects out of VRAM, and showing pictures
+//! that are not in VRAM.
+
+use std::io;
+
+use super::cost::Workload;
+use super::{display, lifecycle, repeat};
+use crate::clock;
+use crate::method::{Device, Method, Object};
+use crate::row::{Outcome, Rounds};
+use crate::sys::PAGE;
+
+/// Sizes of the objects that fill VRAM, in bytes: as many of the first size as there is room for, then
+/// of the next one.
+const SIZES: [usize; 4] = [EVICTED, 1 << 20, 64 << 10, PAGE];
+/// Size of the objects that leave VRAM, in bytes.
+const EVICTED: usize = 8 << 20;
+/// Size of the objects that are created while VRAM is full, in bytes.
+const CREATED: usize = 1 << 20;
+/// Minimum number of rounds.
+const MIN_ROUNDS: usize = 4;
+
+/// The workloads of this module.
+pub fn workloads() -> Vec<Workload> {
+    vec![
+        Workload::new("full-life-1M".into(), life),
+        Workload::new("evict-8M".into(), |device| evict(device, Content::Written)),
+        Workload::new("evict-untouched-8M".into(), |device| {
+            evict(device, Content::None)
+        }),
+        Workload::new("flip-evicted-1080p".into(), |device| {
+            let (first, last) = device.vram()?;
+            display::on_screen(device, |screen| display::flip_beyond(screen, last - first + 1))
+        }),
+    ]
+}
+
+/// What the objects contain that fill VRAM.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// No program has accessed them.
+    None,
+    /// A program has written to each page.
+    Written,
+}
+
+/// Measures objects that are created, mapped, touched and closed while VRAM is full.
+fn life(device: &Device) -> io::Result<Outcome> {
+    if !has_vram(device.method) {
+        return Ok(Outcome::Missing("has no objects in VRAM".into()));
+    }
+    let _objects = fill(device, Content::Written)?;
+    lifecycle::one_after_another(device, CREATED)
+}
+
+/// Measures creating an object that the display could show while VRAM is full of others, one of which
+/// has to leave VRAM. Subtracts the cost of creating and closing it while there is room. The cost is
+/// per page.
+fn evict(device: &Device, content: Content) -> io::Result<Outcome> {
+    if !has_vram(device.method) {
+        return Ok(Outcome::Missing("has no objects in VRAM".into()));
+    }
+    let create_and_close = || -> io::Result<u64> {
+        let start = clock::instructions();
+        let object = device.create_showable(EVICTED)?;
+        device.close(object)?;
+        Ok(clock::instructions() - start)
+    };
+    let with_room = repeat(MIN_ROUNDS, create_and_close)?;
+    let with_room = with_room.iter().sum::<u64>() / with_room.len().max(1) as u64;
+    let mut objects = fill(device, content)?;
+    let costs = repeat(MIN_ROUNDS, || {
+        let cost = create_and_close()?;
+        // The first object has left VRAM, and a new one takes its room. It comes last of its size.
+        device.close(objects.remove(0))?;
+        let last = objects.iter().filter(|o| o.len() == EVICTED).count();
+        objects.insert(last, filler(device, EVICTED, content)?);
+        Ok(cost)
+    })?;
+    Ok(Outcome::Measured(Rounds {
+        costs: costs
+            .iter()
+            .map(|cost| cost.saturating_sub(with_room))
+            .collect(),
+        pages: EVICTED / PAGE,
+        faults: None,
+    }))
+}
+
+/// Returns true if the objects of a driver are in VRAM while there is room.
+fn has_vram(method: Method) -> bool {
+    matches!(method, Method::Barium | Method::Ttm)
+}
+
+/// Creates an object that takes up room in VRAM.
+fn filler(device: &Device, len: usize, content: Content) -> io::Result<Object> {
+    let object = device.create(len)?;
+    if content == Content::Written {
+        let mapping = device.map(object)?;
+        (0..len / PAGE).for_each(|page| mapping.touch(page, 1));
+    }
+    Ok(object)
+}
+
+/// Fills VRAM with objects, the largest ones first.
+fn fill(device: &Device, content: Content) -> io::Result<Vec<Object>> {
+    let mut objects = Vec::new();
+    if let Some(mut available) = device.vram_available()? {
+        for len in SIZES {
+            let size = u64::try_from(len).expect("no machine has more");
+            while available >= size {
+                objects.push(filler(device, len, content)?);
+                available = match device.vram_available()? {
+                    Some(less) if less < available => less,
+                    // It is not in one piece.
+                    _ => break,
+                };
+            }
+        }
+        return Ok(objects);
+    }
+    // The driver does not say when VRAM is full, and moves objects out of it then.
+    let (first, last) = device.vram()?;
+    let room = usize::try_from(last - first + 1).expect("no machine has more");
+    for _ in 0..room / EVICTED {
+        objects.push(filler(device, EVICTED, content)?);
+    }
+    Ok(objects)
+}
