@@ -43,7 +43,6 @@ enum verdict {
 };
 
 jmp_buf igt_subtest_jmpbuf;
-__thread igt_ioctl_fn_t igt_ioctl;
 
 static const char *program;
 static const char *selected;
@@ -75,6 +74,9 @@ static int ioctl_again(int fd, unsigned long request, void *arg)
 	return ret;
 }
 
+/* Each thread has one of its own. */
+__thread igt_ioctl_fn_t igt_ioctl = ioctl_again;
+
 static __noreturn void help_and_exit(int status)
 {
 	fprintf(status ? stderr : stdout, "%s [--list-subtests | --run-subtest NAME]\n", program);
@@ -101,7 +103,6 @@ int igt_subtest_init_parse_opts(int *argc, char **argv, const char *short_opts,
 	(void)data;
 	program = basename(argv[0]);
 	main_process = getpid();
-	igt_ioctl = ioctl_again;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((opt = getopt_long(*argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
