@@ -200,6 +200,27 @@ bool barium_is_mapped_beside(const struct vm_fault *vmf, long distance)
 }
 
 /*
+ * Returns true if mprotect() gives an entry with protection @from the memory type of @to, which
+ * has the same access rights, as on arm64 and riscv. x86 keeps the memory type of an entry.
+ */
+bool barium_mprotect_changes_type(pgprot_t from, pgprot_t to)
+{
+	pte_t entry = pfn_pte(0, from);
+
+	return pte_val(pte_modify(entry, to)) != pte_val(pte_modify(entry, from));
+}
+
+/*
+ * Removes the entries of @vma between @start and @end. No fault inserts new ones until the mmap
+ * lock is released, which the caller holds for writing.
+ */
+void barium_zap_until_unlock(struct vm_area_struct *vma, unsigned long start, unsigned long end)
+{
+	vma_start_write(vma);
+	zap_special_vma_range(vma, start, end - start);
+}
+
+/*
  * True if all CPUs set the dirty bit of an entry themselves. On other architectures, there are CPUs
  * on which the first write to a page with a clean entry faults. Nothing reads the dirty bit of a
  * special entry, so all entries get it from the start there.

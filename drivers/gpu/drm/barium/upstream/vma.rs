@@ -32,8 +32,18 @@ use kernel::{
 };
 
 // Defined in helpers.c.
+#[expect(
+    improper_ctypes,
+    reason = "C's own types, some of them empty in this configuration"
+)]
 extern "C" {
     fn barium_pgprot_device_wc(prot: bindings::pgprot_t) -> bindings::pgprot_t;
+    fn barium_mprotect_changes_type(from: bindings::pgprot_t, to: bindings::pgprot_t) -> bool;
+    fn barium_zap_until_unlock(
+        vma: *mut bindings::vm_area_struct,
+        start: c_ulong,
+        end: c_ulong,
+    );
 }
 
 /// The number of pages that one page table has entries for (`PTRS_PER_PTE`; bindgen cannot evaluate
@@ -165,4 +175,33 @@ pub(super) unsafe fn system_memory_prot(
     };
     // SAFETY: `vm_get_page_prot()` has no preconditions.
     unsafe { bindings::vm_get_page_prot(vm_flags) }
+}
+
+/// Prepares the range from `start` to `end` of `vma` for a change of its access rights.
+///
+/// `mprotect()` gives all entries in the range the protection of the VMA. On arm64 and riscv, that includes the
+/// memory type: system memory, which [`system_memory_prot`] maps cached, would become non-cacheable,
+/// and the CPU would see other content than through the kernel's cached mapping. So this function
+/// removes the entries there. Faults insert them again after the change.
+///
+/// # Safety
+///
+/// `vma` must be a VMA that [`VmaNew::into_pfnmap`] has set up, and contain the range. The caller must
+/// hold the mmap lock for writing.
+pub(super) unsafe fn prepare_mprotect(
+    vma: *mut bindings::vm_area_struct,
+    start: c_ulong,
+    end: c_ulong,
+) {
+    // SAFETY: The caller promises that `vma` is valid and does not change. Both members of the union
+    // are the flags.
+    let vm_flags = unsafe { (*vma).__bindgen_anon_2.vm_flags };
+    // SAFETY: `vm_get_page_prot()` has no preconditions.
+    let cached = unsafe { bindings::vm_get_page_prot(vm_flags) };
+    // SAFETY: `barium_mprotect_changes_type()` has no preconditions.
+    if unsafe { barium_mprotect_changes_type(cached, device_prot(vm_flags)) } {
+        // SAFETY: The caller promises that `vma` is a PFN mapping that contains the range, and that it
+        // holds the mmap lock for writing.
+        unsafe { barium_zap_until_unlock(vma, start, end) };
+    }
 }

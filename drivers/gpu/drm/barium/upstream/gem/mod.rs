@@ -67,6 +67,7 @@ use self::{
 use super::{
     shmem::ShmemPages,
     vma::{
+        self,
         VmaNew,
         VmaPfnMap,
         HUGE_SIZE, //
@@ -242,6 +243,7 @@ impl<T: MappedObject> Ops<T> {
         let vm_ops = self.vm_ops.get_or_init(|| bindings::vm_operations_struct {
             open: Some(open_callback::<T>),
             close: Some(bindings::drm_gem_vm_close),
+            mprotect: Some(mprotect_callback),
             fault: Some(fault_callback::<T>),
             huge_fault: Some(huge_fault_callback::<T>),
             map_pages: Some(map_pages_callback),
@@ -317,6 +319,23 @@ unsafe extern "C" fn open_callback<T: MappedObject>(vma: *mut bindings::vm_area_
     unsafe { bindings::drm_gem_vm_open(vma) };
     // SAFETY: `vma` is the argument of this callback, and it now holds a reference to the object.
     unsafe { fault::wipe_on_fork::<T>(vma) };
+}
+
+/// `vm_operations_struct.mprotect`.
+///
+/// # Safety
+///
+/// Only the memory manager may call it, with the mmap lock held for writing, for a range of a VMA that
+/// `mmap_callback` has set up.
+unsafe extern "C" fn mprotect_callback(
+    vma: *mut bindings::vm_area_struct,
+    start: c_ulong,
+    end: c_ulong,
+    _new_flags: c_ulong,
+) -> c_int {
+    // SAFETY: These are the arguments of this callback. `mmap_callback` calls `VmaNew::into_pfnmap()`.
+    unsafe { vma::prepare_mprotect(vma, start, end) };
+    0
 }
 
 /// `vm_operations_struct.fault`.
