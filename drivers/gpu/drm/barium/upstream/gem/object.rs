@@ -130,7 +130,8 @@ impl<T: ObjectData> Mapped<T> {
         self.had_huge_entry.store(true, Relaxed);
     }
 
-    /// Returns how often the object is pinned to its place. Only a holder of the reservation changes it.
+    /// Returns the number of pins. A pinned object stays where it is. Only a holder of the reservation
+    /// changes the number.
     pub(super) fn pins(&self) -> &Atomic<u32> {
         &self.pins
     }
