@@ -2,8 +2,8 @@
 
 //! Fault-around: selects the pages to map together with the page of a fault.
 //!
-//! The same policy applies to faults that are served with a huge entry; the pages are huge pages
-//! then. A neighbour costs a small part of a fault in both cases.
+//! The same policy applies to faults that a huge entry serves; the pages are huge pages then. In both
+//! cases, a neighbour costs a small part of a fault.
 //!
 //! This is policy: [`window`] is a function of numbers. The page table records which pages a program
 //! has accessed. If consecutive pages right beside the fault are mapped (a *run*), the program is
@@ -17,8 +17,8 @@
 //!   sequential accesses start there.
 //! - The program's advice overrides these rules.
 //!
-//! Two sequential accesses to different parts of a mapping do not affect each other's window, and
-//! nor do accesses by different processes.
+//! Two sequential accesses to different parts of a mapping do not affect each other's window, nor do
+//! accesses by different processes.
 //!
 //! # Small objects
 //!

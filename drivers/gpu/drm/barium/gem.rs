@@ -79,7 +79,7 @@ use kernel::{
     }, //
 };
 
-/// How often to try to make room while more than one object is pinned, 1 ms apart.
+/// The maximum number of attempts to make room while more than one object is pinned, 1 ms apart.
 const UNPIN_TRIES: u32 = 200;
 
 /// A GEM object of this driver.
@@ -201,7 +201,7 @@ pub(crate) fn contiguous_offset(obj: &BariumObject) -> Option<VramOffset> {
         .map(VramPage::offset)
 }
 
-/// Ends what one successful [`pin`] of `obj` has begun. Takes no lock.
+/// Undoes one successful [`pin`] or [`pin_in_place`] of `obj`. Takes no lock.
 pub(crate) fn unpin(obj: &BariumObject) {
     if obj.pins.fetch_sub(1, Full) == 1 {
         obj.dev().pinned().fetch_sub(1, Full);
@@ -222,7 +222,7 @@ pub(crate) fn pin_in_place(
     pin_reserved(&Reserved::lock(obj), can_start)
 }
 
-/// As [`pin_in_place`], for an object whose reservation is locked.
+/// Pins an object whose reservation is locked. See [`pin_in_place`].
 fn pin_reserved(
     reserved: &Reserved<'_, VramObject>,
     can_start: impl Fn(VramOffset) -> bool,
@@ -282,7 +282,7 @@ pub(crate) fn pin(
         return Err(ENOSPC);
     };
     let mut reserved = Reserved::lock(obj);
-    // Another thread may have moved it meanwhile.
+    // Another thread may have moved the object meanwhile.
     if pin_reserved(&reserved, &can_start)? {
         return Ok(());
     }
@@ -357,7 +357,8 @@ pub(crate) fn make_present(
     Ok(())
 }
 
-/// As [`make_present`], for a fault. With [`crate::device::Config::move_every`], moves the object first.
+/// Calls [`make_present`] for a fault. If [`crate::device::Config::move_every`] is not 0, moves the
+/// object first.
 ///
 /// # Errors
 ///
@@ -390,7 +391,7 @@ pub(crate) fn make_all_present(obj: &mut Reserved<'_, VramObject>) -> Result {
     }
 }
 
-/// Brings the object to system memory, where other devices can access it, and allocates all its pages.
+/// Moves the object to system memory, where other devices can access it, and allocates all its pages.
 ///
 /// # Errors
 ///
@@ -411,7 +412,8 @@ pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
     Ok(())
 }
 
-/// Returns the memory that `obj` uses. An object that has no memory yet counts where it belongs.
+/// Returns the memory that `obj` uses. An object without memory counts in the region for which it was
+/// created.
 pub(crate) fn usage(obj: &BariumObject) -> Usage {
     let (region, resident) = match obj.place(&rcu::read_lock()) {
         Some(Place::Vram(_)) => (Region::Vram, obj.size()),
@@ -519,8 +521,8 @@ impl DumbBuffers for VramObject {
     }
 
     /// Creates a contiguous buffer, low enough in VRAM that the scanout can start at each of its
-    /// lines. A buffer that is too small for every mode lies elsewhere if there is no room: the
-    /// reach is shorter for short lines, and the buffer that the screen shows can occupy all of it.
+    /// lines. If there is no room there, a buffer that is smaller than every mode is placed anywhere:
+    /// the reach is shorter for short lines, and the buffer on the screen can occupy all of it.
     ///
     /// # Errors
     ///
@@ -568,7 +570,7 @@ fn object_size(wanted: u64) -> Result<usize> {
         .ok_or(EINVAL)
 }
 
-/// Returns what the flags of `GEM_CREATE` request.
+/// Decodes the flags of `GEM_CREATE`.
 ///
 /// # Errors
 ///
@@ -610,7 +612,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_soon_is_a_range() {
+    fn pages_needed_soon_are_a_range() {
         let needed = NeededSoon::new();
         assert!(!needed.contains(PageIndex(0)));
         needed.set(3..5);

@@ -280,7 +280,7 @@ fn access_system_memory(
     match (obj.place(), transfer) {
         (Some(Place::System(pages)), Transfer::Read(buf)) => pages.read(page.0, in_page, buf),
         (Some(Place::System(pages)), Transfer::Write(buf)) => pages.write(page.0, in_page, buf),
-        // Nobody has accessed the object. `Transfer` has filled the buffer with zeros.
+        // An object without memory reads as zero, and `Transfer` has filled the buffer with zeros.
         (None, Transfer::Read(_)) => Ok(()),
         _ => Err(EFAULT),
     }
@@ -360,7 +360,7 @@ fn huge_neighbours(
 pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
     let Config { fault_around, .. } = dev.config();
     upstream::map_ahead::map_ahead(dev, addresses, |obj, page, pages| {
-        // This lets one fault map the rest of the extent, or allocate and map the rest of the part.
+        // With this, one fault maps the rest of the extent, or allocates and maps the rest of the part.
         obj.needed().set(page.0..page.0 + pages);
         match gem::vram_page(obj, page) {
             Some(page) if fault_around => pages.min(page.extent_pages - page.index),

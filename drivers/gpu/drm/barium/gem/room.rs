@@ -37,9 +37,9 @@ enum Busy {
     Wait,
 }
 
-/// Calls `alloc`. While it fails with `ENOSPC`, frees VRAM and calls it again: first that of the blank
-/// picture, then that of the unpinned objects of each of the `victims`. Returns `None` if there is no
-/// room then either.
+/// Calls `alloc`. While it fails with `ENOSPC`, frees VRAM and calls it again: first frees the blank
+/// picture, then the VRAM of the unpinned objects of each of the `victims`. Returns `None` if `alloc`
+/// still fails.
 ///
 /// # Errors
 ///
@@ -68,12 +68,12 @@ pub(super) fn make_room(
     Ok(found)
 }
 
-/// As [`make_room`], for an object that the display is going to show: moves out any object that is not
-/// pinned. If the pinned ones leave no room, moves them to lower parts of VRAM.
+/// Makes room as [`make_room`] does, for an object that the display is going to show: moves out any
+/// object that is not pinned. If the pinned ones leave no room, moves them to lower parts of VRAM.
 ///
 /// # Errors
 ///
-/// As for [`make_room`].
+/// Those of [`make_room`].
 pub(super) fn make_room_for_display(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
@@ -105,8 +105,8 @@ pub(super) fn make_room_for_display(
     Ok(None)
 }
 
-/// Moves out the objects of `worth` until `alloc` succeeds. Returns `None` if none is left that can be
-/// moved.
+/// Moves out the objects of `worth` until `alloc` succeeds. Returns `None` if it still fails when no
+/// object can be moved any more.
 fn evict(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
@@ -136,8 +136,8 @@ fn evict(
     Ok(None)
 }
 
-/// Returns how many objects VRAM has room for. A loop over the objects in it makes no more rounds, also
-/// if other threads move and close objects meanwhile.
+/// Returns the maximum number of objects in VRAM. It bounds the loops over the lists, which other
+/// threads change meanwhile.
 fn max_objects(dev: &BariumDevice<Registered>) -> usize {
     dev.vram().size().bytes() / PAGE_SIZE
 }
@@ -146,7 +146,7 @@ fn max_objects(dev: &BariumDevice<Registered>) -> usize {
 ///
 /// # Errors
 ///
-/// `ENOSPC` if there is no such part that is free; those of [`moves::relocate`].
+/// `ENOSPC` if no lower part is free; the errors of [`moves::relocate`].
 fn move_down(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,

@@ -17,8 +17,8 @@
 //! size as possible, and at the start of a chunk if that skips only a few pages. An allocation never
 //! fails, or takes more than its size, for the sake of huge entries.
 //!
-//! A blank picture, which the display shows when it shows nothing else, lies as high as possible. Its
-//! owner frees it when there is no room for another allocation, so it counts as available.
+//! A blank picture, which blanks the screen of a `bochs-display`, lies as high as possible. Its owner
+//! frees it when there is no room for another allocation, so it counts as available.
 
 use super::{
     extents::{
@@ -175,7 +175,7 @@ impl VramManager {
     ///
     /// # Errors
     ///
-    /// As for [`Self::alloc`]; also `ENOSPC` if each free range that is large enough starts above
+    /// Those of [`Self::alloc`]; also `ENOSPC` if each free range that is large enough starts above
     /// `last_start`.
     pub(crate) fn alloc_low(&self, size: usize, last_start: VramOffset) -> Result<Allocation> {
         self.alloc_request(&Request {
@@ -194,7 +194,7 @@ impl VramManager {
     ///
     /// # Errors
     ///
-    /// As for [`Self::alloc_low`].
+    /// Those of [`Self::alloc_low`].
     pub(crate) fn alloc_yielding(&self, size: usize, last_start: VramOffset) -> Result<Allocation> {
         self.alloc_request(&Request {
             pages: Request::pages(size)?,
