@@ -521,7 +521,10 @@ static void make_unbound(struct barium_scene *scene)
 	other_claims = count_claims();
 }
 
-/* A claim that a failed attempt leaves would go unnoticed: the next one succeeds without it. */
+/*
+ * If bind fails, checks that it has left no claim. A claim that is left behind would not make the
+ * next attempt fail: that one succeeds without a claim of its own.
+ */
 static int probe(struct barium_scene *scene)
 {
 	int err = bus_write("bind");
