@@ -2,7 +2,8 @@
 /**
  * TEST: barium place
  * Description: Objects in system memory: the memory that they use, the attributes of their
- *   mappings, and their uses. The programs barium_system_* run the tests of mappings with such objects.
+ *   mappings, and their uses. The programs barium_system_* run the tests of mappings with such
+ *   objects.
  * Category: Core
  * Sub-category: DRM
  * Functionality: placement of objects
