@@ -33,7 +33,7 @@ use crate::{
     fault_around::{
         self,
         FaultContext,
-        Order, //
+        Ordinal, //
     },
     gem::{
         self,
@@ -313,10 +313,10 @@ fn neighbours<const RESERVED: bool>(
     }
     let (advice, will_need) = (fault.advice(), obj.needed().contains(fault.page()));
     let pages = obj.size() >> PAGE_SHIFT;
-    let order = if advice == Advice::Normal && !will_need && !RESERVED {
+    let ordinal = if advice == Advice::Normal && !will_need && !RESERVED {
         obj.history().record(fault.page(), pages)
     } else {
-        Order::Unknown
+        Ordinal::Unknown
     };
     let (is_first, is_last) = fault.is_at_edge();
     let context = FaultContext {
@@ -324,7 +324,7 @@ fn neighbours<const RESERVED: bool>(
         is_first,
         is_last,
         will_need,
-        order,
+        ordinal,
         pages,
     };
     fault_around::window(&context, || mapped.scan_neighbours())
@@ -346,7 +346,7 @@ fn huge_neighbours(
         is_first,
         is_last,
         will_need: obj.needed().contains(fault.page()),
-        order: Order::Unknown,
+        ordinal: Ordinal::Unknown,
         pages: obj.size() >> PAGE_SHIFT,
     };
     fault_around::window(&context, || range.scan_neighbours())
