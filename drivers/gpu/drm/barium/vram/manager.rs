@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn contiguous_is_in_one_piece_or_not_at_all() -> Result {
+    fn a_contiguous_allocation_has_one_extent_or_fails() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let odd = manager.alloc(5 << PAGE_SHIFT, Contiguity::Contiguous)?;
         let start = nth_page(&odd, 0)?;
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[test]
-    fn contiguous_may_be_of_several_blocks() -> Result {
+    fn a_contiguous_allocation_may_have_several_blocks() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let mut singles = KVec::new();
         for _ in 0..16 {
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_available() -> Result {
+    fn cached_vram_is_available() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let all = manager.available();
         let first = manager.alloc(PAGE_SIZE, Contiguity::Any)?;
@@ -558,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allocated_is_told() -> Result {
+    fn allocated_parts_are_listed() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let pages = |pages: usize| pages << PAGE_SHIFT;
         assert!(manager.allocated()?.is_empty());
@@ -586,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_is_does_not_fit() -> Result {
+    fn a_request_larger_than_vram_fails() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         for contiguity in [Contiguity::Any, Contiguity::Contiguous] {
             assert_eq!(
@@ -604,7 +604,7 @@ mod tests {
     }
 
     #[test]
-    fn contiguous_is_at_the_start_and_the_rest_at_the_end() -> Result {
+    fn contiguous_allocations_lie_low_and_others_high() -> Result {
         let manager = manager(256)?;
         let mut expected = 0;
         let mut all = KVec::new();
@@ -628,7 +628,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_lie_low_is_refused_elsewhere() -> Result {
+    fn a_low_request_fails_above_its_last_start() -> Result {
         let manager = manager(64)?;
         let low = |pages: usize, page: usize| {
             manager.alloc_low(pages << PAGE_SHIFT, VramOffset(page << PAGE_SHIFT))
@@ -650,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn what_yields_lies_high_and_is_available() -> Result {
+    fn a_yielding_allocation_lies_high_and_is_available() -> Result {
         let manager = manager(64)?;
         let all = manager.available();
         let pages = |pages: usize| pages << PAGE_SHIFT;
@@ -673,7 +673,7 @@ mod tests {
     }
 
     #[test]
-    fn large_contiguous_ones_have_room_for_huge_entries() -> Result {
+    fn large_contiguous_allocations_have_room_for_huge_entries() -> Result {
         const HUGE: usize = PAGES_PER_TABLE;
         let manager = manager(8 * HUGE)?;
         let odd = manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?;
@@ -691,7 +691,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_without_huge_entries_is_better_than_none() -> Result {
+    fn an_offset_without_huge_entries_is_better_than_none() -> Result {
         let manager = manager(2 * PAGES_PER_TABLE)?;
         let _first = manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?;
         let _last = manager.alloc(PAGE_SIZE, Contiguity::Any)?;
@@ -701,7 +701,7 @@ mod tests {
     }
 
     #[test]
-    fn contiguous_ones_start_at_a_chunk_if_it_is_near() -> Result {
+    fn contiguous_allocations_start_at_a_chunk_if_it_is_near() -> Result {
         const HUGE: usize = PAGES_PER_TABLE;
         let manager = manager(4 * HUGE)?;
         let _first = manager.alloc((HUGE - 4) << PAGE_SHIFT, Contiguity::Contiguous)?;
