@@ -55,7 +55,7 @@ pub(super) fn make_room(
         result => result.map(Some),
     };
     let mut found = alloc()?;
-    if found.is_none() && reg.pipe().yield_vram() {
+    if found.is_none() && reg.pipe().release_blank() {
         found = alloc()?;
     }
     for busy in [Busy::Skip, Busy::Wait] {

@@ -61,7 +61,7 @@ impl Blank {
         };
         let len = picture.len().ok_or(EINVAL)?;
         let size = page::page_align(len.try_into()?).ok_or(EINVAL)?;
-        let allocation = vram.alloc_yielding(size, VramOffset(last_start.try_into()?))?;
+        let allocation = vram.alloc_reclaimable(size, VramOffset(last_start.try_into()?))?;
         let (start, _) = allocation.extents().next().ok_or(EINVAL)?;
         let blank = Self {
             allocation,

@@ -248,7 +248,7 @@ impl<'bound> Pipe<'bound> {
 
     /// Frees the blank picture. If the device shows it, disables the device first. Returns true if there
     /// was a blank picture.
-    pub(crate) fn yield_vram(&self) -> bool {
+    pub(crate) fn release_blank(&self) -> bool {
         let mut state = self.state.lock();
         let blank = state.blank.take();
         if blank.is_some() && state.is_blank {
