@@ -27,7 +27,7 @@
  * SUBTEST: create-contiguous
  * Description: Fault injection into GEM_CREATE of a contiguous object.
  *
- * SUBTEST: create-spare
+ * SUBTEST: create-cached
  * Description: Fault injection into GEM_CREATE that uses cached blocks.
  *
  * SUBTEST: create-moves
@@ -630,7 +630,7 @@ int igt_main()
 			   .check = check_object);
 
 	igt_describe("Fault injection into GEM_CREATE that uses cached blocks.");
-	igt_subtest("create-spare")
+	igt_subtest("create-cached")
 		barium_nth(.what = "GEM_CREATE, cached blocks",
 			   .prepare = want_cached, .call = create, .check = check_object);
 
