@@ -75,9 +75,9 @@ struct drm_barium_get_param {
 #define BARIUM_GEM_CREATE_CONTIGUOUS	0x01
 /*
  * The object is in system memory. The kernel allocates each of its pages when a program first
- * accesses that page, and charges it to the memory cgroup of the program. The display cannot show the
- * object: DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 fail with EOPNOTSUPP. Other devices can
- * import its dma-buf. Since version 1.1.
+ * accesses that page, and charges it to the memory cgroup of the program. The display cannot show
+ * the object: DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 fail with EOPNOTSUPP. Other devices
+ * can import its dma-buf. Since version 1.1.
  */
 #define BARIUM_GEM_CREATE_SYSTEM	0x02
 

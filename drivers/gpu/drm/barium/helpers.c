@@ -222,9 +222,9 @@ static pgprot_t barium_prot_beside(pte_t entry)
 }
 
 /*
- * Installs @entry, a special one, where no entry is. Equivalent to set_pte_at(), which modules cannot
- * call on arm64 and on riscv: for tagged memory (arm64) and for executable memory (riscv), it calls
- * functions that are not exported. A special entry maps neither.
+ * Installs @entry, a special one, where no entry is. Equivalent to set_pte_at(), which modules
+ * cannot call on arm64 and on riscv: for tagged memory (arm64) and for executable memory (riscv),
+ * it calls functions that are not exported. A special entry maps neither.
  */
 static void barium_set_pte(struct vm_area_struct *vma, unsigned long address, pte_t *ptep,
 			   pte_t entry)
