@@ -330,7 +330,7 @@ impl NeededSoon {
 /// # Errors
 ///
 /// Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
-pub(crate) fn make_present(
+pub(crate) fn populate(
     obj: &mut Reserved<'_, VramObject>,
     page: PageIndex,
     after: usize,
@@ -357,13 +357,13 @@ pub(crate) fn make_present(
     Ok(())
 }
 
-/// Calls [`make_present`] for a fault. If [`crate::device::Config::move_every`] is not 0, moves the
+/// Calls [`populate`] for a fault. If [`crate::device::Config::move_every`] is not 0, moves the
 /// object first.
 ///
 /// # Errors
 ///
-/// Those of [`make_present`].
-pub(crate) fn make_present_for_fault(
+/// Those of [`populate`].
+pub(crate) fn populate_for_fault(
     obj: &mut Reserved<'_, VramObject>,
     page: PageIndex,
     after: usize,
@@ -372,7 +372,7 @@ pub(crate) fn make_present_for_fault(
     if obj.object().dev().config().move_every != 0 {
         moves::shuffle(obj);
     }
-    make_present(obj, page, after, effort)
+    populate(obj, page, after, effort)
 }
 
 /// Allocates all pages of an object that is not in VRAM. Does nothing for an object in VRAM.
@@ -380,11 +380,11 @@ pub(crate) fn make_present_for_fault(
 /// # Errors
 ///
 /// Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
-pub(crate) fn make_all_present(obj: &mut Reserved<'_, VramObject>) -> Result {
+pub(crate) fn populate_all(obj: &mut Reserved<'_, VramObject>) -> Result {
     if let Some(Place::Vram(_)) = obj.place() {
         return Ok(());
     }
-    make_present(obj, PageIndex(0), 0, Effort::MayFail)?;
+    populate(obj, PageIndex(0), 0, Effort::MayFail)?;
     match obj.place() {
         Some(Place::System(pages)) => pages.fill_all(Effort::MayFail),
         _ => Ok(()),
@@ -406,7 +406,7 @@ pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
         }
         obj.with_registered(moves::move_out).ok_or(ENODEV)??;
     }
-    make_all_present(obj)?;
+    populate_all(obj)?;
     // A device can write to the object without a mapping.
     obj.object().set_mapped();
     Ok(())

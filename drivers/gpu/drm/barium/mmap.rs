@@ -124,7 +124,7 @@ impl MappedObject for VramObject {
             Ok(result) => result,
             Err(Missing::Page) => VmFault::SIGBUS,
             Err(Missing::Device) => fault.insert_zero_page(),
-            Err(Missing::Memory) => fault.serve_reserved(gem::make_present_for_fault, |fault| {
+            Err(Missing::Memory) => fault.serve_reserved(gem::populate_for_fault, |fault| {
                 match insert::<true>(fault) {
                     Ok(result) => result,
                     Err(Missing::Device) => fault.insert_zero_page(),
@@ -202,7 +202,7 @@ impl MappedObject for VramObject {
             return Err(EOPNOTSUPP);
         }
         object.set_mapped();
-        gem::make_all_present(obj)?;
+        gem::populate_all(obj)?;
         match (obj.place(), reg) {
             (Some(Place::System(pages)), _) => Ok(VmapSource::System(pages)),
             (Some(Place::Vram(_)), None) => Ok(VmapSource::ContentGone),
@@ -275,7 +275,7 @@ fn access_system_memory(
     transfer: Transfer<'_>,
 ) -> Result {
     if let Transfer::Write(_) = transfer {
-        gem::make_present(obj, page, 0, Effort::MayFail)?;
+        gem::populate(obj, page, 0, Effort::MayFail)?;
     }
     match (obj.place(), transfer) {
         (Some(Place::System(pages)), Transfer::Read(buf)) => pages.read(page.0, in_page, buf),

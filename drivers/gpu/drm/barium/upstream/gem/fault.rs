@@ -429,7 +429,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
 
     /// Serves a fault whose page has no memory yet.
     ///
-    /// `make_present` gets the reserved object, the page, and the number of pages after it that are
+    /// `populate` gets the reserved object, the page, and the number of pages after it that are
     /// in the VMA and in the page table of the fault. It allocates memory for the page, and may do
     /// so for the pages after it. `insert` then inserts it; the reservation is still locked.
     ///
@@ -440,7 +440,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     #[inline(never)]
     pub(crate) fn serve_reserved(
         self,
-        make_present: impl Fn(&mut Reserved<'_, T>, PageIndex, usize, Effort) -> Result,
+        populate: impl Fn(&mut Reserved<'_, T>, PageIndex, usize, Effort) -> Result,
         insert: impl FnOnce(&Self) -> VmFault,
     ) -> VmFault {
         // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
@@ -468,7 +468,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
             None => Some(Reserved::lock(self.obj)),
         };
         if let Some(mut reserved) = reserved {
-            match make_present(&mut reserved, page, after, effort) {
+            match populate(&mut reserved, page, after, effort) {
                 Ok(()) => return insert(&self),
                 Err(ENOMEM) if may_retry => {}
                 Err(ENOMEM) => return VmFault::OOM,
@@ -492,7 +492,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         };
         if let Ok(mut reserved) = reserved {
             // If this fails, the repeated fault tries again.
-            let _ = make_present(&mut reserved, page, after, effort);
+            let _ = populate(&mut reserved, page, after, effort);
         }
         VmFault::RETRY
     }
