@@ -87,7 +87,7 @@ pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 
 /// The driver data of a GEM object. Its placement record says where its content is.
 pub(crate) struct VramObject {
-    wish: Wish,
+    flags: CreateFlags,
     needed: NeededSoon,
     history: FaultHistory,
     /// The object may have other content than zeros: a program or the kernel has mapped it, or another
@@ -100,9 +100,9 @@ pub(crate) struct VramObject {
     pins: Atomic<u32>,
 }
 
-/// Where the client wants the content of an object to be.
+/// The flags that an object was created with: where the client wants its content to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Wish {
+struct CreateFlags {
     /// Whether the object has to be contiguous while it is in VRAM.
     contiguity: Contiguity,
     /// The object belongs in system memory.
@@ -110,9 +110,9 @@ struct Wish {
 }
 
 impl VramObject {
-    fn new(wish: Wish) -> Self {
+    fn new(flags: CreateFlags) -> Self {
         Self {
-            wish,
+            flags,
             needed: NeededSoon::new(),
             history: FaultHistory::new(),
             has_been_mapped: Atomic::new(false),
@@ -123,7 +123,7 @@ impl VramObject {
 
     /// Returns the data of an object that another device has exported. It has no placement record.
     pub(crate) fn imported() -> Self {
-        Self::new(Wish {
+        Self::new(CreateFlags {
             contiguity: Contiguity::Any,
             system: true,
         })
@@ -141,7 +141,7 @@ impl VramObject {
 
     /// Returns what it is worth that the object is in VRAM.
     fn worth(&self) -> Worth {
-        match self.wish.contiguity {
+        match self.flags.contiguity {
             Contiguity::Any => Worth::Unshowable,
             Contiguity::Contiguous if self.has_been_shown.load(Relaxed) => Worth::Shown,
             Contiguity::Contiguous => Worth::Showable,
@@ -166,11 +166,11 @@ impl VramObject {
 
     /// Returns the flags that the object was created with (`BARIUM_GEM_CREATE_*`).
     pub(crate) fn flags(&self) -> u32 {
-        let contiguous = match self.wish.contiguity {
+        let contiguous = match self.flags.contiguity {
             Contiguity::Any => 0,
             Contiguity::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
         };
-        let system = if self.wish.system {
+        let system = if self.flags.system {
             BARIUM_GEM_CREATE_SYSTEM
         } else {
             0
@@ -180,12 +180,12 @@ impl VramObject {
 
     /// Returns true if the display can show the object.
     pub(crate) fn is_showable(&self) -> bool {
-        self.wish.contiguity == Contiguity::Contiguous && !self.wish.system
+        self.flags.contiguity == Contiguity::Contiguous && !self.flags.system
     }
 
     /// Returns true if the object belongs in system memory. The display cannot show it.
     pub(crate) fn is_system(&self) -> bool {
-        self.wish.system
+        self.flags.system
     }
 }
 
@@ -443,10 +443,10 @@ pub(crate) fn create(
     size: u64,
     flags: u32,
 ) -> Result<ARef<BariumObject>> {
-    let wish = wish(flags)?;
+    let flags = create_flags(flags)?;
     let size = object_size(size)?;
-    create_with(dev, reg, size, wish, || {
-        dev.vram().alloc(size, wish.contiguity)
+    create_with(dev, reg, size, flags, || {
+        dev.vram().alloc(size, flags.contiguity)
     })
 }
 
@@ -458,15 +458,15 @@ fn create_with(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
     size: usize,
-    wish: Wish,
+    flags: CreateFlags,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<ARef<BariumObject>> {
     if size > dev.vram().size().bytes() {
         log_no_room(dev, reg, size);
         return Err(ENOSPC);
     }
-    let data = VramObject::new(wish);
-    if wish.system {
+    let data = VramObject::new(flags);
+    if flags.system {
         return upstream::gem::create(dev, size, data, None);
     }
     let worth = data.worth();
@@ -542,11 +542,11 @@ impl DumbBuffers for VramObject {
             .map_or(VramOffset::MAX, VramOffset);
         let may_lie_anywhere =
             ModeLimits::is_smaller_than_modes(buffer.height, buffer.pitch, buffer.bpp);
-        let wish = Wish {
+        let flags = CreateFlags {
             contiguity: Contiguity::Contiguous,
             system: false,
         };
-        create_with(dev, reg, size, wish, || {
+        create_with(dev, reg, size, flags, || {
             match dev.vram().alloc_low(size, last_start) {
                 Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
                 result => result,
@@ -575,7 +575,7 @@ fn object_size(wanted: u64) -> Result<usize> {
 /// # Errors
 ///
 /// `EINVAL` for unknown flags.
-fn wish(flags: u32) -> Result<Wish> {
+fn create_flags(flags: u32) -> Result<CreateFlags> {
     if flags & !(BARIUM_GEM_CREATE_CONTIGUOUS | BARIUM_GEM_CREATE_SYSTEM) != 0 {
         return Err(EINVAL);
     }
@@ -584,7 +584,7 @@ fn wish(flags: u32) -> Result<Wish> {
     } else {
         Contiguity::Contiguous
     };
-    Ok(Wish {
+    Ok(CreateFlags {
         contiguity,
         system: flags & BARIUM_GEM_CREATE_SYSTEM != 0,
     })
@@ -662,11 +662,11 @@ mod tests {
     #[test]
     fn unknown_flags_are_refused() {
         let known = BARIUM_GEM_CREATE_CONTIGUOUS | BARIUM_GEM_CREATE_SYSTEM;
-        assert!(wish(0).is_ok_and(|wish| !wish.system));
-        assert!(wish(known).is_ok_and(|wish| wish.system));
+        assert!(create_flags(0).is_ok_and(|flags| !flags.system));
+        assert!(create_flags(known).is_ok_and(|flags| flags.system));
         for bit in (0..u32::BITS).map(|bit| 1 << bit) {
-            assert_eq!(wish(bit).is_ok(), bit & known != 0);
-            assert_eq!(wish(bit | known).is_ok(), bit & known != 0);
+            assert_eq!(create_flags(bit).is_ok(), bit & known != 0);
+            assert_eq!(create_flags(bit | known).is_ok(), bit & known != 0);
         }
     }
 }

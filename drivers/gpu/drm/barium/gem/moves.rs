@@ -196,7 +196,11 @@ pub(super) fn shuffle(obj: &mut Reserved<'_, VramObject>) {
         Some(Place::Vram(_)) => move_out(obj, reg),
         _ => {
             let vram = object.dev().vram();
-            move_in(obj, reg, vram.alloc(object.size(), object.wish.contiguity)?)
+            move_in(
+                obj,
+                reg,
+                vram.alloc(object.size(), object.flags.contiguity)?,
+            )
         }
     });
 }
