@@ -11,11 +11,11 @@
  * SUBTEST: create-beyond-vram
  * Description: Objects of three times the size of VRAM can be created and keep their content.
  *
- * SUBTEST: less-worth-leaves
+ * SUBTEST: lower-priority-leaves
  * Description: A contiguous object gets the VRAM of objects that the display cannot show.
  *
- * SUBTEST: equal-worth-stays
- * Description: An object that is worth as much as those in VRAM does not move them out.
+ * SUBTEST: equal-priority-stays
+ * Description: An object with the priority of the objects in VRAM does not move them out.
  *
  * SUBTEST: untouched-costs-nothing
  * Description: An object that was never mapped leaves VRAM without taking system memory.
@@ -152,7 +152,7 @@ static void test_create_beyond_vram(int fd)
 	}
 }
 
-static void test_less_worth_leaves(int fd)
+static void test_lower_priority_leaves(int fd)
 {
 	size_t page = barium_page_size(), pages = barium_vram_available(fd) / page / 4, i;
 	__u64 size = 3 * pages * page;
@@ -176,7 +176,7 @@ static void test_less_worth_leaves(int fd)
 	gem_close(fd, handle);
 }
 
-static void test_equal_worth_stays(int fd)
+static void test_equal_priority_stays(int fd)
 {
 	size_t page = barium_page_size();
 	__u64 size = barium_vram_size(fd), more = 64 * page;
@@ -930,12 +930,12 @@ int igt_main()
 		test_create_beyond_vram(barium_new_client());
 
 	igt_describe("A contiguous object gets the VRAM of objects that cannot be shown.");
-	igt_subtest("less-worth-leaves")
-		test_less_worth_leaves(barium_new_client());
+	igt_subtest("lower-priority-leaves")
+		test_lower_priority_leaves(barium_new_client());
 
-	igt_describe("An object that is worth as much as those in VRAM moves none out.");
-	igt_subtest("equal-worth-stays")
-		test_equal_worth_stays(barium_new_client());
+	igt_describe("An object with the priority of the objects in VRAM does not move them out.");
+	igt_subtest("equal-priority-stays")
+		test_equal_priority_stays(barium_new_client());
 
 	igt_describe("An object that was never mapped takes no system memory.");
 	igt_subtest("untouched-costs-nothing")

@@ -143,12 +143,13 @@ impl BariumData {
     }
 }
 
-/// What it is worth that an object is in VRAM. The object that is worth less is moved out first.
+/// The priority of an object for VRAM, as `priority` of a `ttm_buffer_object`: the objects
+/// with the lowest priority are moved out first.
 ///
 /// The device has no engine but scan-out, and a program accesses system memory at least as fast as
 /// VRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Worth {
+pub(crate) enum Priority {
     /// The display cannot show the object, as it may lie in several parts of VRAM.
     Unshowable,
     /// The display could show the object, and has not done so.
@@ -157,15 +158,15 @@ pub(crate) enum Worth {
     Shown,
 }
 
-impl Worth {
+impl Priority {
     /// All values, in ascending order.
     pub(crate) const ALL: [Self; 3] = [Self::Unshowable, Self::Showable, Self::Shown];
 }
 
-/// The objects in VRAM, in a list for each [`Worth`]. In each list, the object that was moved into VRAM
+/// The objects in VRAM, in a list for each [`Priority`]. In each list, the object that was moved into VRAM
 /// or shown longest ago is the first.
 pub(crate) struct Residents {
-    lists: [Lru<BariumDriver>; Worth::ALL.len()],
+    lists: [Lru<BariumDriver>; Priority::ALL.len()],
 }
 
 impl Residents {
@@ -180,23 +181,27 @@ impl Residents {
         })
     }
 
-    /// Returns the list for `worth`.
-    fn list(&self, worth: Worth) -> &Lru<BariumDriver> {
-        match worth {
-            Worth::Unshowable => &self.lists[0],
-            Worth::Showable => &self.lists[1],
-            Worth::Shown => &self.lists[2],
+    /// Returns the list for `priority`.
+    fn list(&self, priority: Priority) -> &Lru<BariumDriver> {
+        match priority {
+            Priority::Unshowable => &self.lists[0],
+            Priority::Showable => &self.lists[1],
+            Priority::Shown => &self.lists[2],
         }
     }
 
-    /// Adds `obj` at the end of the list for `worth`, and removes it from any other.
-    pub(crate) fn add(&self, obj: &<BariumDriver as drm::Driver>::Object, worth: Worth) {
-        self.list(worth).add(obj);
+    /// Adds `obj` at the end of the list for `priority`, and removes it from any other.
+    pub(crate) fn add(&self, obj: &<BariumDriver as drm::Driver>::Object, priority: Priority) {
+        self.list(priority).add(obj);
     }
 
-    /// Moves `obj` to the end of the list for `worth`, if it is in that list.
-    pub(crate) fn move_to_end(&self, obj: &<BariumDriver as drm::Driver>::Object, worth: Worth) {
-        self.list(worth).move_to_end(obj);
+    /// Moves `obj` to the end of the list for `priority`, if it is in that list.
+    pub(crate) fn move_to_end(
+        &self,
+        obj: &<BariumDriver as drm::Driver>::Object,
+        priority: Priority,
+    ) {
+        self.list(priority).move_to_end(obj);
     }
 
     /// Removes `obj`.
@@ -204,13 +209,13 @@ impl Residents {
         Lru::<BariumDriver>::remove(obj);
     }
 
-    /// Returns the first object of the list for `worth`.
+    /// Returns the first object of the list for `priority`.
     pub(crate) fn first(
         &self,
         dev: &BariumDevice,
-        worth: Worth,
+        priority: Priority,
     ) -> Option<ARef<<BariumDriver as drm::Driver>::Object>> {
-        self.list(worth).first(dev)
+        self.list(priority).first(dev)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     device::{
         BariumDevice,
         BariumRegistrationData,
-        Worth, //
+        Priority, //
     },
     fault_around::FaultHistory,
     place::Place,
@@ -139,12 +139,12 @@ impl VramObject {
         self.has_been_mapped.store(true, Relaxed);
     }
 
-    /// Returns what it is worth that the object is in VRAM.
-    fn worth(&self) -> Worth {
+    /// Returns the priority of the object for VRAM.
+    fn priority(&self) -> Priority {
         match self.flags.contiguity {
-            Contiguity::Any => Worth::Unshowable,
-            Contiguity::Contiguous if self.has_been_shown.load(Relaxed) => Worth::Shown,
-            Contiguity::Contiguous => Worth::Showable,
+            Contiguity::Any => Priority::Unshowable,
+            Contiguity::Contiguous if self.has_been_shown.load(Relaxed) => Priority::Shown,
+            Contiguity::Contiguous => Priority::Showable,
         }
     }
 
@@ -242,7 +242,7 @@ fn pin_reserved(
         obj.dev().pinned().fetch_add(1, Full);
     }
     obj.has_been_shown.store(true, Relaxed);
-    obj.dev().residents().add(obj, Worth::Shown);
+    obj.dev().residents().add(obj, Priority::Shown);
     Ok(true)
 }
 
@@ -401,7 +401,7 @@ pub(crate) fn populate_all(obj: &mut Reserved<'_, VramObject>) -> Result {
 /// - Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
 pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
     if let Some(Place::Vram(_)) = obj.place() {
-        if obj.object().worth() == Worth::Shown {
+        if obj.object().priority() == Priority::Shown {
             return Err(EBUSY);
         }
         obj.with_registered(moves::move_out).ok_or(ENODEV)??;
@@ -451,7 +451,7 @@ pub(crate) fn create(
 }
 
 /// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that `alloc`
-/// allocates, if there is room. Only objects that are worth less are moved out to make room.
+/// allocates, if there is room. To make room, it moves only objects with a lower priority out.
 ///
 /// The allocation is cleared before a client can access the object.
 fn create_with(
@@ -469,15 +469,18 @@ fn create_with(
     if flags.system {
         return upstream::gem::create(dev, size, data, None);
     }
-    let worth = data.worth();
-    let victims = Worth::ALL.iter().filter(|victim| **victim < worth).count();
-    let Some(allocation) = room::make_room(dev, reg, &Worth::ALL[..victims], alloc)? else {
+    let priority = data.priority();
+    let victims = Priority::ALL
+        .iter()
+        .filter(|victim| **victim < priority)
+        .count();
+    let Some(allocation) = room::make_room(dev, reg, &Priority::ALL[..victims], alloc)? else {
         return upstream::gem::create(dev, size, data, None);
     };
     moves::clear(reg.vram_bar(), &allocation)?;
     let place = KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?;
     let obj = upstream::gem::create(dev, size, data, Some(place))?;
-    dev.residents().add(&obj, worth);
+    dev.residents().add(&obj, priority);
     Ok(obj)
 }
 

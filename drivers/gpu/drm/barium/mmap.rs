@@ -301,7 +301,7 @@ fn pfn_range<'a>(
 /// Returns the neighbours to insert together with the page of `fault`.
 ///
 /// If `RESERVED` is true, the page has just been allocated, and most pages beside it have no memory
-/// to map. Such a fault is no evidence that neighbours are worth their cost.
+/// to map. Such a fault is no evidence that mapping neighbours pays off.
 #[inline(always)]
 fn neighbours<const RESERVED: bool>(
     fault: &Fault<'_, VramObject>,

@@ -113,7 +113,7 @@ pub(super) fn move_in(
         Some(Place::Vram(from)) => copy(bar, from, to, &mut buffer)?,
     }
     drop(vacated.publish(record));
-    object.dev().residents().add(object, object.worth());
+    object.dev().residents().add(object, object.priority());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes room in VRAM: moves out the objects that are worth least.
+//! Makes room in VRAM: moves out the objects with the lowest priority.
 //!
 //! The caller holds no reservation. So each victim can be locked in turn, and no two reservations
 //! are held at once.
@@ -13,7 +13,7 @@ use crate::{
     device::{
         BariumDevice,
         BariumRegistrationData,
-        Worth, //
+        Priority, //
     },
     upstream::gem::Reserved,
     vram::{
@@ -47,7 +47,7 @@ enum Busy {
 pub(super) fn make_room(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
-    victims: &[Worth],
+    victims: &[Priority],
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
     let alloc = || match alloc() {
@@ -59,9 +59,9 @@ pub(super) fn make_room(
         found = alloc()?;
     }
     for busy in [Busy::Skip, Busy::Wait] {
-        for &worth in victims {
+        for &priority in victims {
             if found.is_none() {
-                found = evict(dev, reg, worth, busy, alloc)?;
+                found = evict(dev, reg, priority, busy, alloc)?;
             }
         }
     }
@@ -79,14 +79,14 @@ pub(super) fn make_room_for_display(
     reg: &BariumRegistrationData<'_>,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
-    let found = make_room(dev, reg, &Worth::ALL, &alloc)?;
+    let found = make_room(dev, reg, &Priority::ALL, &alloc)?;
     if found.is_some() {
         return Ok(found);
     }
     let residents = dev.residents();
     let mut first = None;
     for _ in 0..max_objects(dev) {
-        let Some(obj) = residents.first(dev, Worth::Shown) else {
+        let Some(obj) = residents.first(dev, Priority::Shown) else {
             break;
         };
         let address: *const BariumObject = &raw const *obj;
@@ -94,7 +94,7 @@ pub(super) fn make_room_for_display(
             break;
         }
         first.get_or_insert(address);
-        residents.move_to_end(&obj, Worth::Shown);
+        residents.move_to_end(&obj, Priority::Shown);
         if move_down(dev, reg, &obj).is_ok() {
             match alloc() {
                 Err(ENOSPC) => {}
@@ -105,19 +105,19 @@ pub(super) fn make_room_for_display(
     Ok(None)
 }
 
-/// Moves out the objects of `worth` until `alloc` succeeds. Returns `None` if it still fails when no
+/// Moves out objects with this `priority` until `alloc` succeeds. Returns `None` if it still fails when no
 /// object can be moved any more.
 fn evict(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
-    worth: Worth,
+    priority: Priority,
     busy: Busy,
     alloc: impl Fn() -> Result<Option<Allocation>>,
 ) -> Result<Option<Allocation>> {
     let residents = dev.residents();
     let mut first_kept = None;
     for _ in 0..max_objects(dev) {
-        let Some(victim) = residents.first(dev, worth) else {
+        let Some(victim) = residents.first(dev, priority) else {
             break;
         };
         let address: *const BariumObject = &raw const *victim;
@@ -129,7 +129,7 @@ fn evict(
                 return Ok(Some(found));
             }
         } else {
-            residents.move_to_end(&victim, worth);
+            residents.move_to_end(&victim, priority);
             first_kept.get_or_insert(address);
         }
     }
