@@ -146,7 +146,7 @@ impl BariumData {
 /// The priority of an object for VRAM, as `priority` of a `ttm_buffer_object`: the objects
 /// with the lowest priority are moved out first.
 ///
-/// The device has no engine but scan-out, and a program accesses system memory at least as fast as
+/// The device has no engine but scanout, and a program accesses system memory at least as fast as
 /// VRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Priority {
@@ -163,8 +163,8 @@ impl Priority {
     pub(crate) const ALL: [Self; 3] = [Self::Unshowable, Self::Showable, Self::Shown];
 }
 
-/// The objects in VRAM, in a list for each [`Priority`]. In each list, the object that was moved into VRAM
-/// or shown longest ago is the first.
+/// The objects in VRAM, in a list for each [`Priority`]. In each list, the object that was moved into
+/// VRAM or shown longest ago is the first.
 pub(crate) struct Residents {
     lists: [Lru<BariumDriver>; Priority::ALL.len()],
 }
