@@ -451,7 +451,7 @@ pub(crate) fn create(
 }
 
 /// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that `alloc`
-/// allocates, if there is room. To make room, it moves only objects with a lower priority out.
+/// allocates, if there is room. To make room, it moves out only objects with a lower priority.
 ///
 /// The allocation is cleared before a client can access the object.
 fn create_with(

@@ -105,8 +105,8 @@ pub(super) fn make_room_for_display(
     Ok(None)
 }
 
-/// Moves out objects with this `priority` until `alloc` succeeds. Returns `None` if it still fails when no
-/// object can be moved any more.
+/// Moves out objects with this `priority` until `alloc` succeeds. Returns `None` if it still fails
+/// when no object can be moved any more.
 fn evict(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,

@@ -77,8 +77,9 @@ pub(super) unsafe extern "C" fn enable_callback(crtc: *mut bindings::drm_crtc) -
         }
         // The state changes at most twice under this loop: one callback ends, and another begins.
         if state.cmpxchg(HANDLING, RESTART, Full) != Err(IDLE) {
-            // SAFETY: By the safety requirements, this is a valid CRTC with vblank initialised, and DRM
-            // holds `vbl_lock`. A callback runs, so the timer has been set up.
+            // SAFETY: By the safety requirements, this is a valid CRTC with vblank initialised. DRM
+            // holds `vbl_lock` during this callback. A timer callback runs, so the timer has been set
+            // up.
             unsafe { set_interval(crtc) };
             return 0;
         }
