@@ -867,8 +867,8 @@ static void test_moves_down(int fd)
 }
 
 /*
- * The object of the other framebuffer needs all of VRAM but one page. The picture that is shown moves
- * down to the place of the first one, but that does not make enough room.
+ * The object of the other framebuffer needs all of VRAM but one page. The picture that is shown
+ * moves down to the place of the first one, but that does not make enough room.
  */
 static void test_no_room(int fd)
 {
