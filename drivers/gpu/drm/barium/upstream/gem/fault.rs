@@ -16,7 +16,7 @@
 //!   `drm_dev_unplug()` waits for it and then removes the entry, before the registration data is
 //!   dropped. If the registration fails, `UnmapOnDrop` removes the entry ([`super::super::kms`]).
 //!   Likewise, a [`PageRange`] borrows from the record or from the registration data. The closure
-//!   runs inside an RCU read-side critical section; `Reserved::publish()` waits for it and then
+//!   runs inside an RCU read-side critical section; `Reserved::vacate()` waits for it and then
 //!   removes the entry, before the record is dropped. Otherwise, the record is dropped with the
 //!   object, to which the VMA holds a reference, as it does for the object's zero page.
 //!   [`super::super::vma`] sets up VMAs so that no `BUG_ON()` in `vmf_insert_pfn_prot()` triggers.
@@ -413,7 +413,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         };
         // SAFETY: All entries are removed before the data is dropped from which `backing` borrows:
         // by `drm_dev_unplug()` or `UnmapOnDrop` for the registration data, as the caller holds the
-        // guard, and by `Reserved::publish()` for the record, as the caller is in a critical
+        // guard, and by `Reserved::vacate()` for the record, as the caller is in a critical
         // section. A record that is dropped with the object has no mappings any more.
         let mapped = match unsafe { self.insert_pfn(pfn, prot) } {
             Ok(mapped) => mapped,
