@@ -2,7 +2,7 @@
 /**
  * TEST: barium kms
  * Description: Tests of the display. They read the state of the device from its registers and from
- *   VRAM, through the sysfs files of its BARs, and do not rely on what the driver reports.
+ *   VRAM, through the sysfs files of its BARs, and do not rely on the driver's reports.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Kernel mode setting

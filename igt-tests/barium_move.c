@@ -780,7 +780,7 @@ static void test_greeter_and_session(int greeter)
 	run_client(session, small, 3, 400);
 	destroy_pictures(session, large, 2);
 
-	/* The user switches to the greeter, which shows what it has shown before. */
+	/* The user switches to the greeter, which shows its last picture again. */
 	do_ioctl(session, DRM_IOCTL_DROP_MASTER, NULL);
 	do_ioctl(greeter, DRM_IOCTL_SET_MASTER, NULL);
 	barium_set_crtc(greeter, &display.pipe, of_greeter[2].fb, 0, 0);

@@ -38,7 +38,7 @@ struct text {
 	size_t len;
 };
 
-/* The process of a subtest and what it prints. */
+/* The process of a subtest and its output. */
 struct run {
 	pid_t pid;
 	int pipes[2];

@@ -484,8 +484,8 @@ fn create_with(
     Ok(obj)
 }
 
-/// Logs that VRAM has no room for the `size` bytes that the current process needs there, and what to do
-/// about it.
+/// Logs that VRAM has no room for the `size` bytes that the current process needs there, and how to
+/// give the device more VRAM.
 fn log_no_room(dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>, size: usize) {
     if !process::may_log() {
         return;

@@ -364,7 +364,7 @@ bool barium_gem_object_get_unless_zero(struct drm_gem_object *obj)
 	return kref_get_unless_zero(&obj->refcount);
 }
 
-/* Does what drm_atomic_helper_shutdown() does, but returns the error. */
+/* Like drm_atomic_helper_shutdown(), but returns the error. */
 int barium_atomic_shutdown(struct drm_device *dev)
 {
 	struct drm_modeset_acquire_ctx ctx;

@@ -50,7 +50,7 @@ pub(crate) trait ObjectData: Send + Sync + Sized + 'static {
     /// The driver that the objects belong to.
     type Driver: drm::Driver<Object = Object<Self>>;
 
-    /// The placement record of an object: where its content is, and what keeps that memory
+    /// The placement record of an object. It says where the content is, and keeps that memory
     /// allocated.
     type Place: Send + Sync + 'static;
 }
