@@ -26,7 +26,7 @@
  * SUBTEST: no-space
  * Description: A buffer larger than VRAM fails with ENOSPC. One that finds no room takes no VRAM.
  *
- * SUBTEST: no-piece
+ * SUBTEST: fragmented-vram
  * Description: A buffer without a contiguous range in VRAM moves other objects out.
  *
  * SUBTEST: is-object
@@ -273,7 +273,7 @@ int igt_main()
 
 	/* The display requires a contiguous buffer: single free pages are not sufficient. */
 	igt_describe("A buffer without a contiguous range in VRAM moves other objects out.");
-	igt_subtest("no-piece") {
+	igt_subtest("fragmented-vram") {
 		int fd = barium_new_primary_client();
 		struct barium_bo scattered;
 		int holder = barium_bo_create_scattered(fd, 8, &scattered);

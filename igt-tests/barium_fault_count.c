@@ -158,7 +158,7 @@ static size_t part_pages(void)
  */
 static __u8 *map_in_one_table(int fd, struct barium_bo *bo)
 {
-	/* What a page table maps, which fills a page. */
+	/* The size that a page table maps. The table itself fills a page. */
 	size_t table = barium_page_size() / sizeof(__u64) * barium_page_size();
 	__u8 *area, *at;
 

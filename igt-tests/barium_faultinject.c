@@ -27,7 +27,7 @@
  * SUBTEST: create-contiguous
  * Description: Fault injection into GEM_CREATE of a contiguous object.
  *
- * SUBTEST: create-spare
+ * SUBTEST: create-cached
  * Description: Fault injection into GEM_CREATE that uses cached blocks.
  *
  * SUBTEST: create-moves
@@ -521,7 +521,10 @@ static void make_unbound(struct barium_scene *scene)
 	other_claims = count_claims();
 }
 
-/* A claim that a failed attempt leaves would go unnoticed: the next one succeeds without it. */
+/*
+ * If bind fails, checks that it has left no claim. A claim that is left behind would not make the
+ * next attempt fail: that one succeeds without a claim of its own.
+ */
 static int probe(struct barium_scene *scene)
 {
 	int err = bus_write("bind");
@@ -627,7 +630,7 @@ int igt_main()
 			   .check = check_object);
 
 	igt_describe("Fault injection into GEM_CREATE that uses cached blocks.");
-	igt_subtest("create-spare")
+	igt_subtest("create-cached")
 		barium_nth(.what = "GEM_CREATE, cached blocks",
 			   .prepare = want_cached, .call = create, .check = check_object);
 

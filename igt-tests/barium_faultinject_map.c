@@ -38,7 +38,7 @@
  * Description: Fault injection into a fault that a system call takes.
  *
  * SUBTEST: touch-large
- * Description: As touch, with huge entries.
+ * Description: Fault injection into a fault of a system call, with huge entries.
  *
  * SUBTEST: touch-by-itself
  * Description: Fault injection into a fault that userspace takes.
@@ -50,10 +50,10 @@
  * Description: Fault injection into a read of /proc/self/mem.
  *
  * SUBTEST: touch-unplugged
- * Description: As touch, after unbind.
+ * Description: Fault injection into a fault of a system call after unbind.
  *
  * SUBTEST: mem-read-unplugged
- * Description: As mem-read, after unbind.
+ * Description: Fault injection into a read of /proc/self/mem after unbind.
  *
  * SUBTEST: starved
  * Description: The first access of a program waits until memory is available.
@@ -537,7 +537,7 @@ int igt_main()
 			   .prepare = make_mapped, .call = access_by_kernel, .check = check_mapped,
 			   .finish = unmap);
 
-	igt_describe("As touch, with huge entries.");
+	igt_describe("Fault injection into a fault of a system call, with huge entries.");
 	igt_subtest("touch-large")
 		barium_nth(.what = "fault in a system call, huge entries",
 			   .prepare = make_large, .call = access_by_kernel, .check = check_mapped,
@@ -561,14 +561,14 @@ int igt_main()
 			   .prepare = make_mem, .call = mem_read, .check = check_read_zero,
 			   .finish = unmap, .also = EIO);
 
-	igt_describe("As touch, after unbind.");
+	igt_describe("Fault injection into a fault of a system call after unbind.");
 	igt_subtest("touch-unplugged")
 		barium_nth(.what = "fault in a system call, after unbind",
 			   .prepare = next_orphan, .call = access_by_kernel,
 			   .check = check_replaced, .no_client = true, .before = make_orphans,
 			   .after = unmap_orphans);
 
-	igt_describe("As mem-read, after unbind.");
+	igt_describe("Fault injection into a read of /proc/self/mem after unbind.");
 	igt_subtest("mem-read-unplugged")
 		barium_nth(.what = "/proc/self/mem, read, after unbind",
 			   .prepare = next_orphan, .call = mem_read, .check = check_read_zero,

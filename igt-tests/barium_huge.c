@@ -33,10 +33,10 @@
  * SUBTEST: odd-addresses
  * Description: A large object can be mapped at any page-aligned address.
  *
- * SUBTEST: in-pieces
+ * SUBTEST: several-extents
  * Description: A large object with several extents maps the right pages.
  *
- * SUBTEST: short-pieces
+ * SUBTEST: short-extents
  * Description: Extents shorter than a huge PMD map the right pages.
  *
  * SUBTEST: munmap-part-touched
@@ -251,7 +251,7 @@ static void test_read_only(int fd)
 }
 
 /* The free ranges of VRAM determine which extents get a huge PMD. */
-static void test_in_pieces(int fd)
+static void test_several_extents(int fd)
 {
 	struct barium_bo bo = {}, filler = barium_huge_bo_create(fd);
 	size_t pages = barium_huge_bo_pages() + 5;
@@ -272,7 +272,7 @@ static void test_in_pieces(int fd)
  * Some of the short extents start at an offset that is aligned for a huge PMD: the test fills VRAM
  * with objects of half that size and closes every other one.
  */
-static void test_short_pieces(int fd)
+static void test_short_extents(int fd)
 {
 	size_t page = barium_page_size(), pages = barium_huge_pages() / 2, count, parity, i;
 	struct barium_bo bo;
@@ -542,12 +542,12 @@ int igt_main()
 	}
 
 	igt_describe("A large object with several extents maps the right pages.");
-	igt_subtest("in-pieces")
-		test_in_pieces(barium_new_client());
+	igt_subtest("several-extents")
+		test_several_extents(barium_new_client());
 
 	igt_describe("Extents shorter than a huge PMD map the right pages.");
-	igt_subtest("short-pieces")
-		test_short_pieces(barium_new_client());
+	igt_subtest("short-extents")
+		test_short_extents(barium_new_client());
 
 	igt_describe("munmap() of a part of a huge PMD keeps the other pages.");
 	igt_subtest("munmap-part-touched")

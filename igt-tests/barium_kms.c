@@ -2,7 +2,7 @@
 /**
  * TEST: barium kms
  * Description: Tests of the display. They read the state of the device from its registers and from
- *   VRAM, through the sysfs files of its BARs, and do not rely on what the driver reports.
+ *   VRAM, through the sysfs files of its BARs, and do not rely on the driver's reports.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Kernel mode setting
@@ -40,7 +40,7 @@
  * SUBTEST: closed-handle
  * Description: A framebuffer holds its object after the handle is closed.
  *
- * SUBTEST: pieces-refused
+ * SUBTEST: not-contiguous-refused
  * Description: ADDFB2 of an object that is not contiguous fails.
  *
  * SUBTEST: damage
@@ -534,7 +534,7 @@ int igt_main()
 		test_closed_handle(barium_new_bound_primary_client());
 
 	igt_describe("ADDFB2 of an object that is not contiguous fails.");
-	igt_subtest("pieces-refused") {
+	igt_subtest("not-contiguous-refused") {
 		int fd = barium_new_bound_primary_client();
 		__u32 handle = create_contiguous(fd, 64 * barium_page_size());
 		struct barium_bo bo;

@@ -20,8 +20,8 @@ __u32 barium_import(int fd, int buf);
 void *barium_map_buf(int buf, size_t first, size_t pages);
 
 /*
- * Creates a dma-buf of @pages pages of system memory. If @map is not NULL, it gets a mapping of
- * these pages. Skips if the kernel has no udmabuf.
+ * Creates a dma-buf of @pages pages of system memory. If @map is not NULL, stores the address of a
+ * mapping of these pages in *map. Skips if the kernel has no udmabuf.
  */
 int barium_make_udmabuf(size_t pages, __u8 **map);
 

@@ -22,7 +22,7 @@
  * SUBTEST: mapping-keeps-vram
  * Description: VRAM that is mapped is not reused.
  *
- * SUBTEST: split-pieces
+ * SUBTEST: split-parts
  * Description: Each part of a split mapping keeps the object alive.
  *
  * SUBTEST: split-and-merge
@@ -76,7 +76,7 @@ IGT_TEST_DESCRIPTION("Checks the lifetime of objects across handles, files and p
 
 #define PAGES 16
 
-static void test_split_pieces(int fd)
+static void test_split_parts(int fd)
 {
 	__u64 before = barium_vram_available(fd), page = barium_page_size();
 	struct barium_bo bo = barium_bo_create(fd, PAGES);
@@ -506,8 +506,8 @@ int igt_main()
 	}
 
 	igt_describe("Each part of a split mapping keeps the object alive.");
-	igt_subtest("split-pieces")
-		test_split_pieces(barium_new_client());
+	igt_subtest("split-parts")
+		test_split_parts(barium_new_client());
 
 	igt_describe("Splitting and merging VMAs keeps the reference count balanced.");
 	igt_subtest("split-and-merge")

@@ -2,8 +2,8 @@
 /**
  * TEST: barium move
  * Description: Tests of objects that move between VRAM and system memory. A client makes the driver
- *   move objects out by creating an object that is worth more, and in by showing them. The tests
- *   read what the device scans out through the sysfs files of its BARs.
+ *   move objects out by creating a contiguous object, and in by showing them. The tests read the
+ *   scanned-out pixels through the sysfs files of the device's BARs.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Memory management
@@ -11,11 +11,11 @@
  * SUBTEST: create-beyond-vram
  * Description: Objects of three times the size of VRAM can be created and keep their content.
  *
- * SUBTEST: less-worth-leaves
+ * SUBTEST: lower-priority-leaves
  * Description: A contiguous object gets the VRAM of objects that the display cannot show.
  *
- * SUBTEST: equal-worth-stays
- * Description: An object that is worth as much as those in VRAM does not move them out.
+ * SUBTEST: equal-priority-stays
+ * Description: An object with the priority of the objects in VRAM does not move them out.
  *
  * SUBTEST: untouched-costs-nothing
  * Description: An object that was never mapped leaves VRAM without taking system memory.
@@ -33,13 +33,13 @@
  * Description: A child process shares the memory with its parent after a move.
  *
  * SUBTEST: debugger
- * Description: A debugger reads and writes what the program sees after a move.
+ * Description: A debugger and the program access the same memory after a move.
  *
  * SUBTEST: cache-mode
  * Description: PTEs are cached in system memory and write-combining in VRAM.
  *
  * SUBTEST: zero-at-first
- * Description: An object in VRAM that another one has left reads as zero.
+ * Description: A new object in VRAM that another object has left reads as zero.
  *
  * SUBTEST: usage
  * Description: fdinfo counts an object where its content is.
@@ -51,7 +51,7 @@
  * Description: An access to an object that has left VRAM does not move it in.
  *
  * SUBTEST: shown-stays
- * Description: What the display shows does not leave VRAM.
+ * Description: The picture that the display shows does not leave VRAM.
  *
  * SUBTEST: shown-gets-room
  * Description: The display gets VRAM that another client has filled.
@@ -152,7 +152,7 @@ static void test_create_beyond_vram(int fd)
 	}
 }
 
-static void test_less_worth_leaves(int fd)
+static void test_lower_priority_leaves(int fd)
 {
 	size_t page = barium_page_size(), pages = barium_vram_available(fd) / page / 4, i;
 	__u64 size = 3 * pages * page;
@@ -176,7 +176,7 @@ static void test_less_worth_leaves(int fd)
 	gem_close(fd, handle);
 }
 
-static void test_equal_worth_stays(int fd)
+static void test_equal_priority_stays(int fd)
 {
 	size_t page = barium_page_size();
 	__u64 size = barium_vram_size(fd), more = 64 * page;
@@ -772,7 +772,7 @@ static void test_greeter_and_session(int greeter)
 	create_pictures(session, small, 3);
 	run_client(session, small, 3, 200);
 
-	/* It changes the mode, and back. */
+	/* It changes the mode, and changes it back. */
 	choose_mode(1920, 1080);
 	create_pictures(session, large, 2);
 	run_client(session, large, 2, 300);
@@ -780,7 +780,7 @@ static void test_greeter_and_session(int greeter)
 	run_client(session, small, 3, 400);
 	destroy_pictures(session, large, 2);
 
-	/* The user switches to the greeter, which shows what it has shown before. */
+	/* The user switches to the greeter, which shows its last picture again. */
 	do_ioctl(session, DRM_IOCTL_DROP_MASTER, NULL);
 	do_ioctl(greeter, DRM_IOCTL_SET_MASTER, NULL);
 	barium_set_crtc(greeter, &display.pipe, of_greeter[2].fb, 0, 0);
@@ -867,8 +867,8 @@ static void test_moves_down(int fd)
 }
 
 /*
- * The object of the other framebuffer fills VRAM. In vain, the picture that is shown moves down to
- * the place of the first one.
+ * The object of the other framebuffer needs all of VRAM but one page. The picture that is shown
+ * moves down to the place of the first one, but that does not make enough room.
  */
 static void test_no_room(int fd)
 {
@@ -930,12 +930,12 @@ int igt_main()
 		test_create_beyond_vram(barium_new_client());
 
 	igt_describe("A contiguous object gets the VRAM of objects that cannot be shown.");
-	igt_subtest("less-worth-leaves")
-		test_less_worth_leaves(barium_new_client());
+	igt_subtest("lower-priority-leaves")
+		test_lower_priority_leaves(barium_new_client());
 
-	igt_describe("An object that is worth as much as those in VRAM moves none out.");
-	igt_subtest("equal-worth-stays")
-		test_equal_worth_stays(barium_new_client());
+	igt_describe("An object with the priority of the objects in VRAM does not move them out.");
+	igt_subtest("equal-priority-stays")
+		test_equal_priority_stays(barium_new_client());
 
 	igt_describe("An object that was never mapped takes no system memory.");
 	igt_subtest("untouched-costs-nothing")
@@ -957,7 +957,7 @@ int igt_main()
 	igt_subtest("child-follows")
 		test_child(barium_new_client());
 
-	igt_describe("A debugger reads and writes what the program sees after a move.");
+	igt_describe("A debugger and the program access the same memory after a move.");
 	igt_subtest("debugger")
 		test_debugger(barium_new_client());
 
@@ -967,7 +967,7 @@ int igt_main()
 		test_cache_mode(new_display_client(WIDTH, HEIGHT));
 	}
 
-	igt_describe("An object in VRAM that another one has left reads as zero.");
+	igt_describe("A new object in VRAM that another object has left reads as zero.");
 	igt_subtest("zero-at-first")
 		test_zero_at_first(barium_new_client());
 
@@ -983,7 +983,7 @@ int igt_main()
 	igt_subtest("access-moves-nothing")
 		test_access_moves_nothing(barium_new_client());
 
-	igt_describe("What the display shows does not leave VRAM.");
+	igt_describe("The picture that the display shows does not leave VRAM.");
 	igt_subtest("shown-stays")
 		test_shown_stays(new_display_client(WIDTH, HEIGHT));
 

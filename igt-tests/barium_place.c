@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium place
- * Description: Objects in system memory: what they cost, how they are mapped, and what they can be
- *   used for. The programs barium_system_* run the tests of mappings with such objects.
+ * Description: Objects in system memory: the memory that they use, the attributes of their
+ *   mappings, and their uses. The programs barium_system_* run the tests of mappings with such
+ *   objects.
  * Category: Core
  * Sub-category: DRM
  * Functionality: placement of objects

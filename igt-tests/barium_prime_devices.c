@@ -42,13 +42,13 @@
  * Description: An object leaves VRAM with its content when another device imports it.
  *
  * SUBTEST: attach-shown-refused
- * Description: Importing an object that was shown into another device fails: EBUSY.
+ * Description: Another device cannot import an object that was shown: EBUSY.
  *
  * SUBTEST: attached-shown-refused
  * Description: An object that another device has imported cannot be shown: EBUSY.
  *
  * SUBTEST: attach
- * Description: What the importing device exports shows the object's memory.
+ * Description: A dma-buf that the importing device exports shows the object's memory.
  *
  * SUBTEST: attach-fills
  * Description: All pages of an object have memory once a device has attached.
@@ -163,7 +163,7 @@ static void test_import_vgem(int fd)
 	close(buf);
 	barium_munmap(theirs, PAGES * barium_page_size());
 	close(vgem);
-	/* Nothing of Barium's holds a reference to the exporter any more. */
+	/* Barium holds no reference to the exporter any more. */
 	igt_assert_eq(syscall(SYS_delete_module, "vgem", O_NONBLOCK), 0);
 }
 
@@ -520,7 +520,7 @@ int igt_main()
 	igt_subtest("attach-vram")
 		test_attach_vram(barium_new_bound_client());
 
-	igt_describe("Importing an object that was shown into another device fails: EBUSY.");
+	igt_describe("Another device cannot import an object that was shown: EBUSY.");
 	igt_subtest("attach-shown-refused")
 		test_attach_shown_refused(barium_new_bound_primary_client());
 
@@ -528,7 +528,7 @@ int igt_main()
 	igt_subtest("attached-shown-refused")
 		test_attached_shown_refused(barium_new_bound_primary_client());
 
-	igt_describe("What the importing device exports shows the object's memory.");
+	igt_describe("A dma-buf that the importing device exports shows the object's memory.");
 	igt_subtest("attach")
 		test_attach(barium_new_bound_client());
 

@@ -15,19 +15,19 @@
  * Description: Threads access a range that is unmapped and mapped again.
  *
  * SUBTEST: fault-munmap-large
- * Description: As fault-munmap, with huge entries.
+ * Description: Threads access a range with huge entries that is unmapped and mapped again.
  *
  * SUBTEST: fault-mprotect
  * Description: Threads access a range whose protection changes.
  *
  * SUBTEST: fault-mprotect-large
- * Description: As fault-mprotect, with huge entries.
+ * Description: Threads access a range with huge entries whose protection changes.
  *
  * SUBTEST: fault-mremap
  * Description: Threads access a range that is moved away and back.
  *
  * SUBTEST: fault-mremap-large
- * Description: As fault-mremap, with huge entries.
+ * Description: Threads access a range with huge entries that is moved away and back.
  *
  * SUBTEST: fault-fork
  * Description: Threads access a mapping while the process forks.
@@ -42,13 +42,13 @@
  * Description: Threads access a mapping that holds the last reference.
  *
  * SUBTEST: last-reference-large
- * Description: As last-reference, with huge entries.
+ * Description: Threads access huge entries of a mapping that holds the last reference.
  *
  * SUBTEST: two-processes
  * Description: Two processes race for the first access to an object.
  *
  * SUBTEST: two-processes-large
- * Description: As two-processes, with huge entries.
+ * Description: Two processes race for the first access to an object with huge entries.
  *
  * SUBTEST: exhaustion
  * Description: Two clients exhaust VRAM concurrently.
@@ -347,7 +347,7 @@ int igt_main()
 	igt_subtest("fault-munmap")
 		access_while(barium_new_client(), PAGES, unmap_and_map);
 
-	igt_describe("As fault-munmap, with huge entries.");
+	igt_describe("Threads access a range with huge entries that is unmapped and mapped again.");
 	igt_subtest("fault-munmap-large")
 		access_while(barium_new_client(), LARGE_PAGES, unmap_and_map);
 
@@ -355,7 +355,7 @@ int igt_main()
 	igt_subtest("fault-mprotect")
 		access_while(barium_new_client(), PAGES, protect);
 
-	igt_describe("As fault-mprotect, with huge entries.");
+	igt_describe("Threads access a range with huge entries whose protection changes.");
 	igt_subtest("fault-mprotect-large")
 		access_while(barium_new_client(), LARGE_PAGES, protect);
 
@@ -363,7 +363,7 @@ int igt_main()
 	igt_subtest("fault-mremap")
 		access_while_moving(barium_new_client(), PAGES);
 
-	igt_describe("As fault-mremap, with huge entries.");
+	igt_describe("Threads access a range with huge entries that is moved away and back.");
 	igt_subtest("fault-mremap-large")
 		access_while_moving(barium_new_client(), LARGE_PAGES);
 
@@ -404,7 +404,7 @@ int igt_main()
 	igt_subtest("last-reference")
 		access_while(barium_new_client(), PAGES, drop_last_reference);
 
-	igt_describe("As last-reference, with huge entries.");
+	igt_describe("Threads access huge entries of a mapping that holds the last reference.");
 	igt_subtest("last-reference-large")
 		access_while(barium_new_client(), LARGE_PAGES, drop_last_reference);
 
@@ -412,7 +412,7 @@ int igt_main()
 	igt_subtest("two-processes")
 		first_access(barium_new_client(), PAGES, 2);
 
-	igt_describe("As two-processes, with huge entries.");
+	igt_describe("Two processes race for the first access to an object with huge entries.");
 	igt_subtest("two-processes-large")
 		first_access(barium_new_client(), LARGE_PAGES, 2);
 

@@ -56,11 +56,11 @@ IGT_TEST_DESCRIPTION("Page faults that wait for the reservation of an object.");
 #define PAGES 2048
 #define HELD 1536
 /*
- * What must not wait takes less than this. The kernel throttles the holder for more than ten
- * seconds, two at a time, before it releases the reservation.
+ * The maximum duration of an operation that must not wait, in seconds. The kernel throttles the
+ * holder for more than ten seconds, two at a time, before it releases the reservation.
  */
 #define SOON 4.0
-/* A limit for what takes a while on a busy host. */
+/* The maximum duration of an operation that may be slow on a busy host, in seconds. */
 #define LATER 20.0
 
 /* An object and the process that holds its reservation. */
@@ -101,7 +101,7 @@ static void wait_for_state(pid_t pid, char state)
 	}
 }
 
-/* Asserts that what began at @begin has not waited for the holder. */
+/* Asserts that the operation that began at @begin has not waited for the holder. */
 static void check_soon(double begin)
 {
 	double time = barium_now() - begin;
@@ -162,7 +162,7 @@ static struct scene start(void)
 	return scene;
 }
 
-/* Asserts that the holder has not finished, so that the test has tested something. */
+/* Asserts that the holder has not finished: otherwise, nothing would have had to wait for it. */
 static void finish(struct scene *scene)
 {
 	__u64 held = barium_client_bytes(scene->fd, "drm-resident-memory");
@@ -396,7 +396,7 @@ static void *stamp_some(void *data)
 	return NULL;
 }
 
-/* The holder goes on while four threads wait for the reservation between its parts. */
+/* The holder continues, while four threads wait for the reservation between its parts. */
 static void test_content(void)
 {
 	struct toucher touchers[4];

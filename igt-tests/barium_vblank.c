@@ -163,9 +163,9 @@ static void test_switched_on(int fd)
 #define TRACEFS "/sys/kernel/tracing"
 
 /*
- * The number of probes at the begin of drm_handle_vblank(), and the time that they take together,
- * which is most of a frame. Each one records the begin of the device's structure, byte by byte,
- * many times.
+ * The maximum number of probes at the start of drm_handle_vblank(), and the time that they take
+ * together, which is most of a frame. Each one records the first bytes of the device's structure,
+ * byte by byte, many times.
  */
 #define MAX_PROBES	64
 #define PROBE_ARGS	40

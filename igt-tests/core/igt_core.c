@@ -50,7 +50,7 @@ static bool lists;
 
 /* The subtest that runs, or NULL. */
 static const char *subtest;
-/* The result of each following subtest, because of what a fixture found; PASSED means none. */
+/* The result of each following subtest if a fixture failed or skipped, otherwise PASSED. */
 static enum verdict henceforth;
 static unsigned int passed, skipped, failed;
 
@@ -121,7 +121,7 @@ int igt_subtest_init_parse_opts(int *argc, char **argv, const char *short_opts,
 
 static void run_exit_handlers(int sig)
 {
-	/* A child must not undo what its parent still uses. */
+	/* A child must not undo the set-up that its parent still uses. */
 	if (getpid() != main_process)
 		return;
 	while (exit_handler_count)
@@ -178,7 +178,7 @@ void igt_exit(void)
 		fprintf(stderr, "%s has no subtest %s\n", program, selected);
 		exit(IGT_CORE_INVALID);
 	}
-	/* A fixture that fails after the selected subtest says nothing about that. */
+	/* A failure of a fixture after the selected subtest does not change the result. */
 	if (failed || (henceforth == FAILED && !selected))
 		exit(IGT_CORE_FAILURE);
 	exit(skipped && !passed ? IGT_CORE_SKIP : 0);

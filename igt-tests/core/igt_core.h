@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests and their runner agree on: the status of a test that has run one subtest.
+ * The exit statuses with which a test reports the result of one subtest to its runner.
  */
 #ifndef BARIUM_IGT_CORE_H
 #define BARIUM_IGT_CORE_H

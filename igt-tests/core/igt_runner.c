@@ -38,7 +38,7 @@ struct text {
 	size_t len;
 };
 
-/* The process of a subtest and what it prints. */
+/* The process of a subtest and its output. */
 struct run {
 	pid_t pid;
 	int pipes[2];
@@ -80,7 +80,7 @@ static void append(struct text *text, const char *bytes, size_t len)
 	all[text->len] = '\0';
 }
 
-/* Reads what is there. Returns false at the end of the file. */
+/* Reads the available bytes. Returns false at the end of the file. */
 static bool read_some(int fd, struct text *text)
 {
 	char buffer[4096];
@@ -235,7 +235,7 @@ static void run_test(FILE *json, const char *root, const char *test, bool first)
 		fprintf(stderr, "%s is not the name of a subtest\n", test);
 		exit(1);
 	}
-	/* What the kernel said before is not about this test. */
+	/* Earlier messages of the kernel are not about this test. */
 	read_kmsg(&dmesg);
 	dmesg.len = 0;
 	begun = now();

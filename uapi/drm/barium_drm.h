@@ -4,7 +4,7 @@
  *
  * DRM_IOCTL_VERSION returns version 1.x of the driver. Since 1.1, objects can be in system memory:
  * BARIUM_PARAM_FEATURES and BARIUM_GEM_CREATE_SYSTEM exist. Since 1.2, objects can leave VRAM, and
- * creating one does not fail because others fill VRAM.
+ * creating an object succeeds even if other objects fill VRAM.
  *
  * This header is the only source of the ABI: the build generates the driver's Rust types from it.
  * Each structure has the same layout on 32-bit and 64-bit architectures, and no implicit padding.
@@ -47,10 +47,10 @@ extern "C" {
  * a page fault maps only the page at its address.
  */
 #define BARIUM_PARAM_FAULT_AROUND	0x04
-/* What the driver supports: BARIUM_FEATURE_*. Since version 1.1. */
+/* Bit mask of the features that the driver supports, BARIUM_FEATURE_*. Since version 1.1. */
 #define BARIUM_PARAM_FEATURES		0x09
 
-/* BARIUM_GEM_CREATE_SYSTEM. */
+/* The driver supports BARIUM_GEM_CREATE_SYSTEM. */
 #define BARIUM_FEATURE_SYSTEM		0x01
 
 /**
@@ -74,10 +74,10 @@ struct drm_barium_get_param {
 /* The object occupies one contiguous range whenever it is in VRAM. */
 #define BARIUM_GEM_CREATE_CONTIGUOUS	0x01
 /*
- * The object is in system memory. The kernel allocates each of its pages when a program accesses
- * it first, and charges it to the memory cgroup of that program. The display cannot show the
- * object: DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 fail with EOPNOTSUPP. Other devices can
- * import its dma-buf. Since version 1.1.
+ * The object is in system memory. The kernel allocates each of its pages when a program first
+ * accesses that page, and charges it to the memory cgroup of the program. The display cannot show
+ * the object: DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 fail with EOPNOTSUPP. Other devices
+ * can import its dma-buf. Since version 1.1.
  */
 #define BARIUM_GEM_CREATE_SYSTEM	0x02
 
@@ -89,9 +89,9 @@ struct drm_barium_get_param {
  *
  * Without BARIUM_GEM_CREATE_SYSTEM, the object is in VRAM if there is room. If there is none, an
  * object with BARIUM_GEM_CREATE_CONTIGUOUS gets the VRAM of objects without it. Otherwise, the
- * object gets system memory when it is accessed. Later, an object can move out of VRAM and into it
- * at any time. Its content stays, and no access fails. Before version 1.2, ENOSPC was returned if
- * VRAM had no room.
+ * object gets system memory when it is accessed. Later, the kernel can move the object out of VRAM
+ * and into it at any time. Its content stays, and no access fails. Before version 1.2, the ioctl
+ * failed with ENOSPC if VRAM had no room.
  *
  * Errors: EINVAL if @size is 0 or overflows when it is rounded up, or if @flags contains an unknown
  * flag; ENOSPC if @size is larger than VRAM; EINTR if a signal ends the wait for an object that has
@@ -119,8 +119,9 @@ struct drm_barium_gem_create {
  * cached while it is in system memory. mmap() fails with EINVAL for a private (copy-on-write)
  * mapping and for a mapping that exceeds the object.
  *
- * After the device is gone, the mapping remains accessible. If the object was in VRAM, it shows
- * memory that is initially zero; if it was in system memory, it shows the object's content.
+ * After the device is unplugged or unbound, the mapping remains accessible. If the object was in
+ * VRAM, the mapping shows memory that is initially zero; if it was in system memory, the mapping
+ * shows the object's content.
  *
  * An access raises SIGBUS only if the kernel cannot provide system memory for it although it has
  * memory: if the memory is broken, or if the limit of committed memory is reached and

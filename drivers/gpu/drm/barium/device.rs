@@ -15,13 +15,13 @@
 //! 4. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
 //! No two of the mutexes are held at once. The fault path takes 1 and 3, and never 4. It takes 2
-//! only for a page that has no memory yet, or whose object is being moved, after it has left 3. With
-//! 2, memory is allocated and reclaimed. A fault reads the placement record in an RCU read-side
-//! critical section, inside 3 or without it, in which it takes the locks of page tables only. DRM
-//! takes its mode setting locks before 3.
+//! only for a page that has no memory yet, or whose object is being moved, after it has left 3. The
+//! driver allocates memory with 2 held, so reclaim may run with it held. A fault reads the placement
+//! record in an RCU read-side critical section, inside 3 or without it, in which it takes the locks
+//! of page tables only. DRM takes its mode setting locks before 3.
 //!
-//! An ioctl or a commit that makes room in VRAM takes 2 inside 3. No thread waits for unplugging with
-//! 2 held, so that cannot deadlock; unplugging waits for the move of at most one object. A move
+//! An ioctl or a commit that makes room in VRAM takes 2 inside 3. This cannot deadlock, because no
+//! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object. A move
 //! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held,
 //! and with the mutex of the [`Pipe`] if the display may show the object. The lists of the objects in
 //! VRAM have a mutex of DRM (`gem_lru_mutex`), which is taken last.
@@ -58,23 +58,23 @@ pub(crate) struct BariumDriver;
 /// The DRM device of this driver.
 pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>;
 
-/// How page faults fill mappings, and which nodes a device has. The module parameters select it.
+/// The configuration of a device, from the module parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Config {
     /// A fault also maps the neighbours of its page that the program will probably access.
     pub(crate) fault_around: bool,
     /// A fault maps a huge entry if the offset in VRAM and the address are aligned for one.
     pub(crate) huge: bool,
-    /// Every how many faults in small pages one moves its object out of VRAM or into it; 0 for never.
-    /// For tests.
+    /// For tests: each n-th fault in small pages moves its object out of VRAM or into it, where n is
+    /// this number. No fault does if it is 0.
     pub(crate) move_every: u32,
     /// The device has a render node. Programs take it for a GPU that renders: a compositor or Mesa
     /// then fails where it would have used the CPU.
     pub(crate) render_node: bool,
 }
 
-/// Data that lives as long as the DRM device: an object may outlive the hardware, and is accounted
-/// for until it is freed.
+/// Data that lives as long as the DRM device: an object may outlive the hardware, and the VRAM manager
+/// accounts for it until it is freed.
 pub(crate) struct BariumData {
     vram: VramManager,
     limits: ModeLimits,
@@ -129,13 +129,13 @@ impl BariumData {
         &self.pinned
     }
 
-    /// Returns true if the fault that calls this must move its object, by [`Config::move_every`].
+    /// Returns true if [`Config::move_every`] requires the calling fault to move its object.
     #[inline]
     pub(crate) fn is_move_due(&self) -> bool {
         self.config.move_every != 0 && self.count_fault()
     }
 
-    /// Counts a fault. Returns true for each one of [`Config::move_every`].
+    /// Counts a fault. Returns true for each [`Config::move_every`]-th one.
     #[cold]
     fn count_fault(&self) -> bool {
         let count = self.faults.fetch_add(1, Relaxed);
@@ -143,12 +143,13 @@ impl BariumData {
     }
 }
 
-/// What it is worth that an object is in VRAM. The object that is worth less is moved out first.
+/// The priority of an object for VRAM, as `priority` of a `ttm_buffer_object`: the objects
+/// with the lowest priority are moved out first.
 ///
-/// The device has no engine but scan-out, and a program accesses system memory at least as fast as
+/// The device has no engine but scanout, and a program accesses system memory at least as fast as
 /// VRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Worth {
+pub(crate) enum Priority {
     /// The display cannot show the object, as it may lie in several parts of VRAM.
     Unshowable,
     /// The display could show the object, and has not done so.
@@ -157,15 +158,15 @@ pub(crate) enum Worth {
     Shown,
 }
 
-impl Worth {
+impl Priority {
     /// All values, in ascending order.
     pub(crate) const ALL: [Self; 3] = [Self::Unshowable, Self::Showable, Self::Shown];
 }
 
-/// The objects in VRAM, in a list for each [`Worth`]. In each list, the object that was moved into VRAM
-/// or shown longest ago is the first.
+/// The objects in VRAM, in a list for each [`Priority`]. In each list, the object that was moved into
+/// VRAM or shown longest ago is the first.
 pub(crate) struct Residents {
-    lists: [Lru<BariumDriver>; Worth::ALL.len()],
+    lists: [Lru<BariumDriver>; Priority::ALL.len()],
 }
 
 impl Residents {
@@ -180,23 +181,27 @@ impl Residents {
         })
     }
 
-    /// Returns the list for `worth`.
-    fn list(&self, worth: Worth) -> &Lru<BariumDriver> {
-        match worth {
-            Worth::Unshowable => &self.lists[0],
-            Worth::Showable => &self.lists[1],
-            Worth::Shown => &self.lists[2],
+    /// Returns the list for `priority`.
+    fn list(&self, priority: Priority) -> &Lru<BariumDriver> {
+        match priority {
+            Priority::Unshowable => &self.lists[0],
+            Priority::Showable => &self.lists[1],
+            Priority::Shown => &self.lists[2],
         }
     }
 
-    /// Adds `obj` at the end of the list for `worth`, and removes it from any other.
-    pub(crate) fn add(&self, obj: &<BariumDriver as drm::Driver>::Object, worth: Worth) {
-        self.list(worth).add(obj);
+    /// Adds `obj` at the end of the list for `priority`, and removes it from any other.
+    pub(crate) fn add(&self, obj: &<BariumDriver as drm::Driver>::Object, priority: Priority) {
+        self.list(priority).add(obj);
     }
 
-    /// Moves `obj` to the end of the list for `worth`, if it is in that list.
-    pub(crate) fn move_to_end(&self, obj: &<BariumDriver as drm::Driver>::Object, worth: Worth) {
-        self.list(worth).move_to_end(obj);
+    /// Moves `obj` to the end of the list for `priority`, if it is in that list.
+    pub(crate) fn move_to_end(
+        &self,
+        obj: &<BariumDriver as drm::Driver>::Object,
+        priority: Priority,
+    ) {
+        self.list(priority).move_to_end(obj);
     }
 
     /// Removes `obj`.
@@ -204,13 +209,13 @@ impl Residents {
         Lru::<BariumDriver>::remove(obj);
     }
 
-    /// Returns the first object of the list for `worth`.
+    /// Returns the first object of the list for `priority`.
     pub(crate) fn first(
         &self,
         dev: &BariumDevice,
-        worth: Worth,
+        priority: Priority,
     ) -> Option<ARef<<BariumDriver as drm::Driver>::Object>> {
-        self.list(worth).first(dev)
+        self.list(priority).first(dev)
     }
 }
 

@@ -184,7 +184,7 @@ impl SystemSleep for BariumDriver {
     }
 
     fn restore(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        // Before the display is enabled, so that it does not show what the boot kernel left in VRAM.
+        // Before the display is enabled, so that it does not show the boot kernel's content of VRAM.
         let restored = data
             .drm
             .with_registered(|dev| {

@@ -2,8 +2,8 @@
 
 //! Fault-around: selects the pages to map together with the page of a fault.
 //!
-//! The same policy applies to faults that are served with a huge entry; the pages are huge pages
-//! then. A neighbour costs a small part of a fault in both cases.
+//! The same policy applies to faults that a huge entry serves; the pages are huge pages then. In both
+//! cases, a neighbour costs a small part of a fault.
 //!
 //! This is policy: [`window`] is a function of numbers. The page table records which pages a program
 //! has accessed. If consecutive pages right beside the fault are mapped (a *run*), the program is
@@ -17,8 +17,8 @@
 //!   sequential accesses start there.
 //! - The program's advice overrides these rules.
 //!
-//! Two sequential accesses to different parts of a mapping do not affect each other's window, and
-//! nor do accesses by different processes.
+//! Two sequential accesses to different parts of a mapping do not affect each other's window, nor do
+//! accesses by different processes.
 //!
 //! # Small objects
 //!
@@ -80,14 +80,14 @@ pub(crate) struct FaultContext {
     /// True if the program has said that it will need the page soon.
     pub(crate) will_need: bool,
     /// The place of the fault in the object's history.
-    pub(crate) order: Order,
+    pub(crate) ordinal: Ordinal,
     /// The size of the object in pages.
     pub(crate) pages: usize,
 }
 
 /// The place of a fault in the history of its object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Order {
+pub(crate) enum Ordinal {
     /// The object has no history.
     Unknown,
     /// The fault continues the stride of all faults before it.
@@ -113,14 +113,14 @@ impl FaultHistory {
 
     /// Adds a fault for page `page` of the object, which has `pages` pages.
     #[inline(always)]
-    pub(crate) fn record(&self, page: PageIndex, pages: usize) -> Order {
+    pub(crate) fn record(&self, page: PageIndex, pages: usize) -> Ordinal {
         match u16::try_from(page.0) {
             Ok(page) if pages <= SMALL => {
-                let (faults, order) = Faults::unpack(self.0.load(Relaxed)).then(page);
+                let (faults, ordinal) = Faults::unpack(self.0.load(Relaxed)).then(page);
                 self.0.store(faults.pack(), Relaxed);
-                order
+                ordinal
             }
-            _ => Order::Unknown,
+            _ => Ordinal::Unknown,
         }
     }
 }
@@ -163,7 +163,7 @@ impl Faults {
     /// The first two faults start a stride if they are far enough apart. The first fault that does
     /// not continue the stride ends it, and no other stride starts.
     #[inline(always)]
-    fn then(self, page: u16) -> (Self, Order) {
+    fn then(self, page: u16) -> (Self, Ordinal) {
         let continues = self.count == 2
             && page.wrapping_sub(self.last) == self.last.wrapping_sub(self.previous)
             && usize::from(page.abs_diff(self.last)) >= STRIDE;
@@ -173,12 +173,12 @@ impl Faults {
             previous: self.last,
             count,
         };
-        let order = if continues {
-            Order::Stride
+        let ordinal = if continues {
+            Ordinal::Stride
         } else {
-            Order::Nth(usize::from(count))
+            Ordinal::Nth(usize::from(count))
         };
-        (faults, order)
+        (faults, ordinal)
     }
 }
 
@@ -192,14 +192,16 @@ pub(crate) fn window(context: &FaultContext, runs: impl FnOnce() -> PageWindow) 
     if context.will_need {
         return PageWindow::ALL;
     }
-    match (context.advice, context.order) {
+    match (context.advice, context.ordinal) {
         (Advice::Random, _) => PageWindow::NONE,
         (Advice::Sequential, _) => PageWindow {
             before: 0,
             after: usize::MAX,
         },
-        (Advice::Normal, Order::Stride) => PageWindow::NONE,
-        (Advice::Normal, Order::Nth(nth)) if nth >= EVIDENCE => window_of_small(context, nth, runs),
+        (Advice::Normal, Ordinal::Stride) => PageWindow::NONE,
+        (Advice::Normal, Ordinal::Nth(nth)) if nth >= EVIDENCE => {
+            window_of_small(context, nth, runs)
+        }
         (Advice::Normal, _) => window_of_runs(context, runs()),
     }
 }
@@ -382,16 +384,16 @@ mod tests {
                 before: in_table,
                 after: (TABLE - 1 - in_table).min(pages - 1 - page),
             };
-            let order = match self.advice {
+            let ordinal = match self.advice {
                 Advice::Normal => self.history.record(PageIndex(page), pages),
-                _ => Order::Unknown,
+                _ => Ordinal::Unknown,
             };
             let context = FaultContext {
                 advice: self.advice,
                 is_first: page == 0,
                 is_last: page == pages - 1,
                 will_need: false,
-                order,
+                ordinal,
                 pages,
             };
             let runs = || PageWindow {
@@ -640,7 +642,7 @@ mod tests {
                 is_first: false,
                 is_last: false,
                 will_need: true,
-                order: Order::Unknown,
+                ordinal: Ordinal::Unknown,
                 pages: 2048,
             };
             assert_eq!(window(&context, || PageWindow::NONE), PageWindow::ALL);
@@ -654,7 +656,7 @@ mod tests {
             is_first: false,
             is_last: false,
             will_need: false,
-            order: Order::Unknown,
+            ordinal: Ordinal::Unknown,
             pages: 2048,
         };
         let runs = || PageWindow {

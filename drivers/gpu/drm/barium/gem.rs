@@ -13,7 +13,7 @@ use crate::{
     device::{
         BariumDevice,
         BariumRegistrationData,
-        Worth, //
+        Priority, //
     },
     fault_around::FaultHistory,
     place::Place,
@@ -79,7 +79,7 @@ use kernel::{
     }, //
 };
 
-/// How often to try to make room while more than one object is pinned, 1 ms apart.
+/// The maximum number of attempts to make room while more than one object is pinned, 1 ms apart.
 const UNPIN_TRIES: u32 = 200;
 
 /// A GEM object of this driver.
@@ -87,7 +87,7 @@ pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 
 /// The driver data of a GEM object. Its placement record says where its content is.
 pub(crate) struct VramObject {
-    wish: Wish,
+    flags: CreateFlags,
     needed: NeededSoon,
     history: FaultHistory,
     /// The object may have other content than zeros: a program or the kernel has mapped it, or another
@@ -100,9 +100,9 @@ pub(crate) struct VramObject {
     pins: Atomic<u32>,
 }
 
-/// Where the client wants the content of an object to be.
+/// The flags that an object was created with: where the client wants its content to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Wish {
+struct CreateFlags {
     /// Whether the object has to be contiguous while it is in VRAM.
     contiguity: Contiguity,
     /// The object belongs in system memory.
@@ -110,9 +110,9 @@ struct Wish {
 }
 
 impl VramObject {
-    fn new(wish: Wish) -> Self {
+    fn new(flags: CreateFlags) -> Self {
         Self {
-            wish,
+            flags,
             needed: NeededSoon::new(),
             history: FaultHistory::new(),
             has_been_mapped: Atomic::new(false),
@@ -123,7 +123,7 @@ impl VramObject {
 
     /// Returns the data of an object that another device has exported. It has no placement record.
     pub(crate) fn imported() -> Self {
-        Self::new(Wish {
+        Self::new(CreateFlags {
             contiguity: Contiguity::Any,
             system: true,
         })
@@ -139,12 +139,12 @@ impl VramObject {
         self.has_been_mapped.store(true, Relaxed);
     }
 
-    /// Returns what it is worth that the object is in VRAM.
-    fn worth(&self) -> Worth {
-        match self.wish.contiguity {
-            Contiguity::Any => Worth::Unshowable,
-            Contiguity::Contiguous if self.has_been_shown.load(Relaxed) => Worth::Shown,
-            Contiguity::Contiguous => Worth::Showable,
+    /// Returns the priority of the object for VRAM.
+    fn priority(&self) -> Priority {
+        match self.flags.contiguity {
+            Contiguity::Any => Priority::Unshowable,
+            Contiguity::Contiguous if self.has_been_shown.load(Relaxed) => Priority::Shown,
+            Contiguity::Contiguous => Priority::Showable,
         }
     }
 
@@ -166,11 +166,11 @@ impl VramObject {
 
     /// Returns the flags that the object was created with (`BARIUM_GEM_CREATE_*`).
     pub(crate) fn flags(&self) -> u32 {
-        let contiguous = match self.wish.contiguity {
+        let contiguous = match self.flags.contiguity {
             Contiguity::Any => 0,
             Contiguity::Contiguous => BARIUM_GEM_CREATE_CONTIGUOUS,
         };
-        let system = if self.wish.system {
+        let system = if self.flags.system {
             BARIUM_GEM_CREATE_SYSTEM
         } else {
             0
@@ -180,12 +180,12 @@ impl VramObject {
 
     /// Returns true if the display can show the object.
     pub(crate) fn is_showable(&self) -> bool {
-        self.wish.contiguity == Contiguity::Contiguous && !self.wish.system
+        self.flags.contiguity == Contiguity::Contiguous && !self.flags.system
     }
 
     /// Returns true if the object belongs in system memory. The display cannot show it.
     pub(crate) fn is_system(&self) -> bool {
-        self.wish.system
+        self.flags.system
     }
 }
 
@@ -201,7 +201,7 @@ pub(crate) fn contiguous_offset(obj: &BariumObject) -> Option<VramOffset> {
         .map(VramPage::offset)
 }
 
-/// Ends what one successful [`pin`] of `obj` has begun. Takes no lock.
+/// Undoes one successful [`pin`] or [`pin_in_place`] of `obj`. Takes no lock.
 pub(crate) fn unpin(obj: &BariumObject) {
     if obj.pins.fetch_sub(1, Full) == 1 {
         obj.dev().pinned().fetch_sub(1, Full);
@@ -222,7 +222,7 @@ pub(crate) fn pin_in_place(
     pin_reserved(&Reserved::lock(obj), can_start)
 }
 
-/// As [`pin_in_place`], for an object whose reservation is locked.
+/// Pins an object whose reservation is locked. See [`pin_in_place`].
 fn pin_reserved(
     reserved: &Reserved<'_, VramObject>,
     can_start: impl Fn(VramOffset) -> bool,
@@ -242,7 +242,7 @@ fn pin_reserved(
         obj.dev().pinned().fetch_add(1, Full);
     }
     obj.has_been_shown.store(true, Relaxed);
-    obj.dev().residents().add(obj, Worth::Shown);
+    obj.dev().residents().add(obj, Priority::Shown);
     Ok(true)
 }
 
@@ -282,7 +282,7 @@ pub(crate) fn pin(
         return Err(ENOSPC);
     };
     let mut reserved = Reserved::lock(obj);
-    // Another thread may have moved it meanwhile.
+    // Another thread may have moved the object meanwhile.
     if pin_reserved(&reserved, &can_start)? {
         return Ok(());
     }
@@ -330,7 +330,7 @@ impl NeededSoon {
 /// # Errors
 ///
 /// Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
-pub(crate) fn make_present(
+pub(crate) fn populate(
     obj: &mut Reserved<'_, VramObject>,
     page: PageIndex,
     after: usize,
@@ -357,12 +357,13 @@ pub(crate) fn make_present(
     Ok(())
 }
 
-/// As [`make_present`], for a fault. With [`crate::device::Config::move_every`], moves the object first.
+/// Calls [`populate`] for a fault. If [`crate::device::Config::move_every`] is not 0, moves the
+/// object first.
 ///
 /// # Errors
 ///
-/// Those of [`make_present`].
-pub(crate) fn make_present_for_fault(
+/// Those of [`populate`].
+pub(crate) fn populate_for_fault(
     obj: &mut Reserved<'_, VramObject>,
     page: PageIndex,
     after: usize,
@@ -371,7 +372,7 @@ pub(crate) fn make_present_for_fault(
     if obj.object().dev().config().move_every != 0 {
         moves::shuffle(obj);
     }
-    make_present(obj, page, after, effort)
+    populate(obj, page, after, effort)
 }
 
 /// Allocates all pages of an object that is not in VRAM. Does nothing for an object in VRAM.
@@ -379,18 +380,18 @@ pub(crate) fn make_present_for_fault(
 /// # Errors
 ///
 /// Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
-pub(crate) fn make_all_present(obj: &mut Reserved<'_, VramObject>) -> Result {
+pub(crate) fn populate_all(obj: &mut Reserved<'_, VramObject>) -> Result {
     if let Some(Place::Vram(_)) = obj.place() {
         return Ok(());
     }
-    make_present(obj, PageIndex(0), 0, Effort::MayFail)?;
+    populate(obj, PageIndex(0), 0, Effort::MayFail)?;
     match obj.place() {
         Some(Place::System(pages)) => pages.fill_all(Effort::MayFail),
         _ => Ok(()),
     }
 }
 
-/// Brings the object to system memory, where other devices can access it, and allocates all its pages.
+/// Moves the object to system memory, where other devices can access it, and allocates all its pages.
 ///
 /// # Errors
 ///
@@ -400,18 +401,19 @@ pub(crate) fn make_all_present(obj: &mut Reserved<'_, VramObject>) -> Result {
 /// - Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
 pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
     if let Some(Place::Vram(_)) = obj.place() {
-        if obj.object().worth() == Worth::Shown {
+        if obj.object().priority() == Priority::Shown {
             return Err(EBUSY);
         }
         obj.with_registered(moves::move_out).ok_or(ENODEV)??;
     }
-    make_all_present(obj)?;
+    populate_all(obj)?;
     // A device can write to the object without a mapping.
     obj.object().set_mapped();
     Ok(())
 }
 
-/// Returns the memory that `obj` uses. An object that has no memory yet counts where it belongs.
+/// Returns the memory that `obj` uses. An object without memory counts in the region for which it was
+/// created.
 pub(crate) fn usage(obj: &BariumObject) -> Usage {
     let (region, resident) = match obj.place(&rcu::read_lock()) {
         Some(Place::Vram(_)) => (Region::Vram, obj.size()),
@@ -441,46 +443,49 @@ pub(crate) fn create(
     size: u64,
     flags: u32,
 ) -> Result<ARef<BariumObject>> {
-    let wish = wish(flags)?;
+    let flags = create_flags(flags)?;
     let size = object_size(size)?;
-    create_with(dev, reg, size, wish, || {
-        dev.vram().alloc(size, wish.contiguity)
+    create_with(dev, reg, size, flags, || {
+        dev.vram().alloc(size, flags.contiguity)
     })
 }
 
 /// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that `alloc`
-/// allocates, if there is room. Only objects that are worth less are moved out to make room.
+/// allocates, if there is room. To make room, it moves out only objects with a lower priority.
 ///
 /// The allocation is cleared before a client can access the object.
 fn create_with(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
     size: usize,
-    wish: Wish,
+    flags: CreateFlags,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<ARef<BariumObject>> {
     if size > dev.vram().size().bytes() {
         log_no_room(dev, reg, size);
         return Err(ENOSPC);
     }
-    let data = VramObject::new(wish);
-    if wish.system {
+    let data = VramObject::new(flags);
+    if flags.system {
         return upstream::gem::create(dev, size, data, None);
     }
-    let worth = data.worth();
-    let victims = Worth::ALL.iter().filter(|victim| **victim < worth).count();
-    let Some(allocation) = room::make_room(dev, reg, &Worth::ALL[..victims], alloc)? else {
+    let priority = data.priority();
+    let victims = Priority::ALL
+        .iter()
+        .filter(|victim| **victim < priority)
+        .count();
+    let Some(allocation) = room::make_room(dev, reg, &Priority::ALL[..victims], alloc)? else {
         return upstream::gem::create(dev, size, data, None);
     };
     moves::clear(reg.vram_bar(), &allocation)?;
     let place = KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?;
     let obj = upstream::gem::create(dev, size, data, Some(place))?;
-    dev.residents().add(&obj, worth);
+    dev.residents().add(&obj, priority);
     Ok(obj)
 }
 
-/// Logs that VRAM has no room for the `size` bytes that the current process needs there, and what to do
-/// about it.
+/// Logs that VRAM has no room for the `size` bytes that the current process needs there, and how to
+/// give the device more VRAM.
 fn log_no_room(dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>, size: usize) {
     if !process::may_log() {
         return;
@@ -519,8 +524,8 @@ impl DumbBuffers for VramObject {
     }
 
     /// Creates a contiguous buffer, low enough in VRAM that the scanout can start at each of its
-    /// lines. A buffer that is too small for every mode lies elsewhere if there is no room: the
-    /// reach is shorter for short lines, and the buffer that the screen shows can occupy all of it.
+    /// lines. If there is no room there, a buffer that is smaller than every mode is placed anywhere:
+    /// the reach is shorter for short lines, and the buffer on the screen can occupy all of it.
     ///
     /// # Errors
     ///
@@ -540,11 +545,11 @@ impl DumbBuffers for VramObject {
             .map_or(VramOffset::MAX, VramOffset);
         let may_lie_anywhere =
             ModeLimits::is_smaller_than_modes(buffer.height, buffer.pitch, buffer.bpp);
-        let wish = Wish {
+        let flags = CreateFlags {
             contiguity: Contiguity::Contiguous,
             system: false,
         };
-        create_with(dev, reg, size, wish, || {
+        create_with(dev, reg, size, flags, || {
             match dev.vram().alloc_low(size, last_start) {
                 Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
                 result => result,
@@ -568,12 +573,12 @@ fn object_size(wanted: u64) -> Result<usize> {
         .ok_or(EINVAL)
 }
 
-/// Returns what the flags of `GEM_CREATE` request.
+/// Decodes the flags of `GEM_CREATE`.
 ///
 /// # Errors
 ///
 /// `EINVAL` for unknown flags.
-fn wish(flags: u32) -> Result<Wish> {
+fn create_flags(flags: u32) -> Result<CreateFlags> {
     if flags & !(BARIUM_GEM_CREATE_CONTIGUOUS | BARIUM_GEM_CREATE_SYSTEM) != 0 {
         return Err(EINVAL);
     }
@@ -582,7 +587,7 @@ fn wish(flags: u32) -> Result<Wish> {
     } else {
         Contiguity::Contiguous
     };
-    Ok(Wish {
+    Ok(CreateFlags {
         contiguity,
         system: flags & BARIUM_GEM_CREATE_SYSTEM != 0,
     })
@@ -610,7 +615,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needed_soon_is_a_range() {
+    fn pages_needed_soon_are_a_range() {
         let needed = NeededSoon::new();
         assert!(!needed.contains(PageIndex(0)));
         needed.set(3..5);
@@ -660,11 +665,11 @@ mod tests {
     #[test]
     fn unknown_flags_are_refused() {
         let known = BARIUM_GEM_CREATE_CONTIGUOUS | BARIUM_GEM_CREATE_SYSTEM;
-        assert!(wish(0).is_ok_and(|wish| !wish.system));
-        assert!(wish(known).is_ok_and(|wish| wish.system));
+        assert!(create_flags(0).is_ok_and(|flags| !flags.system));
+        assert!(create_flags(known).is_ok_and(|flags| flags.system));
         for bit in (0..u32::BITS).map(|bit| 1 << bit) {
-            assert_eq!(wish(bit).is_ok(), bit & known != 0);
-            assert_eq!(wish(bit | known).is_ok(), bit & known != 0);
+            assert_eq!(create_flags(bit).is_ok(), bit & known != 0);
+            assert_eq!(create_flags(bit | known).is_ok(), bit & known != 0);
         }
     }
 }

@@ -85,8 +85,8 @@ struct file *barium_shmem_file(loff_t size)
 
 /*
  * Returns page @index of a shmem file with a reference, or an error pointer. Allocates the page if
- * the file does not have it: in any zone whose pages may be in use for long. If @may_fail is set,
- * returns -ENOMEM instead of invoking the OOM killer.
+ * the file does not have it, in any zone except ZONE_MOVABLE, because the page may be in use for
+ * long. If @may_fail is set, returns -ENOMEM instead of invoking the OOM killer.
  */
 struct page *barium_shmem_page(struct file *file, unsigned long index, bool may_fail)
 {
@@ -243,9 +243,9 @@ static pgprot_t barium_prot_beside(pte_t entry)
 }
 
 /*
- * Installs @entry, a special one, where no entry is. Equivalent to set_pte_at(), of which modules
- * cannot use all on arm64 and on riscv: the parts for executable and for tagged memory, which a
- * special entry is not for.
+ * Installs @entry, a special one, where no entry is. Equivalent to set_pte_at(), which modules
+ * cannot call on arm64 and on riscv: for tagged memory (arm64) and for executable memory (riscv),
+ * it calls functions that are not exported. A special entry maps neither.
  */
 static void barium_set_pte(struct vm_area_struct *vma, unsigned long address, pte_t *ptep,
 			   pte_t entry)
@@ -359,7 +359,7 @@ void barium_map_huge_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigne
 	for (; pages; pages--, pmdp++, address += PMD_SIZE, pfn += PMD_SIZE >> PAGE_SHIFT) {
 		if (!pmd_none(pmdp_get(pmdp)))
 			continue;
-		/* Not set_pmd_at(), for the reason that barium_set_pte() has. */
+		/* Not set_pmd_at(), for the reason given at barium_set_pte(). */
 		entry = pmd_mkspecial(pmd_mkhuge(pfn_pmd(pfn, prot)));
 		page_table_check_pmds_set(mm, address, pmdp, entry, 1);
 		set_pmd(pmdp, entry);
@@ -385,7 +385,7 @@ bool barium_gem_object_get_unless_zero(struct drm_gem_object *obj)
 	return kref_get_unless_zero(&obj->refcount);
 }
 
-/* As drm_atomic_helper_shutdown(), but returns its error. */
+/* Like drm_atomic_helper_shutdown(), but returns the error. */
 int barium_atomic_shutdown(struct drm_device *dev)
 {
 	struct drm_modeset_acquire_ctx ctx;

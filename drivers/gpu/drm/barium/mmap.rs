@@ -33,7 +33,7 @@ use crate::{
     fault_around::{
         self,
         FaultContext,
-        Order, //
+        Ordinal, //
     },
     gem::{
         self,
@@ -124,7 +124,7 @@ impl MappedObject for VramObject {
             Ok(result) => result,
             Err(Missing::Page) => VmFault::SIGBUS,
             Err(Missing::Device) => fault.insert_zero_page(),
-            Err(Missing::Memory) => fault.serve_reserved(gem::make_present_for_fault, |fault| {
+            Err(Missing::Memory) => fault.serve_reserved(gem::populate_for_fault, |fault| {
                 match insert::<true>(fault) {
                     Ok(result) => result,
                     Err(Missing::Device) => fault.insert_zero_page(),
@@ -202,7 +202,7 @@ impl MappedObject for VramObject {
             return Err(EOPNOTSUPP);
         }
         object.set_mapped();
-        gem::make_all_present(obj)?;
+        gem::populate_all(obj)?;
         match (obj.place(), reg) {
             (Some(Place::System(pages)), _) => Ok(VmapSource::System(pages)),
             (Some(Place::Vram(_)), None) => Ok(VmapSource::ContentGone),
@@ -275,12 +275,12 @@ fn access_system_memory(
     transfer: Transfer<'_>,
 ) -> Result {
     if let Transfer::Write(_) = transfer {
-        gem::make_present(obj, page, 0, Effort::MayFail)?;
+        gem::populate(obj, page, 0, Effort::MayFail)?;
     }
     match (obj.place(), transfer) {
         (Some(Place::System(pages)), Transfer::Read(buf)) => pages.read(page.0, in_page, buf),
         (Some(Place::System(pages)), Transfer::Write(buf)) => pages.write(page.0, in_page, buf),
-        // Nobody has accessed the object. `Transfer` has filled the buffer with zeros.
+        // An object without memory reads as zero, and `Transfer` has filled the buffer with zeros.
         (None, Transfer::Read(_)) => Ok(()),
         _ => Err(EFAULT),
     }
@@ -301,7 +301,7 @@ fn pfn_range<'a>(
 /// Returns the neighbours to insert together with the page of `fault`.
 ///
 /// If `RESERVED` is true, the page has just been allocated, and most pages beside it have no memory
-/// to map. Such a fault is no evidence that neighbours are worth their cost.
+/// to map. Such a fault is no evidence that mapping neighbours pays off.
 #[inline(always)]
 fn neighbours<const RESERVED: bool>(
     fault: &Fault<'_, VramObject>,
@@ -313,10 +313,10 @@ fn neighbours<const RESERVED: bool>(
     }
     let (advice, will_need) = (fault.advice(), obj.needed().contains(fault.page()));
     let pages = obj.size() >> PAGE_SHIFT;
-    let order = if advice == Advice::Normal && !will_need && !RESERVED {
+    let ordinal = if advice == Advice::Normal && !will_need && !RESERVED {
         obj.history().record(fault.page(), pages)
     } else {
-        Order::Unknown
+        Ordinal::Unknown
     };
     let (is_first, is_last) = fault.is_at_edge();
     let context = FaultContext {
@@ -324,7 +324,7 @@ fn neighbours<const RESERVED: bool>(
         is_first,
         is_last,
         will_need,
-        order,
+        ordinal,
         pages,
     };
     fault_around::window(&context, || mapped.scan_neighbours())
@@ -346,7 +346,7 @@ fn huge_neighbours(
         is_first,
         is_last,
         will_need: obj.needed().contains(fault.page()),
-        order: Order::Unknown,
+        ordinal: Ordinal::Unknown,
         pages: obj.size() >> PAGE_SHIFT,
     };
     fault_around::window(&context, || range.scan_neighbours())
@@ -360,7 +360,7 @@ fn huge_neighbours(
 pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
     let Config { fault_around, .. } = dev.config();
     upstream::map_ahead::map_ahead(dev, addresses, |obj, page, pages| {
-        // This lets one fault map the rest of the extent, or allocate and map the rest of the part.
+        // With this, one fault maps the rest of the extent, or allocates and maps the rest of the part.
         obj.needed().set(page.0..page.0 + pages);
         match gem::vram_page(obj, page) {
             Some(page) if fault_around => pages.min(page.extent_pages - page.index),

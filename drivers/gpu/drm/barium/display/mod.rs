@@ -54,7 +54,7 @@ use kernel::{
 
 /// The length of an EDID block in bytes.
 const EDID_BLOCK: usize = 128;
-/// The number of pictures that a desktop flips between. The console's leaves VRAM meanwhile.
+/// The number of pictures between which a desktop flips. The console's picture leaves VRAM meanwhile.
 const DESKTOP_PICTURES: u64 = 2;
 
 /// The mode setting of this driver.
@@ -108,8 +108,8 @@ fn scanout(
     limits.scanout(&picture, u64::try_from(start.0)? + offset)
 }
 
-/// Returns the highest offset in VRAM at which the object of a plane in `state` should start, so that
-/// the scan-out can start at each line of the framebuffer, and the highest one for this picture.
+/// Returns two offsets in VRAM for the object of a plane in `state`: the highest start from which the
+/// device can scan out each line of the framebuffer as the first one, and the highest for this picture.
 ///
 /// # Errors
 ///
@@ -145,8 +145,8 @@ impl DriverPlane for Plane {
         if !object.is_showable() {
             return Err(EINVAL);
         }
-        // An object that is pinned is not moved for this state. Any other one can be moved to the start of
-        // VRAM.
+        // The driver does not move a pinned object for this state. It can move any other one to the
+        // start of VRAM.
         let pinned = match object.is_pinned() {
             true => gem::contiguous_offset(object),
             false => None,

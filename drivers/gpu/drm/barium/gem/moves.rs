@@ -2,7 +2,7 @@
 
 //! Moves objects between VRAM and system memory.
 //!
-//! The caller has locked the reservation of the object, and gives the memory to move to. If a move
+//! The caller has locked the reservation of the object, and passes the VRAM to move it to. If a move
 //! fails, the object stays where it is. During a move, the object has no placement record, so a
 //! fault waits for the reservation. The content is copied after all mappings have been removed, so
 //! no write is lost.
@@ -58,7 +58,7 @@ pub(super) fn move_out(
     if !object.may_have_content() {
         let vacated = obj.vacate()?;
         // `mmap()` sets the flag before a program can access the object. `vacate()` has waited for
-        // all faults that could have mapped it, so after that, the flag tells if one did.
+        // all faults that could have mapped it, so afterwards the flag tells whether one did.
         if !object.may_have_content() {
             drop(vacated.leave_empty());
             Residents::remove(object);
@@ -113,12 +113,12 @@ pub(super) fn move_in(
         Some(Place::Vram(from)) => copy(bar, from, to, &mut buffer)?,
     }
     drop(vacated.publish(record));
-    object.dev().residents().add(object, object.worth());
+    object.dev().residents().add(object, object.priority());
     Ok(())
 }
 
 /// Moves an object, which may be pinned and shown, to `allocation`, a lower part of VRAM. The display
-/// goes on to show it.
+/// continues to show it.
 ///
 /// # Errors
 ///
@@ -153,7 +153,7 @@ pub(super) fn relocate(
     })
 }
 
-/// Copies `from` to `to`, which has the same size, by means of `buffer`, which has the size of a page.
+/// Copies `from` to `to`, which has the same size, through `buffer`, which has the size of a page.
 fn copy(bar: &VramBar<'_>, from: &Allocation, to: &Allocation, buffer: &mut [u8]) -> Result {
     for_each_page(to, |index, offset| {
         let from = from.page(index).ok_or(EINVAL)?.offset();
@@ -196,7 +196,11 @@ pub(super) fn shuffle(obj: &mut Reserved<'_, VramObject>) {
         Some(Place::Vram(_)) => move_out(obj, reg),
         _ => {
             let vram = object.dev().vram();
-            move_in(obj, reg, vram.alloc(object.size(), object.wish.contiguity)?)
+            move_in(
+                obj,
+                reg,
+                vram.alloc(object.size(), object.flags.contiguity)?,
+            )
         }
     });
 }

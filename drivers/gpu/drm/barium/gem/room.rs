@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes room in VRAM: moves out the objects that are worth least.
+//! Makes room in VRAM: moves out the objects with the lowest priority.
 //!
 //! The caller holds no reservation. So each victim can be locked in turn, and no two reservations
 //! are held at once.
@@ -13,7 +13,7 @@ use crate::{
     device::{
         BariumDevice,
         BariumRegistrationData,
-        Worth, //
+        Priority, //
     },
     upstream::gem::Reserved,
     vram::{
@@ -37,9 +37,9 @@ enum Busy {
     Wait,
 }
 
-/// Calls `alloc`. While it fails with `ENOSPC`, frees VRAM and calls it again: first that of the blank
-/// picture, then that of the unpinned objects of each of the `victims`. Returns `None` if there is no
-/// room then either.
+/// Calls `alloc`. While it fails with `ENOSPC`, frees VRAM and calls it again: first frees the blank
+/// picture, then the VRAM of the unpinned objects of each of the `victims`. Returns `None` if `alloc`
+/// still fails.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ enum Busy {
 pub(super) fn make_room(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
-    victims: &[Worth],
+    victims: &[Priority],
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
     let alloc = || match alloc() {
@@ -55,38 +55,38 @@ pub(super) fn make_room(
         result => result.map(Some),
     };
     let mut found = alloc()?;
-    if found.is_none() && reg.pipe().yield_vram() {
+    if found.is_none() && reg.pipe().release_blank() {
         found = alloc()?;
     }
     for busy in [Busy::Skip, Busy::Wait] {
-        for &worth in victims {
+        for &priority in victims {
             if found.is_none() {
-                found = evict(dev, reg, worth, busy, alloc)?;
+                found = evict(dev, reg, priority, busy, alloc)?;
             }
         }
     }
     Ok(found)
 }
 
-/// As [`make_room`], for an object that the display is going to show: moves out any object that is not
-/// pinned. If the pinned ones leave no room, moves them to lower parts of VRAM.
+/// Makes room as [`make_room`] does, for an object that the display is going to show: moves out any
+/// object that is not pinned. If the pinned ones leave no room, moves them to lower parts of VRAM.
 ///
 /// # Errors
 ///
-/// As for [`make_room`].
+/// Those of [`make_room`].
 pub(super) fn make_room_for_display(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
-    let found = make_room(dev, reg, &Worth::ALL, &alloc)?;
+    let found = make_room(dev, reg, &Priority::ALL, &alloc)?;
     if found.is_some() {
         return Ok(found);
     }
     let residents = dev.residents();
     let mut first = None;
     for _ in 0..max_objects(dev) {
-        let Some(obj) = residents.first(dev, Worth::Shown) else {
+        let Some(obj) = residents.first(dev, Priority::Shown) else {
             break;
         };
         let address: *const BariumObject = &raw const *obj;
@@ -94,7 +94,7 @@ pub(super) fn make_room_for_display(
             break;
         }
         first.get_or_insert(address);
-        residents.move_to_end(&obj, Worth::Shown);
+        residents.move_to_end(&obj, Priority::Shown);
         if move_down(dev, reg, &obj).is_ok() {
             match alloc() {
                 Err(ENOSPC) => {}
@@ -105,19 +105,19 @@ pub(super) fn make_room_for_display(
     Ok(None)
 }
 
-/// Moves out the objects of `worth` until `alloc` succeeds. Returns `None` if none is left that can be
-/// moved.
+/// Moves out objects with this `priority` until `alloc` succeeds. Returns `None` if it still fails
+/// when no object can be moved any more.
 fn evict(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
-    worth: Worth,
+    priority: Priority,
     busy: Busy,
     alloc: impl Fn() -> Result<Option<Allocation>>,
 ) -> Result<Option<Allocation>> {
     let residents = dev.residents();
     let mut first_kept = None;
     for _ in 0..max_objects(dev) {
-        let Some(victim) = residents.first(dev, worth) else {
+        let Some(victim) = residents.first(dev, priority) else {
             break;
         };
         let address: *const BariumObject = &raw const *victim;
@@ -129,15 +129,15 @@ fn evict(
                 return Ok(Some(found));
             }
         } else {
-            residents.move_to_end(&victim, worth);
+            residents.move_to_end(&victim, priority);
             first_kept.get_or_insert(address);
         }
     }
     Ok(None)
 }
 
-/// Returns how many objects VRAM has room for. A loop over the objects in it makes no more rounds, also
-/// if other threads move and close objects meanwhile.
+/// Returns the maximum number of objects in VRAM. It bounds the loops over the lists, which other
+/// threads change meanwhile.
 fn max_objects(dev: &BariumDevice<Registered>) -> usize {
     dev.vram().size().bytes() / PAGE_SIZE
 }
@@ -146,7 +146,7 @@ fn max_objects(dev: &BariumDevice<Registered>) -> usize {
 ///
 /// # Errors
 ///
-/// `ENOSPC` if there is no such part that is free; those of [`moves::relocate`].
+/// `ENOSPC` if no lower part is free; the errors of [`moves::relocate`].
 fn move_down(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,

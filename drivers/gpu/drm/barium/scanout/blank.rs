@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The blank picture, which `bochs-display` shows when it must show nothing.
+//! The blank picture, which stands in for the blank screen that `bochs-display` lacks.
 //!
 //! That device cannot blank the screen: if it is disabled, QEMU's window keeps the last picture. So
 //! the driver shows a black picture of the mode's size instead.
 //!
-//! The picture counts as available VRAM. It is freed if there is no room for another allocation, and
-//! then the device is disabled.
+//! The picture counts as available VRAM. If there is no room for another allocation, the driver frees
+//! the picture, and disables the device if it shows the picture.
 
 use super::limits::{
     ModeLimits,
@@ -47,9 +47,9 @@ impl Blank {
         width: u16,
         height: u16,
     ) -> Result<Self> {
-        // Zero is black in both formats. The picture lies as high as the display can show it. If that is
-        // not the end of VRAM, the picture would split the VRAM that buffers can use: their larger
-        // pixels reach further.
+        // Zero is black in both formats. The picture lies as high as the display can show it. A picture
+        // with 16 bits per pixel that does not reach the end of VRAM would split the VRAM that buffers
+        // can use, because the reach is longer for their larger pixels. So it then gets 32 bits.
         let smallest = Self::picture(limits, Fourcc::RGB565, u16::BITS, width, height)?;
         let is_at_end = |(picture, last_start): &(Picture, u64)| {
             let end = picture.len().and_then(|len| last_start.checked_add(len));
@@ -61,7 +61,7 @@ impl Blank {
         };
         let len = picture.len().ok_or(EINVAL)?;
         let size = page::page_align(len.try_into()?).ok_or(EINVAL)?;
-        let allocation = vram.alloc_yielding(size, VramOffset(last_start.try_into()?))?;
+        let allocation = vram.alloc_reclaimable(size, VramOffset(last_start.try_into()?))?;
         let (start, _) = allocation.extents().next().ok_or(EINVAL)?;
         let blank = Self {
             allocation,

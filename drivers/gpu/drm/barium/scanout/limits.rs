@@ -197,8 +197,8 @@ impl ModeLimits {
         }
     }
 
-    /// Returns what DRM tells clients about framebuffers. The largest size is at most [`MAX_SIZE`]: DRM
-    /// stores coordinates in framebuffers as signed 16.16 fixed-point numbers.
+    /// Returns the limits of framebuffers that DRM reports to clients. The largest size is at most
+    /// [`MAX_SIZE`]: DRM stores coordinates in framebuffers as signed 16.16 fixed-point numbers.
     pub(crate) fn mode_config_info(&self) -> ModeConfigInfo {
         ModeConfigInfo {
             max_width: self.max_width.min(MAX_SIZE),
@@ -277,7 +277,7 @@ impl ModeLimits {
         self.last_line_start(format, height, pitch)
     }
 
-    /// As [`Self::last_start`], for a format.
+    /// Returns the result of [`Self::last_start`] for a pixel format.
     pub(crate) fn last_line_start(&self, format: Fourcc, height: u32, pitch: u32) -> Option<u64> {
         self.virt_width(format, pitch).ok()?;
         let pitch = u64::from(pitch);
@@ -338,8 +338,8 @@ impl ModeLimits {
         width < u64::from(SMALLEST_MODE.0) || height < u32::from(SMALLEST_MODE.1)
     }
 
-    /// Returns true if `picture` ends within VRAM and starts within the reach, when it starts at offset
-    /// `start` in VRAM.
+    /// Returns true if `picture`, placed at offset `start` in VRAM, starts within the reach and ends
+    /// within VRAM.
     pub(crate) fn is_in_reach(&self, picture: &Picture, start: u64) -> bool {
         let pitch = u64::from(picture.pitch);
         let end = start + u64::from(picture.height) * pitch;

@@ -40,7 +40,8 @@ struct Programmed {
     scanout: Option<Scanout>,
     /// The value of the byte order register; `None` if unknown.
     byte_order: Option<ByteOrder>,
-    /// The register of a VGA that blanks the screen lets it show the picture.
+    /// True if the attribute controller of a VGA shows the picture; false if it blanks the screen or if
+    /// its state is unknown.
     is_picture_on: bool,
 }
 
@@ -67,7 +68,7 @@ pub(crate) struct Pipe<'bound> {
     regs: Registers<'bound>,
     kind: Kind,
     has_byte_order: bool,
-    /// What the device showed when the pipe was created; `None` if the display was disabled.
+    /// The mode that firmware left when the pipe was created; `None` if the display was disabled.
     firmware: Option<Scanout>,
     state: Pin<KBox<Mutex<State>>>,
 }
@@ -107,9 +108,10 @@ impl<'bound> Pipe<'bound> {
         self.kind
     }
 
-    /// Programs the device to show what `new` returns.
+    /// Programs the device with the register values that `new` returns.
     ///
-    /// [`Self::relocate`] does not move a picture while `new` finds out where it is.
+    /// Calls `new` with the mutex held, so that [`Self::relocate`] cannot move the picture between
+    /// `new` and the programming.
     ///
     /// # Errors
     ///
@@ -246,7 +248,7 @@ impl<'bound> Pipe<'bound> {
 
     /// Frees the blank picture. If the device shows it, disables the device first. Returns true if there
     /// was a blank picture.
-    pub(crate) fn yield_vram(&self) -> bool {
+    pub(crate) fn release_blank(&self) -> bool {
         let mut state = self.state.lock();
         let blank = state.blank.take();
         if blank.is_some() && state.is_blank {
@@ -264,9 +266,10 @@ impl<'bound> Pipe<'bound> {
         self.regs.disable();
     }
 
-    /// Hands the display over to the next kernel, in the mode in which this driver has found it, and black;
-    /// disabled if it was. A kernel started by kexec is told of the firmware's framebuffer, and its drivers
-    /// of that (efifb, vesafb, simpledrm) can draw into it but cannot set a mode.
+    /// Prepares the display for the next kernel: sets the mode in which this driver found it, with a
+    /// black picture, or leaves it disabled if it was disabled. kexec passes the firmware's framebuffer
+    /// on to the next kernel, whose driver for it (efifb, vesafb or simpledrm) draws into it but cannot
+    /// set a mode.
     pub(crate) fn hand_back(&self, bar: &VramBar<'_>) {
         self.disable();
         let Some(firmware) = &self.firmware else {

@@ -208,8 +208,8 @@ unsafe fn object_at<T: MappedObject>(
     allowed.then_some((obj, first))
 }
 
-/// The largest natural alignment of areas that are too small for a huge entry. Where a page table maps
-/// more, a larger one would spare a page table, and take much of the address space.
+/// The largest natural alignment of areas that are too small for a huge entry. If a page table maps
+/// more than this, a larger alignment could save a page table, but would use up address space.
 const MAX_ALIGN: usize = SZ_2M;
 
 /// Returns an address at which an area of `len` bytes (less than [`HUGE_SIZE`]) needs the fewest

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What page faults and page table entries cost, for each architecture and page size.
+//! The costs of page faults and page table entries, for each architecture and page size.
 //!
 //! - Upstream today: the memory manager has no such numbers. It maps the neighbours of a page of a
 //!   file within `fault_around_bytes` of it, whatever the access pattern.
@@ -18,7 +18,7 @@ use kernel::page::PAGE_SIZE;
 /// The costs of a mapping. Only their ratios matter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FaultCosts {
-    /// `mmap()` and `munmap()` of an object that nobody accesses.
+    /// `mmap()` and `munmap()` of an object, without any access to it.
     pub(crate) mapping: usize,
     /// Allocating, clearing and freeing a page table.
     pub(crate) table: usize,

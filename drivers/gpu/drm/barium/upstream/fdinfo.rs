@@ -31,9 +31,9 @@ use kernel::{
 /// The regions, with their names in the keys.
 const REGIONS: [(Region, &CStr); 2] = [(Region::Vram, c"vram"), (Region::System, c"memory")];
 
-/// The `drm_driver.show_fdinfo` callback: prints the sizes of the objects to which the client has
-/// handles, for each region: of all (`drm-total-vram`), the memory that they use
-/// (`drm-resident-vram`), and the size of those that others can reach, too (`drm-shared-vram`).
+/// The `drm_driver.show_fdinfo` callback. Prints, for each region, the total size of the objects to
+/// which the client has handles (`drm-total-vram`), the memory that they use (`drm-resident-vram`),
+/// and the size of the objects that have other handles or a dma-buf, too (`drm-shared-vram`).
 ///
 /// # Safety
 ///

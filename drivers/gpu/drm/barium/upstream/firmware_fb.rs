@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Takes a PCI display over from the driver of the firmware's framebuffer, unless the user wants to
-//! keep that.
+//! Takes a PCI display over from the driver of the firmware's framebuffer, unless the user wants
+//! that driver to keep it.
 //!
 //! - Upstream today: the kernel crate has no abstraction of apertures.
 //! - The shape it should have: this function, as a method of `pci::Device<Core>`.
@@ -33,7 +33,7 @@ extern "C" {
 /// Returns true if the kernel's command line has `nomodeset`: then only drivers of the firmware's
 /// framebuffer may drive a display.
 pub(crate) fn has_nomodeset() -> bool {
-    // SAFETY: The function has no requirements.
+    // SAFETY: `video_firmware_drivers_only()` has no preconditions.
     unsafe { bindings::video_firmware_drivers_only() }
 }
 

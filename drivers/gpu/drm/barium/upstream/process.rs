@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The current process, for messages about what it does, and a limit of their rate.
+//! The name of the current process, for messages about its actions, and a rate limit for these.
 //!
 //! - Upstream today: `Task` has no name, and the kernel crate has no rate-limited messages.
 //! - The shape it should have: `Task::comm()`, and `dev_notice_ratelimited!`.
@@ -26,10 +26,10 @@ extern "C" {
     fn barium_may_log() -> bool;
 }
 
-/// Returns true if a message may be logged that a process can provoke. Returns false if many have been
-/// logged in the last seconds.
+/// Returns true if the driver may log a message that a process can provoke, and false if it has
+/// logged many of them in the last seconds.
 pub(crate) fn may_log() -> bool {
-    // SAFETY: The function has no preconditions.
+    // SAFETY: `barium_may_log()` has no preconditions.
     unsafe { barium_may_log() }
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn current_process() -> Process {
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = CStr::from_bytes_until_nul(&self.name).unwrap_or(c"?");
-        // A program chooses its name: other bytes could end the line.
+        // A program chooses its own name, in which other bytes could end the line of the log.
         for byte in name.to_bytes() {
             let shown = match byte {
                 b' '..=b'~' => char::from(*byte),

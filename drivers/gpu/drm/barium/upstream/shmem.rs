@@ -107,7 +107,7 @@ impl ShmemPages {
         // SAFETY: `barium_shmem_file()` has no preconditions.
         let file = from_err_ptr(unsafe { barium_shmem_file(size) }).map_err(|err| match err {
             // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode, and `ENFILE`
-            // if the system has too many files. Either may be over soon.
+            // if the system has too many files. A later attempt may succeed in either case.
             ENOSPC | ENFILE => ENOMEM,
             other => other,
         })?;
@@ -134,7 +134,7 @@ impl ShmemPages {
         NonNull::new(unsafe { self.slots.get(index)?.as_ptr().read_volatile() })
     }
 
-    /// Returns the PFN of page `index`, with the other pages; `None` if the page is not allocated
+    /// Returns page `index`, with the slots of the other pages; `None` if the page is not allocated
     /// or if there is no such page. Takes no lock.
     #[inline]
     pub(crate) fn range(&self, index: usize) -> Option<PageRange<'_>> {

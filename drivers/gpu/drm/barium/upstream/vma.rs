@@ -56,15 +56,16 @@ pub(crate) const PMDS_PER_TABLE: usize = PAGE_SIZE / size_of::<bindings::pmd_t>(
 /// The number of bytes that one page table maps, or one huge entry (PMD) instead of it.
 pub(crate) const HUGE_SIZE: usize = PAGES_PER_TABLE * PAGE_SIZE;
 
-/// The number of pages that one fault inserts entries for at most: 2 MiB, in one page table. A page table
-/// may map much more, and inserting all its entries would hold its lock for long.
+/// The maximum number of pages for which one fault inserts entries: 2 MiB, in one page table. A page
+/// table may map much more; to insert all its entries, a fault would hold the page table lock for
+/// long.
 pub(crate) const WINDOW_PAGES: usize = if HUGE_SIZE < SZ_2M {
     PAGES_PER_TABLE
 } else {
     SZ_2M / PAGE_SIZE
 };
 
-/// The number of bytes that [`WINDOW_PAGES`] have.
+/// The size of [`WINDOW_PAGES`] pages in bytes.
 pub(crate) const WINDOW_SIZE: usize = WINDOW_PAGES * PAGE_SIZE;
 
 /// True if this kernel can map [`HUGE_SIZE`] bytes of PFNs with one entry.

@@ -39,11 +39,11 @@ pub(super) struct Vtable<T: Callbacks>(SetOnce<Shared<T>>);
 
 struct Shared<T: Callbacks>(T);
 
-// SAFETY: By the requirements of `Callbacks`, any CPU may use what the struct points to.
+// SAFETY: By the requirements of `Callbacks`, any CPU may use the targets of the struct's pointers.
 unsafe impl<T: Callbacks> Send for Shared<T> {}
 
-// SAFETY: By the requirements of `Callbacks`, any CPU may use what the struct points to, and
-// nothing writes to the struct.
+// SAFETY: By the requirements of `Callbacks`, any CPU may use the targets of the struct's pointers,
+// and nothing writes to the struct.
 unsafe impl<T: Callbacks> Sync for Shared<T> {}
 
 impl<T: Callbacks> Vtable<T> {

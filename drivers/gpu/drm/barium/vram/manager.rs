@@ -17,8 +17,8 @@
 //! size as possible, and at the start of a chunk if that skips only a few pages. An allocation never
 //! fails, or takes more than its size, for the sake of huge entries.
 //!
-//! A blank picture, which the display shows when it shows nothing else, lies as high as possible. Its
-//! owner frees it when there is no room for another allocation, so it counts as available.
+//! A blank picture, which blanks the screen of a `bochs-display`, lies as high as possible. Its owner
+//! frees it when there is no room for another allocation, so it counts as available.
 
 use super::{
     extents::{
@@ -76,7 +76,7 @@ struct State {
     map: PageMap,
     cache: Cache,
     /// The number of pages of allocations that count as available.
-    yielding: usize,
+    reclaimable: usize,
 }
 
 /// A cache of small freed allocations, which later requests of the same size reuse.
@@ -119,7 +119,7 @@ impl VramManager {
         let state = State {
             map: PageMap::new(size.bytes() >> PAGE_SHIFT)?,
             cache: Cache(KVec::with_capacity(Cache::MAX, GFP_KERNEL)?),
-            yielding: 0,
+            reclaimable: 0,
         };
         Arc::pin_init(
             pin_init!(Inner {
@@ -147,7 +147,7 @@ impl VramManager {
             .iter()
             .map(|blocks| blocks.extents.pages())
             .sum();
-        let pages = state.map.free() + cached + state.yielding;
+        let pages = state.map.free() + cached + state.reclaimable;
         u64::try_from(pages << PAGE_SHIFT).unwrap_or(0)
     }
 
@@ -166,7 +166,7 @@ impl VramManager {
             pages: Request::pages(size)?,
             contiguity,
             last_start: usize::MAX,
-            is_yielding: false,
+            is_reclaimable: false,
         })
     }
 
@@ -175,14 +175,14 @@ impl VramManager {
     ///
     /// # Errors
     ///
-    /// As for [`Self::alloc`]; also `ENOSPC` if each free range that is large enough starts above
+    /// Those of [`Self::alloc`]; also `ENOSPC` if each free range that is large enough starts above
     /// `last_start`.
     pub(crate) fn alloc_low(&self, size: usize, last_start: VramOffset) -> Result<Allocation> {
         self.alloc_request(&Request {
             pages: Request::pages(size)?,
             contiguity: Contiguity::Contiguous,
             last_start: last_start.0 >> PAGE_SHIFT,
-            is_yielding: false,
+            is_reclaimable: false,
         })
     }
 
@@ -194,13 +194,17 @@ impl VramManager {
     ///
     /// # Errors
     ///
-    /// As for [`Self::alloc_low`].
-    pub(crate) fn alloc_yielding(&self, size: usize, last_start: VramOffset) -> Result<Allocation> {
+    /// Those of [`Self::alloc_low`].
+    pub(crate) fn alloc_reclaimable(
+        &self,
+        size: usize,
+        last_start: VramOffset,
+    ) -> Result<Allocation> {
         self.alloc_request(&Request {
             pages: Request::pages(size)?,
             contiguity: Contiguity::Contiguous,
             last_start: last_start.0 >> PAGE_SHIFT,
-            is_yielding: true,
+            is_reclaimable: true,
         })
     }
 
@@ -245,8 +249,8 @@ struct Request {
     contiguity: Contiguity,
     /// The highest page of VRAM that a contiguous allocation may start at.
     last_start: usize,
-    /// The allocation is one for [`VramManager::alloc_yielding`].
-    is_yielding: bool,
+    /// The allocation is one for [`VramManager::alloc_reclaimable`].
+    is_reclaimable: bool,
 }
 
 impl Request {
@@ -313,13 +317,13 @@ impl Inner {
         for extent in extents.iter() {
             state.map.mark_used(extent.vram_pages());
         }
-        if request.is_yielding {
-            state.yielding += request.pages;
+        if request.is_reclaimable {
+            state.reclaimable += request.pages;
         }
         Ok(Blocks {
             extents,
             contiguity: request.contiguity,
-            is_yielding: request.is_yielding,
+            is_reclaimable: request.is_reclaimable,
             buddy_blocks: Some(blocks),
         })
     }
@@ -327,8 +331,8 @@ impl Inner {
     /// Puts `blocks` into the cache, or frees them.
     fn release(&self, blocks: Blocks) {
         let mut state = self.state.lock();
-        if blocks.is_yielding {
-            state.yielding -= blocks.extents.pages();
+        if blocks.is_reclaimable {
+            state.reclaimable -= blocks.extents.pages();
             state.free(blocks);
         } else if blocks.extents.is_one()
             && blocks.extents.pages() <= Cache::MAX_PAGES
@@ -362,7 +366,7 @@ impl State {
 
     /// Returns the page at which a contiguous allocation starts, or `None` if there is no room for it.
     fn contiguous_start(&self, request: &Request) -> Option<usize> {
-        if request.is_yielding {
+        if request.is_reclaimable {
             return self
                 .map
                 .highest_free_range(request.pages, request.last_start);
@@ -400,8 +404,8 @@ impl State {
 struct Blocks {
     extents: Extents,
     contiguity: Contiguity,
-    /// The blocks are from [`VramManager::alloc_yielding`].
-    is_yielding: bool,
+    /// The blocks are from [`VramManager::alloc_reclaimable`].
+    is_reclaimable: bool,
     /// `None` only after [`Self::take`].
     buddy_blocks: Option<Pin<KBox<AllocatedBlocks>>>,
 }
@@ -413,7 +417,7 @@ impl Blocks {
     /// request.
     fn suits(&self, request: &Request) -> bool {
         let is_low_enough = |extent: &Extent| extent.vram_pages().start <= request.last_start;
-        !request.is_yielding
+        !request.is_reclaimable
             && self.extents.pages() == request.pages
             && self.contiguity == request.contiguity
             && (self.contiguity == Contiguity::Any || self.extents.iter().all(is_low_enough))
@@ -424,7 +428,7 @@ impl Blocks {
         Self {
             extents: core::mem::replace(&mut self.extents, Extents::None),
             contiguity: self.contiguity,
-            is_yielding: self.is_yielding,
+            is_reclaimable: self.is_reclaimable,
             buddy_blocks: self.buddy_blocks.take(),
         }
     }
@@ -500,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn contiguous_is_in_one_piece_or_not_at_all() -> Result {
+    fn a_contiguous_allocation_has_one_extent_or_fails() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let odd = manager.alloc(5 << PAGE_SHIFT, Contiguity::Contiguous)?;
         let start = nth_page(&odd, 0)?;
@@ -523,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn contiguous_may_be_of_several_blocks() -> Result {
+    fn a_contiguous_allocation_may_have_several_blocks() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let mut singles = KVec::new();
         for _ in 0..16 {
@@ -539,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_available() -> Result {
+    fn cached_vram_is_available() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let all = manager.available();
         let first = manager.alloc(PAGE_SIZE, Contiguity::Any)?;
@@ -558,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allocated_is_told() -> Result {
+    fn allocated_parts_are_listed() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         let pages = |pages: usize| pages << PAGE_SHIFT;
         assert!(manager.allocated()?.is_empty());
@@ -586,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_is_does_not_fit() -> Result {
+    fn a_request_larger_than_vram_fails() -> Result {
         let manager = VramManager::new(VramSize::new(16 << PAGE_SHIFT).ok_or(EINVAL)?)?;
         for contiguity in [Contiguity::Any, Contiguity::Contiguous] {
             assert_eq!(
@@ -604,7 +608,7 @@ mod tests {
     }
 
     #[test]
-    fn contiguous_is_at_the_start_and_the_rest_at_the_end() -> Result {
+    fn contiguous_allocations_lie_low_and_others_high() -> Result {
         let manager = manager(256)?;
         let mut expected = 0;
         let mut all = KVec::new();
@@ -628,7 +632,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_lie_low_is_refused_elsewhere() -> Result {
+    fn a_low_request_fails_above_its_last_start() -> Result {
         let manager = manager(64)?;
         let low = |pages: usize, page: usize| {
             manager.alloc_low(pages << PAGE_SHIFT, VramOffset(page << PAGE_SHIFT))
@@ -650,30 +654,30 @@ mod tests {
     }
 
     #[test]
-    fn what_yields_lies_high_and_is_available() -> Result {
+    fn a_reclaimable_allocation_lies_high_and_is_available() -> Result {
         let manager = manager(64)?;
         let all = manager.available();
         let pages = |pages: usize| pages << PAGE_SHIFT;
-        let yielding = manager.alloc_yielding(pages(4), VramOffset::MAX)?;
-        assert_eq!(nth_page(&yielding, 0)?, 60);
-        let low = manager.alloc_yielding(pages(2), VramOffset(pages(20)))?;
+        let reclaimable = manager.alloc_reclaimable(pages(4), VramOffset::MAX)?;
+        assert_eq!(nth_page(&reclaimable, 0)?, 60);
+        let low = manager.alloc_reclaimable(pages(2), VramOffset(pages(20)))?;
         assert_eq!(nth_page(&low, 0)?, 20);
         assert_eq!(manager.available(), all);
         let size = pages(64);
         assert_eq!(manager.alloc(size, Contiguity::Any).err(), Some(ENOSPC));
-        drop(yielding);
+        drop(reclaimable);
         drop(low);
         assert_eq!(manager.available(), all);
         assert!(manager.alloc(size, Contiguity::Contiguous).is_ok());
         assert_eq!(
-            manager.alloc_yielding(pages(65), VramOffset::MAX).err(),
+            manager.alloc_reclaimable(pages(65), VramOffset::MAX).err(),
             Some(ENOSPC)
         );
         Ok(())
     }
 
     #[test]
-    fn large_contiguous_ones_have_room_for_huge_entries() -> Result {
+    fn large_contiguous_allocations_have_room_for_huge_entries() -> Result {
         const HUGE: usize = PAGES_PER_TABLE;
         let manager = manager(8 * HUGE)?;
         let odd = manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?;
@@ -691,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_without_huge_entries_is_better_than_none() -> Result {
+    fn an_offset_without_huge_entries_is_better_than_none() -> Result {
         let manager = manager(2 * PAGES_PER_TABLE)?;
         let _first = manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?;
         let _last = manager.alloc(PAGE_SIZE, Contiguity::Any)?;
@@ -701,7 +705,7 @@ mod tests {
     }
 
     #[test]
-    fn contiguous_ones_start_at_a_chunk_if_it_is_near() -> Result {
+    fn contiguous_allocations_start_at_a_chunk_if_it_is_near() -> Result {
         const HUGE: usize = PAGES_PER_TABLE;
         let manager = manager(4 * HUGE)?;
         let _first = manager.alloc((HUGE - 4) << PAGE_SHIFT, Contiguity::Contiguous)?;
@@ -720,7 +724,7 @@ mod tests {
             pages,
             contiguity,
             last_start: usize::MAX,
-            is_yielding: false,
+            is_reclaimable: false,
         };
         // The extent of a block of 8 pages that could not be trimmed to 5.
         let mut extents = Extents::None;

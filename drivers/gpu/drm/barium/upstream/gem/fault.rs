@@ -16,7 +16,7 @@
 //!   `drm_dev_unplug()` waits for it and then removes the entry, before the registration data is
 //!   dropped. If the registration fails, `UnmapOnDrop` removes the entry ([`super::super::kms`]).
 //!   Likewise, a [`PageRange`] borrows from the record or from the registration data. The closure
-//!   runs inside an RCU read-side critical section; `Reserved::publish()` waits for it and then
+//!   runs inside an RCU read-side critical section; `Reserved::vacate()` waits for it and then
 //!   removes the entry, before the record is dropped. Otherwise, the record is dropped with the
 //!   object, to which the VMA holds a reference, as it does for the object's zero page.
 //!   [`super::super::vma`] sets up VMAs so that no `BUG_ON()` in `vmf_insert_pfn_prot()` triggers.
@@ -413,7 +413,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         };
         // SAFETY: All entries are removed before the data is dropped from which `backing` borrows:
         // by `drm_dev_unplug()` or `UnmapOnDrop` for the registration data, as the caller holds the
-        // guard, and by `Reserved::publish()` for the record, as the caller is in a critical
+        // guard, and by `Reserved::vacate()` for the record, as the caller is in a critical
         // section. A record that is dropped with the object has no mappings any more.
         let mapped = match unsafe { self.insert_pfn(pfn, prot) } {
             Ok(mapped) => mapped,
@@ -429,7 +429,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
 
     /// Serves a fault whose page has no memory yet.
     ///
-    /// `make_present` gets the reserved object, the page, and the number of pages after it that are
+    /// `populate` gets the reserved object, the page, and the number of pages after it that are
     /// in the VMA and in the page table of the fault. It allocates memory for the page, and may do
     /// so for the pages after it. `insert` then inserts it; the reservation is still locked.
     ///
@@ -440,7 +440,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     #[inline(never)]
     pub(crate) fn serve_reserved(
         self,
-        make_present: impl Fn(&mut Reserved<'_, T>, PageIndex, usize, Effort) -> Result,
+        populate: impl Fn(&mut Reserved<'_, T>, PageIndex, usize, Effort) -> Result,
         insert: impl FnOnce(&Self) -> VmFault,
     ) -> VmFault {
         // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
@@ -468,7 +468,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
             None => Some(Reserved::lock(self.obj)),
         };
         if let Some(mut reserved) = reserved {
-            match make_present(&mut reserved, page, after, effort) {
+            match populate(&mut reserved, page, after, effort) {
                 Ok(()) => return insert(&self),
                 Err(ENOMEM) if may_retry => {}
                 Err(ENOMEM) => return VmFault::OOM,
@@ -492,7 +492,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         };
         if let Ok(mut reserved) = reserved {
             // If this fails, the repeated fault tries again.
-            let _ = make_present(&mut reserved, page, after, effort);
+            let _ = populate(&mut reserved, page, after, effort);
         }
         VmFault::RETRY
     }

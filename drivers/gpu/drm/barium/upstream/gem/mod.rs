@@ -158,7 +158,8 @@ pub(crate) trait MappedObject: ObjectData {
     ///
     /// # Errors
     ///
-    /// The caller returns the error to DRM, and `EINVAL` if the mapping is shorter than the object.
+    /// DRM's `vmap` call fails with this error. It also fails, with `EINVAL`, if the returned mapping
+    /// is shorter than the object.
     fn vmap<'p>(
         obj: &'p mut Reserved<'_, Self>,
         reg: Option<&RegistrationData<'_, Self>>,

@@ -50,7 +50,7 @@ pub(crate) trait ObjectData: Send + Sync + Sized + 'static {
     /// The driver that the objects belong to.
     type Driver: drm::Driver<Object = Object<Self>>;
 
-    /// The placement record of an object: where its content is, and what keeps that memory
+    /// The placement record of an object. It says where the content is, and keeps that memory
     /// allocated.
     type Place: Send + Sync + 'static;
 }
@@ -130,7 +130,8 @@ impl<T: ObjectData> Mapped<T> {
         self.had_huge_entry.store(true, Relaxed);
     }
 
-    /// Returns how often the object is pinned to its place. Only a holder of the reservation changes it.
+    /// Returns the number of pins. A pinned object stays where it is. Only a holder of the reservation
+    /// changes the number.
     pub(super) fn pins(&self) -> &Atomic<u32> {
         &self.pins
     }

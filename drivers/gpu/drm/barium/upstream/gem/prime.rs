@@ -18,7 +18,7 @@
 //!   object of the driver. DRM calls [`pin_callback`] when a device attaches, and [`unpin_callback`] when
 //!   it detaches; in between, [`Reserved::vacate`] fails, so the pages that the device accesses stay
 //!   those of the object. An imported object owns its attachment and a reference to the dma-buf, and
-//!   has the reservation of the dma-buf; [`detach`] ends that before the object is freed.
+//!   uses the reservation of the dma-buf; [`detach`] releases both before the object is freed.
 //! - Delete when upstream's objects can be exported and imported like this.
 //!
 //! # Imported objects
@@ -26,8 +26,8 @@
 //! An object that represents a dma-buf of another device has no memory of its own and no placement
 //! record. `mmap()` hands its mappings over to the exporter, so none of them has the `vm_ops` of this
 //! driver. DRM never exports such an object: it returns the original dma-buf. The driver does not map it
-//! for DMA, as the device has none; the attachment makes the exporter keep the memory where devices can
-//! access it.
+//! for DMA, as the device does no DMA; the attachment makes the exporter keep the memory where devices
+//! can access it.
 //!
 //! # Why there is no `vmap`
 //!
@@ -129,7 +129,7 @@ pub(super) unsafe extern "C" fn pin_callback<T: MappedObject>(
         T::move_to_devices(obj)?;
         obj.pin()
     };
-    // SAFETY: The caller promises what this requires.
+    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it holds.
     match unsafe { with_reserved(raw, pin) } {
         Ok(()) => 0,
         Err(err) => err.to_errno(),
@@ -145,7 +145,7 @@ pub(super) unsafe extern "C" fn pin_callback<T: MappedObject>(
 pub(super) unsafe extern "C" fn unpin_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
 ) {
-    // SAFETY: The caller promises what this requires.
+    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it holds.
     unsafe { with_reserved(raw, |obj: &mut Reserved<'_, T>| obj.unpin()) };
 }
 
@@ -164,7 +164,7 @@ pub(super) unsafe extern "C" fn sg_table_callback<T: MappedObject>(
         // SAFETY: The object is valid, and its device outlives it. The field does not change.
         unsafe { pages.sg_table((*raw).dev) }
     };
-    // SAFETY: The caller promises what this requires.
+    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it holds.
     match unsafe { with_reserved(raw, list) } {
         Ok(list) => list.as_ptr(),
         Err(err) => err.to_ptr(),
@@ -192,7 +192,8 @@ pub(in crate::upstream) unsafe extern "C" fn import_callback<T: MappedObject>(
         // SAFETY: The dma-buf holds a reference to the object, and all objects of `dev` have data `T`.
         Ok(ARef::from(unsafe { Object::<T>::from_raw(exported) }))
     } else {
-        // SAFETY: The caller promises what this requires.
+        // SAFETY: The caller promises that `dev` is a registered device all of whose objects have data
+        // `T`, and holds a reference to the dma-buf.
         unsafe { import::<T>(dev, dma_buf) }
     };
     match obj {
@@ -267,7 +268,7 @@ pub(super) unsafe fn mmap_imported(
     if vm_flags & (flags::SHARED | flags::MAYWRITE) == flags::MAYWRITE {
         return EINVAL.to_errno();
     }
-    // An exporter may not set these, which then must not be those of this driver.
+    // If the exporter does not set these fields, they must not keep the values of this driver.
     //
     // SAFETY: No other thread can reach the VMA.
     unsafe {

@@ -11,10 +11,10 @@
 //! - Why this is sound on 7.3: the guard borrows the object, and unlocks in the thread that has
 //!   locked. Without an acquire context, the lock is a mutex. Only [`Reserved::vacate`] replaces a
 //!   placement record; it has the guard exclusively, so nothing borrows the record through it.
-//!   Once it has taken a record out, readers have finished with that record, and no entry of a page
-//!   table is left that one of them has inserted: a fault inserts entries inside the RCU read-side
-//!   critical section in which it has read the record. The kernel's own mappings of an object keep
-//!   its record in place.
+//!   Once it has taken a record out, no reader uses that record any more, and no page table has an
+//!   entry that a reader of the record inserted: a fault inserts entries inside the RCU read-side
+//!   critical section in which it has read the record. `vacate()` fails while the kernel maps the
+//!   object.
 //! - Delete when upstream has such a guard.
 
 use super::{
@@ -64,7 +64,7 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
     ///
     /// The caller must have locked the reservation, and passes the lock on to the guard.
     unsafe fn new(obj: &'a Object<T>) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: The caller promises that the reservation is locked, and passes the lock on.
         Self {
             obj,
             _nts: NotThreadSafe,
@@ -190,8 +190,8 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         // SAFETY: The mapping of the inode is valid as long as the device. All mappings of objects
         // and of their dma-bufs are in it.
         unsafe { bindings::unmap_mapping_range(mapping, start, bytes(self.obj.size()), 1) };
-        // A CPU may still have stores in its write-combining buffers. An interrupt drains them; the
-        // TLB flush above is not an interrupt on each CPU.
+        // A CPU may still have stores in its write-combining buffers. An interrupt drains them, but the
+        // TLB flush above does not interrupt every CPU.
         //
         // SAFETY: The function requires a context in which interrupts are enabled, as they are where
         // a thread may sleep.

@@ -164,7 +164,7 @@ impl VMapSlot {
         Ok(shared.map.raw())
     }
 
-    /// Ends the use that one successful [`Self::get`] began. The last one drops the mapping.
+    /// Undoes one successful [`Self::get`]. The last call drops the mapping.
     pub(super) fn put(&self) {
         let mut guard = self.shared.lock();
         let slot = &mut *guard;

@@ -48,8 +48,8 @@ pub(crate) trait DriverConnector: Sized + 'static {
     /// The preferred width and height, in pixels, if there is no EDID.
     const PREFERRED_SIZE: (u16, u16);
 
-    /// Returns whether the connector lists `mode`, one that the CRTC supports. A client may set a mode that
-    /// is not listed.
+    /// Returns whether the connector lists `mode`, which the CRTC supports. A client may also set a
+    /// mode that is not listed.
     fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
 
     /// Fills `buf` with bytes of the EDID, starting at byte `offset` of the EDID.

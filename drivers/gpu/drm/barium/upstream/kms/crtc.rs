@@ -47,11 +47,12 @@ pub(crate) trait DriverCrtc: Sized + 'static {
     /// Returns whether the hardware supports `mode`, a mode that DRM's vblank timer supports.
     fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
 
-    /// Allocates what [`Self::blank`] needs. DRM checks a commit that switches the CRTC off, or its
-    /// primary plane. The commit may not follow, and may be one of several. `mode` is the mode of the
-    /// screen that the commit blanks.
+    /// Allocates the memory that [`Self::blank`] needs. Called when DRM checks a commit that switches
+    /// off the CRTC or its primary plane. DRM may check several such commits at a time, and may drop
+    /// a commit after the check. `mode` is the mode of the screen that the commit blanks.
     ///
-    /// The commit itself cannot allocate memory: a fence may wait for it, and reclaim for the fence.
+    /// The commit itself must not allocate memory: memory reclaim may wait for a fence that is
+    /// signalled only after the commit.
     fn prepare_blank(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,

@@ -76,7 +76,7 @@ pub(crate) trait DriverPlane: Sized + 'static {
         new: &PlaneState<'_, Self::Driver>,
     ) -> Result;
 
-    /// Ends what a successful [`Self::prepare`] has begun: called once for each, when `old` is no longer
+    /// Undoes a successful [`Self::prepare`]: called once for each of them, when `old` is no longer
     /// shown. The device may be unplugged.
     fn cleanup(old: &PlaneState<'_, Self::Driver>);
 

@@ -5,15 +5,15 @@
 //! - Upstream today: `drm_crtc_vblank_start_timer()` waits in a loop until the callback of the timer has
 //!   returned, as it may still run after vblank was disabled. Its caller, `drm_vblank_enable()`, holds
 //!   `vblank_time_lock` with interrupts disabled, and the callback, on another CPU, waits for that lock
-//!   in `drm_handle_vblank()`. Neither CPU goes on. The callback has to be slow for that, e.g. because
+//!   in `drm_handle_vblank()`. Neither CPU makes progress. This requires a slow callback, e.g. because
 //!   the hypervisor has stopped its CPU.
 //! - The shape it should have: none. The bug is to be fixed in DRM.
 //! - Why this is sound on 7.3: the loop is safe if the callback takes no lock that the caller of
 //!   `enable_vblank` holds. The callback announces that it is about to take them (`HANDLING`), and
-//!   `enable_vblank` that it is about to wait (`ENABLING`). Whichever comes second gives way: the
-//!   callback returns without taking a lock, or `enable_vblank` does not wait and leaves it to the
-//!   callback to start the timer again (`RESTART`). There is one callback at a time, and
-//!   `enable_vblank` is serialised by `vbl_lock`.
+//!   `enable_vblank` that it is about to wait (`ENABLING`). The later one gives way: the callback
+//!   returns without taking a lock, or `enable_vblank` does not wait, and the callback starts the
+//!   timer again (`RESTART`). There is one callback at a time, and `vbl_lock` serialises
+//!   `enable_vblank`.
 //! - Delete when `drm_crtc_vblank_start_timer()` does not wait.
 //!
 //! C header: [`include/drm/drm_vblank.h`](srctree/include/drm/drm_vblank.h)
@@ -30,13 +30,14 @@ use kernel::{
     },
 };
 
-/// Neither the callback nor `enable_vblank` runs, or the callback has not begun with the vblank yet.
+/// Neither the callback nor `enable_vblank` runs, or the callback has not begun to handle the vblank.
 const IDLE: u32 = 0;
 /// The callback is handling a vblank.
 const HANDLING: u32 = 1;
 /// `enable_vblank` is starting the timer.
 const ENABLING: u32 = 2;
-/// As `HANDLING`, and vblank was enabled meanwhile: the callback starts the timer again.
+/// The callback is handling a vblank, and vblank was enabled meanwhile: the callback must start the
+/// timer again.
 const RESTART: u32 = 3;
 
 /// A CRTC with a vblank timer, as DRM allocates it: it begins with its `drm_crtc`.
@@ -64,7 +65,8 @@ unsafe fn state<'a>(crtc: *mut bindings::drm_crtc) -> &'a Atomic<u32> {
 ///
 /// Must be called by DRM only, with the CRTC of a [`TimerCrtc`] that has vblank initialised.
 pub(super) unsafe extern "C" fn enable_callback(crtc: *mut bindings::drm_crtc) -> c_int {
-    // SAFETY: By the safety requirements.
+    // SAFETY: By the safety requirements, `crtc` points to the beginning of a `TimerCrtc`, which lives
+    // until this callback returns.
     let state = unsafe { state(crtc) };
     loop {
         if state.cmpxchg(IDLE, ENABLING, Full).is_ok() {
@@ -75,7 +77,9 @@ pub(super) unsafe extern "C" fn enable_callback(crtc: *mut bindings::drm_crtc) -
         }
         // The state changes at most twice under this loop: one callback ends, and another begins.
         if state.cmpxchg(HANDLING, RESTART, Full) != Err(IDLE) {
-            // SAFETY: By the safety requirements. A callback runs, so the timer has been set up.
+            // SAFETY: By the safety requirements, this is a valid CRTC with vblank initialised. DRM
+            // holds `vbl_lock` during this callback. A timer callback runs, so the timer has been set
+            // up.
             unsafe { set_interval(crtc) };
             return 0;
         }
@@ -103,13 +107,15 @@ unsafe fn set_interval(crtc: *mut bindings::drm_crtc) {
     }
 }
 
-/// The `handle_vblank_timeout` callback of a CRTC: handles a vblank. Returns true if the timer shall go on.
+/// The `handle_vblank_timeout` callback of a CRTC: handles a vblank. Returns true if DRM must restart
+/// the timer.
 ///
 /// # Safety
 ///
 /// Must be called by DRM only, in the callback of the vblank timer of the CRTC of a [`TimerCrtc`].
 pub(super) unsafe extern "C" fn timeout_callback(crtc: *mut bindings::drm_crtc) -> bool {
-    // SAFETY: By the safety requirements.
+    // SAFETY: By the safety requirements, `crtc` points to the beginning of a `TimerCrtc`, which lives
+    // until this callback returns.
     let state = unsafe { state(crtc) };
     if state.cmpxchg(IDLE, HANDLING, Full).is_err() {
         // `enable_vblank` waits for the end of this callback, and then starts the timer.
@@ -122,9 +128,9 @@ pub(super) unsafe extern "C" fn timeout_callback(crtc: *mut bindings::drm_crtc) 
 
 /// The `get_vblank_timestamp` callback of a CRTC: returns the time of the timer's last expiry.
 ///
-/// The timer goes on from there if vblank is enabled while the callback is running, and so its last
-/// expiry is before the vblank that DRM has recorded when it was enabled. DRM would take the
-/// difference for a very large number of vblanks.
+/// If vblank is enabled while the callback is running, the timer continues from its last expiry. That
+/// is before the vblank that DRM recorded when vblank was enabled, and DRM would take the negative
+/// difference for a very large number of vblanks. So the callback returns the later of the two times.
 ///
 /// # Safety
 ///
