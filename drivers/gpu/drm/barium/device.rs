@@ -23,8 +23,9 @@
 //! An ioctl or a commit that makes room in VRAM takes 2 inside 3. This cannot deadlock, because no
 //! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object. A move
 //! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held,
-//! and with the mutex of the [`Pipe`] if the display may show the object. The lists of the objects in
-//! VRAM have a mutex of DRM (`gem_lru_mutex`), which is taken last.
+//! and with the mutex of the [`Pipe`] if the display may show the object. Before that, it takes the
+//! mutex of the object's kernel mapping. The lists of the objects in VRAM have a mutex of DRM
+//! (`gem_lru_mutex`). These two are taken last.
 
 use crate::{
     scanout::{
@@ -65,8 +66,8 @@ pub(crate) struct Config {
     pub(crate) fault_around: bool,
     /// A fault maps a huge entry if the offset in VRAM and the address are aligned for one.
     pub(crate) huge: bool,
-    /// For tests: each n-th fault in small pages moves its object out of VRAM or into it, where n is
-    /// this number. No fault does if it is 0.
+    /// For tests: each n-th fault moves its object out of VRAM or into it, where n is this number, if the
+    /// fault is one that a small entry serves. No fault does if it is 0.
     pub(crate) move_every: u32,
     /// The device has a render node. Programs take it for a GPU that renders: a compositor or Mesa
     /// then fails where it would have used the CPU.

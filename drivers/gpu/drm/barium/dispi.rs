@@ -113,8 +113,10 @@ register! {
 
 /// The upper bits of all values of [`struct@ID`].
 const ID_FAMILY: u16 = 0xb0c;
-/// The largest VRAM of each kind of device in QEMU, in MiB.
-const MAX_VRAM_MIB: usize = 256;
+/// The largest VRAM of `bochs-display` in QEMU, in MiB.
+const MAX_BOCHS_VRAM_MIB: usize = 256;
+/// The largest VRAM of `VGA` and `secondary-vga` in QEMU, in MiB.
+const MAX_VGA_VRAM_MIB: usize = 512;
 /// The unit of [`struct@VIDEO_MEMORY_64K`], in bytes.
 const VRAM_UNIT: usize = 64 * 1024;
 /// The values of [`struct@EXTENSION_SIZE`], in bytes, of devices with [`struct@BYTE_ORDER`]. The
@@ -179,12 +181,14 @@ impl fmt::Display for MoreVramAdvice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = 2 * self.vram.mib();
         match self.kind {
-            _ if more > MAX_VRAM_MIB => Ok(()),
-            Kind::Bochs => write!(
+            Kind::Bochs if more <= MAX_BOCHS_VRAM_MIB => write!(
                 f,
                 "; QEMU's -device bochs-display,vgamem={more}M gives more"
             ),
-            Kind::Vga { .. } => write!(f, "; QEMU's -device VGA,vgamem_mb={more} gives more"),
+            Kind::Vga { .. } if more <= MAX_VGA_VRAM_MIB => {
+                write!(f, "; QEMU's -device VGA,vgamem_mb={more} gives more")
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -18,7 +18,7 @@
 //! - The program's advice overrides these rules.
 //!
 //! Two sequential accesses to different parts of a mapping do not affect each other's window, nor do
-//! accesses by different processes.
+//! accesses by different processes, except in small objects.
 //!
 //! # Small objects
 //!

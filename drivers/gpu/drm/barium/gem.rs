@@ -254,6 +254,7 @@ fn pin_reserved(
 /// - `EINVAL` if the object is pinned, or if `can_start` returns false for its new offset.
 /// - `ENOSPC` if pinned objects leave no room for the object, or if there is no memory for those that
 ///   would have to leave VRAM.
+/// - `EBUSY` if the kernel maps the object, or if another device is attached to it.
 /// - `ENOMEM`; `EINTR` on a signal.
 pub(crate) fn pin(
     dev: &BariumDevice<Registered>,
@@ -436,7 +437,7 @@ pub(crate) fn usage(obj: &BariumObject) -> Usage {
 ///
 /// - `EINVAL` for a size of 0, a size that overflows when it is rounded up, and unknown flags.
 /// - `ENOSPC` if VRAM is smaller than the object.
-/// - `ENOMEM` if there is no kernel memory.
+/// - `ENOMEM` if there is no kernel memory; `EINTR` on a signal.
 pub(crate) fn create(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
@@ -531,7 +532,7 @@ impl DumbBuffers for VramObject {
     ///
     /// - `EINVAL` for a size of 0 or one that overflows.
     /// - `ENOSPC` if VRAM is smaller than the buffer.
-    /// - `ENOMEM` if there is no kernel memory.
+    /// - `ENOMEM` if there is no kernel memory; `EINTR` on a signal.
     fn create_dumb(
         dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,

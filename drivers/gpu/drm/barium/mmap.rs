@@ -20,8 +20,8 @@
 //! A fault in a page that has memory takes no lock of the driver, and the driver allocates nothing
 //! for it while the device is bound.
 //!
-//! In-kernel clients map whole objects, which must be in VRAM and contiguous; after unplug they get
-//! system memory instead.
+//! In-kernel clients map whole objects: those in VRAM must be contiguous. After unplug, they get
+//! system memory instead of VRAM.
 
 use crate::{
     device::{

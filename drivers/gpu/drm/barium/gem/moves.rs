@@ -42,7 +42,7 @@ use kernel::{
 /// # Errors
 ///
 /// - `ENOENT` if the object is not in VRAM.
-/// - `EBUSY` if it is pinned, or if the kernel maps it.
+/// - `EBUSY` if it is pinned, if the kernel maps it, or if another device is attached to it.
 /// - `ENOMEM` if there is no memory.
 pub(super) fn move_out(
     obj: &mut Reserved<'_, VramObject>,
@@ -86,7 +86,7 @@ pub(super) fn move_out(
 ///
 /// # Errors
 ///
-/// `EBUSY` if the kernel maps the object; `ENOMEM`.
+/// `EBUSY` if the kernel maps the object, or if another device is attached to it; `ENOMEM`.
 pub(super) fn move_in(
     obj: &mut Reserved<'_, VramObject>,
     reg: &BariumRegistrationData<'_>,
@@ -122,7 +122,8 @@ pub(super) fn move_in(
 ///
 /// # Errors
 ///
-/// `ENOENT` if the object is not in VRAM; `EBUSY` if the kernel maps it; `ENOMEM`.
+/// `ENOENT` if the object is not in VRAM; `EBUSY` if the kernel maps it, or if another device is attached
+/// to it; `ENOMEM`.
 pub(super) fn relocate(
     obj: &mut Reserved<'_, VramObject>,
     reg: &BariumRegistrationData<'_>,

@@ -39,11 +39,7 @@ use kernel::{
 extern "C" {
     fn barium_pgprot_device_wc(prot: bindings::pgprot_t) -> bindings::pgprot_t;
     fn barium_mprotect_changes_type(from: bindings::pgprot_t, to: bindings::pgprot_t) -> bool;
-    fn barium_zap_until_unlock(
-        vma: *mut bindings::vm_area_struct,
-        start: c_ulong,
-        end: c_ulong,
-    );
+    fn barium_zap_until_unlock(vma: *mut bindings::vm_area_struct, start: c_ulong, end: c_ulong);
 }
 
 /// The number of pages that one page table has entries for (`PTRS_PER_PTE`; bindgen cannot evaluate
