@@ -365,13 +365,24 @@ impl State {
     }
 
     /// Returns the page at which a contiguous allocation starts, or `None` if there is no room for it.
+    ///
+    /// This is the lowest page. But an allocation of more than a third of VRAM starts at the highest page
+    /// if only that leaves room for another one of its size, once all others are freed: the display shows
+    /// two pictures in turn, and the one that it shows cannot be moved to an overlapping range.
     fn contiguous_start(&self, request: &Request) -> Option<usize> {
         if request.is_reclaimable {
             return self
                 .map
                 .highest_free_range(request.pages, request.last_start);
         }
-        self.lowest_start(request)
+        let lowest = self.lowest_start(request)?;
+        if self.map.leaves_room_for_same(lowest, request.pages) {
+            return Some(lowest);
+        }
+        self.map
+            .highest_free_range(request.pages, request.last_start)
+            .filter(|start| self.map.leaves_room_for_same(*start, request.pages))
+            .or(Some(lowest))
     }
 
     /// Takes the newest entry that suits `request` out of the cache.
@@ -628,6 +639,30 @@ mod tests {
         drop(manager.alloc(PAGE_SIZE, Contiguity::Any)?);
         let low = manager.alloc(PAGE_SIZE, Contiguity::Contiguous)?;
         assert!(nth_page(&low, 0)? < 128);
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_allocation_leaves_room_for_another_one() -> Result {
+        let manager = manager(64)?;
+        let low = |pages: usize, last: usize| {
+            manager.alloc_low(pages << PAGE_SHIFT, VramOffset(last << PAGE_SHIFT))
+        };
+        let console = low(16, 64)?;
+        // A third of VRAM leaves room wherever it is.
+        assert_eq!(nth_page(&low(21, 64)?, 0)?, 16);
+        let first = low(30, 64)?;
+        assert_eq!(nth_page(&first, 0)?, 34);
+        drop(console);
+        let second = low(30, 64)?;
+        assert_eq!(nth_page(&second, 0)?, 0);
+        drop(first);
+        drop(second);
+        // With this reach, or with this size, there is no room for another one.
+        let console = low(16, 64)?;
+        assert_eq!(nth_page(&low(30, 29)?, 0)?, 16);
+        assert_eq!(nth_page(&low(33, 64)?, 0)?, 16);
+        drop(console);
         Ok(())
     }
 

@@ -182,6 +182,12 @@ impl PageMap {
         highest
     }
 
+    /// Returns true if the pages before or after a range of `pages` pages that starts at `start` are at
+    /// least as many, whether they are in use or not.
+    pub(super) fn leaves_room_for_same(&self, start: usize, pages: usize) -> bool {
+        start >= pages || self.pages.saturating_sub(start).saturating_sub(pages) >= pages
+    }
+
     /// Returns the ranges of pages in use, in ascending order.
     pub(super) fn used_ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         let mut page = 0;
