@@ -59,27 +59,14 @@
  * Description: Each mode of the connector can be set and displays the image.
  */
 #include <errno.h>
-#include <fcntl.h>
 
 #include "igt.h"
-#include "barium_lib_kms.h"
+#include "barium_lib_scanout.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Modes, framebuffers and page flips that scan out objects in place.");
 
-/* Bytes per pixel of XRGB8888. */
-#define CPP 4
-
-/* The device under test. */
-struct device {
-	__u8 *registers;
-	const __u8 *vram;
-	size_t vram_size;
-	/* VGA and secondary-vga round widths down to a multiple of 8 pixels. */
-	bool is_vga;
-	/* In bytes. */
-	__u32 max_pitch;
-};
+#define CPP BARIUM_CPP
 
 /* A framebuffer of an object of its own, and a mapping of the object. */
 struct image {
@@ -93,37 +80,12 @@ struct image {
 	__u32 *map;
 };
 
-static struct device device;
+static struct barium_scanout device;
 static struct barium_pipe pipeline;
 
 static __u16 reg(size_t offset)
 {
-	return READ_ONCE(*(__u16 *)(device.registers + offset));
-}
-
-/* Fills in the global device. */
-static void find_device(int fd)
-{
-	__u16 width, height;
-
-	device.vram_size = barium_vram_size(fd);
-	device.registers = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDWR);
-	device.vram = barium_map_bar(fd, "resource0_wc", device.vram_size, O_RDONLY);
-	device.is_vga = barium_max_size(device.registers, &width, &height);
-	device.max_pitch = width * CPP;
-}
-
-/* Selects 640x480 for most tests, so that several framebuffers fit into VRAM. */
-static void choose_mode(void)
-{
-	__u32 i;
-
-	for (i = 0; i < pipeline.count; i++) {
-		pipeline.mode = pipeline.modes[i];
-		if (pipeline.mode.hdisplay == 640 && pipeline.mode.vdisplay == 480)
-			return;
-	}
-	igt_skip("no mode of 640x480\n");
+	return barium_scanout_reg(&device, offset);
 }
 
 static void fb_refused(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch, __u32 offset)
@@ -144,19 +106,13 @@ static __u32 create_contiguous(int fd, __u64 size)
 	return handle;
 }
 
-/* Returns the value of pixel (@x, @y) in the image made from @seed. */
-static __u32 color(__u32 seed, __u32 x, __u32 y)
-{
-	return (seed << 24 | y << 12 | x) * 0x9e3779b1u;
-}
-
 static void draw(const struct image *image, __u32 seed, __u32 width, __u32 height)
 {
 	__u32 *line = image->map + image->offset / CPP, x, y;
 
 	for (y = 0; y < height; y++, line += image->pitch / CPP) {
 		for (x = 0; x < width; x++)
-			line[x] = color(seed, x, y);
+			line[x] = barium_color(seed, x, y);
 	}
 }
 
@@ -185,32 +141,10 @@ static void destroy_image(int fd, struct image *image)
 	gem_close(fd, image->handle);
 }
 
-/* Returns the pixel that the device scans out at (@x, @y). */
-static __u32 scanout_pixel(__u32 x, __u32 y)
-{
-	size_t virt_width = reg(BARIUM_REG_VIRT_WIDTH);
-	size_t x_offset = reg(BARIUM_REG_X_OFFSET), y_offset = reg(BARIUM_REG_Y_OFFSET);
-	size_t at = ((y_offset + y) * virt_width + x_offset + x) * CPP;
-
-	igt_assert_lt_u64(at, device.vram_size);
-	return READ_ONCE(*(const __u32 *)(device.vram + at));
-}
-
 /* Asserts that the device scans out the image made from @seed, starting at its pixel (@x, @y). */
 static void check_scanout(__u32 seed, __u32 x, __u32 y)
 {
-	__u32 width = pipeline.mode.hdisplay, height = pipeline.mode.vdisplay, i;
-
-	igt_assert_eq_u32(reg(BARIUM_REG_ENABLE) & BARIUM_ENABLED, BARIUM_ENABLED);
-	igt_assert_eq_u32(reg(BARIUM_REG_XRES), width);
-	igt_assert_eq_u32(reg(BARIUM_REG_YRES), height);
-	igt_assert_eq_u32(reg(BARIUM_REG_BPP), CPP * 8);
-	for (i = 0; i < width; i++) {
-		igt_assert_eq_u32(scanout_pixel(i, 0), color(seed, x + i, y));
-		igt_assert_eq_u32(scanout_pixel(i, height - 1), color(seed, x + i, y + height - 1));
-	}
-	for (i = 0; i < height; i++)
-		igt_assert_eq_u32(scanout_pixel(i % 64, i), color(seed, x + i % 64, y + i));
+	barium_check_scanout(&device, &pipeline, seed, x, y);
 }
 
 /*
@@ -388,7 +322,7 @@ static void bind_and_display(void)
 	barium_bind();
 	fd = barium_open_primary();
 	barium_find_pipe(fd, &pipeline);
-	choose_mode();
+	barium_choose_small_mode(&pipeline);
 	image = create_image(fd, 9, 0, 0);
 	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
 	check_scanout(9, 0, 0);
@@ -419,9 +353,9 @@ int igt_main()
 
 		barium_prepare_unplug();
 		fd = barium_open_primary();
-		find_device(fd);
+		barium_find_scanout(fd, &device);
 		barium_find_pipe(fd, &pipeline);
-		choose_mode();
+		barium_choose_small_mode(&pipeline);
 		close(fd);
 	}
 
