@@ -38,9 +38,6 @@
  * SUBTEST: neighbours
  * Description: One fault maps the allocated pages beside it, and no others.
  *
- * SUBTEST: scanout-refused
- * Description: ADDFB2 of an object in system memory fails with EOPNOTSUPP.
- *
  * SUBTEST: dumb-in-vram
  * Description: A dumb buffer is in VRAM.
  *
@@ -292,21 +289,6 @@ static void test_neighbours(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static void test_scanout_refused(int fd)
-{
-	__u64 size = 64 * barium_page_size();
-	__u32 handle, fb;
-
-	igt_assert_eq(__barium_gem_create(fd, &size, SYSTEM | BARIUM_GEM_CREATE_CONTIGUOUS,
-					  &handle), 0);
-	igt_assert_eq(__barium_add_fb(fd, handle, 64, 64, 256, 0, &fb), -EOPNOTSUPP);
-	gem_close(fd, handle);
-	igt_assert_eq(__barium_gem_create(fd, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
-	igt_assert_eq(__barium_add_fb(fd, handle, 64, 64, 256, 0, &fb), 0);
-	barium_remove_fb(fd, fb);
-	gem_close(fd, handle);
-}
-
 static void test_dumb(int fd)
 {
 	struct drm_mode_create_dumb dumb = { .width = 64, .height = 64, .bpp = 32 };
@@ -456,10 +438,6 @@ int igt_main()
 	igt_describe("One fault maps the allocated pages beside it, and no others.");
 	igt_subtest("neighbours")
 		test_neighbours(barium_new_client());
-
-	igt_describe("ADDFB2 of an object in system memory fails with EOPNOTSUPP.");
-	igt_subtest("scanout-refused")
-		test_scanout_refused(barium_new_primary_client());
 
 	igt_describe("A dumb buffer is in VRAM.");
 	igt_subtest("dumb-in-vram")

@@ -32,20 +32,11 @@
  * SUBTEST: import-info
  * Description: An imported object uses no VRAM, and its memory is not counted as resident.
  *
- * SUBTEST: import-framebuffer-refused
- * Description: An imported object cannot become a framebuffer: EOPNOTSUPP.
- *
  * SUBTEST: import-unbound
  * Description: A mapping of an imported object is unchanged after unbind.
  *
  * SUBTEST: attach-vram
  * Description: An object leaves VRAM with its content when another device imports it.
- *
- * SUBTEST: attach-shown-refused
- * Description: Another device cannot import an object that was shown: EBUSY.
- *
- * SUBTEST: attached-shown-refused
- * Description: An object that another device has imported cannot be shown: EBUSY.
  *
  * SUBTEST: attach
  * Description: A dma-buf that the importing device exports shows the object's memory.
@@ -69,7 +60,6 @@
 #include <sys/syscall.h>
 
 #include "igt.h"
-#include "barium_lib_kms.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
 #include "barium_lib_unplug.h"
@@ -261,16 +251,6 @@ static void test_import_info(int fd)
 	close(buf);
 }
 
-static void test_import_framebuffer_refused(int fd)
-{
-	int buf = barium_make_udmabuf(64, NULL);
-	__u32 handle = barium_import(fd, buf), fb;
-
-	igt_assert_eq(__barium_add_fb(fd, handle, 64, 64, 4 * 64, 0, &fb), -EOPNOTSUPP);
-	gem_close(fd, handle);
-	close(buf);
-}
-
 static void test_import_unbound(int fd)
 {
 	__u64 size = PAGES * barium_page_size();
@@ -315,43 +295,6 @@ static void test_attach_vram(int fd)
 	barium_munmap(theirs, bo.size);
 	close(buf);
 	barium_bo_fini(fd, &bo);
-	close(vgem);
-}
-
-static void test_attach_shown_refused(int fd)
-{
-	int vgem = barium_load_and_open("vgem"), buf;
-	struct drm_mode_create_dumb dumb;
-	struct barium_pipe pipe;
-	__u32 fb, handle;
-
-	barium_find_pipe(fd, &pipe);
-	fb = barium_add_dumb(fd, &pipe, &dumb);
-	barium_set_crtc(fd, &pipe, fb, 0, 0);
-	buf = barium_export(fd, dumb.handle);
-	igt_assert_eq(__barium_import(vgem, buf, &handle), -EBUSY);
-	barium_switch_off(fd, &pipe);
-	igt_assert_eq(__barium_import(vgem, buf, &handle), -EBUSY);
-	barium_set_crtc(fd, &pipe, fb, 0, 0);
-	close(buf);
-	close(vgem);
-}
-
-static void test_attached_shown_refused(int fd)
-{
-	int vgem = barium_load_and_open("vgem"), buf;
-	struct drm_mode_create_dumb dumb;
-	struct barium_pipe pipe;
-	__u32 fb, handle;
-
-	barium_find_pipe(fd, &pipe);
-	fb = barium_add_dumb(fd, &pipe, &dumb);
-	buf = barium_export(fd, dumb.handle);
-	handle = barium_import(vgem, buf);
-	igt_assert_eq(__barium_set_crtc(fd, &pipe, fb, 0, 0, &pipe.mode), -EBUSY);
-	gem_close(vgem, handle);
-	close(buf);
-	barium_set_crtc(fd, &pipe, fb, 0, 0);
 	close(vgem);
 }
 
@@ -508,10 +451,6 @@ int igt_main()
 	igt_subtest("import-info")
 		test_import_info(barium_new_bound_client());
 
-	igt_describe("An imported object cannot become a framebuffer: EOPNOTSUPP.");
-	igt_subtest("import-framebuffer-refused")
-		test_import_framebuffer_refused(barium_new_bound_primary_client());
-
 	igt_describe("A mapping of an imported object is unchanged after unbind.");
 	igt_subtest("import-unbound")
 		test_import_unbound(barium_new_bound_client());
@@ -519,14 +458,6 @@ int igt_main()
 	igt_describe("An object leaves VRAM with its content when another device imports it.");
 	igt_subtest("attach-vram")
 		test_attach_vram(barium_new_bound_client());
-
-	igt_describe("Another device cannot import an object that was shown: EBUSY.");
-	igt_subtest("attach-shown-refused")
-		test_attach_shown_refused(barium_new_bound_primary_client());
-
-	igt_describe("An object that another device has imported cannot be shown: EBUSY.");
-	igt_subtest("attached-shown-refused")
-		test_attached_shown_refused(barium_new_bound_primary_client());
 
 	igt_describe("A dma-buf that the importing device exports shows the object's memory.");
 	igt_subtest("attach")

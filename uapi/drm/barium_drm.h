@@ -4,7 +4,8 @@
  *
  * DRM_IOCTL_VERSION returns version 1.x of the driver. Since 1.1, objects can be in system memory:
  * BARIUM_PARAM_FEATURES and BARIUM_GEM_CREATE_SYSTEM exist. Since 1.2, objects can leave VRAM, and
- * creating an object succeeds even if other objects fill VRAM.
+ * creating an object succeeds even if other objects fill VRAM. Since 1.3, the display can show
+ * objects that cannot be in VRAM.
  *
  * This header is the only source of the ABI: the build generates the driver's Rust types from it.
  * Each structure has the same layout on 32-bit and 64-bit architectures, and no implicit padding.
@@ -75,9 +76,10 @@ struct drm_barium_get_param {
 #define BARIUM_GEM_CREATE_CONTIGUOUS	0x01
 /*
  * The object is in system memory. The kernel allocates each of its pages when a program first
- * accesses that page, and charges it to the memory cgroup of the program. The display cannot show
- * the object: DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 fail with EOPNOTSUPP. Other devices
- * can import its dma-buf. Since version 1.1.
+ * accesses that page, and charges it to the memory cgroup of the program. The display shows a copy
+ * of the object, to which each commit, and DRM_IOCTL_MODE_DIRTYFB, copies the damage. Before version
+ * 1.3, DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 failed with EOPNOTSUPP. Other devices can
+ * import its dma-buf. Since version 1.1.
  */
 #define BARIUM_GEM_CREATE_SYSTEM	0x02
 

@@ -26,6 +26,9 @@
 //! and with the mutex of the [`Pipe`] if the display may show the object. Before that, it takes the
 //! mutex of the object's kernel mapping. The lists of the objects in VRAM have a mutex of DRM
 //! (`gem_lru_mutex`). These two are taken last.
+//!
+//! Before a commit and after it, DRM takes 2, outside 3, to map and unmap an object that is shown
+//! through a shadow. The commit itself takes neither 2 nor the mutexes of [`VramManager`].
 
 use crate::{
     scanout::{
@@ -81,7 +84,7 @@ pub(crate) struct BariumData {
     limits: ModeLimits,
     config: Config,
     residents: Residents,
-    /// The number of objects that are pinned.
+    /// The number of objects that are pinned, and of shadows.
     pinned: Atomic<u32>,
     /// The number of faults, if [`Config::move_every`] is not 0.
     faults: Atomic<u32>,
@@ -125,7 +128,7 @@ impl BariumData {
         &self.residents
     }
 
-    /// Returns the number of objects that are pinned.
+    /// Returns the number of objects that are pinned, and of shadows: of pictures that cannot leave VRAM.
     pub(crate) fn pinned(&self) -> &Atomic<u32> {
         &self.pinned
     }

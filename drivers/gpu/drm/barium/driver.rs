@@ -214,7 +214,7 @@ impl drm::Driver for BariumDriver {
 
     const INFO: drm::DriverInfo = drm::DriverInfo {
         major: 1,
-        minor: 2,
+        minor: 3,
         patchlevel: 0,
         name: c"barium",
         desc: c"VRAM behind a PCI BAR",

@@ -178,12 +178,12 @@ impl VramObject {
         contiguous | system
     }
 
-    /// Returns true if the display can show the object.
+    /// Returns true if the display can show the object in VRAM.
     pub(crate) fn is_showable(&self) -> bool {
         self.flags.contiguity == Contiguity::Contiguous && !self.flags.system
     }
 
-    /// Returns true if the object belongs in system memory. The display cannot show it.
+    /// Returns true if the object belongs in system memory. The display shows a copy of it.
     pub(crate) fn is_system(&self) -> bool {
         self.flags.system
     }
@@ -208,9 +208,26 @@ pub(crate) fn unpin(obj: &BariumObject) {
     }
 }
 
+/// Returns true if `obj` is in system memory, or belongs there.
+pub(crate) fn is_in_system(obj: &BariumObject) -> bool {
+    obj.is_system() || matches!(obj.place(&rcu::read_lock()), Some(Place::System(_)))
+}
+
+/// What [`pin_in_place`] has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pinned {
+    /// The object is pinned.
+    InPlace,
+    /// Nothing: the object has to be moved first. It is not in VRAM, or not where the display can show
+    /// it.
+    NotYet,
+    /// Nothing: the object is in system memory and has to stay there, because another device has
+    /// attached to it, or because the kernel maps it.
+    Held,
+}
+
 /// Keeps `obj`, which the display can show, where it is in VRAM until [`unpin`] is called, if
-/// `can_start` returns true for its offset. Returns false, and does nothing, if `obj` has to be moved
-/// first: it is not in VRAM, or `can_start` returns false.
+/// `can_start` returns true for its offset.
 ///
 /// # Errors
 ///
@@ -218,7 +235,7 @@ pub(crate) fn unpin(obj: &BariumObject) {
 pub(crate) fn pin_in_place(
     obj: &BariumObject,
     can_start: impl Fn(VramOffset) -> bool,
-) -> Result<bool> {
+) -> Result<Pinned> {
     pin_reserved(&Reserved::lock(obj), can_start)
 }
 
@@ -226,16 +243,16 @@ pub(crate) fn pin_in_place(
 fn pin_reserved(
     reserved: &Reserved<'_, VramObject>,
     can_start: impl Fn(VramOffset) -> bool,
-) -> Result<bool> {
+) -> Result<Pinned> {
     let obj = reserved.object();
     let page = reserved
         .place()
         .and_then(|place| place.vram_page(PageIndex(0)));
     if !page.is_some_and(|page| can_start(page.offset())) {
-        return if obj.is_pinned() {
-            Err(EINVAL)
-        } else {
-            Ok(false)
+        return match page {
+            Some(_) if obj.is_pinned() => Err(EINVAL),
+            None if reserved.is_held() => Ok(Pinned::Held),
+            _ => Ok(Pinned::NotYet),
         };
     }
     if obj.pins.fetch_add(1, Full) == 0 {
@@ -243,7 +260,7 @@ fn pin_reserved(
     }
     obj.has_been_shown.store(true, Relaxed);
     obj.dev().residents().add(obj, Priority::Shown);
-    Ok(true)
+    Ok(Pinned::InPlace)
 }
 
 /// Moves `obj`, and pins it as [`pin_in_place`] does. It then starts at or below
@@ -252,10 +269,8 @@ fn pin_reserved(
 /// # Errors
 ///
 /// - `EINVAL` if the object is pinned, or if `can_start` returns false for its new offset.
-/// - `ENOSPC` if pinned objects leave no room for the object, or if there is no memory for those that
-///   would have to leave VRAM.
 /// - `EBUSY` if the kernel maps the object, or if another device is attached to it.
-/// - `ENOMEM`; `EINTR` on a signal.
+/// - Those of [`alloc_for_display`].
 pub(crate) fn pin(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
@@ -264,7 +279,36 @@ pub(crate) fn pin(
     preferred: VramOffset,
     last_start: VramOffset,
 ) -> Result {
-    let size = obj.size();
+    let allocation = alloc_for_display(dev, reg, obj.size(), preferred, last_start)?;
+    let mut reserved = Reserved::lock(obj);
+    // Another thread may have moved it meanwhile.
+    match pin_reserved(&reserved, &can_start)? {
+        Pinned::InPlace => return Ok(()),
+        Pinned::Held => return Err(EBUSY),
+        Pinned::NotYet => moves::move_in(&mut reserved, reg, allocation)?,
+    }
+    match pin_reserved(&reserved, can_start)? {
+        Pinned::InPlace => Ok(()),
+        Pinned::Held | Pinned::NotYet => Err(EINVAL),
+    }
+}
+
+/// Allocates VRAM for a picture of `size` bytes, a whole number of pages, and moves out other objects if
+/// there is no room. The allocation starts at or below `preferred` if there is room, and at or below
+/// `last_start` otherwise. Its content is not cleared.
+///
+/// # Errors
+///
+/// - `ENOSPC` if what is pinned leaves no room, or if there is no memory for the objects that would have
+///   to leave VRAM.
+/// - `ENOMEM`; `EINTR` on a signal.
+pub(crate) fn alloc_for_display(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    size: usize,
+    preferred: VramOffset,
+    last_start: VramOffset,
+) -> Result<Allocation> {
     let alloc = || match dev.vram().alloc_low(size, preferred) {
         Err(ENOSPC) => dev.vram().alloc_low(size, last_start),
         result => result,
@@ -278,20 +322,10 @@ pub(crate) fn pin(
         }
         fsleep(Delta::from_millis(1));
     }
-    let Some(allocation) = found else {
+    found.ok_or_else(|| {
         log_no_room(dev, reg, size);
-        return Err(ENOSPC);
-    };
-    let mut reserved = Reserved::lock(obj);
-    // Another thread may have moved the object meanwhile.
-    if pin_reserved(&reserved, &can_start)? {
-        return Ok(());
-    }
-    moves::move_in(&mut reserved, reg, allocation)?;
-    match pin_reserved(&reserved, can_start)? {
-        true => Ok(()),
-        false => Err(EINVAL),
-    }
+        ENOSPC
+    })
 }
 
 /// The pages of an object that a program will need soon, from `MADV_WILLNEED`. A new range replaces
@@ -396,15 +430,11 @@ pub(crate) fn populate_all(obj: &mut Reserved<'_, VramObject>) -> Result {
 ///
 /// # Errors
 ///
-/// - `EBUSY` if the display shows the object or has shown it, so that it has to stay in VRAM, or if the
-///   kernel maps it.
+/// - `EBUSY` if the display shows the object where it is in VRAM, or if the kernel maps it there.
 /// - `ENODEV` if the object was in VRAM, and the device is unplugged.
 /// - Those of [`ShmemPages::new`] and [`ShmemPages::fill`].
 pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
     if let Some(Place::Vram(_)) = obj.place() {
-        if obj.object().priority() == Priority::Shown {
-            return Err(EBUSY);
-        }
         obj.with_registered(moves::move_out).ok_or(ENODEV)??;
     }
     populate_all(obj)?;

@@ -192,20 +192,18 @@ impl MappedObject for VramObject {
 
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the object was not created contiguous, or belongs in system memory; `ENOMEM`.
+    /// `EOPNOTSUPP` if the object is in VRAM, and was not created contiguous; `ENOMEM`.
     fn vmap<'p>(
         obj: &'p mut Reserved<'_, Self>,
         reg: Option<&BariumRegistrationData<'_>>,
     ) -> Result<VmapSource<'p>> {
         let object = obj.object();
-        if !object.is_showable() {
-            return Err(EOPNOTSUPP);
-        }
         object.set_mapped();
         gem::populate_all(obj)?;
         match (obj.place(), reg) {
             (Some(Place::System(pages)), _) => Ok(VmapSource::System(pages)),
             (Some(Place::Vram(_)), None) => Ok(VmapSource::ContentGone),
+            (Some(Place::Vram(_)), Some(_)) if !object.is_showable() => Err(EOPNOTSUPP),
             (Some(Place::Vram(allocation)), Some(reg)) => {
                 let page = allocation.page(0).ok_or(EINVAL)?;
                 let map = reg.vram_bar().vmap(page.offset(), object.size())?;

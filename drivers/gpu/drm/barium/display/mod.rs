@@ -2,8 +2,9 @@
 
 //! Mode setting: one plane, CRTC, encoder and connector, which scan out of VRAM.
 //!
-//! The pixels of a framebuffer are in VRAM already. To show another framebuffer, [`crate::scanout`]
-//! programs another start address; no pixel is copied.
+//! The pixels of most framebuffers are in VRAM already. To show another framebuffer,
+//! [`crate::scanout`] programs another start address; no pixel is copied. A framebuffer whose object
+//! cannot be in VRAM is shown through a shadow, to which each commit copies what has changed.
 //!
 //! There is no cursor plane, as the device has none: the driver would have to draw the cursor into
 //! the framebuffer, or into a copy of it. Compositors draw a software cursor instead.
@@ -16,17 +17,22 @@ use crate::{
     },
     gem::{
         self,
+        Pinned,
         VramObject, //
     },
     scanout::{
         ModeLimits,
         Picture,
-        Scanout, //
+        Scanout,
+        Shadow,
+        ShadowSource, //
     },
+    upstream::gem::ObjectMap,
     upstream::kms::{
         self,
         connector::DriverConnector,
         crtc::DriverCrtc,
+        damage::Damage,
         framebuffer::Framebuffer,
         mode::{
             DisplayMode,
@@ -34,14 +40,14 @@ use crate::{
         },
         plane::{
             DriverPlane,
-            PlaneState, //
+            PlaneState,
+            ScanoutMemory, //
         },
         registration::RegisteredKmsDevice,
         MaybeUnplugged,
         ReadyKmsDevice,
         UnregisteredKmsDevice, //
     },
-    upstream::wc_bar::BarPart,
     vram::VramOffset,
 };
 use kernel::{
@@ -49,7 +55,11 @@ use kernel::{
         self,
         Registered, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::{
+        atomic::Full,
+        Arc, //
+    }, //
 };
 
 /// The length of an EDID block in bytes.
@@ -66,11 +76,15 @@ impl kms::Driver for Display {
 
     /// # Errors
     ///
-    /// - `EOPNOTSUPP` if the object belongs in system memory.
-    /// - `EINVAL` if the object is not contiguous, or if the device does not support the pitch.
+    /// - `EOPNOTSUPP` if the object was imported, and the kernel cannot map it.
+    /// - `EINVAL` if the object can be in VRAM, but is not contiguous, or if the device does not support
+    ///   the pitch there.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
         if framebuffer.object().is_system() {
-            return Err(EOPNOTSUPP);
+            return match ObjectMap::is_possible(framebuffer.object()) {
+                true => Ok(()),
+                false => Err(EOPNOTSUPP),
+            };
         }
         if !framebuffer.object().is_showable() {
             return Err(EINVAL);
@@ -78,6 +92,10 @@ impl kms::Driver for Display {
         dev.limits()
             .virt_width(framebuffer.format(), framebuffer.pitch())
             .map(|_| ())
+    }
+
+    fn is_copied(framebuffer: &Framebuffer<'_, Self>) -> bool {
+        gem::is_in_system(framebuffer.object())
     }
 }
 
@@ -132,16 +150,124 @@ fn last_starts(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<[
     ])
 }
 
+/// What the display shows for a state of the plane.
+enum Shown {
+    /// The object, where it is in VRAM. It is pinned.
+    InPlace,
+    /// A copy of the object.
+    Copied(KBox<Copied>),
+}
+
+/// A mapped object, and the shadow that the display shows instead of it.
+struct Copied {
+    source: ObjectMap<VramObject>,
+    shadow: Arc<Shadow>,
+}
+
+impl Copied {
+    /// Maps the object of `new`, and gets a shadow for it: that of `old`, if it fits.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODEV` if there is no such shadow, and the device is unplugged.
+    /// - Those of [`ObjectMap::new`] and [`gem::alloc_for_display`].
+    fn new(
+        dev: &MaybeUnplugged<'_, Display>,
+        old: Option<&Shown>,
+        new: &PlaneState<'_, Display>,
+    ) -> Result<KBox<Self>> {
+        let object = new.framebuffer.object();
+        let limits = object.dev().limits();
+        let picture = shadow_picture(limits, new)?;
+        let source = ObjectMap::new(object)?;
+        let copied = KBox::new_uninit(GFP_KERNEL)?;
+        let shared = match old {
+            Some(Shown::Copied(old)) if old.shadow.is_for(&picture) => Some(old.shadow.clone()),
+            _ => None,
+        };
+        let shadow = match shared {
+            Some(shadow) => shadow,
+            None => dev
+                .with_registered(|dev, reg| {
+                    let (size, last) = Shadow::requirements(limits, &picture)?;
+                    let allocation = gem::alloc_for_display(dev, reg, size, last, last)?;
+                    let shadow = Shadow::new(limits, picture, allocation)?;
+                    let shadow = Arc::new(shadow, GFP_KERNEL)?;
+                    dev.pinned().fetch_add(1, Full);
+                    Ok::<_, Error>(shadow)
+                })
+                .ok_or(ENODEV)??,
+        };
+        Ok(copied.write(Self { source, shadow }))
+    }
+
+    /// Copies the `damage` of `state` to the shadow.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Shadow::update`].
+    fn update(
+        &self,
+        reg: &BariumRegistrationData<'_>,
+        state: &PlaneState<'_, Display>,
+        damage: Damage<'_>,
+    ) -> Result {
+        let framebuffer = &state.framebuffer;
+        let source = ShadowSource {
+            offset: framebuffer.offset(),
+            pitch: framebuffer.pitch(),
+            x: state.x,
+            y: state.y,
+        };
+        self.source.read(|bytes, begun| {
+            self.shadow.update(
+                reg.vram_bar(),
+                &source,
+                bytes,
+                begun.is_ok(),
+                damage.rects(),
+            )
+        })
+    }
+
+    /// Frees the shadow, unless another state of the plane uses it, and unmaps the object.
+    fn release(self, dev: &BariumDevice) {
+        if let Some(shadow) = Arc::into_unique_or_drop(self.shadow) {
+            drop(shadow);
+            dev.pinned().fetch_sub(1, Full);
+        }
+    }
+}
+
+/// Returns the picture of a shadow for a plane in `state`.
+///
+/// # Errors
+///
+/// `EINVAL` if the device cannot show it.
+fn shadow_picture(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<Picture> {
+    Shadow::picture(
+        limits,
+        state.framebuffer.format(),
+        state.width,
+        state.height,
+    )
+}
+
 /// The primary plane.
 struct Plane;
 
 impl DriverPlane for Plane {
     type Driver = Display;
+    type Prepared = Shown;
 
     fn atomic_check(dev: &BariumDevice, new: &PlaneState<'_, Display>) -> Result {
         // This repeats the checks of `check_framebuffer()`: a client can guess the id of a
-        // framebuffer and use the framebuffer before `check_framebuffer()` has rejected it.
+        // framebuffer and use the framebuffer before `check_framebuffer()` has rejected it. For an
+        // object that the kernel cannot map, `prepare()` fails.
         let object = new.framebuffer.object();
+        if object.is_system() {
+            return shadow_picture(dev.limits(), new).map(|_| ());
+        }
         if !object.is_showable() {
             return Err(EINVAL);
         }
@@ -154,8 +280,15 @@ impl DriverPlane for Plane {
         scanout(dev.limits(), new, pinned.unwrap_or(VramOffset(0))).map(|_| ())
     }
 
-    fn prepare(dev: &MaybeUnplugged<'_, Display>, new: &PlaneState<'_, Display>) -> Result {
+    fn prepare(
+        dev: &MaybeUnplugged<'_, Display>,
+        old: Option<&Shown>,
+        new: &PlaneState<'_, Display>,
+    ) -> Result<Shown> {
         let object = new.framebuffer.object();
+        if object.is_system() {
+            return Copied::new(dev, old, new).map(Shown::Copied);
+        }
         let limits = object.dev().limits();
         // `atomic_check()` has found that the device can show the picture if its object starts low
         // enough in VRAM.
@@ -163,28 +296,47 @@ impl DriverPlane for Plane {
         let can_start = |VramOffset(start): VramOffset| {
             u64::try_from(start).is_ok_and(|start| limits.is_in_reach(&picture, start + offset))
         };
-        if gem::pin_in_place(object, can_start)? {
-            return Ok(());
+        match gem::pin_in_place(object, can_start)? {
+            Pinned::InPlace => return Ok(Shown::InPlace),
+            Pinned::Held => return Copied::new(dev, old, new).map(Shown::Copied),
+            Pinned::NotYet => {}
         }
         let [preferred, last] = last_starts(limits, new)?;
-        dev.with_registered(|dev, reg| gem::pin(dev, reg, object, can_start, preferred, last))
-            .ok_or(ENODEV)?
+        let pinned = dev
+            .with_registered(|dev, reg| gem::pin(dev, reg, object, can_start, preferred, last))
+            .ok_or(ENODEV)?;
+        match pinned {
+            // Another device has attached to the object meanwhile.
+            Err(EBUSY) => Copied::new(dev, old, new).map(Shown::Copied),
+            result => result.map(|()| Shown::InPlace),
+        }
     }
 
-    fn cleanup(old: &PlaneState<'_, Display>) {
-        gem::unpin(old.framebuffer.object());
+    fn cleanup(old: &PlaneState<'_, Display>, prepared: Shown) {
+        let object = old.framebuffer.object();
+        match prepared {
+            Shown::InPlace => gem::unpin(object),
+            Shown::Copied(copied) => KBox::into_inner(copied).release(object.dev()),
+        }
     }
 
     fn atomic_update(
         dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,
         new: &PlaneState<'_, Display>,
+        prepared: &Shown,
+        damage: Damage<'_>,
     ) {
-        // `prepare()` has succeeded for this state, and the object is pinned.
-        let _ = reg.pipe().show(|| {
-            let start = gem::contiguous_offset(new.framebuffer.object()).ok_or(EINVAL)?;
-            scanout(dev.limits(), new, start)
-        });
+        // `prepare()` has succeeded for this state, and the object is pinned or mapped.
+        let _ = match prepared {
+            Shown::InPlace => reg.pipe().show(|| {
+                let start = gem::contiguous_offset(new.framebuffer.object()).ok_or(EINVAL)?;
+                scanout(dev.limits(), new, start)
+            }),
+            Shown::Copied(copied) => copied
+                .update(reg, new, damage)
+                .and_then(|()| reg.pipe().show(|| Ok(copied.shadow.scanout()))),
+        };
     }
 
     fn atomic_disable(_dev: &BariumDevice<Registered>, reg: &BariumRegistrationData<'_>) {
@@ -194,14 +346,22 @@ impl DriverPlane for Plane {
     fn scanout_memory<'a>(
         reg: &'a BariumRegistrationData<'_>,
         shown: &PlaneState<'_, Display>,
-    ) -> Result<BarPart<'a>> {
+        prepared: &Shown,
+    ) -> Result<ScanoutMemory<'a>> {
+        if let Shown::Copied(copied) = prepared {
+            return Ok(ScanoutMemory {
+                part: copied.shadow.memory(reg.vram_bar())?,
+                pitch: copied.shadow.pitch(),
+            });
+        }
         let (picture, offset) = picture(shown);
         let VramOffset(start) = gem::contiguous_offset(shown.framebuffer.object()).ok_or(EINVAL)?;
         let len = picture.len().ok_or(EINVAL)?;
-        reg.vram_bar().part(
-            VramOffset(start + usize::try_from(offset)?),
-            len.try_into()?,
-        )
+        let start = VramOffset(start + usize::try_from(offset)?);
+        Ok(ScanoutMemory {
+            part: reg.vram_bar().part(start, len.try_into()?)?,
+            pitch: picture.pitch,
+        })
     }
 }
 

@@ -65,7 +65,7 @@ const VGA_START_ALIGN: NonZeroU16 = NonZeroU16::new(4).unwrap();
 const MESA_LINES: u64 = 64;
 
 /// A picture: the part of a framebuffer that the device shows.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Picture {
     pub(crate) format: Fourcc,
     /// The width in pixels.
@@ -77,6 +77,22 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
+    /// Returns a picture whose lines have no more padding than every display needs.
+    pub(super) fn packed(format: Fourcc, width: u16, height: u16) -> Self {
+        let padded = u32::from(width).next_multiple_of(PITCH_ALIGN.get().into());
+        Self {
+            format,
+            width,
+            height,
+            pitch: padded * u32::from(bytes_per_pixel(format).get()),
+        }
+    }
+
+    /// Returns the number of bytes of `width` pixels.
+    pub(super) fn bytes(&self, width: u16) -> u64 {
+        u64::from(width) * u64::from(bytes_per_pixel(self.format).get())
+    }
+
     /// Returns the offset of pixel `x` of line `y` from the first pixel, in bytes.
     pub(crate) fn pixel_offset(&self, x: u16, y: u16) -> u64 {
         u64::from(y) * u64::from(self.pitch)

@@ -21,6 +21,7 @@ pub(crate) mod pm;
 pub(crate) mod process;
 mod raw;
 mod rcu_cell;
+pub(crate) mod shared_bytes;
 pub(crate) mod shmem;
 pub(crate) mod vma;
 mod vtable;

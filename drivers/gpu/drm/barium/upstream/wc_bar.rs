@@ -30,6 +30,7 @@
 
 use super::{
     raw,
+    shared_bytes::SharedBytes,
     zero_io::zero_io, //
 };
 use crate::units::PageWindow;
@@ -387,6 +388,47 @@ impl<'a> WcBar<'a> {
         // SAFETY: `at()` checks that the destination is in the mapping, and the source is a slice
         // of the same length.
         unsafe { bindings::memcpy_toio(start, buf.as_ptr().cast(), buf.len()) };
+        flush_write_combining();
+        Ok(())
+    }
+}
+
+/// Lines of equal length to copy, such as those of a rectangle. All sizes are in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lines {
+    /// The offset of the first line in the source.
+    pub(crate) from: usize,
+    /// The distance between the starts of two lines of the source.
+    pub(crate) from_pitch: usize,
+    /// The offset of the first line in the destination.
+    pub(crate) to: usize,
+    /// The distance between the starts of two lines of the destination.
+    pub(crate) to_pitch: usize,
+    /// The length of a line.
+    pub(crate) len: usize,
+    /// The number of lines.
+    pub(crate) count: usize,
+}
+
+impl WcBar<'_> {
+    /// Copies `lines` of `source` to the BAR. The stores have reached the device when the function
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if `source` or the BAR does not contain all of the lines.
+    pub(crate) fn copy_lines(&self, source: SharedBytes<'_>, lines: &Lines) -> Result {
+        for line in 0..lines.count {
+            let offset = |first: usize, pitch: usize| {
+                let offset = line.checked_mul(pitch).ok_or(ERANGE)?;
+                first.checked_add(offset).ok_or(ERANGE)
+            };
+            let from = source.at(offset(lines.from, lines.from_pitch)?, lines.len)?;
+            let to = self.at(offset(lines.to, lines.to_pitch)?, lines.len)?;
+            // SAFETY: `at()` checks that the source is readable memory, and that the destination is in
+            // the mapping.
+            unsafe { bindings::memcpy_toio(to, from.cast(), lines.len) };
+        }
         flush_write_combining();
         Ok(())
     }

@@ -10,11 +10,15 @@ use super::{
     VramPage,
     VramSize, //
 };
-use crate::upstream::wc_bar::{
-    BarPart,
-    PfnRange,
-    VMap,
-    WcBar, //
+use crate::upstream::{
+    shared_bytes::SharedBytes,
+    wc_bar::{
+        BarPart,
+        Lines,
+        PfnRange,
+        VMap,
+        WcBar, //
+    }, //
 };
 use kernel::{
     device::Bound,
@@ -79,6 +83,11 @@ impl<'bound> VramBar<'bound> {
     /// Fills `buf` with the bytes from `offset` on; `ERANGE` if some of them are not in VRAM.
     pub(crate) fn read(&self, offset: VramOffset, buf: &mut [u8]) -> Result {
         self.0.read(offset.0, buf)
+    }
+
+    /// Copies `lines` of `source` to VRAM; `ERANGE` if a part of them is not in `source` or not in VRAM.
+    pub(crate) fn copy_lines(&self, source: SharedBytes<'_>, lines: &Lines) -> Result {
+        self.0.copy_lines(source, lines)
     }
 
     /// Writes `buf` to the bytes from `offset` on; `ERANGE` if some of them are not in VRAM.

@@ -47,7 +47,10 @@ pub(crate) use self::{
         Usage, //
     },
     resv::Reserved,
-    vmap::VmapSource, //
+    vmap::{
+        ObjectMap,
+        VmapSource, //
+    }, //
 };
 
 use self::{
@@ -420,6 +423,12 @@ unsafe extern "C" fn vmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     map: *mut bindings::iosys_map,
 ) -> c_int {
+    // SAFETY: The caller promises that the object is valid. The field does not change.
+    if let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) {
+        // SAFETY: The object keeps the attachment until it is freed. Only objects with data `T` have these
+        // `funcs`, and the other promises are those of the caller.
+        return unsafe { prime::vmap_imported::<T>(raw, attachment, map) };
+    }
     // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
     let obj = unsafe { Object::<T>::from_raw(raw) };
     // SAFETY: The caller has locked the reservation, and uses no guard of this driver.
@@ -458,8 +467,14 @@ fn make_map<T: MappedObject>(obj: &mut Reserved<'_, T>) -> Result<IoSysMap> {
 /// must not use the address any more.
 unsafe extern "C" fn vunmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
-    _map: *mut bindings::iosys_map,
+    map: *mut bindings::iosys_map,
 ) {
+    // SAFETY: The caller promises that the object is valid. The field does not change.
+    if let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) {
+        // SAFETY: The object keeps the attachment until it is freed. Only objects with data `T` have these
+        // `funcs`, and the other promises are those of the caller.
+        return unsafe { prime::vunmap_imported::<T>(raw, attachment, map) };
+    }
     // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
     unsafe { Object::<T>::from_raw(raw) }.vmap_slot().put();
 }

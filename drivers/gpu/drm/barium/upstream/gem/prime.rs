@@ -27,7 +27,9 @@
 //! record. `mmap()` hands its mappings over to the exporter, so none of them has the `vm_ops` of this
 //! driver. DRM never exports such an object: it returns the original dma-buf. The driver does not map it
 //! for DMA, as the device does no DMA; the attachment makes the exporter keep the memory where devices
-//! can access it.
+//! can access it. The exporter maps it for the kernel as well. If that is another device of this driver,
+//! whose dma-bufs have no `vmap`, the driver maps the other device's object: the attachment keeps it in
+//! system memory.
 //!
 //! # Why there is no `vmap`
 //!
@@ -52,7 +54,10 @@ use kernel::{
         self,
         gem::IntoGEMObject, //
     },
-    error::from_err_ptr,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
     mm::virt::flags,
     page::page_align,
     prelude::*,
@@ -235,6 +240,117 @@ unsafe fn import<T: MappedObject>(
         (*raw).resv = resv;
     }
     Ok(obj)
+}
+
+/// Returns the object that the dma-buf of `raw`, an imported object, represents, if another device of this
+/// driver has exported it.
+///
+/// # Safety
+///
+/// `raw` must be a valid object, and `dma_buf` the dma-buf that it represents.
+unsafe fn exported_by_driver(
+    raw: *mut bindings::drm_gem_object,
+    dma_buf: *mut bindings::dma_buf,
+) -> Option<NonNull<bindings::drm_gem_object>> {
+    // SAFETY: The object holds a reference to the dma-buf. These fields do not change.
+    let (ops, exported) = unsafe { ((*dma_buf).ops, (*dma_buf).priv_) };
+    if !core::ptr::eq(ops, &OPS) {
+        return None;
+    }
+    let exported = NonNull::new(exported.cast::<bindings::drm_gem_object>())?;
+    // SAFETY: Only `export_callback()` creates dma-bufs with `OPS`. Their private data is a GEM object, to
+    // which the dma-buf holds a reference. The caller promises that `raw` is valid. `funcs` does not change.
+    let is_same_type = unsafe { core::ptr::eq((*exported.as_ptr()).funcs, (*raw).funcs) };
+    is_same_type.then_some(exported)
+}
+
+/// Returns true if the kernel can map the memory of an imported object.
+///
+/// # Safety
+///
+/// `raw` must be a valid object, and `attachment` its attachment.
+pub(super) unsafe fn can_vmap(
+    raw: *mut bindings::drm_gem_object,
+    attachment: NonNull<bindings::dma_buf_attachment>,
+) -> bool {
+    // SAFETY: The caller promises that the attachment is valid. The field does not change.
+    let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
+    // SAFETY: The object holds a reference to the dma-buf, whose operations are a constant.
+    let has_vmap = unsafe { (*(*dma_buf).ops).vmap.is_some() };
+    // SAFETY: The caller promises that `raw` is valid, and `dma_buf` is what it represents.
+    has_vmap || unsafe { exported_by_driver(raw, dma_buf) }.is_some()
+}
+
+/// Maps the memory of an imported object in the kernel. Returns 0 or a negative error code: `EINVAL` if
+/// [`can_vmap`] returns false, or the exporter's error.
+///
+/// # Safety
+///
+/// `raw` must be a valid object with data `T`, whose reservation the caller has locked, and `attachment`
+/// its attachment. `map` must be valid for writes.
+pub(super) unsafe fn vmap_imported<T: MappedObject>(
+    raw: *mut bindings::drm_gem_object,
+    attachment: NonNull<bindings::dma_buf_attachment>,
+    map: *mut bindings::iosys_map,
+) -> c_int {
+    // SAFETY: The caller promises that the attachment is valid. The field does not change.
+    let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
+    // SAFETY: The caller promises that `raw` is valid, and `dma_buf` is what it represents.
+    match unsafe { exported_by_driver(raw, dma_buf) } {
+        // SAFETY: The object has the `funcs` of `raw`, so its data is a `T` too. Its reservation is that of
+        // the dma-buf and so that of `raw`.
+        Some(exported) => unsafe { super::vmap_callback::<T>(exported.as_ptr(), map) },
+        // SAFETY: The caller has locked the reservation, which is that of the dma-buf.
+        None => unsafe { bindings::dma_buf_vmap(dma_buf, map) },
+    }
+}
+
+/// Ends what a successful [`vmap_imported`] has begun.
+///
+/// # Safety
+///
+/// As for [`vmap_imported`]; it must have filled in `map` for this object.
+pub(super) unsafe fn vunmap_imported<T: MappedObject>(
+    raw: *mut bindings::drm_gem_object,
+    attachment: NonNull<bindings::dma_buf_attachment>,
+    map: *mut bindings::iosys_map,
+) {
+    // SAFETY: The caller promises that the attachment is valid. The field does not change.
+    let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
+    // SAFETY: The caller promises that `raw` is valid, and `dma_buf` is what it represents.
+    match unsafe { exported_by_driver(raw, dma_buf) } {
+        // SAFETY: `vmap_imported()` has mapped this object, whose data is a `T`.
+        Some(exported) => unsafe { super::vunmap_callback::<T>(exported.as_ptr(), map) },
+        // SAFETY: `dma_buf_vmap()` has filled in the map, and the caller has locked the reservation.
+        None => unsafe { bindings::dma_buf_vunmap(dma_buf, map) },
+    }
+}
+
+/// Calls `with`, which reads the memory of an object through a mapping of the kernel, with the result of
+/// the exporter if the object was imported: the exporter makes the memory coherent for the CPU.
+///
+/// # Safety
+///
+/// `raw` must be a valid object.
+pub(super) unsafe fn with_cpu_access<R>(
+    raw: *mut bindings::drm_gem_object,
+    with: impl FnOnce(Result) -> R,
+) -> R {
+    const DIRECTION: bindings::dma_data_direction = bindings::dma_data_direction::DMA_FROM_DEVICE;
+    // SAFETY: The caller promises that the object is valid. The field does not change.
+    let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) else {
+        return with(Ok(()));
+    };
+    // SAFETY: An object keeps its attachment until it is freed. The field does not change.
+    let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
+    // SAFETY: The object holds a reference to the dma-buf.
+    let begun = to_result(unsafe { bindings::dma_buf_begin_cpu_access(dma_buf, DIRECTION) });
+    let result = with(begun);
+    if begun.is_ok() {
+        // SAFETY: The object holds a reference to the dma-buf, and the access was begun above.
+        unsafe { bindings::dma_buf_end_cpu_access(dma_buf, DIRECTION) };
+    }
+    result
 }
 
 /// If the object represents a dma-buf of another device, detaches from it.

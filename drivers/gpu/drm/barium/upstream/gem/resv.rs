@@ -156,14 +156,20 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         pins.store(pins.load(Relaxed).saturating_sub(1), Relaxed);
     }
 
+    /// Returns true if the object has to stay where it is, because the kernel maps it, or another device
+    /// may access its memory.
+    pub(crate) fn is_held(&self) -> bool {
+        self.obj.vmap_slot().is_used() || self.obj.pins().load(Relaxed) != 0
+    }
+
     /// Takes the placement record out. Nothing maps the object afterwards, and a fault waits for the
     /// reservation. May sleep.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the kernel maps the object, or if another device may access its memory.
+    /// `EBUSY` if [`Self::is_held`] returns true.
     pub(crate) fn vacate(&mut self) -> Result<Vacated<'_, 'a, T>> {
-        if self.obj.vmap_slot().is_used() || self.obj.pins().load(Relaxed) != 0 {
+        if self.is_held() {
             return Err(EBUSY);
         }
         let old = self.obj.place_cell().publish(None);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel mappings of GEM objects, for DRM's in-kernel clients, such as the fbdev console. A client
-//! may keep a mapping for any length of time.
+//! Kernel mappings of GEM objects: for DRM's in-kernel clients, such as the fbdev console, and for the
+//! driver itself ([`ObjectMap`]). A client may keep a mapping for any length of time.
 //!
 //! C header: [`include/linux/iosys-map.h`](srctree/include/linux/iosys-map.h)
 //!
@@ -15,21 +15,39 @@
 //!   its `vunmap`. No mapping is shorter than the object, and callers access no byte past the
 //!   object's size. While there is a mapping, `Reserved::vacate()` fails, so the object keeps its
 //!   placement record and with it the pages that the mapping shows. DRM calls `vmap` and `vunmap`
-//!   with the reservation locked.
+//!   with the reservation locked. The mapping of an imported object is the exporter's, which keeps it
+//!   until `dma_buf_vunmap()`.
 //! - Delete when upstream's objects can be mapped by the kernel.
 
-use super::super::{
-    shmem::{
-        ShmemMap,
-        ShmemPages, //
+use super::{
+    super::{
+        shared_bytes::SharedBytes,
+        shmem::{
+            ShmemMap,
+            ShmemPages, //
+        },
+        wc_bar::VMap, //
     },
-    wc_bar::VMap, //
+    object::{
+        Object,
+        ObjectData, //
+    },
+    prime, //
 };
+use core::ptr::NonNull;
 use kernel::{
     bindings,
+    drm::gem::{
+        BaseObject,
+        IntoGEMObject, //
+    },
+    error::to_result,
     new_mutex,
     prelude::*,
-    sync::Mutex, //
+    sync::{
+        aref::ARef,
+        Mutex, //
+    }, //
 };
 
 /// The memory of an object, for the kernel to map.
@@ -174,6 +192,82 @@ impl VMapSlot {
                 *slot = None;
             }
         }
+    }
+}
+
+/// A kernel mapping of a whole object in system memory. The object stays where it is until the mapping
+/// is dropped.
+///
+/// # Invariants
+///
+/// `drm_gem_vmap()` has filled in `map` for `obj`, whose mapping this object owns. It is a mapping of
+/// system memory.
+pub(crate) struct ObjectMap<T: ObjectData> {
+    obj: ARef<Object<T>>,
+    map: bindings::iosys_map,
+}
+
+// SAFETY: A kernel mapping is valid in all threads, and any thread may end it. The object is `Send`.
+unsafe impl<T: ObjectData> Send for ObjectMap<T> {}
+
+// SAFETY: The methods on a shared reference return the address as `SharedBytes`. The object is `Sync`.
+unsafe impl<T: ObjectData> Sync for ObjectMap<T> {}
+
+impl<T: ObjectData> ObjectMap<T> {
+    /// Returns true if the kernel can map `obj`: unless it represents a dma-buf whose exporter has no
+    /// `vmap`.
+    pub(crate) fn is_possible(obj: &Object<T>) -> bool {
+        let raw = obj.as_raw();
+        // SAFETY: The object is valid. The field does not change once a client has a handle.
+        match NonNull::new(unsafe { (*raw).import_attach }) {
+            // SAFETY: The object is valid, and keeps its attachment until it is freed.
+            Some(attachment) => unsafe { prime::can_vmap(raw, attachment) },
+            None => true,
+        }
+    }
+
+    /// Maps `obj`. Locks its reservation; may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the object is in device memory, the exporter's error if it was imported, and `ENOMEM`.
+    pub(crate) fn new(obj: &Object<T>) -> Result<Self> {
+        let mut map = pin_init::zeroed();
+        // SAFETY: The object is valid, and `map` is valid for writes.
+        to_result(unsafe { bindings::drm_gem_vmap(obj.as_raw(), &raw mut map) })?;
+        let is_device_memory = map.is_iomem;
+        // INVARIANT: The object was mapped above. If this is a mapping of device memory, the value is
+        // dropped below.
+        let mapped = Self {
+            obj: obj.into(),
+            map,
+        };
+        match is_device_memory {
+            true => Err(EBUSY),
+            false => Ok(mapped),
+        }
+    }
+
+    /// Calls `read` with the bytes of the object. If the object was imported, the exporter makes them
+    /// coherent for the CPU first, and `read` also gets its error: `EINTR` if a signal has ended the
+    /// wait for a device that writes to the object. The bytes can then be old ones.
+    ///
+    /// As DRM's helpers for shadow planes, this can be called in a commit; drivers of devices whose
+    /// `begin_cpu_access` allocates memory are not safe from deadlocks then.
+    pub(crate) fn read<R>(&self, read: impl FnOnce(SharedBytes<'_>, Result) -> R) -> R {
+        // SAFETY: Both members of the union are pointers. By the type invariants, this is system memory.
+        let start = unsafe { self.map.__bindgen_anon_1.vaddr };
+        // SAFETY: By the type invariants, the whole object is mapped until `self` is dropped.
+        let bytes = unsafe { SharedBytes::new(start.cast(), self.obj.size()) };
+        // SAFETY: `obj` holds a reference to the object.
+        unsafe { prime::with_cpu_access(self.obj.as_raw(), |begun| read(bytes, begun)) }
+    }
+}
+
+impl<T: ObjectData> Drop for ObjectMap<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants, this object owns the mapping.
+        unsafe { bindings::drm_gem_vunmap(self.obj.as_raw(), &raw mut self.map) };
     }
 }
 

@@ -96,27 +96,40 @@ impl<'a, K: Driver> Framebuffer<'a, K> {
     }
 }
 
-const FUNCS: bindings::drm_framebuffer_funcs = bindings::drm_framebuffer_funcs {
-    destroy: Some(bindings::drm_gem_fb_destroy),
-    create_handle: Some(bindings::drm_gem_fb_create_handle),
-    dirty: Some(dirty_callback),
-};
+/// The vtable of the framebuffers of `K`.
+struct Vtable<K>(PhantomData<K>);
 
-/// The `dirty` callback of a framebuffer. Does nothing, because the hardware scans the memory of
-/// the framebuffer out.
+impl<K: Driver> Vtable<K> {
+    const FUNCS: bindings::drm_framebuffer_funcs = bindings::drm_framebuffer_funcs {
+        destroy: Some(bindings::drm_gem_fb_destroy),
+        create_handle: Some(bindings::drm_gem_fb_create_handle),
+        dirty: Some(dirty_callback::<K>),
+    };
+}
+
+/// The `dirty` callback of a framebuffer. Does nothing if the hardware scans the memory of the
+/// framebuffer out. Otherwise commits the damage, and waits for the next vblank.
 ///
 /// # Safety
 ///
-/// This function has no preconditions.
-unsafe extern "C" fn dirty_callback(
-    _framebuffer: *mut bindings::drm_framebuffer,
-    _file: *mut bindings::drm_file,
-    _flags: c_uint,
-    _color: c_uint,
-    _clips: *mut bindings::drm_clip_rect,
-    _count: c_uint,
+/// Must be called by DRM only, with a framebuffer of a device of `K::Driver`, to which the caller
+/// holds a reference, and with the other arguments of such a call.
+unsafe extern "C" fn dirty_callback<K: Driver>(
+    raw: *mut bindings::drm_framebuffer,
+    file: *mut bindings::drm_file,
+    flags: c_uint,
+    color: c_uint,
+    clips: *mut bindings::drm_clip_rect,
+    count: c_uint,
 ) -> c_int {
-    0
+    // SAFETY: By the safety requirements, this is a framebuffer of a device of `K::Driver`, to which
+    // the caller holds a reference.
+    let framebuffer = unsafe { Framebuffer::<K>::from_raw(raw) };
+    if !K::is_copied(&framebuffer) {
+        return 0;
+    }
+    // SAFETY: These are the arguments of this callback. All planes of the device are atomic.
+    unsafe { bindings::drm_atomic_helper_dirtyfb(raw, file, flags, color, clips, count) }
 }
 
 /// The `fb_create` callback of a device. Implements `DRM_IOCTL_MODE_ADDFB2`.
@@ -133,7 +146,13 @@ pub(super) unsafe extern "C" fn create_callback<K: Driver>(
     // SAFETY: By the safety requirements DRM passes a device, an open file of it, the description
     // of the format and the command. The vtable is a constant.
     let raw = unsafe {
-        bindings::drm_gem_fb_create_with_funcs(dev, file, info.cast(), command, const { &FUNCS })
+        bindings::drm_gem_fb_create_with_funcs(
+            dev,
+            file,
+            info.cast(),
+            command,
+            const { &Vtable::<K>::FUNCS },
+        )
     };
     let raw = match kernel::error::from_err_ptr(raw) {
         Ok(raw) => raw,

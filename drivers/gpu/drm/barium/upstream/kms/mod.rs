@@ -63,6 +63,7 @@ mod bindings;
 pub(crate) mod client;
 pub(crate) mod connector;
 pub(crate) mod crtc;
+pub(crate) mod damage;
 mod encoder;
 pub(crate) mod framebuffer;
 pub(crate) mod mode;
@@ -113,6 +114,10 @@ pub(crate) trait Driver: Sized + 'static {
         dev: &drm::Device<Self::Driver>,
         framebuffer: &Framebuffer<'_, Self>,
     ) -> Result;
+
+    /// Returns true if the display shows a copy of `framebuffer` when it shows the framebuffer: then
+    /// `DRM_IOCTL_MODE_DIRTYFB` commits the damaged parts. Takes no lock.
+    fn is_copied(framebuffer: &Framebuffer<'_, Self>) -> bool;
 }
 
 /// The DRM device of a driver.

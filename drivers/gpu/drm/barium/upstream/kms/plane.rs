@@ -8,7 +8,10 @@
 //! - Why this is sound on 7.3: DRM calls the callbacks of a vtable only for planes created with
 //!   that vtable. The caller of `atomic_check` owns the state until the callback returns. During a
 //!   commit, the framebuffer and the source rectangle of a plane's state do not change, and the
-//!   state holds a reference to the framebuffer. In a panic, DRM holds the panic lock
+//!   state holds a reference to the framebuffer. The states of a plane are of type [`State`], because
+//!   the callbacks of its vtable allocate them. DRM calls `prepare_fb` with the lock of the plane, so
+//!   the state of the plane stays the same meanwhile, and `cleanup_fb` only for a state that is not, or
+//!   no longer, the plane's. In a panic, DRM holds the panic lock
 //!   (`drm_panic_trylock()`) until it has drawn the panic screen, so no commit swaps the plane's
 //!   state. `drm_dev_unplug()` waits for the panic handler: `kmsg_dump_unregister()` waits for a
 //!   dump in progress, and the removal of the debugfs file waits for a test of the handler.
@@ -19,6 +22,7 @@
 
 use super::{
     bindings,
+    damage::Damage,
     framebuffer::Framebuffer,
     mode::Fourcc,
     with_registered,
@@ -57,6 +61,9 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// The driver that the plane belongs to.
     type Driver: Driver;
 
+    /// What [`Self::prepare`] has prepared: a part of the state of the plane.
+    type Prepared: Send + Sync + 'static;
+
     /// Checks whether the hardware can show `new`, which has the size of the mode.
     ///
     /// # Errors
@@ -65,7 +72,7 @@ pub(crate) trait DriverPlane: Sized + 'static {
     fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
     /// Prepares the memory of `new`, which has passed [`Self::atomic_check`], before the commit that
-    /// shows it. May sleep.
+    /// shows it. `old` is what was prepared for the state that `new` replaces. May sleep.
     ///
     /// # Errors
     ///
@@ -73,19 +80,26 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// is unplugged. The commit fails with this error.
     fn prepare(
         dev: &MaybeUnplugged<'_, Self::Driver>,
+        old: Option<&Self::Prepared>,
         new: &PlaneState<'_, Self::Driver>,
-    ) -> Result;
+    ) -> Result<Self::Prepared>;
 
     /// Undoes a successful [`Self::prepare`]: called once for each of them, when `old` is no longer
     /// shown. The device may be unplugged.
-    fn cleanup(old: &PlaneState<'_, Self::Driver>);
+    fn cleanup(old: &PlaneState<'_, Self::Driver>, prepared: Self::Prepared);
 
-    /// Shows `new`, for which [`Self::prepare`] has succeeded. The CRTC is enabled, or the same
-    /// commit enables it right after this.
+    /// Shows `new`, for which [`Self::prepare`] has returned `prepared`. The CRTC is enabled, or the
+    /// same commit enables it right after this. `damage` is what differs from the plane's last state,
+    /// if the CRTC was enabled with that state.
+    ///
+    /// A fence may wait for the commit. So an implementation must neither allocate memory nor lock a
+    /// reservation.
     fn atomic_update(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
         new: &PlaneState<'_, Self::Driver>,
+        prepared: &Self::Prepared,
+        damage: Damage<'_>,
     );
 
     /// Shows nothing: the plane is switched off. The CRTC may stay on, with a black screen.
@@ -106,7 +120,35 @@ pub(crate) trait DriverPlane: Sized + 'static {
     fn scanout_memory<'a>(
         reg: &'a RegistrationData<'_, Self::Driver>,
         shown: &PlaneState<'_, Self::Driver>,
-    ) -> Result<BarPart<'a>>;
+        prepared: &Self::Prepared,
+    ) -> Result<ScanoutMemory<'a>>;
+}
+
+/// The memory that the hardware scans out for a plane.
+pub(crate) struct ScanoutMemory<'a> {
+    /// The memory, from the first visible pixel to the last.
+    pub(crate) part: BarPart<'a>,
+    /// The number of bytes from the start of a line to the start of the next one.
+    pub(crate) pitch: u32,
+}
+
+/// The state of a plane, as DRM stores it, with what the driver has prepared for it.
+///
+/// # Invariants
+///
+/// `prepared` is `Some` from a successful `prepare_fb` to `cleanup_fb`, if the state has a framebuffer.
+#[repr(C)]
+struct State<P: DriverPlane> {
+    base: bindings::drm_plane_state,
+    prepared: Option<P::Prepared>,
+}
+
+impl<P: DriverPlane> State<P> {
+    /// Returns the place of `prepared` in the state `base`.
+    fn prepared(base: *mut bindings::drm_plane_state) -> *mut Option<P::Prepared> {
+        base.wrapping_byte_add(core::mem::offset_of!(Self, prepared))
+            .cast()
+    }
 }
 
 /// The state of a plane that shows a rectangle of a framebuffer.
@@ -155,8 +197,9 @@ impl<'a, K: Driver> PlaneState<'a, K> {
 }
 
 impl<K: Driver> PlaneState<'_, K> {
-    /// Returns the number of bytes from the first visible pixel to the end of the last one.
-    fn len(&self) -> usize {
+    /// Returns the number of bytes from the first visible pixel to the end of the last one, in memory
+    /// with `pitch` bytes from the start of a line to the start of the next one.
+    fn len(&self, pitch: u32) -> usize {
         // SAFETY: The format of a framebuffer is an entry of a constant table. Both members of the
         // union are arrays of bytes; byte 0 describes the only colour plane.
         let pixel = unsafe {
@@ -166,7 +209,7 @@ impl<K: Driver> PlaneState<'_, K> {
                 .as_ref()[0]
         };
         let lines = usize::from(self.height).saturating_sub(1);
-        usize::try_from(self.framebuffer.pitch())
+        usize::try_from(pitch)
             .unwrap_or(usize::MAX)
             .saturating_mul(lines)
             .saturating_add(usize::from(self.width) * usize::from(pixel))
@@ -196,9 +239,9 @@ impl<P: DriverPlane> Vtable<P> {
     const FUNCS: bindings::drm_plane_funcs = bindings::drm_plane_funcs {
         update_plane: Some(bindings::drm_atomic_helper_update_plane),
         disable_plane: Some(bindings::drm_atomic_helper_disable_plane),
-        reset: Some(bindings::drm_atomic_helper_plane_reset),
-        atomic_duplicate_state: Some(bindings::drm_atomic_helper_plane_duplicate_state),
-        atomic_destroy_state: Some(bindings::drm_atomic_helper_plane_destroy_state),
+        reset: Some(reset_callback::<P>),
+        atomic_duplicate_state: Some(duplicate_callback::<P>),
+        atomic_destroy_state: Some(destroy_callback::<P>),
         ..pin_init::zeroed()
     };
 
@@ -285,6 +328,71 @@ unsafe fn new_states(
     (state, NonNull::new(crtc))
 }
 
+/// The `reset` callback of a plane: gives it a state without a framebuffer.
+///
+/// # Safety
+///
+/// Must be called by DRM only, with a plane with the vtable of `P`.
+unsafe extern "C" fn reset_callback<P: DriverPlane>(plane: *mut bindings::drm_plane) {
+    // SAFETY: By the safety requirements the plane is valid, and DRM does not use its state meanwhile.
+    let old = unsafe { core::ptr::replace(&raw mut (*plane).state, core::ptr::null_mut()) };
+    if !old.is_null() {
+        // SAFETY: The state belongs to this plane, which does not have it any more.
+        unsafe { destroy_callback::<P>(plane, old) };
+    }
+    let Ok(new) = KBox::<State<P>>::new_uninit(GFP_KERNEL | __GFP_ZERO) else {
+        return;
+    };
+    let base = KBox::into_raw(new).cast::<bindings::drm_plane_state>();
+    // SAFETY: The field is in the new state, and is not initialised.
+    unsafe { State::<P>::prepared(base).write(None) };
+    // SAFETY: `base` is the first field of the new state, which is zeroed, as the call requires. The
+    // plane takes the state over, and `destroy_callback()` frees it.
+    unsafe { bindings::__drm_atomic_helper_plane_reset(plane, base) };
+}
+
+/// The `atomic_duplicate_state` callback of a plane. Returns null if there is no memory. Nothing is
+/// prepared for the copy.
+///
+/// # Safety
+///
+/// Must be called by DRM only, with a plane with the vtable of `P`, whose lock the caller holds.
+unsafe extern "C" fn duplicate_callback<P: DriverPlane>(
+    plane: *mut bindings::drm_plane,
+) -> *mut bindings::drm_plane_state {
+    // SAFETY: By the safety requirements the plane is valid, and its state does not change.
+    if unsafe { (*plane).state.is_null() } {
+        return core::ptr::null_mut();
+    }
+    let Ok(new) = KBox::<State<P>>::new_uninit(GFP_KERNEL) else {
+        return core::ptr::null_mut();
+    };
+    let base = KBox::into_raw(new).cast::<bindings::drm_plane_state>();
+    // SAFETY: `base` is the first field of the new state. The call initialises it with a copy of the
+    // plane's state.
+    unsafe { bindings::__drm_atomic_helper_plane_duplicate_state(plane, base) };
+    // SAFETY: The field is in the new state, and is not initialised.
+    unsafe { State::<P>::prepared(base).write(None) };
+    base
+}
+
+/// The `atomic_destroy_state` callback of a plane.
+///
+/// # Safety
+///
+/// Must be called by DRM only, with a plane with the vtable of `P`, and with a state of it that nothing
+/// uses any more.
+unsafe extern "C" fn destroy_callback<P: DriverPlane>(
+    _plane: *mut bindings::drm_plane,
+    state: *mut bindings::drm_plane_state,
+) {
+    // SAFETY: By the safety requirements, nothing else uses the state. The call puts its references.
+    unsafe { bindings::__drm_atomic_helper_plane_destroy_state(state) };
+    // SAFETY: `reset_callback()` or `duplicate_callback()` has allocated the state as a `State<P>`, and
+    // initialised it.
+    drop(unsafe { KBox::<State<P>>::from_raw(state.cast()) });
+}
+
 /// The `atomic_check` callback of a plane.
 ///
 /// # Safety
@@ -350,8 +458,22 @@ unsafe extern "C" fn prepare_fb_callback<P: DriverPlane>(
     // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
     // has been registered: DRM runs no commit before that.
     let dev = unsafe { MaybeUnplugged::from_raw((*plane).dev) };
-    match P::prepare(&dev, &new) {
-        Ok(()) => 0,
+    // SAFETY: By the safety requirements the plane is valid. The caller holds its lock, so its state
+    // stays the same until this returns.
+    let current = unsafe { (*plane).state };
+    let old = match current.is_null() {
+        true => None,
+        // SAFETY: All states of the plane are of type `State<P>`. Nothing changes what was prepared for
+        // the plane's state, because the state stays the same until this returns.
+        false => unsafe { (*State::<P>::prepared(current)).as_ref() },
+    };
+    match P::prepare(&dev, old, &new) {
+        Ok(prepared) => {
+            // SAFETY: `state` is of type `State<P>`, and the caller owns it until this returns. Nothing
+            // was prepared for it, so this drops nothing.
+            unsafe { *State::<P>::prepared(state) = Some(prepared) };
+            0
+        }
         Err(err) => err.to_errno(),
     }
 }
@@ -366,10 +488,14 @@ unsafe extern "C" fn cleanup_fb_callback<P: DriverPlane>(
     _plane: *mut bindings::drm_plane,
     state: *mut bindings::drm_plane_state,
 ) {
+    // SAFETY: `state` is of type `State<P>`. It is not the plane's any more, or has never been, so
+    // nothing else uses what was prepared for it.
+    let prepared = unsafe { (*State::<P>::prepared(state)).take() };
     // SAFETY: `state` belongs to a plane of `P::Driver`. Its framebuffer has not changed since
     // `prepare_fb`, and does not change until this returns.
-    if let Some(old) = unsafe { PlaneState::<P::Driver>::from_raw(state) } {
-        P::cleanup(&old);
+    let old = unsafe { PlaneState::<P::Driver>::from_raw(state) };
+    if let (Some(old), Some(prepared)) = (old, prepared) {
+        P::cleanup(&old, prepared);
     }
 }
 
@@ -395,10 +521,22 @@ unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     let Some(new) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return;
     };
+    // SAFETY: `state` is of type `State<P>`. What was prepared for it stays the same until
+    // `cleanup_fb`, which follows the commit.
+    let Some(prepared) = (unsafe { (*State::<P>::prepared(state)).as_ref() }) else {
+        return;
+    };
+    // SAFETY: By the safety requirements the plane is part of the commit, so its entry in `planes` has
+    // an old state.
+    let old = unsafe { (*(*commit).planes.add((*plane).index as usize)).old_state };
+    // SAFETY: These are the two states of the plane in the commit, during which they do not change.
+    let damage = unsafe { Damage::from_raw(old, state) };
     // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
     // has been registered: DRM runs no commit before that.
     unsafe {
-        with_registered::<P::Driver, _>((*plane).dev, |dev, reg| P::atomic_update(dev, reg, &new))
+        with_registered::<P::Driver, _>((*plane).dev, |dev, reg| {
+            P::atomic_update(dev, reg, &new, prepared, damage);
+        })
     };
 }
 
@@ -438,19 +576,23 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     let Some(shown) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return ENODEV.to_errno();
     };
+    // SAFETY: `state` is of type `State<P>`, and the plane's, so `cleanup_fb` was not called for it.
+    let Some(prepared) = (unsafe { (*State::<P>::prepared(state)).as_ref() }) else {
+        return ENODEV.to_errno();
+    };
     // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
     // has been registered, because `drm_dev_register()` calls `drm_panic_register()`.
     // `drm_dev_unplug()` waits for the panic handler (see the head of this file).
     let memory = unsafe {
         with_registered_held::<P::Driver, _>((*plane).dev, |reg| {
-            let part = P::scanout_memory(reg, &shown)?;
-            if part.len() < shown.len() {
+            let ScanoutMemory { part, pitch } = P::scanout_memory(reg, &shown, prepared)?;
+            if part.len() < shown.len(pitch) {
                 return Err(EINVAL);
             }
-            Ok(part.as_ptr())
+            Ok((part.as_ptr(), pitch))
         })
     };
-    let Some(Ok(vaddr_iomem)) = memory else {
+    let Some(Ok((vaddr_iomem, pitch))) = memory else {
         return ENODEV.to_errno();
     };
     // SAFETY: DRM passes a valid buffer, which nothing else accesses until this returns.
@@ -458,7 +600,7 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     buffer.format = shown.framebuffer.raw_format();
     buffer.width = shown.width.into();
     buffer.height = shown.height.into();
-    buffer.pitch[0] = shown.framebuffer.pitch();
+    buffer.pitch[0] = pitch;
     // The memory stays mapped while the panic handler writes: `drm_dev_unplug()` waits for the
     // handler (see the head of this file) before the registration data is dropped.
     buffer.map[0] = bindings::iosys_map {
