@@ -38,6 +38,12 @@ unplug_not_delayed() {
 		barium_limits --run-subtest ahead-other-unplugged || fail "ahead-other-unplugged: $?"
 }
 
+# shows_other PCI-ADDRESS OTHER: checks that PCI-ADDRESS shows an object of OTHER.
+shows_other() {
+	BARIUM_DEVICE=$1 BARIUM_OTHER_DEVICE=$2 \
+		barium_shadow --run-subtest import-barium || fail "import-barium: $?"
+}
+
 # count_errors PCI-ADDRESS [TEXT]: counts the errors with TEXT for the device in the kernel log.
 count_errors() {
 	dmesg --level err | grep "barium $1" | grep -c -- "${2:-.}"
@@ -112,6 +118,7 @@ check devices@16-MiB usable "$usual" 16
 check limits@256-MiB objects "$large"
 check edid@override edid_overridden "$usual" "$large"
 check limits@ahead-other-unplugged unplug_not_delayed "$usual" "$small"
+check shadow@other-device shows_other "$usual" "$large"
 check refused@no-register-bar refused "$blind" "register BAR"
 check handover@refused-display-keeps-framebuffer framebuffer_kept
 check refused@edu refused "$edu" "register BAR"

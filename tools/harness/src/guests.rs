@@ -88,7 +88,8 @@ const MODE_TESTS_DEBUG: &str =
 /// The tests of the guest with [`Mode::Moves`].
 const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race)@|\
      @barium_prime@(map|cow|read|vm|debugger|sync|export)|\
-     @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)";
+     @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)|\
+     @barium_shadow@(flip|panning|damage|dirtyfb|dpms|attached|detached|import)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;
