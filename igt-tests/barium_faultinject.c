@@ -66,6 +66,9 @@
  * SUBTEST: dumb-map
  * Description: Fault injection into MODE_MAP_DUMB.
  *
+ * SUBTEST: show-system
+ * Description: Fault injection into SETCRTC of an object in system memory.
+ *
  * SUBTEST: open
  * Description: Fault injection into open() of the device.
  *
@@ -112,6 +115,8 @@ IGT_TEST_DESCRIPTION("Allocation failures in ioctls, open, close, bind and unbin
 /* PCI address of the device, and path of its render node. */
 static char slot[BARIUM_SLOT_LEN];
 static char node[64];
+/* The display, for calls that set a mode. */
+static struct barium_pipe pipeline;
 
 /* The ioctls: 0 or a negative errno, without trying again. */
 static int try_ioctl(int fd, unsigned long request, void *arg)
@@ -463,6 +468,40 @@ static void check_dumb_offset(struct barium_scene *scene)
 	igt_assert_eq_u64(scene->value, barium_gem_mmap_offset(scene->fd, scene->handle));
 }
 
+/* Makes a framebuffer in system memory, whose pages are allocated. The screen is off. */
+static void make_system_fb(struct barium_scene *scene)
+{
+	__u32 width, height;
+	void *map;
+
+	want_dumb(scene);
+	barium_find_pipe(scene->fd, &pipeline);
+	barium_switch_off(scene->fd, &pipeline);
+	width = pipeline.mode.hdisplay;
+	height = pipeline.mode.vdisplay;
+	scene->size = 4ull * width * height;
+	igt_assert_eq(__barium_gem_create(scene->fd, &scene->size, BARIUM_GEM_CREATE_SYSTEM,
+					  &scene->handle), 0);
+	map = barium_mmap(scene->fd, scene->handle, scene->size);
+	memset(map, 1, scene->size);
+	barium_munmap(map, scene->size);
+	scene->value = barium_add_fb(scene->fd, scene->handle, width, height, 4 * width, 0);
+}
+
+static int show_fb(struct barium_scene *scene)
+{
+	struct drm_mode_crtc arg = {
+		.set_connectors_ptr = (uintptr_t)&pipeline.connector,
+		.count_connectors = 1,
+		.crtc_id = pipeline.crtc,
+		.fb_id = scene->value,
+		.mode_valid = 1,
+		.mode = pipeline.mode,
+	};
+
+	return try_ioctl(scene->fd, DRM_IOCTL_MODE_SETCRTC, &arg);
+}
+
 static int open_node(struct barium_scene *scene)
 {
 	scene->other = open(node, O_RDWR | O_CLOEXEC);
@@ -540,11 +579,10 @@ static void check_display(void)
 {
 	int fd = __barium_open_primary();
 	struct drm_mode_create_dumb dumb;
-	struct barium_pipe pipe;
 
 	igt_assert_lte(0, fd);
-	barium_find_pipe(fd, &pipe);
-	barium_set_crtc(fd, &pipe, barium_add_dumb(fd, &pipe, &dumb), 0, 0);
+	barium_find_pipe(fd, &pipeline);
+	barium_set_crtc(fd, &pipeline, barium_add_dumb(fd, &pipeline, &dumb), 0, 0);
 	close(fd);
 }
 
@@ -695,6 +733,11 @@ int igt_main()
 	igt_subtest("dumb-map")
 		barium_nth(.what = "MODE_MAP_DUMB",
 			   .prepare = make_dumb, .call = map_dumb, .check = check_dumb_offset);
+
+	igt_describe("Fault injection into SETCRTC of an object in system memory.");
+	igt_subtest("show-system")
+		barium_nth(.what = "SETCRTC, system memory",
+			   .prepare = make_system_fb, .call = show_fb, .stride = 5);
 
 	igt_describe("Fault injection into open() of the device.");
 	igt_subtest("open")
