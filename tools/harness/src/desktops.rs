@@ -54,9 +54,6 @@ pub struct Row {
     pub program: &'static str,
     /// What the program and the user do.
     pub action: &'static str,
-    /// Why Barium does not pass the test: what has to be in VRAM at the same time. An object in system
-    /// memory would not need to be.
-    pub lacks: Option<&'static str>,
 }
 
 impl Row {
@@ -65,15 +62,6 @@ impl Row {
             test,
             program,
             action,
-            lacks: None,
-        }
-    }
-
-    /// Adds [`Row::lacks`].
-    const fn lacking(self, buffers: &'static str) -> Self {
-        Row {
-            lacks: Some(buffers),
-            ..self
         }
     }
 
@@ -89,32 +77,25 @@ const LARGER: &str = "changes to 1920x1080";
 const SWITCHES: &str = "50 VT switches, with the console on the other VT";
 const REBINDS: &str = "unbind and bind beneath it, start again";
 
-/// What has to be in VRAM at the same time.
-const WLROOTS_1080P: &str = "two buffers of 7.9 MiB, and the console's of 3.9 MiB";
-const MESA: &str =
-    "three buffers of 4.1 MiB, which Mesa pads to 64 lines, and the console's of 3.9 MiB";
-
 /// All rows, in the order of the table.
 pub const ROWS: &[Row] = &[
     Row::new("sway@draws", "sway", DRAWS),
     Row::new("sway@modes", "sway", SMALLER),
-    Row::new("sway@1080p", "sway", LARGER).lacking(WLROOTS_1080P),
+    Row::new("sway@1080p", "sway", LARGER),
     Row::new("sway@vt", "sway", SWITCHES),
     Row::new("sway@rebind", "sway", REBINDS),
     Row::new("labwc@draws", "labwc", DRAWS),
     Row::new("labwc@modes", "labwc", SMALLER),
-    Row::new("labwc@1080p", "labwc", LARGER).lacking(WLROOTS_1080P),
+    Row::new("labwc@1080p", "labwc", LARGER),
     Row::new("labwc@vt", "labwc", SWITCHES),
     Row::new("labwc@rebind", "labwc", REBINDS),
     Row::new("cage@draws", "cage", DRAWS),
     Row::new("cage@modes", "cage", SMALLER),
-    Row::new("cage@1080p", "cage", LARGER).lacking(WLROOTS_1080P),
+    Row::new("cage@1080p", "cage", LARGER),
     Row::new("cage@vt", "cage", SWITCHES),
     Row::new("cage@rebind", "cage", REBINDS),
     Row::new("weston@draws", "Weston", DRAWS),
-    Row::new("weston@1080p", "Weston", "starts at 1920x1080").lacking(
-        "three buffers of 8.0 MiB, which Mesa pads to 64 lines, and the console's of 3.9 MiB",
-    ),
+    Row::new("weston@1080p", "Weston", "starts at 1920x1080"),
     Row::new("weston@vt", "Weston", SWITCHES),
     Row::new("weston@rebind", "Weston", REBINDS),
     Row::new("xorg@draws", "Xorg", DRAWS),
@@ -128,21 +109,18 @@ pub const ROWS: &[Row] = &[
         "xorg@large-modes",
         "Xorg",
         "changes to 1920x1080, 1680x1050 and back",
-    )
-    .lacking("the buffers of both modes, 7.9 MiB and 6.7 MiB, and the console's of 3.9 MiB"),
+    ),
     Row::new("xorg@vt", "Xorg", SWITCHES),
     Row::new("xorg@rebind", "Xorg", REBINDS),
-    Row::new("mpv@draws", "mpv --vo=drm", "plays at 1280x800")
-        .lacking("mpv's four buffers of 3.9 MiB, and the console's"),
-    Row::new("mpv@1080p", "mpv --vo=drm", "plays at 1920x1080")
-        .lacking("mpv's four buffers of 7.9 MiB, and the console's of 3.9 MiB"),
+    Row::new("mpv@draws", "mpv --vo=drm", "plays at 1280x800"),
+    Row::new("mpv@1080p", "mpv --vo=drm", "plays at 1920x1080"),
     Row::new("kmscube@draws", "kmscube", "draws at 1280x800, by llvmpipe"),
-    Row::new("mutter@draws", "mutter (GNOME)", DRAWS).lacking(MESA),
-    Row::new("mutter@vt", "mutter (GNOME)", SWITCHES).lacking(MESA),
-    Row::new("mutter@rebind", "mutter (GNOME)", REBINDS).lacking(MESA),
-    Row::new("kwin@draws", "KWin (Plasma)", DRAWS).lacking(MESA),
-    Row::new("kwin@vt", "KWin (Plasma)", SWITCHES).lacking(MESA),
-    Row::new("kwin@rebind", "KWin (Plasma)", REBINDS).lacking(MESA),
+    Row::new("mutter@draws", "mutter (GNOME)", DRAWS),
+    Row::new("mutter@vt", "mutter (GNOME)", SWITCHES),
+    Row::new("mutter@rebind", "mutter (GNOME)", REBINDS),
+    Row::new("kwin@draws", "KWin (Plasma)", DRAWS),
+    Row::new("kwin@vt", "KWin (Plasma)", SWITCHES),
+    Row::new("kwin@rebind", "KWin (Plasma)", REBINDS),
 ];
 
 /// The results of one driver's guest.
@@ -211,7 +189,7 @@ impl DriverResults {
 
 /// Runs the programs on both drivers and writes the document. If the user selects one driver, the last
 /// results of the other one are used. Returns true if each program that works with bochs works with
-/// Barium, except where [`Row::lacks`] says otherwise.
+/// Barium.
 pub fn desktops(settings: &Settings) -> Result<bool> {
     println!("[build] driver");
     let payload = payload::build(settings, Flavour::Stock, &payload::programs(settings)?)?;

@@ -9,9 +9,6 @@ use serde_json::{json, Value};
 use crate::desktops::{DriverResults, Row};
 use crate::report::{Entry, Outcome};
 
-/// What the note of a row says that needs eviction from VRAM.
-const LACKS: &str = "needs objects in system memory";
-
 /// Maximum length of a quoted reason in the table, in characters.
 const QUOTE: usize = 160;
 
@@ -32,19 +29,16 @@ impl<'a> Document<'a> {
     fn complaint(&self, row: &Row) -> Option<String> {
         let outcome = |results: &DriverResults| Some(results.entries.get(row.test)?.outcome);
         let name = format!("{} {}", row.program, row.action);
-        match (outcome(self.ours), outcome(self.theirs), row.lacks) {
-            (None, _, _) | (_, None, _) => Some(format!("{name}: there is no result")),
-            (Some(Outcome::Passed), _, Some(_)) => Some(format!(
-                "{name}: works, so tools/harness/src/desktops.rs must not say that it {LACKS}"
-            )),
-            (Some(Outcome::Passed), _, None) | (_, _, Some(_)) => None,
-            (_, Some(Outcome::Passed), None) => Some(format!("{name}: works with bochs only")),
+        match (outcome(self.ours), outcome(self.theirs)) {
+            (None, _) | (_, None) => Some(format!("{name}: there is no result")),
+            (Some(Outcome::Passed), _) => None,
+            (_, Some(Outcome::Passed)) => Some(format!("{name}: works with bochs only")),
             _ => None,
         }
     }
 
-    /// Returns true if each row that works with bochs works with Barium or is expected not to, and the
-    /// kernel log with Barium has no report. Prints what does not hold.
+    /// Returns true if each row that works with bochs works with Barium, and the kernel log with Barium
+    /// has no report. Prints what does not hold.
     pub fn is_good(&self) -> bool {
         let mut complaints: Vec<String> = self
             .rows
@@ -133,12 +127,10 @@ impl<'a> Document<'a> {
             let Some(entry) = results.entries.get(row.test) else {
                 continue;
             };
-            match (driver, row.lacks) {
-                ("Barium", Some(reason)) => notes.push(format!("{LACKS}: {reason}")),
-                _ if !entry.reason.is_empty() => {
-                    notes.push(format!("{driver}: {}", quote(&entry.reason)))
-                }
-                _ => notes.extend(entry.notes.iter().map(|note| format!("{driver}: {note}"))),
+            if !entry.reason.is_empty() {
+                notes.push(format!("{driver}: {}", quote(&entry.reason)));
+            } else {
+                notes.extend(entry.notes.iter().map(|note| format!("{driver}: {note}")));
             }
         }
         notes.join("; ")
@@ -202,7 +194,6 @@ mod tests {
         test: "a@x",
         program: "A",
         action: "acts",
-        lacks: None,
     };
 
     fn results(outcome: Option<Outcome>) -> DriverResults {
@@ -219,19 +210,16 @@ mod tests {
     #[test]
     fn what_works_with_bochs_has_to_work() {
         use Outcome::{Failed, Passed};
-        for (ours, theirs, lacks, good) in [
-            (Some(Passed), Some(Passed), None, true),
-            (Some(Passed), Some(Failed), None, true),
-            (Some(Failed), Some(Failed), None, true),
-            (Some(Failed), Some(Passed), None, false),
-            (Some(Failed), Some(Passed), Some("two buffers"), true),
-            (Some(Passed), Some(Passed), Some("two buffers"), false),
-            (None, Some(Passed), None, false),
-            (Some(Passed), None, None, false),
+        for (ours, theirs, good) in [
+            (Some(Passed), Some(Passed), true),
+            (Some(Passed), Some(Failed), true),
+            (Some(Failed), Some(Failed), true),
+            (Some(Failed), Some(Passed), false),
+            (None, Some(Passed), false),
+            (Some(Passed), None, false),
         ] {
             let (ours, theirs) = (results(ours), results(theirs));
-            let row = Row { lacks, ..ROW };
-            assert_eq!(Document::new(vec![row], &ours, &theirs).is_good(), good);
+            assert_eq!(Document::new(vec![ROW], &ours, &theirs).is_good(), good);
         }
     }
 
@@ -251,13 +239,8 @@ mod tests {
             results(Some(Outcome::Failed)),
             results(Some(Outcome::Failed)),
         );
-        let row = Row {
-            lacks: Some("two buffers"),
-            ..ROW
-        };
-        let text = Document::new(vec![row], &ours, &theirs).text();
-        let line = "| A 1.2.3 | acts | **fails** | **fails** | bochs: because; \
-                    needs objects in system memory: two buffers |";
+        let text = Document::new(vec![ROW], &ours, &theirs).text();
+        let line = "| A 1.2.3 | acts | **fails** | **fails** | bochs: because; Barium: because |";
         assert!(text.contains(line), "{text}");
     }
 }
