@@ -131,11 +131,17 @@ static void make_bo(struct barium_scene *scene)
 	scene->bo.offset = barium_gem_mmap_offset(scene->fd, scene->bo.handle);
 }
 
-/* Asserts that scene->handle is a zeroed object of scene->size bytes that can be mapped. */
+/*
+ * Asserts that scene->handle is a zeroed object of scene->size bytes that can be mapped, and that it is
+ * in VRAM if VRAM had room for it.
+ */
 static void check_object(struct barium_scene *scene)
 {
 	void *map = barium_mmap(scene->fd, scene->handle, scene->size);
 
+	if (scene->available >= scene->size)
+		igt_assert_lte_u64(barium_vram_available(scene->fd) + scene->size,
+				   scene->available);
 	barium_check_zero(map, scene->size);
 	barium_stamp(map, 0, scene->size / barium_page_size(), 1);
 	barium_munmap(map, scene->size);
@@ -174,9 +180,16 @@ static int create_contiguous(struct barium_scene *scene)
 	return create_flags(scene, BARIUM_GEM_CREATE_CONTIGUOUS);
 }
 
+/* The call creates an object of @size bytes. */
+static void want(struct barium_scene *scene, __u64 size)
+{
+	scene->size = size;
+	scene->available = barium_vram_available(scene->fd);
+}
+
 static void want_page(struct barium_scene *scene)
 {
-	scene->size = barium_page_size();
+	want(scene, barium_page_size());
 }
 
 /*
@@ -205,7 +218,7 @@ static void want_new_page(struct barium_scene *scene)
  */
 static void want_blocks(struct barium_scene *scene)
 {
-	scene->size = 39 * barium_page_size();
+	want(scene, 39 * barium_page_size());
 }
 
 /*
@@ -218,7 +231,7 @@ static void want_holes(struct barium_scene *scene)
 
 	scene->other = barium_bo_create_scattered(scene->fd, 48, &bo);
 	barium_bo_fini(scene->fd, &bo);
-	scene->size = 24 * barium_page_size();
+	want(scene, 24 * barium_page_size());
 }
 
 /* Leaves only the blocks available that the driver caches for small objects. Two objects fit. */
@@ -234,7 +247,7 @@ static void want_cached(struct barium_scene *scene)
 		singles[i] = barium_gem_create(scene->other, page);
 	for (i = 0; i < ARRAY_SIZE(singles); i++)
 		gem_close(scene->other, singles[i]);
-	scene->size = 12 * page;
+	want(scene, 12 * page);
 }
 
 /* Fills VRAM with a mapped object that has to leave it, and with one that stays. */

@@ -17,6 +17,7 @@ struct barium_scene {
 	__u32 handle;
 	__u64 size;
 	__u64 value;
+	__u64 available;	/* bytes of VRAM, before the call; 0 if unknown */
 	__u8 *map;
 	struct barium_bo bo;
 };
