@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Helpers for tests of what the device scans out; see barium_lib_scanout.h.
+ * Helpers for tests of the scanout; see barium_lib_scanout.h.
  */
 #include <fcntl.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Helpers for tests that compare what the device scans out with an image. They read the registers
- * and VRAM through the sysfs files of the BARs, and do not rely on what the driver reports.
+ * Helpers for tests that compare the scanout with an image. They read the registers and VRAM
+ * through the sysfs files of the BARs, so they do not rely on the driver.
  */
 #ifndef BARIUM_LIB_SCANOUT_H
 #define BARIUM_LIB_SCANOUT_H

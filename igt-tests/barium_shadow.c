@@ -30,7 +30,7 @@
  * Description: A commit with damage clips copies the clips, and nothing else.
  *
  * SUBTEST: damage-alternating
- * Description: Damage clips are copied to what the previous framebuffer has left.
+ * Description: Damage clips are copied over the picture of the previous framebuffer.
  *
  * SUBTEST: damage-after-vram
  * Description: The first commit of an object in system memory shows all of it.
@@ -39,7 +39,7 @@
  * Description: A commit that shows another part of a framebuffer copies all of it.
  *
  * SUBTEST: dirtyfb
- * Description: DIRTYFB shows what was drawn in its clips, or everything without clips.
+ * Description: DIRTYFB shows the drawing in its clips, or all of it without clips.
  *
  * SUBTEST: dirtyfb-hidden
  * Description: DIRTYFB of a framebuffer that is not shown changes nothing.
@@ -48,13 +48,13 @@
  * Description: Objects in system memory are shown in one mode after the other.
  *
  * SUBTEST: dpms
- * Description: DPMS on shows what was drawn and flipped while the screen was off.
+ * Description: DPMS on shows drawings and flips from the time when the screen was off.
  *
  * SUBTEST: evicts
  * Description: Objects in VRAM make room for the copy, and keep their content.
  *
  * SUBTEST: no-room
- * Description: If what is shown leaves no room for the copy, a flip fails with ENOSPC.
+ * Description: A flip fails with ENOSPC if the shown picture leaves no room for the copy.
  *
  * SUBTEST: removed
  * Description: The copy is freed when its framebuffer is removed or the client is closed.
@@ -121,7 +121,7 @@ struct image {
 static struct barium_scanout device;
 static struct barium_pipe pipeline;
 static __u32 plane;
-/* What the screen must show. */
+/* The pixels that the screen must show. */
 static __u32 screen[MAX_HEIGHT][MAX_WIDTH];
 
 static __u32 *pixel(const struct image *image, __u32 x, __u32 y)
@@ -916,7 +916,7 @@ int igt_main()
 	igt_subtest("damage")
 		test_damage(barium_new_bound_primary_client());
 
-	igt_describe("Damage clips are copied to what the previous framebuffer has left.");
+	igt_describe("Damage clips are copied over the picture of the previous framebuffer.");
 	igt_subtest("damage-alternating")
 		test_damage_alternating(barium_new_bound_primary_client());
 
@@ -928,7 +928,7 @@ int igt_main()
 	igt_subtest("damage-panning")
 		test_damage_panning(barium_new_bound_primary_client());
 
-	igt_describe("DIRTYFB shows what was drawn in its clips, or everything without clips.");
+	igt_describe("DIRTYFB shows the drawing in its clips, or all of it without clips.");
 	igt_subtest("dirtyfb")
 		test_dirtyfb(barium_new_bound_primary_client());
 
@@ -936,7 +936,7 @@ int igt_main()
 	igt_subtest("dirtyfb-hidden")
 		test_dirtyfb_hidden(barium_new_bound_primary_client());
 
-	igt_describe("DPMS on shows what was drawn and flipped while the screen was off.");
+	igt_describe("DPMS on shows drawings and flips from the time when the screen was off.");
 	igt_subtest("dpms")
 		test_dpms(barium_new_bound_primary_client());
 
@@ -944,7 +944,7 @@ int igt_main()
 	igt_subtest("evicts")
 		test_evicts(barium_new_bound_primary_client());
 
-	igt_describe("If what is shown leaves no room for the copy, a flip fails with ENOSPC.");
+	igt_describe("A flip fails with ENOSPC if the shown picture leaves no room for the copy.");
 	igt_subtest("no-room")
 		test_no_room(barium_new_bound_primary_client());
 

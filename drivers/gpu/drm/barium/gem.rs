@@ -213,7 +213,7 @@ pub(crate) fn is_in_system(obj: &BariumObject) -> bool {
     obj.is_system() || matches!(obj.place(&rcu::read_lock()), Some(Place::System(_)))
 }
 
-/// What [`pin_in_place`] has done.
+/// The result of [`pin_in_place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pinned {
     /// The object is pinned.
@@ -299,7 +299,7 @@ pub(crate) fn pin(
 ///
 /// # Errors
 ///
-/// - `ENOSPC` if what is pinned leaves no room, or if there is no memory for the objects that would have
+/// - `ENOSPC` if pinned pictures leave no room, or if there is no memory for the objects that would have
 ///   to leave VRAM.
 /// - `ENOMEM`; `EINTR` on a signal.
 pub(crate) fn alloc_for_display(

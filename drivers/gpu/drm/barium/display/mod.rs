@@ -4,7 +4,7 @@
 //!
 //! The pixels of most framebuffers are in VRAM already. To show another framebuffer,
 //! [`crate::scanout`] programs another start address; no pixel is copied. A framebuffer whose object
-//! cannot be in VRAM is shown through a shadow, to which each commit copies what has changed.
+//! cannot be in VRAM is shown through a shadow, to which each commit copies the damage.
 //!
 //! There is no cursor plane, as the device has none: the driver would have to draw the cursor into
 //! the framebuffer, or into a copy of it. Compositors draw a software cursor instead.
@@ -150,7 +150,7 @@ fn last_starts(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<[
     ])
 }
 
-/// What the display shows for a state of the plane.
+/// The picture that the display shows for a state of the plane.
 enum Shown {
     /// The object, where it is in VRAM. It is pinned.
     InPlace,

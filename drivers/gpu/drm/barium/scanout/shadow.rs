@@ -4,14 +4,14 @@
 //! move there. Such a picture is in an object that belongs in system memory, that another device has
 //! attached to, or that was imported from another device.
 //!
-//! Each commit copies what has changed from the object to the shadow: the damage that the client has
-//! passed, or everything. The display shows the shadow meanwhile, so a commit can tear. Without a commit
+//! Each commit copies the damage from the object to the shadow, or the whole picture if the client has
+//! passed no damage. The display shows the shadow meanwhile, so a commit can tear. Without a commit
 //! or `DRM_IOCTL_MODE_DIRTYFB`, the screen does not change.
 //!
 //! A shadow has exactly the part of the framebuffer that the screen shows, with a pitch of its own. So
 //! neither the framebuffer's pitch nor the part's position in it have to suit the device. Consecutive
-//! states of a plane share one shadow if they have the same size and format, whatever framebuffers they
-//! show: the damage is the difference between the two pictures.
+//! states of a plane share one shadow if they have the same size and format, also if they show different
+//! framebuffers: the damage is the difference between the two pictures.
 //!
 //! [`crate::gem`] allocates the VRAM, and [`crate::display`] decides which pictures need a shadow.
 

@@ -277,7 +277,7 @@ pub(super) unsafe fn can_vmap(
     let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
     // SAFETY: The object holds a reference to the dma-buf, whose operations are a constant.
     let has_vmap = unsafe { (*(*dma_buf).ops).vmap.is_some() };
-    // SAFETY: The caller promises that `raw` is valid, and `dma_buf` is what it represents.
+    // SAFETY: The caller promises that `raw` is valid; it represents `dma_buf`.
     has_vmap || unsafe { exported_by_driver(raw, dma_buf) }.is_some()
 }
 
@@ -295,7 +295,7 @@ pub(super) unsafe fn vmap_imported<T: MappedObject>(
 ) -> c_int {
     // SAFETY: The caller promises that the attachment is valid. The field does not change.
     let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
-    // SAFETY: The caller promises that `raw` is valid, and `dma_buf` is what it represents.
+    // SAFETY: The caller promises that `raw` is valid; it represents `dma_buf`.
     match unsafe { exported_by_driver(raw, dma_buf) } {
         // SAFETY: The object has the `funcs` of `raw`, so its data is a `T` too. Its reservation is that of
         // the dma-buf and so that of `raw`.
@@ -305,7 +305,7 @@ pub(super) unsafe fn vmap_imported<T: MappedObject>(
     }
 }
 
-/// Ends what a successful [`vmap_imported`] has begun.
+/// Unmaps memory that [`vmap_imported`] has mapped.
 ///
 /// # Safety
 ///
@@ -317,7 +317,7 @@ pub(super) unsafe fn vunmap_imported<T: MappedObject>(
 ) {
     // SAFETY: The caller promises that the attachment is valid. The field does not change.
     let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
-    // SAFETY: The caller promises that `raw` is valid, and `dma_buf` is what it represents.
+    // SAFETY: The caller promises that `raw` is valid; it represents `dma_buf`.
     match unsafe { exported_by_driver(raw, dma_buf) } {
         // SAFETY: `vmap_imported()` has mapped this object, whose data is a `T`.
         Some(exported) => unsafe { super::vunmap_callback::<T>(exported.as_ptr(), map) },

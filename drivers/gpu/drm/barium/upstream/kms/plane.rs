@@ -61,7 +61,7 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// The driver that the plane belongs to.
     type Driver: Driver;
 
-    /// What [`Self::prepare`] has prepared: a part of the state of the plane.
+    /// The result of [`Self::prepare`], which becomes a part of the state of the plane.
     type Prepared: Send + Sync + 'static;
 
     /// Checks whether the hardware can show `new`, which has the size of the mode.
@@ -72,7 +72,7 @@ pub(crate) trait DriverPlane: Sized + 'static {
     fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
     /// Prepares the memory of `new`, which has passed [`Self::atomic_check`], before the commit that
-    /// shows it. `old` is what was prepared for the state that `new` replaces. May sleep.
+    /// shows it. `old` is the result for the state that `new` replaces. May sleep.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ pub(crate) trait DriverPlane: Sized + 'static {
     fn cleanup(old: &PlaneState<'_, Self::Driver>, prepared: Self::Prepared);
 
     /// Shows `new`, for which [`Self::prepare`] has returned `prepared`. The CRTC is enabled, or the
-    /// same commit enables it right after this. `damage` is what differs from the plane's last state,
+    /// same commit enables it right after this. `damage` is the difference to the plane's last state,
     /// if the CRTC was enabled with that state.
     ///
     /// A fence may wait for the commit. So an implementation must neither allocate memory nor lock a
@@ -132,7 +132,7 @@ pub(crate) struct ScanoutMemory<'a> {
     pub(crate) pitch: u32,
 }
 
-/// The state of a plane, as DRM stores it, with what the driver has prepared for it.
+/// The state of a plane, as DRM stores it, with the driver's part of it.
 ///
 /// # Invariants
 ///
@@ -463,7 +463,7 @@ unsafe extern "C" fn prepare_fb_callback<P: DriverPlane>(
     let current = unsafe { (*plane).state };
     let old = match current.is_null() {
         true => None,
-        // SAFETY: All states of the plane are of type `State<P>`. Nothing changes what was prepared for
+        // SAFETY: All states of the plane are of type `State<P>`. Nothing changes `prepared` of
         // the plane's state, because the state stays the same until this returns.
         false => unsafe { (*State::<P>::prepared(current)).as_ref() },
     };
@@ -489,7 +489,7 @@ unsafe extern "C" fn cleanup_fb_callback<P: DriverPlane>(
     state: *mut bindings::drm_plane_state,
 ) {
     // SAFETY: `state` is of type `State<P>`. It is not the plane's any more, or has never been, so
-    // nothing else uses what was prepared for it.
+    // nothing else uses `prepared`.
     let prepared = unsafe { (*State::<P>::prepared(state)).take() };
     // SAFETY: `state` belongs to a plane of `P::Driver`. Its framebuffer has not changed since
     // `prepare_fb`, and does not change until this returns.
@@ -521,7 +521,7 @@ unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     let Some(new) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return;
     };
-    // SAFETY: `state` is of type `State<P>`. What was prepared for it stays the same until
+    // SAFETY: `state` is of type `State<P>`. `prepared` stays the same until
     // `cleanup_fb`, which follows the commit.
     let Some(prepared) = (unsafe { (*State::<P>::prepared(state)).as_ref() }) else {
         return;
