@@ -132,8 +132,8 @@ static void make_bo(struct barium_scene *scene)
 }
 
 /*
- * Asserts that scene->handle is a zeroed object of scene->size bytes that can be mapped, and that it is
- * in VRAM if VRAM had room for it.
+ * Asserts that scene->handle is a zeroed object of scene->size bytes that can be mapped, and that
+ * it is in VRAM if VRAM had room for it.
  */
 static void check_object(struct barium_scene *scene)
 {
