@@ -77,9 +77,9 @@ struct drm_barium_get_param {
 /*
  * The object is in system memory. The kernel allocates each of its pages when a program first
  * accesses that page, and charges it to the memory cgroup of the program. The display shows a copy
- * of the object, to which each commit, and DRM_IOCTL_MODE_DIRTYFB, copies the damage. Before version
- * 1.3, DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 failed with EOPNOTSUPP. Other devices can
- * import its dma-buf. Since version 1.1.
+ * of the object, to which each commit, and DRM_IOCTL_MODE_DIRTYFB, copies the damage. Before
+ * version 1.3, DRM_IOCTL_MODE_ADDFB and DRM_IOCTL_MODE_ADDFB2 failed with EOPNOTSUPP. Other devices
+ * can import its dma-buf. Since version 1.1.
  */
 #define BARIUM_GEM_CREATE_SYSTEM	0x02
 
