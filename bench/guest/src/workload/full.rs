@@ -32,7 +32,9 @@ pub fn workloads() -> Vec<Workload> {
         }),
         Workload::new("flip-evicted-1080p".into(), |device| {
             let (first, last) = device.vram()?;
-            display::on_screen(device, |screen| display::flip_beyond(screen, last - first + 1))
+            display::on_screen(device, |screen| {
+                display::flip_beyond(screen, last - first + 1)
+            })
         }),
     ]
 }
