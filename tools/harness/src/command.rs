@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
 //! Operating system services for the other modules: programs whose output goes to a log, files,
-//! directories, locks.
+//! directories, locks, threads.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -117,9 +118,48 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// Calls `run` for each of `items`, in their order, in as many threads as `jobs`; `run` also gets the
+/// number of its thread. Returns the results in the order of the items.
+pub fn in_parallel<T: Send, R: Send>(
+    jobs: usize,
+    items: impl IntoIterator<Item = T>,
+    run: impl Fn(T, usize) -> R + Sync,
+) -> Vec<R> {
+    let queue = Mutex::new(items.into_iter().enumerate().collect::<VecDeque<_>>());
+    let results = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for worker in 0..jobs.max(1) {
+            let (queue, results, run) = (&queue, &results, &run);
+            scope.spawn(move || loop {
+                let Some((index, item)) = lock(queue).pop_front() else {
+                    break;
+                };
+                let result = run(item, worker);
+                lock(results).insert(index, result);
+            });
+        }
+    });
+    results
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+        .into_values()
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_are_in_the_order_of_the_items() {
+        for jobs in [0, 1, 3] {
+            let doubled = in_parallel(jobs, 1..=20, |item, worker| {
+                assert!(worker < jobs.max(1));
+                2 * item
+            });
+            assert_eq!(doubled, (1..=20).map(|item| 2 * item).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn what_an_unfinished_build_left_is_not_kept() {

@@ -3,7 +3,7 @@
 //! `make mutants`: applies each diff in mutants/, one at a time, and checks that the tests named
 //! there fail.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,35 +69,23 @@ pub fn mutants(settings: &Settings) -> Result<bool> {
     let baseline = runner.baseline(&mutants);
 
     let total = mutants.len();
-    let queue = Mutex::new(mutants);
-    let tried = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for worker in 0..settings.jobs.max(1) {
-            let (runner, queue, tried, baseline) = (&runner, &queue, &tried, &baseline);
-            scope.spawn(move || loop {
-                let Some(mutant) = command::lock(queue).pop_front() else {
-                    break;
-                };
-                let start = Instant::now();
-                let result = match baseline.check(&mutant) {
-                    Ok(()) => runner.mutant(&mutant, worker),
-                    Err(why) => MutantResult::Broken(why),
-                };
-                let one = TriedMutant {
-                    mutant,
-                    result,
-                    seconds: start.elapsed().as_secs_f64(),
-                };
-                let mut tried = command::lock(tried);
-                println!("[mutants] {}/{total} {}", tried.len() + 1, one.line());
-                tried.push(one);
-            });
-        }
+    let done = Mutex::new(0);
+    let mut tried = command::in_parallel(settings.jobs, mutants, |mutant, worker| {
+        let start = Instant::now();
+        let result = match baseline.check(&mutant) {
+            Ok(()) => runner.mutant(&mutant, worker),
+            Err(why) => MutantResult::Broken(why),
+        };
+        let one = TriedMutant {
+            mutant,
+            result,
+            seconds: start.elapsed().as_secs_f64(),
+        };
+        let mut done = command::lock(&done);
+        *done += 1;
+        println!("[mutants] {done}/{total} {}", one.line());
+        one
     });
-
-    let mut tried = tried
-        .into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
     tried.sort_by(|a, b| a.mutant.name.cmp(&b.mutant.name));
     let killed = tried.iter().filter(|t| t.killers().is_some()).count();
     command::write(
@@ -129,7 +117,7 @@ fn copy_tree(from: &Path, to: &Path, work: &Path) -> Result<()> {
 }
 
 /// Reads the mutants that the user selects; those for the slow kernel come first.
-fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
+fn read_all(settings: &Settings, source: &Path) -> Result<Vec<Mutant>> {
     let dir = source.join("mutants");
     let files = fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let mut paths: Vec<PathBuf> = files
@@ -151,7 +139,7 @@ fn read_all(settings: &Settings, source: &Path) -> Result<VecDeque<Mutant>> {
         ));
     }
     mutants.sort_by_key(|mutant| !mutant.guest.starts_with("debug/"));
-    Ok(mutants.into())
+    Ok(mutants)
 }
 
 /// Results of the unmodified driver by guest and mode.
@@ -179,7 +167,7 @@ struct MutantRunner<'a> {
 
 impl MutantRunner<'_> {
     /// Runs the tests that `mutants` name on the unmodified driver.
-    fn baseline(&self, mutants: &VecDeque<Mutant>) -> Baseline {
+    fn baseline(&self, mutants: &[Mutant]) -> Baseline {
         let mut kinds: Vec<(String, Mode)> = Vec::new();
         for mutant in mutants {
             let kind = (mutant.guest.clone(), mutant.mode);
@@ -187,39 +175,25 @@ impl MutantRunner<'_> {
                 kinds.push(kind);
             }
         }
-        let queue = Mutex::new(VecDeque::from(kinds));
-        let results = Mutex::new(BTreeMap::new());
-        std::thread::scope(|scope| {
-            for worker in 0..self.settings.jobs.max(1) {
-                let (queue, results) = (&queue, &results);
-                scope.spawn(move || loop {
-                    let Some((guest, mode)) = command::lock(queue).pop_front() else {
-                        break;
-                    };
-                    let named = mutants
-                        .iter()
-                        .filter(|m| m.guest == guest && m.mode == mode);
-                    let start = Instant::now();
-                    let source = &self.snapshot;
-                    let entries = self.boot(&guest, mode, &Mutant::tests(named), source, worker);
-                    println!(
-                        "[mutants] {guest}, {}, unmodified driver: {} in {} s",
-                        mode.name(),
-                        match &entries {
-                            Ok(entries) => crate::report::summary(entries),
-                            Err(why) => first_line(why).into(),
-                        },
-                        start.elapsed().as_secs()
-                    );
-                    command::lock(results).insert((guest, mode.name()), entries);
-                });
-            }
+        let results = command::in_parallel(self.settings.jobs, kinds, |(guest, mode), worker| {
+            let named = mutants
+                .iter()
+                .filter(|m| m.guest == guest && m.mode == mode);
+            let start = Instant::now();
+            let source = &self.snapshot;
+            let entries = self.boot(&guest, mode, &Mutant::tests(named), source, worker);
+            println!(
+                "[mutants] {guest}, {}, unmodified driver: {} in {} s",
+                mode.name(),
+                match &entries {
+                    Ok(entries) => crate::report::summary(entries),
+                    Err(why) => first_line(why).into(),
+                },
+                start.elapsed().as_secs()
+            );
+            ((guest, mode.name()), entries)
         });
-        Baseline(
-            results
-                .into_inner()
-                .unwrap_or_else(|poisoned| poisoned.into_inner()),
-        )
+        Baseline(results.into_iter().collect())
     }
 
     fn mutant(&self, mutant: &Mutant, worker: usize) -> MutantResult {

@@ -5,9 +5,8 @@
 //! ([`crate::official_doc`]). The tests that Barium fails are those that are expected to fail
 //! ([`crate::expectations`]).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::Instant;
 
 use crate::expectations::{self, Expectations};
@@ -135,28 +134,16 @@ pub fn official(settings: &Settings) -> Result<bool> {
 /// Runs the tests on the drivers that the user selects, as many at a time as the user wants. Returns the
 /// results of all drivers, in the order of [`DRIVERS`].
 fn all_drivers(settings: &Settings, payload: &payload::Payload) -> Result<Vec<DriverResults>> {
-    let queue = Mutex::new(DRIVERS.iter().enumerate().collect::<VecDeque<_>>());
-    let done = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..settings.jobs.max(1) {
-            scope.spawn(|| loop {
-                let Some((index, driver)) = command::lock(&queue).pop_front() else {
-                    break;
-                };
-                let results = match driver.title.contains(&settings.only) {
-                    true => one_driver(settings, driver, payload),
-                    false => last_results(&directory(settings, driver)).map_err(|why| {
-                        format!("ONLY needs the results of an earlier run of the others: {why}")
-                    }),
-                };
-                command::lock(&done).insert(index, results);
-            });
+    command::in_parallel(settings.jobs, &DRIVERS, |driver, _| {
+        match driver.title.contains(&settings.only) {
+            true => one_driver(settings, driver, payload),
+            false => last_results(&directory(settings, driver)).map_err(|why| {
+                format!("ONLY needs the results of an earlier run of the others: {why}")
+            }),
         }
-    });
-    done.into_inner()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
-        .into_values()
-        .collect()
+    })
+    .into_iter()
+    .collect()
 }
 
 /// Returns the directory of a driver's guest.

@@ -3,7 +3,6 @@
 //! `make test`: runs all guests in parallel, the harness's own tests, and the set-up checks. Also
 //! `make unplug`, `make faultinject`, `make kcsan` and `make cfi`.
 
-use std::collections::VecDeque;
 use std::process::Command;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -104,38 +103,30 @@ fn run(
     guests::write_memories(settings)?;
     let alone = guests.len() == 1;
 
-    let queue = Mutex::new(VecDeque::from(guests));
     let report = Mutex::new(report);
-    std::thread::scope(|scope| {
-        for _ in 0..settings.jobs.max(1) {
-            scope.spawn(|| loop {
-                let Some(guest) = command::lock(&queue).pop_front() else {
-                    break;
+    command::in_parallel(settings.jobs, guests, |guest, _| {
+        let payload = payloads
+            .iter()
+            .find(|(flavour, _)| *flavour == guest.flavour);
+        let entries = match payload {
+            Some((_, payload)) => {
+                let tests = match tests {
+                    "" => guest.tests,
+                    selected => selected,
                 };
-                let payload = payloads
-                    .iter()
-                    .find(|(flavour, _)| *flavour == guest.flavour);
-                let entries = match payload {
-                    Some((_, payload)) => {
-                        let tests = match tests {
-                            "" => guest.tests,
-                            selected => selected,
-                        };
-                        let run = GuestRun {
-                            guest: &guest,
-                            payload,
-                            tests,
-                            programs,
-                            dir: settings.out.join("vm").join(guest.name.replace('/', "-")),
-                            name: Some(&guest.name),
-                        };
-                        one_guest(settings, &run)
-                    }
-                    None => vec![no_kernel(guest.flavour)],
+                let run = GuestRun {
+                    guest: &guest,
+                    payload,
+                    tests,
+                    programs,
+                    dir: settings.out.join("vm").join(guest.name.replace('/', "-")),
+                    name: Some(&guest.name),
                 };
-                command::lock(&report).add(&guest.name, entries);
-            });
-        }
+                one_guest(settings, &run)
+            }
+            None => vec![no_kernel(guest.flavour)],
+        };
+        command::lock(&report).add(&guest.name, entries);
     });
 
     let report = report
