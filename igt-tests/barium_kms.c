@@ -302,17 +302,6 @@ static void test_closed_handle(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before + image.size);
 }
 
-static int dirty(int fd, __u32 fb, struct drm_clip_rect *clips, __u32 count)
-{
-	struct drm_mode_fb_dirty_cmd arg = {
-		.fb_id = fb,
-		.clips_ptr = (uintptr_t)clips,
-		.num_clips = count,
-	};
-
-	return barium_ioctl(fd, DRM_IOCTL_MODE_DIRTYFB, &arg);
-}
-
 /* Binds the device again, and asserts that it displays an image. */
 static void bind_and_display(void)
 {
@@ -321,8 +310,7 @@ static void bind_and_display(void)
 
 	barium_bind();
 	fd = barium_open_primary();
-	barium_find_pipe(fd, &pipeline);
-	barium_choose_small_mode(&pipeline);
+	barium_find_small_pipe(fd, &pipeline);
 	image = create_image(fd, 9, 0, 0);
 	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
 	check_scanout(9, 0, 0);
@@ -354,8 +342,7 @@ int igt_main()
 		barium_prepare_unplug();
 		fd = barium_open_primary();
 		barium_find_scanout(fd, &device);
-		barium_find_pipe(fd, &pipeline);
-		barium_choose_small_mode(&pipeline);
+		barium_find_small_pipe(fd, &pipeline);
 		close(fd);
 	}
 
@@ -491,11 +478,11 @@ int igt_main()
 		barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
 		draw(&image, 2, pipeline.mode.hdisplay, pipeline.mode.vdisplay);
 		check_scanout(2, 0, 0);
-		igt_assert_eq(dirty(fd, image.fb, &clip, 1), 0);
-		igt_assert_eq(dirty(fd, image.fb, NULL, 0), 0);
+		igt_assert_eq(__barium_dirty_fb(fd, image.fb, &clip, 1), 0);
+		igt_assert_eq(__barium_dirty_fb(fd, image.fb, NULL, 0), 0);
 		check_scanout(2, 0, 0);
 		destroy_image(fd, &image);
-		igt_assert_eq(dirty(fd, image.fb, NULL, 0), -ENOENT);
+		igt_assert_eq(__barium_dirty_fb(fd, image.fb, NULL, 0), -ENOENT);
 	}
 
 	igt_describe("The CRTC can be disabled and enabled again.");

@@ -121,6 +121,17 @@ void barium_remove_fb(int fd, __u32 fb)
 	do_ioctl(fd, DRM_IOCTL_MODE_RMFB, &fb);
 }
 
+int __barium_dirty_fb(int fd, __u32 fb, const struct drm_clip_rect *clips, __u32 count)
+{
+	struct drm_mode_fb_dirty_cmd arg = {
+		.fb_id = fb,
+		.clips_ptr = (uintptr_t)clips,
+		.num_clips = count,
+	};
+
+	return barium_ioctl(fd, DRM_IOCTL_MODE_DIRTYFB, &arg);
+}
+
 int __barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y,
 		      const struct drm_mode_modeinfo *mode)
 {

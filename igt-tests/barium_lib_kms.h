@@ -58,6 +58,8 @@ __u32 barium_add_fb(int fd, __u32 handle, __u32 width, __u32 height, __u32 pitch
 /* Creates a framebuffer of a new dumb buffer with the size of the pipe's mode. */
 __u32 barium_add_dumb(int fd, const struct barium_pipe *pipe, struct drm_mode_create_dumb *dumb);
 void barium_remove_fb(int fd, __u32 fb);
+/* Reports @count clips of a framebuffer as changed. Returns 0 or a negative errno. */
+int __barium_dirty_fb(int fd, __u32 fb, const struct drm_clip_rect *clips, __u32 count);
 
 /* Sets @mode, and shows the framebuffer from pixel (@x, @y). */
 int __barium_set_crtc(int fd, const struct barium_pipe *pipe, __u32 fb, __u32 x, __u32 y,

@@ -18,10 +18,11 @@ void barium_find_scanout(int fd, struct barium_scanout *scanout)
 	scanout->max_pitch = width * BARIUM_CPP;
 }
 
-void barium_choose_small_mode(struct barium_pipe *pipe)
+void barium_find_small_pipe(int fd, struct barium_pipe *pipe)
 {
 	__u32 i;
 
+	barium_find_pipe(fd, pipe);
 	for (i = 0; i < pipe->count; i++) {
 		pipe->mode = pipe->modes[i];
 		if (pipe->mode.hdisplay == 640 && pipe->mode.vdisplay == 480)

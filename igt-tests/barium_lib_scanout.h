@@ -25,8 +25,11 @@ struct barium_scanout {
 /* Maps the BARs of the device of @fd. */
 void barium_find_scanout(int fd, struct barium_scanout *scanout);
 
-/* Selects 640x480, so that several framebuffers fit into VRAM. Skips if there is no such mode. */
-void barium_choose_small_mode(struct barium_pipe *pipe);
+/*
+ * Finds the pipe, and selects 640x480, so that several framebuffers fit into VRAM. Skips if there
+ * is no such mode.
+ */
+void barium_find_small_pipe(int fd, struct barium_pipe *pipe);
 
 /* Returns the value of the register at @offset (BARIUM_REG_*). */
 __u16 barium_scanout_reg(const struct barium_scanout *scanout, size_t offset);

@@ -305,17 +305,6 @@ static void commit(int fd, const struct image *image, __u32 x, __u32 y,
 	do_ioctl(fd, DRM_IOCTL_MODE_ATOMIC, &atomic);
 }
 
-static int dirty(int fd, const struct image *image, const struct drm_clip_rect *clips, __u32 count)
-{
-	struct drm_mode_fb_dirty_cmd arg = {
-		.fb_id = image->fb,
-		.clips_ptr = (uintptr_t)clips,
-		.num_clips = count,
-	};
-
-	return barium_ioctl(fd, DRM_IOCTL_MODE_DIRTYFB, &arg);
-}
-
 /* Waits up to a second until @available bytes of VRAM are available: a worker frees the copy. */
 static void wait_for_vram(int fd, __u64 available)
 {
@@ -529,10 +518,10 @@ static void test_dirtyfb(int fd)
 	show(fd, &image);
 	draw_all(&image, 2);
 	check_screen();
-	igt_assert_eq(dirty(fd, &image, &clip, 1), 0);
+	igt_assert_eq(__barium_dirty_fb(fd, image.fb, &clip, 1), 0);
 	expect(&image, 0, 0, &(struct drm_mode_rect) { 10, 20, 300, 21 });
 	check_screen();
-	igt_assert_eq(dirty(fd, &image, NULL, 0), 0);
+	igt_assert_eq(__barium_dirty_fb(fd, image.fb, NULL, 0), 0);
 	check_shows(&image);
 	destroy(fd, &image);
 }
@@ -542,10 +531,10 @@ static void test_dirtyfb_hidden(int fd)
 	struct image shown = create(fd, 1), hidden = create(fd, 2);
 
 	show(fd, &shown);
-	igt_assert_eq(dirty(fd, &hidden, NULL, 0), 0);
+	igt_assert_eq(__barium_dirty_fb(fd, hidden.fb, NULL, 0), 0);
 	check_screen();
 	barium_switch_off(fd, &pipeline);
-	igt_assert_eq(dirty(fd, &shown, NULL, 0), 0);
+	igt_assert_eq(__barium_dirty_fb(fd, shown.fb, NULL, 0), 0);
 	destroy(fd, &shown);
 	destroy(fd, &hidden);
 }
@@ -661,8 +650,7 @@ static void bind_and_show(void)
 
 	barium_bind();
 	fd = barium_open_primary();
-	barium_find_pipe(fd, &pipeline);
-	barium_choose_small_mode(&pipeline);
+	barium_find_small_pipe(fd, &pipeline);
 	image = create(fd, 9);
 	show(fd, &image);
 	destroy(fd, &image);
@@ -787,7 +775,7 @@ static void check_imported(int fd, struct image *image)
 
 	show(fd, image);
 	check_damage(fd, image, 2, &rect, 1);
-	igt_assert_eq(dirty(fd, image, &clip, 1), 0);
+	igt_assert_eq(__barium_dirty_fb(fd, image->fb, &clip, 1), 0);
 	expect(image, 0, 0, &(struct drm_mode_rect) { 10, 20, 300, 21 });
 	check_screen();
 	flip(fd, &vram);
@@ -882,8 +870,7 @@ int igt_main()
 		barium_prepare_unplug();
 		fd = barium_open_primary();
 		barium_find_scanout(fd, &device);
-		barium_find_pipe(fd, &pipeline);
-		barium_choose_small_mode(&pipeline);
+		barium_find_small_pipe(fd, &pipeline);
 		find_plane(fd);
 		close(fd);
 	}
