@@ -24,12 +24,16 @@ const MIN_ROUNDS: usize = 4;
 
 /// The workloads of this module.
 pub fn workloads() -> Vec<Workload> {
+    let in_vram = |name: &str, measure: fn(&Device) -> io::Result<Outcome>| {
+        Workload::new(name.into(), move |device| match device.method {
+            Method::Barium | Method::Ttm => measure(device),
+            Method::Shmem | Method::Eager => Ok(Outcome::Missing("has no objects in VRAM".into())),
+        })
+    };
     vec![
-        Workload::new("full-life-1M".into(), life),
-        Workload::new("evict-8M".into(), |device| evict(device, Content::Written)),
-        Workload::new("evict-untouched-8M".into(), |device| {
-            evict(device, Content::None)
-        }),
+        in_vram("full-life-1M", life),
+        in_vram("evict-8M", |device| evict(device, Content::Written)),
+        in_vram("evict-untouched-8M", |device| evict(device, Content::None)),
         Workload::new("flip-evicted-1080p".into(), |device| {
             let (first, last) = device.vram()?;
             display::on_screen(device, |screen| {
@@ -50,9 +54,6 @@ enum Content {
 
 /// Measures objects that are created, mapped, touched and closed while VRAM is full.
 fn life(device: &Device) -> io::Result<Outcome> {
-    if !has_vram(device.method) {
-        return Ok(Outcome::Missing("has no objects in VRAM".into()));
-    }
     let _objects = fill(device, Content::Written)?;
     lifecycle::one_after_another(device, CREATED)
 }
@@ -61,9 +62,6 @@ fn life(device: &Device) -> io::Result<Outcome> {
 /// has to leave VRAM. Subtracts the cost of creating and closing it while there is room. The cost is
 /// per page.
 fn evict(device: &Device, content: Content) -> io::Result<Outcome> {
-    if !has_vram(device.method) {
-        return Ok(Outcome::Missing("has no objects in VRAM".into()));
-    }
     let create_and_close = || -> io::Result<u64> {
         let start = clock::instructions();
         let object = device.create_showable(EVICTED)?;
@@ -89,11 +87,6 @@ fn evict(device: &Device, content: Content) -> io::Result<Outcome> {
         pages: EVICTED / PAGE,
         faults: None,
     }))
-}
-
-/// Returns true if the objects of a driver are in VRAM while there is room.
-fn has_vram(method: Method) -> bool {
-    matches!(method, Method::Barium | Method::Ttm)
 }
 
 /// Creates an object that takes up room in VRAM.
