@@ -167,6 +167,23 @@ front_vt() {
 	sed s/tty// /sys/class/tty/tty0/active
 }
 
+# has_master: tells whether the device has a DRM master.
+has_master() {
+	grep -qE '^ *\S+ +[0-9]+ +[0-9]+ +y ' /sys/kernel/debug/dri/*/clients
+}
+
+# return_to_vt NUMBER: switches to the VT of the program and waits until it is DRM master again. The kernel
+# takes an acknowledgement of the switch that comes after the next request to leave for the answer to that
+# request (vt_reldisp() in drivers/tty/vt/vt_ioctl.c), and seatd and the X server then lose track.
+return_to_vt() {
+	switch_vt "$1"
+	for _ in $(seq 200); do
+		! has_master || return 0
+		sleep 0.1
+	done
+	fail "$desktop is not DRM master after 20 seconds on its terminal: $(tail -n 12 "$results/log/seatd.log")"
+}
+
 # vt_switches TEST MODE COUNT: switches to another VT and back COUNT times. There, the screen must show the
 # kernel's console, and the scene again at the end.
 vt_switches() {
@@ -176,10 +193,7 @@ vt_switches() {
 		case $round in
 		1 | "$3") text_on_console "$1" 3 5 "round $round" || fail "no console in round $round" ;;
 		esac
-		switch_vt "$front"
-		# If the X server is asked to leave before it has seen that it may come, it comes and does not
-		# leave. It sees that before the next request.
-		[ "$desktop" != Xorg ] || xset q >/dev/null
+		return_to_vt "$front"
 	done
 	desktop_shows "$1" "$2"
 }
