@@ -5,7 +5,7 @@
  * DRM_IOCTL_VERSION returns version 1.x of the driver. Since 1.1, objects can be in system memory:
  * BARIUM_PARAM_FEATURES and BARIUM_GEM_CREATE_SYSTEM exist. Since 1.2, objects can leave VRAM, and
  * creating an object succeeds even if other objects fill VRAM. Since 1.3, the display can show
- * objects that cannot be in VRAM.
+ * objects that cannot be in VRAM. Since 1.4, DRM_IOCTL_BARIUM_GEM_MADVISE exists.
  *
  * This header is the only source of the ABI: the build generates the driver's Rust types from it.
  * Each structure has the same layout on 32-bit and 64-bit architectures, and no implicit padding.
@@ -34,6 +34,7 @@ extern "C" {
 #define DRM_BARIUM_GEM_MMAP_OFFSET	0x02
 #define DRM_BARIUM_GEM_INFO		0x03
 #define DRM_BARIUM_MAP_AHEAD		0x04
+#define DRM_BARIUM_GEM_MADVISE		0x05
 
 /* Total size of the VRAM available for objects, in bytes. */
 #define BARIUM_PARAM_VRAM_SIZE		0x00
@@ -53,6 +54,8 @@ extern "C" {
 
 /* The driver supports BARIUM_GEM_CREATE_SYSTEM. */
 #define BARIUM_FEATURE_SYSTEM		0x01
+/* The driver supports DRM_IOCTL_BARIUM_GEM_MADVISE. Since version 1.4. */
+#define BARIUM_FEATURE_MADVISE		0x02
 
 /**
  * struct drm_barium_get_param - query a parameter of the device
@@ -190,6 +193,48 @@ struct drm_barium_map_ahead {
 	__u32 pad;
 };
 
+/* The client needs the content of the object. This is the state of a new object. */
+#define BARIUM_MADVISE_WILLNEED		0
+/* The client does not need the content of the object: the kernel may discard it. */
+#define BARIUM_MADVISE_DONTNEED		1
+
+/**
+ * struct drm_barium_gem_madvise - declare whether the client needs the content of an object
+ *
+ * Argument of DRM_IOCTL_BARIUM_GEM_MADVISE. Since version 1.4.
+ *
+ * After BARIUM_MADVISE_DONTNEED, the kernel may discard the content of the object at any time, and
+ * use the memory otherwise. The object and its mappings stay usable. The object then reads as zero,
+ * until a program writes to it again; the kernel may also discard the new content.
+ * BARIUM_MADVISE_WILLNEED ends this state, and @retained tells whether the content was kept.
+ *
+ * The kernel does not discard content that another client, the display or another device can
+ * access: that of an object that has several handles, a framebuffer, a name (DRM_IOCTL_GEM_FLINK)
+ * or a dma-buf, or that was imported from another device. BARIUM_MADVISE_DONTNEED fails for such an
+ * object. If an object gets one of these later, the kernel keeps the content, and can end the state
+ * as BARIUM_MADVISE_WILLNEED does.
+ *
+ * Errors: EINVAL if @advice is unknown or @pad is not 0; ENOENT if @handle is unknown; EBUSY if
+ * @advice is BARIUM_MADVISE_DONTNEED and the object has several handles, a framebuffer, a name or a
+ * dma-buf, or was imported; EINTR if a signal ends the wait for an object that is being moved.
+ */
+struct drm_barium_gem_madvise {
+	/** @handle: GEM handle of the object. */
+	__u32 handle;
+
+	/** @advice: One of BARIUM_MADVISE_*. */
+	__u32 advice;
+
+	/**
+	 * @retained: Returned value: 0 if the kernel has discarded the content since the last
+	 * BARIUM_MADVISE_WILLNEED, or since the object was created; otherwise 1.
+	 */
+	__u32 retained;
+
+	/** @pad: Must be 0. */
+	__u32 pad;
+};
+
 /*
  * The ioctl numbers are an enum because bindgen and similar tools do not evaluate macros that use
  * sizeof.
@@ -205,6 +250,8 @@ enum {
 					     struct drm_barium_gem_info),
 	DRM_IOCTL_BARIUM_MAP_AHEAD = DRM_IOWR(DRM_COMMAND_BASE + DRM_BARIUM_MAP_AHEAD,
 					      struct drm_barium_map_ahead),
+	DRM_IOCTL_BARIUM_GEM_MADVISE = DRM_IOWR(DRM_COMMAND_BASE + DRM_BARIUM_GEM_MADVISE,
+						struct drm_barium_gem_madvise),
 };
 
 #if defined(__cplusplus)

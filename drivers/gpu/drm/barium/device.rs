@@ -148,12 +148,14 @@ impl BariumData {
 }
 
 /// The priority of an object for VRAM, as `priority` of a `ttm_buffer_object`: the objects
-/// with the lowest priority are moved out first.
+/// with the lowest priority leave VRAM first.
 ///
 /// The device has no engine but scanout, and a program accesses system memory at least as fast as
 /// VRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Priority {
+    /// The client does not need the content, so the driver drops it.
+    Purgeable,
     /// The display cannot show the object, as it may lie in several parts of VRAM.
     Unshowable,
     /// The display could show the object, and has not done so.
@@ -164,7 +166,12 @@ pub(crate) enum Priority {
 
 impl Priority {
     /// All values, in ascending order.
-    pub(crate) const ALL: [Self; 3] = [Self::Unshowable, Self::Showable, Self::Shown];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Purgeable,
+        Self::Unshowable,
+        Self::Showable,
+        Self::Shown,
+    ];
 }
 
 /// The objects in VRAM, in a list for each [`Priority`]. In each list, the object that was moved into
@@ -181,16 +188,17 @@ impl Residents {
     /// `ENOMEM`.
     fn new() -> Result<Self> {
         Ok(Self {
-            lists: [Lru::new()?, Lru::new()?, Lru::new()?],
+            lists: [Lru::new()?, Lru::new()?, Lru::new()?, Lru::new()?],
         })
     }
 
     /// Returns the list for `priority`.
     fn list(&self, priority: Priority) -> &Lru<BariumDriver> {
         match priority {
-            Priority::Unshowable => &self.lists[0],
-            Priority::Showable => &self.lists[1],
-            Priority::Shown => &self.lists[2],
+            Priority::Purgeable => &self.lists[0],
+            Priority::Unshowable => &self.lists[1],
+            Priority::Showable => &self.lists[2],
+            Priority::Shown => &self.lists[3],
         }
     }
 

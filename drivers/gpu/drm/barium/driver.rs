@@ -214,7 +214,7 @@ impl drm::Driver for BariumDriver {
 
     const INFO: drm::DriverInfo = drm::DriverInfo {
         major: 1,
-        minor: 3,
+        minor: 4,
         patchlevel: 0,
         name: c"barium",
         desc: c"VRAM behind a PCI BAR",
@@ -233,6 +233,8 @@ impl drm::Driver for BariumDriver {
             ioctl::AUTH | ioctl::RENDER_ALLOW, registered: File::gem_info),
         (DRM_IOCTL_BARIUM_MAP_AHEAD, drm_barium_map_ahead,
             ioctl::AUTH | ioctl::RENDER_ALLOW, any: File::map_ahead),
+        (DRM_IOCTL_BARIUM_GEM_MADVISE, drm_barium_gem_madvise,
+            ioctl::AUTH | ioctl::RENDER_ALLOW, registered: File::gem_madvise),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::{
     },
     gem::{
         self,
-        BariumObject, //
+        BariumObject,
+        Madv, //
     },
     mmap,
     uapi::*,
@@ -62,7 +63,7 @@ impl File {
             BARIUM_PARAM_HUGE_SIZE => 0,
             BARIUM_PARAM_FAULT_AROUND if dev.config().fault_around => u64::try_from(WINDOW_PAGES)?,
             BARIUM_PARAM_FAULT_AROUND => 1,
-            BARIUM_PARAM_FEATURES => u64::from(BARIUM_FEATURE_SYSTEM),
+            BARIUM_PARAM_FEATURES => u64::from(BARIUM_FEATURE_SYSTEM | BARIUM_FEATURE_MADVISE),
             _ => return Err(EINVAL),
         };
         Ok(0)
@@ -105,6 +106,23 @@ impl File {
         let obj = BariumObject::lookup_handle(file, args.handle)?;
         args.flags = obj.flags();
         args.size = u64::try_from(obj.size())?;
+        Ok(0)
+    }
+
+    /// IOCTL: gem_madvise: Declares whether the client needs the content of an object.
+    pub(crate) fn gem_madvise(
+        _dev: &BariumDevice<Registered>,
+        _reg: &BariumRegistrationData<'_>,
+        args: &mut drm_barium_gem_madvise,
+        file: &drm::File<File>,
+    ) -> Result<u32> {
+        let madv = match (args.advice, args.pad) {
+            (BARIUM_MADVISE_WILLNEED, 0) => Madv::WillNeed,
+            (BARIUM_MADVISE_DONTNEED, 0) => Madv::DontNeed,
+            _ => return Err(EINVAL),
+        };
+        let obj = BariumObject::lookup_handle(file, args.handle)?;
+        args.retained = gem::set_madv(&obj, madv)?.into();
         Ok(0)
     }
 

@@ -13,7 +13,8 @@ use crate::{
     device::{
         BariumDevice,
         BariumRegistrationData,
-        Priority, //
+        Priority,
+        Residents, //
     },
     fault_around::FaultHistory,
     place::Place,
@@ -98,6 +99,21 @@ pub(crate) struct VramObject {
     /// The number of plane states for which the object has to stay where it is in VRAM. Only a thread
     /// that has locked the reservation increments it.
     pins: Atomic<u32>,
+    /// The client does not need the content. Only a thread that has locked the reservation changes the
+    /// flag.
+    is_purgeable: Atomic<bool>,
+    /// The driver has dropped the content since the client last declared that it needs it. Only a thread
+    /// that has locked the reservation changes the flag.
+    was_purged: Atomic<bool>,
+}
+
+/// What the client has declared about the content of an object (`BARIUM_MADVISE_*`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Madv {
+    /// It needs the content.
+    WillNeed,
+    /// It does not need the content. If the driver drops the content, the object reads as zero.
+    DontNeed,
 }
 
 /// The flags that an object was created with: where the client wants its content to be.
@@ -118,6 +134,8 @@ impl VramObject {
             has_been_mapped: Atomic::new(false),
             has_been_shown: Atomic::new(false),
             pins: Atomic::new(0),
+            is_purgeable: Atomic::new(false),
+            was_purged: Atomic::new(false),
         }
     }
 
@@ -141,11 +159,19 @@ impl VramObject {
 
     /// Returns the priority of the object for VRAM.
     fn priority(&self) -> Priority {
+        if self.is_purgeable() {
+            return Priority::Purgeable;
+        }
         match self.flags.contiguity {
             Contiguity::Any => Priority::Unshowable,
             Contiguity::Contiguous if self.has_been_shown.load(Relaxed) => Priority::Shown,
             Contiguity::Contiguous => Priority::Showable,
         }
+    }
+
+    /// Returns true if the client does not need the content.
+    pub(crate) fn is_purgeable(&self) -> bool {
+        self.is_purgeable.load(Relaxed)
     }
 
     /// Returns true if the object has to stay where it is in VRAM.
@@ -259,7 +285,7 @@ fn pin_reserved(
         obj.dev().pinned().fetch_add(1, Full);
     }
     obj.has_been_shown.store(true, Relaxed);
-    obj.dev().residents().add(obj, Priority::Shown);
+    keep(reserved);
     Ok(Pinned::InPlace)
 }
 
@@ -326,6 +352,45 @@ pub(crate) fn alloc_for_display(
         log_no_room(dev, reg, size);
         ENOSPC
     })
+}
+
+/// Moves the object to the end of the list for its place and its priority, and removes it from any other
+/// list.
+fn update_list(obj: &Reserved<'_, VramObject>) {
+    let object = obj.object();
+    match obj.place() {
+        Some(Place::Vram(_)) => object.dev().residents().add(object, object.priority()),
+        _ => Residents::remove(object),
+    }
+}
+
+/// Ends the effect of `DONTNEED`, and updates the list of the object. The driver keeps the content until
+/// the client declares again that it does not need it.
+fn keep(obj: &Reserved<'_, VramObject>) {
+    obj.object().is_purgeable.store(false, Relaxed);
+    update_list(obj);
+}
+
+/// Records whether the client needs the content of `obj`. Returns true if the driver has kept the
+/// content since the client last declared that it needs it.
+///
+/// # Errors
+///
+/// - `EBUSY` for [`Madv::DontNeed`] if the display shows the object in VRAM, or if the object is shared
+///   or has a framebuffer.
+/// - `EINTR` on a signal.
+pub(crate) fn set_madv(obj: &BariumObject, madv: Madv) -> Result<bool> {
+    let reserved = Reserved::lock_interruptible(obj)?;
+    if madv == Madv::DontNeed && (obj.is_pinned() || upstream::gem::is_shared(obj)) {
+        return Err(EBUSY);
+    }
+    obj.is_purgeable.store(madv == Madv::DontNeed, Relaxed);
+    update_list(&reserved);
+    let retained = !obj.was_purged.load(Relaxed);
+    if madv == Madv::WillNeed {
+        obj.was_purged.store(false, Relaxed);
+    }
+    Ok(retained)
 }
 
 /// The pages of an object that a program will need soon, from `MADV_WILLNEED`. A new range replaces
@@ -440,6 +505,7 @@ pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
     populate_all(obj)?;
     // A device can write to the object without a mapping.
     obj.object().set_mapped();
+    keep(obj);
     Ok(())
 }
 

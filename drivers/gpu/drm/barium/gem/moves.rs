@@ -6,6 +6,9 @@
 //! fails, the object stays where it is. During a move, the object has no placement record, so a
 //! fault waits for the reservation. The content is copied after all mappings have been removed, so
 //! no write is lost.
+//!
+//! [`purge`] drops the content of an object instead of moving it, if its client does not need the
+//! content.
 
 use super::VramObject;
 use crate::{
@@ -16,11 +19,12 @@ use crate::{
     place::Place,
     units::VramOffset,
     upstream::{
+        self,
         gem::Reserved,
         shmem::{
             Effort,
             ShmemPages, //
-        },
+        }, //
     },
     vram::{
         Allocation,
@@ -33,7 +37,8 @@ use kernel::{
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::atomic::Relaxed, //
 };
 
 /// Moves the object from VRAM to system memory. Every page of system memory is allocated before the
@@ -77,6 +82,30 @@ pub(super) fn move_out(
             .unwrap_or(Err(EINVAL))
     })?;
     drop(vacated.publish(record));
+    Residents::remove(object);
+    Ok(())
+}
+
+/// Drops the content of the object, and frees its memory. The object then reads as zero, and gets
+/// system memory when it is accessed.
+///
+/// # Errors
+///
+/// `EBUSY` if the object is pinned or shared, if the kernel maps it, or if another device is attached to
+/// it.
+pub(super) fn purge(obj: &mut Reserved<'_, VramObject>) -> Result {
+    let object = obj.object();
+    if object.is_pinned() {
+        return Err(EBUSY);
+    }
+    let vacated = obj.vacate()?;
+    // A client that has got access to the object may have written to it until `vacate()` removed the
+    // mappings. A client that gets access after this check reads zeros.
+    if upstream::gem::is_shared(object) {
+        return Err(EBUSY);
+    }
+    object.was_purged.store(true, Relaxed);
+    drop(vacated.leave_empty());
     Residents::remove(object);
     Ok(())
 }

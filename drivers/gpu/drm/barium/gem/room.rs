@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes room in VRAM: moves out the objects with the lowest priority.
+//! Makes room in VRAM: moves out the objects with the lowest priority, or drops their content if their
+//! clients do not need it.
 //!
 //! The caller holds no reservation. So each victim can be locked in turn, and no two reservations
 //! are held at once.
 
 use super::{
     moves,
-    BariumObject, //
+    BariumObject,
+    VramObject, //
 };
 use crate::{
     device::{
@@ -159,7 +161,7 @@ fn move_down(
     moves::relocate(&mut reserved, reg, allocation)
 }
 
-/// Moves `victim` out of VRAM. Returns false if that is not possible.
+/// Moves `victim` out of VRAM, or drops its content. Returns false if that is not possible.
 ///
 /// # Errors
 ///
@@ -172,5 +174,18 @@ fn move_out(victim: &BariumObject, reg: &BariumRegistrationData<'_>, busy: Busy)
         (None, Busy::Wait) => Some(Reserved::lock_interruptible(victim)?),
         (reserved, _) => reserved,
     };
-    Ok(reserved.is_some_and(|mut reserved| moves::move_out(&mut reserved, reg).is_ok()))
+    Ok(reserved.is_some_and(|mut reserved| leave_vram(&mut reserved, reg).is_ok()))
+}
+
+/// Moves the object out of VRAM, or drops its content if the client does not need it.
+///
+/// # Errors
+///
+/// - Those of [`moves::purge`]: the object then stays, and counts as needed.
+/// - Those of [`moves::move_out`].
+fn leave_vram(obj: &mut Reserved<'_, VramObject>, reg: &BariumRegistrationData<'_>) -> Result {
+    if obj.object().is_purgeable() {
+        return moves::purge(obj).inspect_err(|_| super::keep(obj));
+    }
+    moves::move_out(obj, reg)
 }

@@ -41,6 +41,7 @@ pub(crate) use self::{
     },
     lru::Lru,
     object::{
+        is_shared,
         Object,
         ObjectData,
         Region,

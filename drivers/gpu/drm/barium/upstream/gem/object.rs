@@ -29,6 +29,7 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        barrier,
         rcu,
         SetOnce, //
     },
@@ -198,6 +199,28 @@ pub(in crate::upstream) fn fake_offset<T: ObjectData>(obj: &Object<T>) -> usize 
 /// Returns the size of the object in pages.
 pub(in crate::upstream) fn pages<T: ObjectData>(obj: &Object<T>) -> usize {
     obj.size() >> PAGE_SHIFT
+}
+
+/// Returns true if another client, the display or another device may have access to the object: unless
+/// the object has one handle, and neither a name nor a dma-buf. A framebuffer counts as a handle.
+///
+/// The result is true before any of them gets access. DRM forgets the name and the dma-buf when the last
+/// handle is closed, although the dma-buf may live on: the object has no handle then.
+pub(crate) fn is_shared<T: ObjectData>(obj: &Object<T>) -> bool {
+    let raw = obj.as_raw();
+    // SAFETY: The object is valid. Another CPU may change the fields concurrently: each is read once.
+    let (name, dma_buf) = unsafe {
+        (
+            (&raw const (*raw).name).read_volatile(),
+            (&raw const (*raw).dma_buf).read_volatile(),
+        )
+    };
+    // When the last handle is closed, DRM decrements the count, puts its reference to the dma-buf, which
+    // is a full barrier, and then clears the pointer. So this function reads the count last.
+    barrier::smp_mb(barrier::Read);
+    // SAFETY: The object is valid. Another CPU may change the field concurrently: it is read once.
+    let handles = unsafe { (&raw const (*raw).handle_count).read_volatile() };
+    handles != 1 || name != 0 || !dma_buf.is_null()
 }
 
 /// Calls `with` with the registration data of the object's device, and returns the result of
