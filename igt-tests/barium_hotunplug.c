@@ -74,7 +74,7 @@ IGT_TEST_DESCRIPTION("Files, mappings and dma-bufs after the device is unbound."
 
 static void test_ioctls(int fd)
 {
-	__u32 handle = barium_gem_create(fd, barium_page_size()), other;
+	__u32 handle = barium_gem_create(fd, barium_page_size()), other, retained;
 	struct drm_barium_gem_info info;
 	__u64 value, size = barium_page_size();
 
@@ -83,6 +83,7 @@ static void test_ioctls(int fd)
 	igt_assert_eq(__barium_gem_create(fd, &size, 0, &other), -ENODEV);
 	igt_assert_eq(__barium_gem_mmap_offset(fd, handle, &value), -ENODEV);
 	igt_assert_eq(__barium_gem_info(fd, handle, &info), -ENODEV);
+	igt_assert_eq(__barium_madvise(fd, handle, BARIUM_MADVISE_DONTNEED, &retained), -ENODEV);
 	igt_assert_eq(__barium_gem_close(fd, handle), -ENODEV);
 
 	barium_bind();

@@ -101,8 +101,8 @@ static void test_handles_swept(int fd)
 {
 	struct owner owner = create_owner(fd);
 	struct drm_barium_gem_info info;
+	__u32 handle, retained;
 	__u64 offset;
-	__u32 handle;
 
 	for (handle = 0; handle < GUESSES; handle++) {
 		igt_assert_eq(__barium_gem_info(fd, handle, &info), -ENOENT);
@@ -110,6 +110,9 @@ static void test_handles_swept(int fd)
 		igt_assert_eq(__barium_gem_mmap_offset(fd, handle, &offset), -ENOENT);
 		igt_assert_eq_u64(offset, 0);
 		igt_assert_eq(__barium_gem_export(fd, handle, DRM_RDWR), -ENOENT);
+		igt_assert_eq(__barium_madvise(fd, handle, BARIUM_MADVISE_DONTNEED, &retained),
+			      -ENOENT);
+		igt_assert_eq_u32(retained, 0);
 		igt_assert_eq(__barium_gem_close(fd, handle), -EINVAL);
 	}
 	check_and_free_owner(&owner);
@@ -378,6 +381,13 @@ static const struct reply replies[] = {
 	{
 		.request = DRM_IOCTL_BARIUM_MAP_AHEAD,
 		.size = sizeof(struct drm_barium_map_ahead),
+	},
+	{
+		.request = DRM_IOCTL_BARIUM_GEM_MADVISE,
+		.size = sizeof(struct drm_barium_gem_madvise),
+		.first = offsetof(struct drm_barium_gem_madvise, retained),
+		.length = sizeof(__u32),
+		.has_handle = true,
 	},
 };
 

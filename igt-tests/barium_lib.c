@@ -374,6 +374,24 @@ void barium_gem_info(int fd, __u32 handle, struct drm_barium_gem_info *info)
 	igt_assert_eq(__barium_gem_info(fd, handle, info), 0);
 }
 
+int __barium_madvise(int fd, __u32 handle, __u32 advice, __u32 *retained)
+{
+	struct drm_barium_gem_madvise arg = { .handle = handle, .advice = advice };
+	int err = barium_ioctl(fd, DRM_IOCTL_BARIUM_GEM_MADVISE, &arg);
+
+	*retained = arg.retained;
+	return err;
+}
+
+bool barium_madvise(int fd, __u32 handle, __u32 advice)
+{
+	__u32 retained = 2;
+
+	igt_assert_eq(__barium_madvise(fd, handle, advice, &retained), 0);
+	igt_assert_lte(retained, 1);
+	return retained;
+}
+
 int __barium_gem_close(int fd, __u32 handle)
 {
 	struct drm_gem_close arg = { .handle = handle };

@@ -101,6 +101,10 @@ int __barium_gem_mmap_offset(int fd, __u32 handle, __u64 *offset);
 __u64 barium_gem_mmap_offset(int fd, __u32 handle);
 int __barium_gem_info(int fd, __u32 handle, struct drm_barium_gem_info *info);
 void barium_gem_info(int fd, __u32 handle, struct drm_barium_gem_info *info);
+/* Gives @advice for an object. On success, stores whether its content was kept in *retained. */
+int __barium_madvise(int fd, __u32 handle, __u32 advice, __u32 *retained);
+/* Returns true if the content was kept. */
+bool barium_madvise(int fd, __u32 handle, __u32 advice);
 int __barium_gem_close(int fd, __u32 handle);
 /* Exports an object. Returns the file descriptor of a dma-buf, or a negative errno. */
 int __barium_gem_export(int fd, __u32 handle, __u32 flags);

@@ -45,6 +45,17 @@ __u64 barium_client_bytes(int fd, const char *key)
 	return bytes;
 }
 
+void barium_move_out(int fd)
+{
+	__u64 size = barium_vram_size(fd);
+	int other = barium_reopen(fd, O_RDWR);
+	__u32 handle;
+
+	igt_assert_eq(__barium_gem_create(other, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
+	igt_assert_eq_u64(barium_client_bytes(other, "drm-resident-vram"), size);
+	close(other);
+}
+
 FILE *barium_debugfs(const char *name)
 {
 	char path[PATH_MAX];

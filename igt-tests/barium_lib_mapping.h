@@ -18,6 +18,12 @@ __u64 barium_size_of(const char *value);
  */
 __u64 barium_client_bytes(int fd, const char *key);
 
+/*
+ * Moves all objects out of VRAM that the display cannot show: another client creates a contiguous
+ * object of the size of VRAM, and closes it.
+ */
+void barium_move_out(int fd);
+
 /* Opens a file of debugfs for reading. Returns NULL if it does not exist. */
 FILE *barium_debugfs(const char *name);
 

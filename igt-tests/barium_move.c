@@ -119,21 +119,6 @@ static __u64 in_memory(int fd)
 	return barium_client_bytes(fd, "drm-resident-memory");
 }
 
-/*
- * Moves all objects out of VRAM that the display cannot show: another client creates a contiguous
- * object of the size of VRAM, and closes it.
- */
-static void move_out(int fd)
-{
-	__u64 size = barium_vram_size(fd);
-	int other = barium_reopen(fd, O_RDWR);
-	__u32 handle;
-
-	igt_assert_eq(__barium_gem_create(other, &size, CONTIGUOUS, &handle), 0);
-	igt_assert_eq_u64(in_vram(other), size);
-	close(other);
-}
-
 static void test_create_beyond_vram(int fd)
 {
 	size_t page = barium_page_size(), pages = barium_vram_size(fd) / 16 / page, i;
@@ -205,7 +190,7 @@ static void test_untouched(int fd)
 	__u8 *map;
 
 	igt_assert_eq_u64(in_vram(fd), before);
-	move_out(fd);
+	barium_move_out(fd);
 	igt_assert_eq_u64(in_vram(fd), 0);
 	igt_assert_eq_u64(in_memory(fd), 0);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
@@ -230,7 +215,7 @@ static void test_content(int fd)
 			barium_stamp(bos[i].map, 0, sizes[i], i);
 		}
 		igt_assert_eq_u64(in_memory(fd), 0);
-		move_out(fd);
+		barium_move_out(fd);
 		igt_assert_eq_u64(in_vram(fd), 0);
 		barium_check_stamp(scattered.map, 0, 33, 100);
 		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -262,7 +247,7 @@ static void test_all_mappings(int fd)
 	for (i = 0; i < 3; i++)
 		barium_check_stamp(maps[i], 0, pages, 1);
 
-	move_out(fd);
+	barium_move_out(fd);
 	for (i = 0; i < 4; i++) {
 		barium_stamp(maps[i], 0, pages, 10 + i);
 		for (j = 0; j < 4; j++)
@@ -293,7 +278,7 @@ static void test_parts(int fd)
 	/* Three VMAs. */
 	igt_assert_eq(mprotect((char *)moved + 16 * page, 16 * page, PROT_READ), 0);
 
-	move_out(fd);
+	barium_move_out(fd);
 	barium_check_stamp(part, 40, 8, 1);
 	barium_check_stamp(read_only, 0, pages, 1);
 	barium_check_stamp(moved, 0, pages, 1);
@@ -327,7 +312,7 @@ static void test_child(int fd)
 	}
 	while (READ_ONCE(*(__u32 *)(bo.map + 64)) != 1 || READ_ONCE(*(__u32 *)(bo.map + 68)) != 1)
 		usleep(1000);
-	move_out(fd);
+	barium_move_out(fd);
 	igt_assert_eq_u64(in_vram(fd), 0);
 	barium_stamp(bo.map, 0, pages, 2);
 	WRITE_ONCE(*(__u32 *)(bo.map + 64), 2);
@@ -347,7 +332,7 @@ static void test_debugger(int fd)
 
 	igt_require_f(mem >= 0, "/proc/self/mem cannot be opened\n");
 	barium_stamp(bo.map, 0, 4, 1);
-	move_out(fd);
+	barium_move_out(fd);
 	igt_assert_eq(pread(mem, buf, sizeof(buf), (uintptr_t)bo.map), (int)sizeof(buf));
 	barium_check_stamp(buf, 0, 4, 1);
 	barium_stamp(buf, 0, 4, 2);
@@ -384,7 +369,7 @@ static void test_usage(int fd)
 	igt_assert_eq_u64(barium_client_bytes(fd, "drm-total-vram"), 10 * page);
 	igt_assert_eq_u64(in_vram(fd), 10 * page);
 	igt_assert_eq_u64(barium_client_bytes(fd, "drm-total-memory"), 0);
-	move_out(fd);
+	barium_move_out(fd);
 	igt_assert_eq_u64(barium_client_bytes(fd, "drm-total-vram"), 0);
 	igt_assert_eq_u64(in_vram(fd), 0);
 	igt_assert_eq_u64(barium_client_bytes(fd, "drm-total-memory"), 10 * page);
@@ -435,7 +420,7 @@ static void test_write_while_moving(int fd)
 						     &writers[i]), 0);
 		}
 		usleep(2000);
-		move_out(fd);
+		barium_move_out(fd);
 		for (i = 0; i < WRITERS; i++) {
 			WRITE_ONCE(writers[i].stop, true);
 			pthread_join(writers[i].thread, NULL);
@@ -458,7 +443,7 @@ static void test_access_moves_nothing(int fd)
 	__u64 vram;
 
 	barium_stamp(bo.map, 0, 64, 1);
-	move_out(fd);
+	barium_move_out(fd);
 	vram = barium_vram_available(fd);
 	filler = barium_bo_create(fd, vram / page);
 	late = barium_bo_create(fd, 64);
@@ -905,7 +890,7 @@ static void test_survives_unbind(int fd)
 	__u8 *again = barium_mmap(fd, bo.handle, bo.size);
 
 	barium_stamp(bo.map, 0, 64, 1);
-	move_out(fd);
+	barium_move_out(fd);
 	resident = barium_bo_create(fd, 64);
 	barium_stamp(resident.map, 0, 64, 2);
 	barium_unbind();

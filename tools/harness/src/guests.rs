@@ -89,7 +89,8 @@ const MODE_TESTS_DEBUG: &str =
 const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race)@|\
      @barium_prime@(map|cow|read|vm|debugger|sync|export)|\
      @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)|\
-     @barium_shadow@(flip|panning|damage|dirtyfb|dpms|attached|detached|import)";
+     @barium_shadow@(flip|panning|damage|dirtyfb|dpms|attached|detached|import)|\
+     @barium_madvise@(kept|shown)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;
