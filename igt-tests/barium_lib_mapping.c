@@ -45,6 +45,21 @@ __u64 barium_client_bytes(int fd, const char *key)
 	return bytes;
 }
 
+__u64 barium_meminfo(const char *key)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	unsigned long long kib;
+	bool found = false;
+	char name[64];
+
+	igt_assert(file);
+	while (!found && fscanf(file, "%63[^:]: %llu%*[^\n]\n", name, &kib) == 2)
+		found = !strcmp(name, key);
+	fclose(file);
+	igt_assert(found);
+	return kib << 10;
+}
+
 void barium_move_out(int fd)
 {
 	__u64 size = barium_vram_size(fd);

@@ -18,6 +18,9 @@ __u64 barium_size_of(const char *value);
  */
 __u64 barium_client_bytes(int fd, const char *key);
 
+/* Returns the value of a line of /proc/meminfo ("Shmem"), in bytes. */
+__u64 barium_meminfo(const char *key);
+
 /*
  * Moves all objects out of VRAM that the display cannot show: another client creates a contiguous
  * object of the size of VRAM, and closes it.

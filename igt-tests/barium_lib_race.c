@@ -222,3 +222,36 @@ void *barium_guesser(void *data)
 	}
 	return NULL;
 }
+
+static void *write_counters(void *data)
+{
+	struct barium_writer *writer = data;
+	size_t page = barium_page_size(), i;
+
+	while (!READ_ONCE(writer->stop)) {
+		writer->count++;
+		for (i = 0; i < writer->pages; i++) {
+			__u64 *counter = (__u64 *)(writer->map + i * page);
+
+			WRITE_ONCE(*counter, READ_ONCE(*counter) + 1);
+		}
+	}
+	return NULL;
+}
+
+void barium_writer_start(struct barium_writer *writer, __u8 *map, size_t pages)
+{
+	*writer = (struct barium_writer) { .map = map, .pages = pages };
+	igt_assert_eq(pthread_create(&writer->thread, NULL, write_counters, writer), 0);
+}
+
+void barium_writer_stop(struct barium_writer *writer)
+{
+	WRITE_ONCE(writer->stop, true);
+	pthread_join(writer->thread, NULL);
+}
+
+__u64 barium_writer_counter(const struct barium_writer *writer, size_t page)
+{
+	return *(__u64 *)(writer->map + page * barium_page_size());
+}

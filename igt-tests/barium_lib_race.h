@@ -5,6 +5,7 @@
 #ifndef BARIUM_LIB_RACE_H
 #define BARIUM_LIB_RACE_H
 
+#include <pthread.h>
 #include <signal.h>
 
 #include "barium_lib.h"
@@ -58,5 +59,21 @@ bool barium_poke(__u8 *byte);
 void *barium_toucher(void *arena);
 void *barium_ahead_mapper(void *arena);
 void *barium_guesser(void *arena);
+
+/* A thread that increments a counter at the start of each page of a mapping, in turn. */
+struct barium_writer {
+	pthread_t thread;
+	__u8 *map;
+	size_t pages;
+	bool stop;
+	/* The value of each counter, once the thread has ended. */
+	__u64 count;
+};
+
+void barium_writer_start(struct barium_writer *writer, __u8 *map, size_t pages);
+/* Ends the thread after each page has the same count. */
+void barium_writer_stop(struct barium_writer *writer);
+/* Returns the counter in page @page. */
+__u64 barium_writer_counter(const struct barium_writer *writer, size_t page);
 
 #endif

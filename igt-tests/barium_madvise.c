@@ -69,7 +69,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -428,55 +427,27 @@ static void test_shown_later(int fd)
 	}
 }
 
-struct writer {
-	pthread_t thread;
-	__u8 *map;
-	size_t pages;
-	bool stop;
-	__u64 count;
-};
-
-/* Increments a counter in each page in turn. */
-static void *write_counters(void *data)
-{
-	struct writer *writer = data;
-	size_t page = barium_page_size(), i;
-
-	while (!READ_ONCE(writer->stop)) {
-		writer->count++;
-		for (i = 0; i < writer->pages; i++) {
-			__u64 *counter = (__u64 *)(writer->map + i * page);
-
-			WRITE_ONCE(*counter, READ_ONCE(*counter) + 1);
-		}
-	}
-	return NULL;
-}
-
 /* A counter restarts from 0 when it is dropped. Only its writer has written to it. */
 static void test_written_while_purged(int fd)
 {
-	size_t page = barium_page_size(), pages = 24, purged = 0, rounds = 0, i, j;
-	struct writer writers[WRITERS];
+	size_t pages = 24, purged = 0, rounds = 0, i, j;
+	struct barium_writer writers[WRITERS];
 	struct barium_bo bos[WRITERS];
 	double end;
 
 	for (end = barium_now() + 3 * barium_race_seconds(); barium_now() < end; rounds++) {
 		for (i = 0; i < WRITERS; i++) {
 			bos[i] = barium_bo_create(fd, pages);
-			writers[i] = (struct writer) { .map = bos[i].map, .pages = pages };
-			igt_assert_eq(pthread_create(&writers[i].thread, NULL, write_counters,
-						     &writers[i]), 0);
+			barium_writer_start(&writers[i], bos[i].map, pages);
 			barium_madvise(fd, bos[i].handle, DONTNEED);
 		}
 		usleep(2000);
 		barium_move_out(fd);
 		for (i = 0; i < WRITERS; i++) {
 			purged += !barium_madvise(fd, bos[i].handle, WILLNEED);
-			WRITE_ONCE(writers[i].stop, true);
-			pthread_join(writers[i].thread, NULL);
+			barium_writer_stop(&writers[i]);
 			for (j = 0; j < pages; j++)
-				igt_assert_lte_u64(*(__u64 *)(bos[i].map + j * page),
+				igt_assert_lte_u64(barium_writer_counter(&writers[i], j),
 						   writers[i].count);
 			barium_stamp(bos[i].map, 0, pages, i);
 			barium_check_stamp(bos[i].map, 0, pages, i);

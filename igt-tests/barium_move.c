@@ -84,7 +84,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -377,35 +376,11 @@ static void test_usage(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-struct writer {
-	pthread_t thread;
-	__u8 *map;
-	bool stop;
-	__u64 count;
-};
-
-/* Increments a counter in each page in turn. */
-static void *write_counters(void *data)
-{
-	struct writer *writer = data;
-	size_t page = barium_page_size(), i;
-
-	while (!READ_ONCE(writer->stop)) {
-		writer->count++;
-		for (i = 0; i < WRITER_PAGES; i++) {
-			__u64 *counter = (__u64 *)(writer->map + i * page);
-
-			WRITE_ONCE(*counter, READ_ONCE(*counter) + 1);
-		}
-	}
-	return NULL;
-}
-
 static void test_write_while_moving(int fd)
 {
-	size_t page = barium_page_size(), i, j, rounds = 0;
+	struct barium_writer writers[WRITERS];
 	struct barium_bo bos[WRITERS];
-	struct writer writers[WRITERS];
+	size_t i, j, rounds = 0;
 	double end;
 
 	for (i = 0; i < WRITERS; i++)
@@ -415,17 +390,14 @@ static void test_write_while_moving(int fd)
 		for (i = 0; i < WRITERS; i++) {
 			barium_bo_fini(fd, &bos[i]);
 			bos[i] = barium_bo_create(fd, WRITER_PAGES);
-			writers[i] = (struct writer) { .map = bos[i].map };
-			igt_assert_eq(pthread_create(&writers[i].thread, NULL, write_counters,
-						     &writers[i]), 0);
+			barium_writer_start(&writers[i], bos[i].map, WRITER_PAGES);
 		}
 		usleep(2000);
 		barium_move_out(fd);
 		for (i = 0; i < WRITERS; i++) {
-			WRITE_ONCE(writers[i].stop, true);
-			pthread_join(writers[i].thread, NULL);
+			barium_writer_stop(&writers[i]);
 			for (j = 0; j < WRITER_PAGES; j++)
-				igt_assert_eq_u64(*(__u64 *)(bos[i].map + j * page),
+				igt_assert_eq_u64(barium_writer_counter(&writers[i], j),
 						  writers[i].count);
 		}
 		igt_assert_eq_u64(in_vram(fd), 0);
@@ -817,7 +789,7 @@ static void test_moves_down(int fd)
 {
 	size_t page = barium_page_size(), j;
 	struct picture first = create_higher_picture(fd, 32, 1), shown, large;
-	struct writer writer = {};
+	struct barium_writer writer;
 	size_t start;
 
 	igt_require_f(barium_vram_size(fd) == 16 << 20, "the sizes are for 16 MiB of VRAM\n");
@@ -827,16 +799,14 @@ static void test_moves_down(int fd)
 	start = shown_start();
 	igt_assert_lt_u64(0, start);
 
-	writer.map = (__u8 *)shown.map + 64;
-	igt_assert_eq(pthread_create(&writer.thread, NULL, write_counters, &writer), 0);
+	barium_writer_start(&writer, (__u8 *)shown.map + 64, WRITER_PAGES);
 	choose_mode(1920, 1080);
 	large = create_higher_picture(fd, 8, 3);
 	barium_set_crtc(fd, &display.pipe, large.fb, 0, 0);
-	WRITE_ONCE(writer.stop, true);
-	pthread_join(writer.thread, NULL);
+	barium_writer_stop(&writer);
 	check_shown(&large, 3);
 	for (j = 0; j < WRITER_PAGES; j++)
-		igt_assert_eq_u64(*(__u64 *)(writer.map + j * page), writer.count);
+		igt_assert_eq_u64(barium_writer_counter(&writer, j), writer.count);
 	barium_check_stamp(first.map, 0, first.dumb.size / page, 1);
 	barium_check_stamp(shown.map, 0, shown.dumb.size / page, 2);
 

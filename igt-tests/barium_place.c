@@ -143,26 +143,10 @@ static void test_size_beyond_vram(int fd)
 	igt_assert_eq_u64(allocated(fd), 0);
 }
 
-/* Returns the value of a line of /proc/meminfo, in bytes. */
-static __u64 memory_of(const char *key)
-{
-	FILE *file = fopen("/proc/meminfo", "r");
-	unsigned long long kib;
-	bool found = false;
-	char name[64];
-
-	igt_assert(file);
-	while (!found && fscanf(file, "%63[^:]: %llu%*[^\n]\n", name, &kib) == 2)
-		found = !strcmp(name, key);
-	fclose(file);
-	igt_assert(found);
-	return kib << 10;
-}
-
 static void test_untouched(int fd)
 {
 	size_t page = barium_page_size(), pages = barium_vram_size(fd) / page, i;
-	__u64 before = memory_of("Shmem");
+	__u64 before = barium_meminfo("Shmem");
 	struct barium_bo bos[8];
 
 	for (i = 0; i < ARRAY_SIZE(bos); i++)
@@ -174,26 +158,26 @@ static void test_untouched(int fd)
 		WRITE_ONCE(bos[i].map[(pages - 1) * page], 1);
 	}
 	igt_assert_eq_u64(allocated(fd), 3 * ARRAY_SIZE(bos) * page);
-	igt_assert_lt_u64(memory_of("Shmem"), before + bos[0].size);
+	igt_assert_lt_u64(barium_meminfo("Shmem"), before + bos[0].size);
 	for (i = 0; i < ARRAY_SIZE(bos); i++)
 		barium_bo_fini(fd, &bos[i]);
 }
 
 static void test_closed_frees(int fd)
 {
-	__u64 before = memory_of("MemAvailable"), shmem = memory_of("Shmem");
+	__u64 before = barium_meminfo("MemAvailable"), shmem = barium_meminfo("Shmem");
 	size_t pages = barium_vram_size(fd) / barium_page_size(), i;
 	struct barium_bo bo;
 
 	for (i = 0; i < ROUNDS; i++) {
 		bo = barium_bo_create_with(fd, pages, SYSTEM);
 		barium_stamp(bo.map, 0, pages, 1);
-		igt_assert_lte_u64(shmem + bo.size / 2, memory_of("Shmem"));
+		igt_assert_lte_u64(shmem + bo.size / 2, barium_meminfo("Shmem"));
 		barium_bo_fini(fd, &bo);
 	}
 	/* Much less than the memory of all these objects is missing. */
 	igt_assert_lt_u64(before,
-			  memory_of("MemAvailable") + ROUNDS / 2 * pages * barium_page_size());
+			  barium_meminfo("MemAvailable") + ROUNDS / 2 * pages * barium_page_size());
 }
 
 static void test_will_need(int fd)

@@ -23,9 +23,15 @@
 //! An ioctl or a commit that makes room in VRAM takes 2 inside 3. This cannot deadlock, because no
 //! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object. A move
 //! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held,
-//! and with the mutex of the [`Pipe`] if the display may show the object. Before that, it takes the
-//! mutex of the object's kernel mapping. The lists of the objects in VRAM have a mutex of DRM
-//! (`gem_lru_mutex`). These two are taken last.
+//! and with the mutex of the [`Pipe`] if the display may show the object. Before that, it
+//! tries the mutex of the object's kernel mapping. The lists of objects have a mutex of DRM
+//! (`gem_lru_mutex`), which is taken last.
+//!
+//! The shrinker runs in kswapd and in any allocation with `__GFP_FS`, so with 1, 2, 3 or the mutex of a
+//! kernel mapping held. For one object at a time, it tries to lock 2, and then does what a move does. It
+//! may free the object, and so take the mutexes of [`VramManager`]. Therefore a thread that holds one of
+//! these allocates without `__GFP_FS`, and a thread that holds `gem_lru_mutex` does not allocate. The
+//! shrinker does not take the mutex of [`Pipe`].
 //!
 //! Before a commit and after it, DRM takes 2, outside 3, to map and unmap an object that is shown
 //! through a shadow. The commit itself takes neither 2 nor the mutexes of [`VramManager`].
@@ -84,6 +90,8 @@ pub(crate) struct BariumData {
     limits: ModeLimits,
     config: Config,
     residents: Residents,
+    /// The objects in system memory whose content their clients do not need.
+    purgeable: Lru<BariumDriver>,
     /// The number of objects that are pinned, and of shadows.
     pinned: Atomic<u32>,
     /// The number of faults, if [`Config::move_every`] is not 0.
@@ -102,6 +110,7 @@ impl BariumData {
             limits,
             config,
             residents: Residents::new()?,
+            purgeable: Lru::new()?,
             pinned: Atomic::new(0),
             faults: Atomic::new(0),
         })
@@ -126,6 +135,11 @@ impl BariumData {
     /// Returns the objects in VRAM.
     pub(crate) fn residents(&self) -> &Residents {
         &self.residents
+    }
+
+    /// Returns the objects in system memory whose content their clients do not need.
+    pub(crate) fn purgeable(&self) -> &Lru<BariumDriver> {
+        &self.purgeable
     }
 
     /// Returns the number of objects that are pinned, and of shadows: of pictures that cannot leave VRAM.

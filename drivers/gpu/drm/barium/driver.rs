@@ -16,7 +16,10 @@ use crate::{
         Display, //
     },
     file::File,
-    gem::BariumObject,
+    gem::{
+        BariumObject,
+        SystemMemory, //
+    },
     scanout::{
         ModeLimits,
         Pipe, //
@@ -33,7 +36,8 @@ use crate::{
         pm::{
             SystemSleep,
             Transition, //
-        }, //
+        },
+        shrinker::Shrinker, //
     },
     vram::{
         VramBackup, //
@@ -74,6 +78,7 @@ pub(crate) fn set_config(config: Config) {
 
 /// The driver data of a bound PCI device.
 pub(crate) struct BoundDevice {
+    _shrinker: Shrinker<SystemMemory>,
     drm: RegisteredKmsDevice<BariumDriver>,
     backup: VramBackup,
 }
@@ -122,7 +127,11 @@ impl pci::Driver for BariumDriver {
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
         display::report_little_vram(&drm);
-        Ok(BoundDevice { drm, backup })
+        Ok(BoundDevice {
+            _shrinker: Shrinker::new(c"drm-barium", SystemMemory::new(drm.device()))?,
+            drm,
+            backup,
+        })
     }
 }
 

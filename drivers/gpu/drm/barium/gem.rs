@@ -3,11 +3,14 @@
 //! The GEM object of this driver: creates it, allocates its system memory, and resolves its pages
 //! to pages of VRAM.
 //!
-//! [`crate::mmap`] decides how an object is mapped, [`moves`] moves it, and [`room`]
-//! makes room for it in VRAM.
+//! [`crate::mmap`] decides how an object is mapped, [`moves`] moves it, [`room`] makes room for it in
+//! VRAM, and [`reclaim`] gives its system memory back to the kernel.
 
 mod moves;
+mod reclaim;
 mod room;
+
+pub(crate) use self::reclaim::SystemMemory;
 
 use crate::{
     device::{
@@ -360,6 +363,7 @@ fn update_list(obj: &Reserved<'_, VramObject>) {
     let object = obj.object();
     match obj.place() {
         Some(Place::Vram(_)) => object.dev().residents().add(object, object.priority()),
+        Some(Place::System(_)) if object.is_purgeable() => object.dev().purgeable().add(object),
         _ => Residents::remove(object),
     }
 }
@@ -440,6 +444,7 @@ pub(crate) fn populate(
         let pages = ShmemPages::new(obj.object().size() >> PAGE_SHIFT)?;
         let record = KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?;
         drop(obj.vacate()?.publish(record));
+        update_list(obj);
     }
     let Some(Place::System(pages)) = obj.place() else {
         return Ok(());

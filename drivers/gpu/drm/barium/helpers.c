@@ -20,7 +20,9 @@
 #include <linux/pgtable.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
+#include <linux/shrinker.h>
 #include <linux/vmalloc.h>
 
 /* Rust code computes the numbers of entries from the sizes of a page and of an entry. */
@@ -121,6 +123,42 @@ void *barium_vmap_pages(struct page **pages, unsigned int count)
 void barium_vunmap(const void *address)
 {
 	vunmap(address);
+}
+
+/* Frees all pages of a shmem file, including those in swap. */
+void barium_shmem_discard(struct file *file)
+{
+	shmem_truncate_range(file_inode(file), 0, (loff_t)-1);
+}
+
+/* Returns true if a shrinker may take locks with which file systems allocate memory. */
+bool barium_may_shrink(const struct shrink_control *control)
+{
+	return control->gfp_mask & __GFP_FS;
+}
+
+/*
+ * Tells lockdep that a shrinker runs in reclaim, also if the memory manager has not, as for
+ * /proc/sys/vm/drop_caches.
+ */
+void barium_shrink_begin(const struct shrink_control *control)
+{
+	fs_reclaim_acquire(control->gfp_mask);
+}
+
+void barium_shrink_end(const struct shrink_control *control)
+{
+	fs_reclaim_release(control->gfp_mask);
+}
+
+unsigned int barium_nofs_save(void)
+{
+	return memalloc_nofs_save();
+}
+
+void barium_nofs_restore(unsigned int flags)
+{
+	memalloc_nofs_restore(flags);
 }
 
 /* Keeps fork() from copying entries to @vma, a new VMA of the child. */

@@ -82,7 +82,7 @@ pub(super) fn move_out(
             .unwrap_or(Err(EINVAL))
     })?;
     drop(vacated.publish(record));
-    Residents::remove(object);
+    super::update_list(obj);
     Ok(())
 }
 
@@ -93,21 +93,33 @@ pub(super) fn move_out(
 ///
 /// `EBUSY` if the object is pinned or shared, if the kernel maps it, or if another device is attached to
 /// it.
-pub(super) fn purge(obj: &mut Reserved<'_, VramObject>) -> Result {
+fn purge(obj: &mut Reserved<'_, VramObject>) -> Result {
     let object = obj.object();
     if object.is_pinned() {
         return Err(EBUSY);
     }
-    let vacated = obj.vacate()?;
+    let mut vacated = obj.vacate()?;
     // A client that has got access to the object may have written to it until `vacate()` removed the
     // mappings. A client that gets access after this check reads zeros.
     if upstream::gem::is_shared(object) {
         return Err(EBUSY);
     }
     object.was_purged.store(true, Relaxed);
+    if let Some(Place::System(pages)) = vacated.old() {
+        pages.discard();
+    }
     drop(vacated.leave_empty());
     Residents::remove(object);
     Ok(())
+}
+
+/// Calls [`purge`]. If that fails, the object counts as needed from then on.
+///
+/// # Errors
+///
+/// Those of [`purge`].
+pub(super) fn purge_or_keep(obj: &mut Reserved<'_, VramObject>) -> Result {
+    purge(obj).inspect_err(|_| super::keep(obj))
 }
 
 /// Moves the object into `allocation`, which has the size of the object: from system memory or from
@@ -121,7 +133,6 @@ pub(super) fn move_in(
     reg: &BariumRegistrationData<'_>,
     allocation: Allocation,
 ) -> Result {
-    let object = obj.object();
     let bar = reg.vram_bar();
     let mut buffer = KVec::new();
     if let Some(Place::Vram(_)) = obj.place() {
@@ -142,7 +153,7 @@ pub(super) fn move_in(
         Some(Place::Vram(from)) => copy(bar, from, to, &mut buffer)?,
     }
     drop(vacated.publish(record));
-    object.dev().residents().add(object, object.priority());
+    super::update_list(obj);
     Ok(())
 }
 

@@ -181,11 +181,11 @@ fn move_out(victim: &BariumObject, reg: &BariumRegistrationData<'_>, busy: Busy)
 ///
 /// # Errors
 ///
-/// - Those of [`moves::purge`]: the object then stays, and counts as needed.
+/// - Those of [`moves::purge_or_keep`]: the object then stays, and counts as needed.
 /// - Those of [`moves::move_out`].
 fn leave_vram(obj: &mut Reserved<'_, VramObject>, reg: &BariumRegistrationData<'_>) -> Result {
     if obj.object().is_purgeable() {
-        return moves::purge(obj).inspect_err(|_| super::keep(obj));
+        return moves::purge_or_keep(obj);
     }
     moves::move_out(obj, reg)
 }

@@ -23,6 +23,7 @@ mod raw;
 mod rcu_cell;
 pub(crate) mod shared_bytes;
 pub(crate) mod shmem;
+pub(crate) mod shrinker;
 pub(crate) mod vma;
 mod vtable;
 pub(crate) mod wc_bar;

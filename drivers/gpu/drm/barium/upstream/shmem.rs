@@ -9,14 +9,14 @@
 //! - The shape it should have: a type for the file, with a method that returns a reference to a
 //!   page.
 //! - Why this is sound on 7.3: [`ShmemPages`] owns the file. A page enters a slot together with a
-//!   reference, and leaves it when the [`ShmemPages`] is dropped, so the page is valid as long as
-//!   the [`ShmemPages`] is borrowed. Only page table entries outlive the borrow; see
-//!   [`super::gem::fault`].
+//!   reference, and leaves it only while the [`ShmemPages`] is borrowed exclusively or dropped, so
+//!   the page is valid as long as the [`ShmemPages`] is borrowed. Only page table entries outlive the
+//!   borrow; see [`super::gem::fault`].
 //! - Delete when upstream has such a type.
 //!
 //! The pages are page cache of a file that no program can open. They are charged to the memory
 //! cgroup of the task that allocates them. The references and an unevictable mapping keep them in
-//! memory until the [`ShmemPages`] is dropped.
+//! memory until the [`ShmemPages`] is dropped, or [`ShmemPages::discard`] frees them.
 
 use crate::units::PageWindow;
 use core::ptr::{
@@ -53,6 +53,7 @@ extern "C" {
         index: c_ulong,
         may_fail: bool,
     ) -> *mut bindings::page;
+    fn barium_shmem_discard(file: *mut bindings::file);
     fn barium_kmap_page(page: *mut bindings::page) -> *mut c_void;
     fn barium_kunmap_page(address: *mut c_void);
     fn barium_vmap_pages(pages: *const *mut bindings::page, count: c_uint) -> *mut c_void;
@@ -68,7 +69,7 @@ pub(crate) enum Effort {
     OomKill,
 }
 
-/// A slot for a page. A filled slot does not change.
+/// A slot for a page. A filled slot does not change while the slots are shared.
 type Slot = Atomic<*mut bindings::page>;
 
 /// The pages of a shmem file, as many as the file has been created for.
@@ -172,6 +173,29 @@ impl ShmemPages {
             unsafe { barium_put_page(page) };
         }
         Ok(())
+    }
+
+    /// Frees all pages. May sleep.
+    ///
+    /// Dropping the [`ShmemPages`] also frees them, but only when the kernel closes the file, which it
+    /// does in the background.
+    pub(crate) fn discard(&mut self) {
+        self.put_pages();
+        // SAFETY: By the type invariants, `file` is a valid shmem file.
+        unsafe { barium_shmem_discard(self.file.as_ptr()) };
+    }
+
+    /// Puts the references to all pages, and empties the slots.
+    fn put_pages(&mut self) {
+        for slot in &mut self.slots {
+            // INVARIANT: The slot becomes null. At the end of the loop, all slots are null.
+            let page = core::mem::replace(slot.get_mut(), ptr::null_mut());
+            if !page.is_null() {
+                // SAFETY: By the type invariants, the slot owned a reference to the page.
+                unsafe { barium_put_page(page) };
+            }
+        }
+        *self.filled.get_mut() = 0;
     }
 
     /// Returns a scatter-gather list of all pages, for a device that `dev` shares them with. The caller owns
@@ -330,13 +354,7 @@ fn borrowed(page: &NonNull<bindings::page>) -> BorrowedPage<'_> {
 
 impl Drop for ShmemPages {
     fn drop(&mut self) {
-        for slot in &mut self.slots {
-            let page = *slot.get_mut();
-            if !page.is_null() {
-                // SAFETY: By the type invariants, the slot owns a reference to the page.
-                unsafe { barium_put_page(page) };
-            }
-        }
+        self.put_pages();
         // SAFETY: By the type invariants, this object owns a reference to the file.
         unsafe { bindings::fput(self.file.as_ptr()) };
     }
@@ -388,6 +406,21 @@ mod tests {
         assert!(pages.range(0).is_none());
         assert!(pages.range(1).is_some());
         assert!(pages.range(2).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn discarded_pages_are_zeros_again() -> Result {
+        let mut pages = ShmemPages::new(2)?;
+        pages.fill_all(Effort::OomKill)?;
+        pages.write(1, 0, &[7])?;
+        pages.discard();
+        assert_eq!(pages.filled(), 0);
+        assert!(pages.range(1).is_none());
+        let mut byte = [1];
+        pages.fill(1, Effort::OomKill)?;
+        pages.read(1, 0, &mut byte)?;
+        assert_eq!(byte, [0]);
         Ok(())
     }
 

@@ -33,7 +33,10 @@ use super::{
     VramOffset,
     VramSize, //
 };
-use crate::upstream::vma::PAGES_PER_TABLE;
+use crate::upstream::{
+    shrinker::without_fs_reclaim,
+    vma::PAGES_PER_TABLE, //
+};
 use kernel::{
     gpu::buddy::{
         AllocatedBlocks,
@@ -71,6 +74,9 @@ struct Inner {
 ///
 /// The manager allocates from the buddy allocator, and frees to it, with the mutex held. So the map
 /// and the buddy allocator agree whenever the mutex is not held.
+///
+/// The shrinker may free an object, and then takes the mutex to free its VRAM. So the manager allocates
+/// memory in [`without_fs_reclaim`] while it holds the mutex.
 struct State {
     /// The pages that are allocated from the buddy allocator, including those in the cache.
     map: PageMap,
@@ -209,15 +215,16 @@ impl VramManager {
     }
 
     fn alloc_request(&self, request: &Request) -> Result<Allocation> {
-        let mut state = self.0.state.lock();
-        let blocks = match state.take_cached(request) {
-            Some(blocks) => blocks,
-            None => match self.0.alloc_blocks(&mut state, request) {
-                Err(ENOSPC) if state.free_cache() => self.0.alloc_blocks(&mut state, request)?,
-                result => result?,
-            },
-        };
-        drop(state);
+        let blocks = without_fs_reclaim(|| {
+            let mut state = self.0.state.lock();
+            if let Some(blocks) = state.take_cached(request) {
+                return Ok(blocks);
+            }
+            match self.0.alloc_blocks(&mut state, request) {
+                Err(ENOSPC) if state.free_cache() => self.0.alloc_blocks(&mut state, request),
+                result => result,
+            }
+        })?;
         Ok(Allocation {
             blocks,
             manager: self.0.clone(),
@@ -231,14 +238,16 @@ impl VramManager {
     ///
     /// `ENOMEM` if there is no memory for the list.
     pub(super) fn allocated(&self) -> Result<KVec<(VramOffset, usize)>> {
-        let mut state = self.0.state.lock();
-        state.free_cache();
-        let mut allocated = KVec::new();
-        for pages in state.map.used_ranges() {
-            let offset = VramOffset(pages.start << PAGE_SHIFT);
-            allocated.push((offset, pages.len() << PAGE_SHIFT), GFP_KERNEL)?;
-        }
-        Ok(allocated)
+        without_fs_reclaim(|| {
+            let mut state = self.0.state.lock();
+            state.free_cache();
+            let mut allocated = KVec::new();
+            for pages in state.map.used_ranges() {
+                let offset = VramOffset(pages.start << PAGE_SHIFT);
+                allocated.push((offset, pages.len() << PAGE_SHIFT), GFP_KERNEL)?;
+            }
+            Ok(allocated)
+        })
     }
 }
 

@@ -111,6 +111,15 @@ impl<D: drm::Driver> Lru<D> {
         }
     }
 
+    /// Returns the total size of the objects in the list, in pages. Takes no lock, so the result may be
+    /// out of date.
+    pub(crate) fn pages(&self) -> usize {
+        // SAFETY: By the type invariants, the list is initialised. Another CPU may change the field
+        // concurrently: it is read once.
+        let pages = unsafe { (&raw const (*self.list.get()).count).read_volatile() };
+        usize::try_from(pages).unwrap_or(0)
+    }
+
     /// Moves `obj` to the end, if it is in this list. May sleep.
     pub(crate) fn move_to_end(&self, obj: &D::Object) {
         let raw = obj.as_raw();

@@ -150,9 +150,10 @@ impl VMapSlot {
         })
     }
 
-    /// Returns true if there is a shared mapping.
+    /// Returns true if there is a shared mapping, or if another thread has locked the slot. Does not
+    /// wait for that thread: it may allocate memory, and the shrinker calls this function.
     pub(super) fn is_used(&self) -> bool {
-        self.shared.lock().is_some()
+        self.shared.try_lock().is_none_or(|slot| slot.is_some())
     }
 
     /// Returns the shared mapping, which `make` creates if there is none. It stays valid until

@@ -101,6 +101,11 @@ struct Registered<K: Driver> {
 pub(crate) struct RegisteredKmsDevice<D: drm::Driver>(ARef<drm::Device<D>>);
 
 impl<D: drm::Driver> RegisteredKmsDevice<D> {
+    /// Returns a reference to the device.
+    pub(crate) fn device(&self) -> ARef<drm::Device<D>> {
+        self.0.clone()
+    }
+
     /// Calls `with` with the registered device, unless the device is unplugged. `drm_dev_unplug()`
     /// waits until `with` returns.
     pub(crate) fn with_registered<R>(

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: barium shrink
+ * Description: The driver gives system memory of objects back when the kernel is short of memory.
+ *   Writing to /proc/sys/vm/drop_caches makes it give back as much as possible.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Memory management
+ *
+ * SUBTEST: dontneed-purged
+ * Description: The driver drops the content of an object in system memory that is not needed: the
+ *   object reads as zero.
+ *
+ * SUBTEST: memory-freed
+ * Description: The memory is free at once, although the object still exists.
+ *
+ * SUBTEST: needed-stays
+ * Description: Objects that are needed, or needed again, keep their content.
+ *
+ * SUBTEST: shared-stays
+ * Description: The driver keeps the content of an object that gets a dma-buf after DONTNEED.
+ *
+ * SUBTEST: left-vram
+ * Description: The content of an object that has left VRAM is dropped from system memory.
+ *
+ * SUBTEST: vram-stays
+ * Description: The driver keeps the content of an object in VRAM, which takes no system memory.
+ *
+ * SUBTEST: accessed-again
+ * Description: The driver drops the content of an object again after a program has accessed it.
+ *
+ * SUBTEST: under-pressure
+ * Description: A program gets the memory of objects that are not needed.
+ *
+ * SUBTEST: written-while-purged
+ * Description: Programs can write to objects while their content is dropped again and again.
+ *
+ * SUBTEST: closed-while-purged
+ * Description: Objects can be created and closed while their content is dropped.
+ *
+ * SUBTEST: unbound-while-purged
+ * Description: The device can be unbound while the driver gives memory of its objects back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "barium_lib_mapping.h"
+#include "barium_lib_prime.h"
+#include "barium_lib_race.h"
+#include "barium_lib_unplug.h"
+
+IGT_TEST_DESCRIPTION("Checks that the driver gives memory of objects back to the kernel.");
+
+#define SYSTEM BARIUM_GEM_CREATE_SYSTEM
+#define WILLNEED BARIUM_MADVISE_WILLNEED
+#define DONTNEED BARIUM_MADVISE_DONTNEED
+/* The threads of the subtest written-while-purged. */
+#define WRITERS 3
+
+static __u64 allocated(int fd)
+{
+	return barium_client_bytes(fd, "drm-resident-memory");
+}
+
+/* Makes the kernel call all shrinkers, without a line in its log. */
+static void shrink(void)
+{
+	static const char path[] = "/proc/sys/vm/drop_caches";
+
+	igt_assert_eq(__barium_write_file(path, "4"), 0);
+	igt_assert_eq(__barium_write_file(path, "2"), 0);
+}
+
+static void test_purged(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
+	__u8 *again = barium_mmap(fd, bo.handle, bo.size);
+
+	barium_stamp(bo.map, 0, 64, 1);
+	barium_check_stamp(again, 0, 64, 1);
+	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
+	igt_assert_eq_u64(allocated(fd), bo.size);
+	shrink();
+	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
+	barium_check_zero(again, bo.size);
+	barium_stamp(bo.map, 0, 64, 2);
+	barium_check_stamp(again, 0, 64, 2);
+	shrink();
+	barium_check_stamp(again, 0, 64, 2);
+	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
+	barium_munmap(again, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+static void test_memory_freed(int fd)
+{
+	size_t pages = barium_vram_size(fd) / barium_page_size();
+	struct barium_bo bo = barium_bo_create_with(fd, pages, SYSTEM);
+	__u64 before = barium_meminfo("Shmem"), with;
+
+	barium_stamp(bo.map, 0, pages, 1);
+	with = barium_meminfo("Shmem");
+	igt_assert_lte_u64(before + bo.size / 4 * 3, with);
+	barium_madvise(fd, bo.handle, DONTNEED);
+	shrink();
+	igt_assert_lte_u64(barium_meminfo("Shmem"), with - bo.size / 4 * 3);
+	barium_bo_fini(fd, &bo);
+}
+
+static void test_needed(int fd)
+{
+	struct barium_bo needed = barium_bo_create_with(fd, 64, SYSTEM);
+	struct barium_bo again = barium_bo_create_with(fd, 64, SYSTEM);
+
+	barium_stamp(needed.map, 0, 64, 1);
+	barium_stamp(again.map, 0, 64, 2);
+	barium_madvise(fd, again.handle, DONTNEED);
+	igt_assert(barium_madvise(fd, again.handle, WILLNEED));
+	shrink();
+	igt_assert(barium_madvise(fd, needed.handle, WILLNEED));
+	igt_assert(barium_madvise(fd, again.handle, WILLNEED));
+	barium_check_stamp(needed.map, 0, 64, 1);
+	barium_check_stamp(again.map, 0, 64, 2);
+	barium_bo_fini(fd, &again);
+	barium_bo_fini(fd, &needed);
+}
+
+static void test_shared(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
+	int buf;
+
+	barium_madvise(fd, bo.handle, DONTNEED);
+	buf = barium_export(fd, bo.handle);
+	barium_stamp(bo.map, 0, 64, 1);
+	shrink();
+	shrink();
+	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
+	barium_check_stamp(bo.map, 0, 64, 1);
+	close(buf);
+	barium_bo_fini(fd, &bo);
+}
+
+static void test_left_vram(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 64, 0);
+
+	barium_stamp(bo.map, 0, 64, 1);
+	barium_move_out(fd);
+	igt_assert_eq_u64(allocated(fd), bo.size);
+	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
+	barium_check_stamp(bo.map, 0, 64, 1);
+	shrink();
+	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
+	barium_check_zero(bo.map, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+static void test_vram(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 64, 0);
+
+	barium_stamp(bo.map, 0, 64, 1);
+	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
+	shrink();
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-vram"), bo.size);
+	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
+	barium_check_stamp(bo.map, 0, 64, 1);
+	barium_bo_fini(fd, &bo);
+}
+
+static void test_accessed_again(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
+	int i;
+
+	barium_madvise(fd, bo.handle, DONTNEED);
+	for (i = 0; i < 3; i++) {
+		barium_stamp(bo.map, 0, 64, i);
+		igt_assert_eq_u64(allocated(fd), bo.size);
+		shrink();
+		igt_assert_eq_u64(allocated(fd), 0);
+		barium_check_zero(bo.map, bo.size);
+	}
+	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
+	barium_bo_fini(fd, &bo);
+}
+
+/* Writes to memory of @data bytes, as the first process that the OOM killer ends. */
+static void take_memory(void *data)
+{
+	size_t size = *(__u64 *)data, page = barium_page_size(), i;
+	__u8 *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (map == MAP_FAILED || __barium_write_file("/proc/self/oom_score_adj", "1000"))
+		_exit(1);
+	for (i = 0; i < size; i += page)
+		map[i] = 1;
+	_exit(0);
+}
+
+/* The objects take half of the memory that is available, and the program three quarters. */
+static void test_under_pressure(int fd)
+{
+	size_t pages = barium_vram_size(fd) / barium_page_size(), count, kept = 0, i;
+	__u64 available = barium_meminfo("MemAvailable"), wanted = available / 4 * 3;
+	struct barium_bo bos[256];
+
+	count = available / 2 / barium_vram_size(fd);
+	igt_require_f(count <= ARRAY_SIZE(bos), "%zu objects would be needed\n", count);
+	for (i = 0; i < count; i++) {
+		bos[i] = barium_bo_create_with(fd, pages, SYSTEM);
+		barium_stamp(bos[i].map, 0, pages, i);
+		barium_madvise(fd, bos[i].handle, DONTNEED);
+	}
+	igt_assert_eq(barium_in_child(take_memory, &wanted), 0);
+	for (i = 0; i < count; i++) {
+		if (barium_madvise(fd, bos[i].handle, WILLNEED)) {
+			barium_check_stamp(bos[i].map, 0, pages, i);
+			kept++;
+		} else {
+			barium_check_zero(bos[i].map, bos[i].size);
+		}
+		barium_bo_fini(fd, &bos[i]);
+	}
+	igt_info("note: %zu of %zu objects kept their content\n", kept, count);
+	igt_assert_lt_u64(kept, count);
+}
+
+/* The last object is needed: none of its counters may lose a count. */
+static void test_written(int fd)
+{
+	struct barium_writer writers[WRITERS];
+	size_t pages = 24, rounds = 0, i, j;
+	struct barium_bo bos[WRITERS];
+	double end;
+
+	for (i = 0; i < WRITERS; i++) {
+		bos[i] = barium_bo_create_with(fd, pages, SYSTEM);
+		if (i < WRITERS - 1)
+			barium_madvise(fd, bos[i].handle, DONTNEED);
+		barium_writer_start(&writers[i], bos[i].map, pages);
+	}
+	for (end = barium_now() + 3 * barium_race_seconds(); barium_now() < end; rounds++)
+		shrink();
+	for (i = 0; i < WRITERS; i++) {
+		barium_writer_stop(&writers[i]);
+		for (j = 0; j < pages; j++) {
+			__u64 counter = barium_writer_counter(&writers[i], j);
+
+			if (i < WRITERS - 1)
+				igt_assert_lte_u64(counter, writers[i].count);
+			else
+				igt_assert_eq_u64(counter, writers[i].count);
+		}
+		igt_assert_eq(barium_madvise(fd, bos[i].handle, WILLNEED), i == WRITERS - 1);
+		barium_bo_fini(fd, &bos[i]);
+	}
+	igt_info("note: %zu rounds\n", rounds);
+}
+
+struct churn {
+	int fd;
+	bool stop;
+};
+
+static void *create_and_close(void *data)
+{
+	struct churn *churn = data;
+
+	while (!READ_ONCE(churn->stop)) {
+		struct barium_bo bo = barium_bo_create_with(churn->fd, 4, SYSTEM);
+
+		barium_stamp(bo.map, 0, 4, 1);
+		barium_madvise(churn->fd, bo.handle, DONTNEED);
+		barium_bo_fini(churn->fd, &bo);
+	}
+	return NULL;
+}
+
+static void test_closed(int fd)
+{
+	struct churn churn = { .fd = fd };
+	pthread_t thread;
+	double end;
+
+	igt_assert_eq(pthread_create(&thread, NULL, create_and_close, &churn), 0);
+	for (end = barium_now() + 3 * barium_race_seconds(); barium_now() < end;)
+		shrink();
+	WRITE_ONCE(churn.stop, true);
+	pthread_join(thread, NULL);
+	igt_assert_eq_u64(allocated(fd), 0);
+}
+
+static void *shrink_on(void *data)
+{
+	struct churn *churn = data;
+
+	while (!READ_ONCE(churn->stop))
+		shrink();
+	return NULL;
+}
+
+static void test_unbound(int fd)
+{
+	struct churn churn = { .fd = fd };
+	struct barium_bo bos[16];
+	pthread_t thread;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bos); i++) {
+		bos[i] = barium_bo_create_with(fd, 16, SYSTEM);
+		barium_stamp(bos[i].map, 0, 16, i);
+		if (i % 2)
+			barium_madvise(fd, bos[i].handle, DONTNEED);
+	}
+	igt_assert_eq(pthread_create(&thread, NULL, shrink_on, &churn), 0);
+	barium_unbind();
+	for (i = 0; i < ARRAY_SIZE(bos); i += 2)
+		barium_check_stamp(bos[i].map, 0, 16, i);
+	for (i = 0; i < ARRAY_SIZE(bos); i++) {
+		barium_stamp(bos[i].map, 0, 16, i + 100);
+		barium_check_stamp(bos[i].map, 0, 16, i + 100);
+	}
+	WRITE_ONCE(churn.stop, true);
+	pthread_join(thread, NULL);
+	shrink();
+	for (i = 0; i < ARRAY_SIZE(bos); i++) {
+		barium_check_stamp(bos[i].map, 0, 16, i + 100);
+		barium_bo_unmap(&bos[i]);
+	}
+	barium_bind();
+	barium_check_vram();
+}
+
+int igt_main()
+{
+	igt_describe("Objects in system memory that are not needed are dropped, and read as zero.");
+	igt_subtest("dontneed-purged")
+		test_purged(barium_new_client());
+
+	igt_describe("The memory is free at once.");
+	igt_subtest("memory-freed")
+		test_memory_freed(barium_new_client());
+
+	igt_describe("Objects that are needed keep their content.");
+	igt_subtest("needed-stays")
+		test_needed(barium_new_client());
+
+	igt_describe("The content of an object that gets a dma-buf after DONTNEED is kept.");
+	igt_subtest("shared-stays")
+		test_shared(barium_new_client());
+
+	igt_describe("The content of an object that has left VRAM is dropped.");
+	igt_subtest("left-vram")
+		test_left_vram(barium_new_client());
+
+	igt_describe("The content of an object in VRAM is kept.");
+	igt_subtest("vram-stays")
+		test_vram(barium_new_client());
+
+	igt_describe("Content that was dropped and written again is dropped again.");
+	igt_subtest("accessed-again")
+		test_accessed_again(barium_new_client());
+
+	igt_describe("A program gets the memory of objects that are not needed.");
+	igt_subtest("under-pressure")
+		test_under_pressure(barium_new_client());
+
+	igt_describe("Programs can write to objects while their content is dropped.");
+	igt_subtest("written-while-purged")
+		test_written(barium_new_client());
+
+	igt_describe("Objects can be created and closed while their content is dropped.");
+	igt_subtest("closed-while-purged")
+		test_closed(barium_new_client());
+
+	igt_fixture()
+		barium_prepare_unplug();
+
+	igt_describe("The device can be unbound while the driver gives memory back.");
+	igt_subtest("unbound-while-purged")
+		test_unbound(barium_new_bound_client());
+}
