@@ -25,6 +25,9 @@
  * SUBTEST: system
  * Description: The memory of objects in system memory has keys of its own.
  *
+ * SUBTEST: purgeable
+ * Description: The memory of objects that are not needed has keys.
+ *
  * SUBTEST: racing
  * Description: The keys are read while another thread creates and closes objects.
  *
@@ -188,6 +191,36 @@ static void test_system(int fd)
 	check_system_usage(fd, 0, 0, 0);
 }
 
+static void check_purgeable(int fd, __u64 vram, __u64 memory)
+{
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-purgeable-vram"), vram);
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-purgeable-memory"), memory);
+}
+
+static void test_purgeable(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 8, BARIUM_GEM_CREATE_SYSTEM);
+	struct barium_bo in_vram = barium_bo_create_with(fd, 4, 0);
+	size_t page = barium_page_size();
+
+	check_purgeable(fd, 0, 0);
+	barium_madvise(fd, in_vram.handle, BARIUM_MADVISE_DONTNEED);
+	barium_madvise(fd, bo.handle, BARIUM_MADVISE_DONTNEED);
+	/* It has no memory yet. */
+	check_purgeable(fd, 4 * page, 0);
+	WRITE_ONCE(bo.map[0], 1);
+	WRITE_ONCE(bo.map[7 * page], 1);
+	check_purgeable(fd, 4 * page, 2 * page);
+	check_system_usage(fd, 8 * page, 2 * page, 0);
+	/* The object keeps its dma-buf, so its content is needed. */
+	close(barium_export(fd, in_vram.handle));
+	check_purgeable(fd, 0, 2 * page);
+	barium_madvise(fd, bo.handle, BARIUM_MADVISE_WILLNEED);
+	check_purgeable(fd, 0, 0);
+	barium_bo_fini(fd, &in_vram);
+	barium_bo_fini(fd, &bo);
+}
+
 struct churn {
 	int fd;
 	bool stop;
@@ -265,6 +298,10 @@ int igt_main()
 	igt_describe("The memory of objects in system memory has keys of its own.");
 	igt_subtest("system")
 		test_system(barium_new_client());
+
+	igt_describe("The memory of objects that are not needed has keys.");
+	igt_subtest("purgeable")
+		test_purgeable(barium_new_client());
 
 	igt_describe("The keys are read while another thread creates and closes objects.");
 	igt_subtest("racing")

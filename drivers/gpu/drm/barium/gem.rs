@@ -523,7 +523,11 @@ pub(crate) fn usage(obj: &BariumObject) -> Usage {
         None if obj.is_system() => (Region::System, 0),
         None => (Region::Vram, 0),
     };
-    Usage { region, resident }
+    Usage {
+        region,
+        resident,
+        is_purgeable: obj.is_purgeable(),
+    }
 }
 
 /// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.

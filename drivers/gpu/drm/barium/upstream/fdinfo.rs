@@ -31,9 +31,16 @@ use kernel::{
 /// The regions, with their names in the keys.
 const REGIONS: [(Region, &CStr); 2] = [(Region::Vram, c"vram"), (Region::System, c"memory")];
 
+/// The statistics to print besides `drm-total` and `drm-shared`. The device has no engine on which an
+/// object could be active.
+const STATUS: bindings::drm_gem_object_status =
+    bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT
+        | bindings::drm_gem_object_status_DRM_GEM_OBJECT_PURGEABLE;
+
 /// The `drm_driver.show_fdinfo` callback. Prints, for each region, the total size of the objects to
-/// which the client has handles (`drm-total-vram`), the memory that they use (`drm-resident-vram`),
-/// and the size of the objects that have other handles or a dma-buf, too (`drm-shared-vram`).
+/// which the client has handles (`drm-total-vram`), the memory that they use (`drm-resident-vram`), the
+/// part of that memory whose content the client does not need (`drm-purgeable-vram`), and the size of the
+/// objects that have other handles or a dma-buf, too (`drm-shared-vram`).
 ///
 /// # Safety
 ///
@@ -71,12 +78,16 @@ pub(super) unsafe extern "C" fn show_callback<T: MappedObject>(
             if *region != usage.region {
                 continue;
             }
-            if handles > 1 || !dma_buf.is_null() {
+            let is_shared = handles > 1 || !dma_buf.is_null();
+            if is_shared {
                 stats.shared += size;
             } else {
                 stats.private += size;
             }
             stats.resident += usage.resident as u64;
+            if usage.is_purgeable && !is_shared {
+                stats.purgeable += usage.resident as u64;
+            }
         }
         let Some(following) = next.checked_add(1) else {
             break;
@@ -92,7 +103,7 @@ pub(super) unsafe extern "C" fn show_callback<T: MappedObject>(
             bindings::drm_print_memory_stats(
                 printer,
                 core::ptr::from_ref(stats),
-                bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT,
+                STATUS,
                 name.as_char_ptr(),
             )
         };

@@ -71,6 +71,8 @@ pub(crate) struct Usage {
     pub(crate) region: Region,
     /// The number of bytes of the object that have memory in the region.
     pub(crate) resident: usize,
+    /// The client does not need the content.
+    pub(crate) is_purgeable: bool,
 }
 
 /// Driver data `T`, and the state that all mappings of the object share.
