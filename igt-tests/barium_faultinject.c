@@ -39,6 +39,9 @@
  * SUBTEST: info
  * Description: Fault injection into GEM_INFO.
  *
+ * SUBTEST: madvise
+ * Description: Fault injection into GEM_MADVISE.
+ *
  * SUBTEST: close
  * Description: Fault injection into GEM_CLOSE.
  *
@@ -300,6 +303,23 @@ static int info(struct barium_scene *scene)
 static void check_size(struct barium_scene *scene)
 {
 	igt_assert_eq_u64(scene->value, scene->bo.size);
+}
+
+static int madvise_object(struct barium_scene *scene)
+{
+	struct drm_barium_gem_madvise arg = {
+		.handle = scene->bo.handle,
+		.advice = BARIUM_MADVISE_DONTNEED,
+	};
+	int err = try_ioctl(scene->fd, DRM_IOCTL_BARIUM_GEM_MADVISE, &arg);
+
+	scene->value = arg.retained;
+	return err;
+}
+
+static void check_retained(struct barium_scene *scene)
+{
+	igt_assert_eq_u64(scene->value, 1);
 }
 
 static int close_handle(struct barium_scene *scene)
@@ -699,6 +719,11 @@ int igt_main()
 	igt_subtest("info")
 		barium_nth(.what = "GEM_INFO",
 			   .prepare = make_bo, .call = info, .check = check_size);
+
+	igt_describe("Fault injection into GEM_MADVISE.");
+	igt_subtest("madvise")
+		barium_nth(.what = "GEM_MADVISE",
+			   .prepare = make_bo, .call = madvise_object, .check = check_retained);
 
 	igt_describe("Fault injection into GEM_CLOSE.");
 	igt_subtest("close")

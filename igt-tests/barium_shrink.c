@@ -32,6 +32,24 @@
  * SUBTEST: under-pressure
  * Description: A program gets the memory of objects that are not needed.
  *
+ * SUBTEST: no-swap-stays
+ * Description: Without swap, the memory of objects that are needed stays.
+ *
+ * SUBTEST: swapped-and-back
+ * Description: With swap, the kernel swaps objects out, and their mappings get the content back.
+ *
+ * SUBTEST: swapped-debugger
+ * Description: A debugger reads and writes an object that is swapped out.
+ *
+ * SUBTEST: swapped-dontneed
+ * Description: An object that is swapped out and not needed any more reads as zero.
+ *
+ * SUBTEST: swapped-shown
+ * Description: An object that is swapped out can be shown, with its content.
+ *
+ * SUBTEST: attached-stays
+ * Description: An object that another device has attached to is not swapped out.
+ *
  * SUBTEST: written-while-purged
  * Description: Programs can write to objects while their content is dropped again and again.
  *
@@ -48,6 +66,8 @@
 #include <unistd.h>
 
 #include "igt.h"
+#include "barium_lib_cgroup.h"
+#include "barium_lib_kms.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
 #include "barium_lib_race.h"
@@ -233,6 +253,136 @@ static void test_under_pressure(int fd)
 	igt_assert_lt_u64(kept, count);
 }
 
+static void require_swap(bool has_swap)
+{
+	igt_require_f(!barium_meminfo("SwapFree") == !has_swap, "the kernel has %s swap\n",
+		      has_swap ? "no" : "got");
+}
+
+static void test_no_swap(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
+
+	require_swap(false);
+	barium_stamp(bo.map, 0, 64, 1);
+	shrink();
+	igt_assert_eq_u64(allocated(fd), bo.size);
+	barium_check_stamp(bo.map, 0, 64, 1);
+	barium_bo_fini(fd, &bo);
+}
+
+/* The second half of the object is never accessed before it is swapped out. */
+static void test_swapped(int fd)
+{
+	size_t pages = 512, half = pages / 2, page = barium_page_size();
+	struct barium_bo bo = barium_bo_create_with(fd, pages, SYSTEM);
+	__u8 *again = barium_mmap(fd, bo.handle, bo.size);
+	int round;
+
+	require_swap(true);
+	barium_cgroup_init();
+	igt_assert_eq(barium_cgroup_enter(), 0);
+	barium_stamp(bo.map, 0, half, 1);
+	igt_assert_eq(barium_cgroup_leave(), 0);
+	for (round = 1; round < 4; round++) {
+		barium_check_stamp(again, 0, half, round);
+		shrink();
+		igt_assert_eq_u64(allocated(fd), 0);
+		/* It fails if it cannot reclaim all of that, which is more than there is. */
+		barium_cgroup_set("memory.reclaim", "64M");
+		igt_assert_lte_u64(half * page / 2, barium_cgroup_get("memory.swap.current"));
+		barium_check_stamp(bo.map, 0, half, round);
+		igt_assert_eq_u64(allocated(fd), half * page);
+		barium_stamp(again, 0, half, round + 1);
+	}
+	barium_check_zero(bo.map + half * page, half * page);
+	barium_munmap(again, bo.size);
+	barium_bo_fini(fd, &bo);
+	barium_cgroup_fini();
+}
+
+static void test_swapped_debugger(int fd)
+{
+	size_t page = barium_page_size();
+	struct barium_bo bo = barium_bo_create_with(fd, 4, SYSTEM);
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	__u8 buf[4 * page];
+
+	require_swap(true);
+	igt_require_f(mem >= 0, "/proc/self/mem cannot be opened\n");
+	barium_stamp(bo.map, 0, 4, 1);
+	shrink();
+	igt_assert_eq(pread(mem, buf, sizeof(buf), (uintptr_t)bo.map), (int)sizeof(buf));
+	barium_check_stamp(buf, 0, 4, 1);
+	shrink();
+	barium_stamp(buf, 0, 4, 2);
+	igt_assert_eq(pwrite(mem, buf, page, (uintptr_t)bo.map), (int)page);
+	barium_check_stamp(bo.map, 0, 1, 2);
+	barium_check_stamp(bo.map + page, 1, 3, 1);
+	close(mem);
+	barium_bo_fini(fd, &bo);
+}
+
+static void test_swapped_dontneed(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
+
+	require_swap(true);
+	barium_stamp(bo.map, 0, 64, 1);
+	shrink();
+	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
+	shrink();
+	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
+	barium_check_zero(bo.map, bo.size);
+	barium_bo_fini(fd, &bo);
+}
+
+/* VRAM is full when the object is created. */
+static void test_swapped_shown(int fd)
+{
+	int other = barium_reopen(fd, O_RDWR);
+	__u64 size = barium_vram_size(fd);
+	struct barium_pipe pipe;
+	struct barium_bo bo;
+	__u32 fb, handle;
+	size_t pages;
+
+	require_swap(true);
+	barium_find_pipe(fd, &pipe);
+	igt_assert_eq(__barium_gem_create(other, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
+	pages = pipe.mode.hdisplay * 4 * pipe.mode.vdisplay / barium_page_size() + 1;
+	bo = barium_bo_create_with(fd, pages, BARIUM_GEM_CREATE_CONTIGUOUS);
+	barium_stamp(bo.map, 0, pages, 1);
+	igt_assert_eq_u64(allocated(fd), bo.size);
+	shrink();
+	igt_assert_eq_u64(allocated(fd), 0);
+	fb = barium_add_fb(fd, bo.handle, pipe.mode.hdisplay, pipe.mode.vdisplay,
+			   pipe.mode.hdisplay * 4, 0);
+	barium_set_crtc(fd, &pipe, fb, 0, 0);
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-vram"), bo.size);
+	barium_check_stamp(bo.map, 0, pages, 1);
+	barium_switch_off(fd, &pipe);
+	barium_remove_fb(fd, fb);
+	barium_bo_fini(fd, &bo);
+	close(other);
+}
+
+static void test_attached(int fd)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
+	int importer = barium_load_and_open("vgem"), buf;
+
+	barium_stamp(bo.map, 0, 64, 1);
+	buf = barium_export(fd, bo.handle);
+	barium_import(importer, buf);
+	shrink();
+	igt_assert_eq_u64(allocated(fd), bo.size);
+	barium_check_stamp(bo.map, 0, 64, 1);
+	close(buf);
+	close(importer);
+	barium_bo_fini(fd, &bo);
+}
+
 /* The last object is needed: none of its counters may lose a count. */
 static void test_written(int fd)
 {
@@ -372,6 +522,30 @@ int igt_main()
 	igt_describe("A program gets the memory of objects that are not needed.");
 	igt_subtest("under-pressure")
 		test_under_pressure(barium_new_client());
+
+	igt_describe("Without swap, the memory of objects that are needed stays.");
+	igt_subtest("no-swap-stays")
+		test_no_swap(barium_new_client());
+
+	igt_describe("The kernel swaps objects out, and their mappings get the content back.");
+	igt_subtest("swapped-and-back")
+		test_swapped(barium_new_client());
+
+	igt_describe("A debugger reads and writes an object that is swapped out.");
+	igt_subtest("swapped-debugger")
+		test_swapped_debugger(barium_new_client());
+
+	igt_describe("An object that is swapped out and not needed any more reads as zero.");
+	igt_subtest("swapped-dontneed")
+		test_swapped_dontneed(barium_new_client());
+
+	igt_describe("An object that is swapped out can be shown, with its content.");
+	igt_subtest("swapped-shown")
+		test_swapped_shown(barium_new_primary_client());
+
+	igt_describe("An object that another device has attached to is not swapped out.");
+	igt_subtest("attached-stays")
+		test_attached(barium_new_client());
 
 	igt_describe("Programs can write to objects while their content is dropped.");
 	igt_subtest("written-while-purged")

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of a guest whose driver moves objects out of VRAM and into it at page faults: the IGT tests
-# that match guest_mode_tests.
+# Scenario of a guest with swap whose driver moves objects out of VRAM and into it at page faults:
+# the IGT tests that match guest_mode_tests.
 # shellcheck source=rebind.sh
 . /barium/guest/rebind.sh
 # shellcheck source=igt-lib.sh
@@ -15,6 +15,9 @@ load() {
 
 [ ! -e "$kmemleak" ] || echo clear >"$kmemleak"
 check load load
+# Selected tests need the driver, too.
+wanted load || load
+add_swap
 available=$(vram_available)
 IGT_TEST_ROOT=/barium/igt igt_runner --list-all | grep -E -- "${guest_tests:-.}" |
 	grep -E -- "${guest_mode_tests:-.}" >/tmp/moves.list

@@ -129,8 +129,8 @@ struct drm_barium_gem_create {
  * shows the object's content.
  *
  * An access raises SIGBUS only if the kernel cannot provide system memory for it although it has
- * memory: if the memory is broken, or if the limit of committed memory is reached and
- * vm.overcommit_memory is 2.
+ * memory: if the memory is broken, if the page cannot be read back from swap, or if the limit of
+ * committed memory is reached and vm.overcommit_memory is 2.
  *
  * Errors: EINVAL if @pad is not 0; ENOENT if @handle is unknown.
  */

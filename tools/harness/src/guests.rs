@@ -60,7 +60,7 @@ pub struct Guest {
     pub mode_tests: &'static str,
     /// Additional `name=value` parameters for its scripts.
     pub parameters: Vec<String>,
-    /// The guest has an empty disk, /dev/vde, to swap to and to hibernate on.
+    /// The guest has an empty disk, /dev/vde, to swap to or to hibernate on.
     pub swap: bool,
     /// The guest has its kernel and its initramfs on disks, /dev/vde and /dev/vdf, for kexec.
     pub kexec: bool,
@@ -90,7 +90,8 @@ const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|ho
      @barium_prime@(map|cow|read|vm|debugger|sync|export)|\
      @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)|\
      @barium_shadow@(flip|panning|damage|dirtyfb|dpms|attached|detached|import)|\
-     @barium_madvise@(kept|shown)";
+     @barium_madvise@(kept|shown)|\
+     @barium_shrink@(dontneed|memory|needed|shared|swapped|attached|accessed|written|closed|unbound)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;
@@ -310,6 +311,7 @@ fn moves(flavour: Flavour) -> Guest {
         scenario: "moves",
         modes: vec![Mode::Moves],
         mode_tests: MOVE_TESTS,
+        swap: true,
         limit: 400,
         typical: 60,
         ..display(flavour, "bochs-display")

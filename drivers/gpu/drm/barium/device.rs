@@ -92,6 +92,8 @@ pub(crate) struct BariumData {
     residents: Residents,
     /// The objects in system memory whose content their clients do not need.
     purgeable: Lru<BariumDriver>,
+    /// The other objects in system memory.
+    swappable: Lru<BariumDriver>,
     /// The number of objects that are pinned, and of shadows.
     pinned: Atomic<u32>,
     /// The number of faults, if [`Config::move_every`] is not 0.
@@ -111,6 +113,7 @@ impl BariumData {
             config,
             residents: Residents::new()?,
             purgeable: Lru::new()?,
+            swappable: Lru::new()?,
             pinned: Atomic::new(0),
             faults: Atomic::new(0),
         })
@@ -140,6 +143,12 @@ impl BariumData {
     /// Returns the objects in system memory whose content their clients do not need.
     pub(crate) fn purgeable(&self) -> &Lru<BariumDriver> {
         &self.purgeable
+    }
+
+    /// Returns the other objects in system memory, in the order in which they got their first page. An
+    /// object that the kernel can swap out is in no list until it is accessed.
+    pub(crate) fn swappable(&self) -> &Lru<BariumDriver> {
+        &self.swappable
     }
 
     /// Returns the number of objects that are pinned, and of shadows: of pictures that cannot leave VRAM.

@@ -299,6 +299,7 @@ fn pin_reserved(
 ///
 /// - `EINVAL` if the object is pinned, or if `can_start` returns false for its new offset.
 /// - `EBUSY` if the kernel maps the object, or if another device is attached to it.
+/// - `EIO` if the kernel cannot read the object from swap.
 /// - Those of [`alloc_for_display`].
 pub(crate) fn pin(
     dev: &BariumDevice<Registered>,
@@ -364,6 +365,7 @@ fn update_list(obj: &Reserved<'_, VramObject>) {
     match obj.place() {
         Some(Place::Vram(_)) => object.dev().residents().add(object, object.priority()),
         Some(Place::System(_)) if object.is_purgeable() => object.dev().purgeable().add(object),
+        Some(Place::System(pages)) if pages.filled() != 0 => object.dev().swappable().add(object),
         _ => Residents::remove(object),
     }
 }
@@ -425,9 +427,9 @@ impl NeededSoon {
     }
 }
 
-/// Allocates the page `page` of an object that is not in VRAM, and those of the `after` pages after it
-/// that the program will need soon. The first call for an object without memory creates its placement
-/// record.
+/// Allocates the page `page` of an object that is not in VRAM, or reads it from swap, and those of the
+/// `after` pages after it that the program will need soon. The first call for an object without memory
+/// creates its placement record.
 ///
 /// Does nothing for an object in VRAM.
 ///
@@ -444,12 +446,15 @@ pub(crate) fn populate(
         let pages = ShmemPages::new(obj.object().size() >> PAGE_SHIFT)?;
         let record = KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?;
         drop(obj.vacate()?.publish(record));
-        update_list(obj);
     }
     let Some(Place::System(pages)) = obj.place() else {
         return Ok(());
     };
+    let was_empty = pages.filled() == 0;
     pages.fill(page.0, effort)?;
+    if was_empty {
+        update_list(obj);
+    }
     for next in page.0 + 1..=page.0 + after {
         // The other pages are allocated ahead. If that fails, the program faults for them.
         if !obj.object().needed().contains(PageIndex(next))

@@ -23,6 +23,7 @@
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/shrinker.h>
+#include <linux/swap.h>
 #include <linux/vmalloc.h>
 
 /* Rust code computes the numbers of entries from the sizes of a page and of an entry. */
@@ -88,12 +89,16 @@ struct file *barium_shmem_file(loff_t size)
 /*
  * Returns page @index of a shmem file with a reference, or an error pointer. Allocates the page if
  * the file does not have it, in any zone except ZONE_MOVABLE, because the page may be in use for
- * long. If @may_fail is set, returns -ENOMEM instead of invoking the OOM killer.
+ * long. Reads it from swap if it is there. If @may_fail is set, returns -ENOMEM instead of invoking
+ * the OOM killer. Reclaim skips the pages of the file until barium_shmem_make_evictable() is
+ * called.
  */
 struct page *barium_shmem_page(struct file *file, unsigned long index, bool may_fail)
 {
 	gfp_t gfp = GFP_HIGHUSER;
 
+	if (!mapping_unevictable(file->f_mapping))
+		mapping_set_unevictable(file->f_mapping);
 	if (may_fail)
 		gfp |= __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 	return shmem_read_mapping_page_gfp(file->f_mapping, index, gfp);
@@ -123,6 +128,37 @@ void *barium_vmap_pages(struct page **pages, unsigned int count)
 void barium_vunmap(const void *address)
 {
 	vunmap(address);
+}
+
+/* Puts a reference to a page of a shmem file. Marks it dirty, so that reclaim writes it to swap. */
+void barium_put_dirty_page(struct page *page)
+{
+	folio_mark_dirty(page_folio(page));
+	put_page(page);
+}
+
+/*
+ * Lets reclaim swap out the pages of a shmem file, including those that it has put on the list of
+ * unevictable pages.
+ */
+void barium_shmem_make_evictable(struct file *file)
+{
+	struct folio_batch batch;
+	pgoff_t index = 0;
+
+	mapping_clear_unevictable(file->f_mapping);
+	folio_batch_init(&batch);
+	while (filemap_get_folios(file->f_mapping, &index, ULONG_MAX, &batch)) {
+		check_move_unevictable_folios(&batch);
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+}
+
+/* Returns true if the kernel has free swap. */
+bool barium_has_swap(void)
+{
+	return get_nr_swap_pages() > 0;
 }
 
 /* Frees all pages of a shmem file, including those in swap. */

@@ -265,14 +265,16 @@ fn backing<'r, 'p>(
 }
 
 /// Serves the part of a debugger's access to an object that is not in VRAM. A read does not allocate
-/// the page.
+/// the page, unless the page may be in swap.
 fn access_system_memory(
     obj: &mut Reserved<'_, VramObject>,
     page: PageIndex,
     in_page: usize,
     transfer: Transfer<'_>,
 ) -> Result {
-    if let Transfer::Write(_) = transfer {
+    let may_be_swapped =
+        matches!(obj.place(), Some(Place::System(pages)) if pages.may_be_swapped());
+    if may_be_swapped || matches!(transfer, Transfer::Write(_)) {
         gem::populate(obj, page, 0, Effort::MayFail)?;
     }
     match (obj.place(), transfer) {

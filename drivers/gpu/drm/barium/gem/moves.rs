@@ -122,12 +122,34 @@ pub(super) fn purge_or_keep(obj: &mut Reserved<'_, VramObject>) -> Result {
     purge(obj).inspect_err(|_| super::keep(obj))
 }
 
+/// Lets the kernel swap the pages of the object out. A fault reads them back. Returns the number of
+/// pages that were in memory.
+///
+/// # Errors
+///
+/// `ENOENT` if the object is not in system memory; `EBUSY` if the kernel maps the object, or if another
+/// device is attached to it.
+pub(super) fn release(obj: &mut Reserved<'_, VramObject>) -> Result<usize> {
+    let Some(Place::System(_)) = obj.place() else {
+        return Err(ENOENT);
+    };
+    let mut vacated = obj.vacate()?;
+    let Some(Place::System(pages)) = vacated.old() else {
+        return Err(ENOENT);
+    };
+    let released = pages.release();
+    drop(vacated);
+    super::update_list(obj);
+    Ok(released)
+}
+
 /// Moves the object into `allocation`, which has the size of the object: from system memory or from
 /// another part of VRAM. If the object has no memory, clears the allocation.
 ///
 /// # Errors
 ///
-/// `EBUSY` if the kernel maps the object, or if another device is attached to it; `ENOMEM`.
+/// `EBUSY` if the kernel maps the object, or if another device is attached to it; `ENOMEM`; `EIO` if
+/// the kernel cannot read the object from swap.
 pub(super) fn move_in(
     obj: &mut Reserved<'_, VramObject>,
     reg: &BariumRegistrationData<'_>,
@@ -135,8 +157,10 @@ pub(super) fn move_in(
 ) -> Result {
     let bar = reg.vram_bar();
     let mut buffer = KVec::new();
-    if let Some(Place::Vram(_)) = obj.place() {
-        buffer = KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?;
+    match obj.place() {
+        Some(Place::Vram(_)) => buffer = KVec::from_elem(0, PAGE_SIZE, GFP_KERNEL)?,
+        Some(Place::System(pages)) if pages.may_be_swapped() => pages.fill_all(Effort::MayFail)?,
+        _ => {}
     }
     let record = KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?;
     let Place::Vram(to) = &*record else {

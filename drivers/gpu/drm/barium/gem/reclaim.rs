@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Gives system memory back when the kernel is short of it: drops the content of objects if their
-//! clients do not need it.
+//! clients do not need it, and lets the kernel swap other objects out.
 //!
 //! The kernel calls the shrinker from allocations, including those of this driver. So the shrinker skips
 //! an object whose reservation is locked; see [`crate::upstream::shrinker`]. Objects in VRAM stay there,
@@ -12,10 +12,17 @@ use super::{
     BariumObject, //
 };
 use crate::{
-    device::BariumDevice,
+    device::{
+        BariumDevice,
+        BariumDriver, //
+    },
     place::Place,
     upstream::{
-        gem::Reserved,
+        gem::{
+            Lru,
+            Reserved, //
+        },
+        shmem,
         shrinker::Shrink, //
     },
 };
@@ -24,20 +31,41 @@ use kernel::sync::aref::ARef;
 /// The system memory of the objects of a device.
 pub(crate) struct SystemMemory(ARef<BariumDevice>);
 
+impl Shrink for SystemMemory {
+    fn count(&self) -> usize {
+        let swappable = if shmem::has_swap() {
+            self.0.swappable().pages()
+        } else {
+            0
+        };
+        self.0.purgeable().pages() + swappable
+    }
+
+    fn scan(&self, pages: usize) -> usize {
+        let purged = self.scan_list(self.0.purgeable(), pages, purge);
+        if purged < pages && shmem::has_swap() {
+            purged + self.scan_list(self.0.swappable(), pages - purged, release)
+        } else {
+            purged
+        }
+    }
+}
+
 impl SystemMemory {
     /// Returns the system memory of the objects of `dev`.
     pub(crate) fn new(dev: ARef<BariumDevice>) -> Self {
         Self(dev)
     }
-}
 
-impl Shrink for SystemMemory {
-    fn count(&self) -> usize {
-        self.0.purgeable().pages()
-    }
-
-    fn scan(&self, pages: usize) -> usize {
-        let list = self.0.purgeable();
+    /// Calls `give_back` for the objects of `list`, beginning with the first, until the sum of its
+    /// results is at least `pages`. Returns this sum. `give_back` removes the object from the list and
+    /// returns the number of pages that it has given back, or returns `None`.
+    fn scan_list(
+        &self,
+        list: &Lru<BariumDriver>,
+        pages: usize,
+        give_back: impl Fn(&BariumObject) -> Option<usize>,
+    ) -> usize {
         let mut freed = 0;
         let mut first_kept = None;
         // An object has at least one page.
@@ -52,7 +80,7 @@ impl Shrink for SystemMemory {
             if first_kept == Some(address) {
                 break;
             }
-            match purge(&obj) {
+            match give_back(&obj) {
                 Some(pages) => freed += pages,
                 None => {
                     list.move_to_end(&obj);
@@ -74,4 +102,10 @@ fn purge(obj: &BariumObject) -> Option<usize> {
     let pages = pages.filled();
     moves::purge_or_keep(&mut reserved).ok()?;
     Some(pages)
+}
+
+/// Lets the kernel swap `obj` out. Returns the number of its pages that were in memory, or `None` if the
+/// object has to stay in memory.
+fn release(obj: &BariumObject) -> Option<usize> {
+    moves::release(&mut Reserved::try_lock(obj)?).ok()
 }

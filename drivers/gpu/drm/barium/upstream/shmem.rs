@@ -16,7 +16,8 @@
 //!
 //! The pages are page cache of a file that no program can open. They are charged to the memory
 //! cgroup of the task that allocates them. The references and an unevictable mapping keep them in
-//! memory until the [`ShmemPages`] is dropped, or [`ShmemPages::discard`] frees them.
+//! memory until the [`ShmemPages`] is dropped, [`ShmemPages::discard`] frees them, or
+//! [`ShmemPages::release`] lets the kernel swap them out.
 
 use crate::units::PageWindow;
 use core::ptr::{
@@ -53,6 +54,9 @@ extern "C" {
         index: c_ulong,
         may_fail: bool,
     ) -> *mut bindings::page;
+    fn barium_put_dirty_page(page: *mut bindings::page);
+    fn barium_shmem_make_evictable(file: *mut bindings::file);
+    fn barium_has_swap() -> bool;
     fn barium_shmem_discard(file: *mut bindings::file);
     fn barium_kmap_page(page: *mut bindings::page) -> *mut c_void;
     fn barium_kunmap_page(address: *mut c_void);
@@ -84,6 +88,8 @@ pub(crate) struct ShmemPages {
     file: NonNull<bindings::file>,
     slots: KVVec<Slot>,
     filled: Atomic<usize>,
+    /// A page may have content although its slot is empty: in the file's page cache or in swap.
+    may_be_swapped: bool,
 }
 
 // SAFETY: Files and pages may be used and released by any thread.
@@ -117,10 +123,11 @@ impl ShmemPages {
             file: NonNull::new(file).ok_or(ENOMEM)?,
             slots,
             filled: Atomic::new(0),
+            may_be_swapped: false,
         })
     }
 
-    /// Returns the number of pages that have been allocated.
+    /// Returns the number of pages that are in memory.
     pub(crate) fn filled(&self) -> usize {
         self.filled.load(Relaxed)
     }
@@ -148,11 +155,13 @@ impl ShmemPages {
         })
     }
 
-    /// Allocates page `index`, filled with zeros, unless it is allocated. May sleep.
+    /// Allocates page `index`, filled with zeros, or reads it from swap, unless it is in memory. May
+    /// sleep.
     ///
     /// # Errors
     ///
     /// - `EINVAL` if there is no such page.
+    /// - `EIO` if the kernel cannot read it from swap.
     /// - `ENOMEM` if there is no memory.
     /// - `ENOSPC` if the system's limit for committed memory is reached.
     pub(crate) fn fill(&self, index: usize, effort: Effort) -> Result {
@@ -180,19 +189,37 @@ impl ShmemPages {
     /// Dropping the [`ShmemPages`] also frees them, but only when the kernel closes the file, which it
     /// does in the background.
     pub(crate) fn discard(&mut self) {
-        self.put_pages();
+        self.put_pages(barium_put_page);
+        self.may_be_swapped = false;
         // SAFETY: By the type invariants, `file` is a valid shmem file.
         unsafe { barium_shmem_discard(self.file.as_ptr()) };
     }
 
-    /// Puts the references to all pages, and empties the slots.
-    fn put_pages(&mut self) {
+    /// Lets the kernel swap all pages out. Returns the number of pages that were in memory. May sleep.
+    ///
+    /// [`Self::fill`] reads a page back.
+    pub(crate) fn release(&mut self) -> usize {
+        let released = self.filled();
+        self.put_pages(barium_put_dirty_page);
+        self.may_be_swapped = true;
+        // SAFETY: By the type invariants, `file` is a valid shmem file.
+        unsafe { barium_shmem_make_evictable(self.file.as_ptr()) };
+        released
+    }
+
+    /// Returns true if a page whose slot is empty may have other content than zeros.
+    pub(crate) fn may_be_swapped(&self) -> bool {
+        self.may_be_swapped
+    }
+
+    /// Calls `put`, which puts a reference, for each page, and empties the slots.
+    fn put_pages(&mut self, put: unsafe extern "C" fn(*mut bindings::page)) {
         for slot in &mut self.slots {
             // INVARIANT: The slot becomes null. At the end of the loop, all slots are null.
             let page = core::mem::replace(slot.get_mut(), ptr::null_mut());
             if !page.is_null() {
                 // SAFETY: By the type invariants, the slot owned a reference to the page.
-                unsafe { barium_put_page(page) };
+                unsafe { put(page) };
             }
         }
         *self.filled.get_mut() = 0;
@@ -280,7 +307,7 @@ impl ShmemPages {
     }
 
     /// Fills `buf` with the bytes from byte `in_page` of page `index` on. The bytes of a page that
-    /// is not allocated are zeros.
+    /// is not in memory are zeros; see [`Self::may_be_swapped`].
     ///
     /// # Errors
     ///
@@ -352,9 +379,15 @@ fn borrowed(page: &NonNull<bindings::page>) -> BorrowedPage<'_> {
     unsafe { BorrowedPage::from_raw(*page) }
 }
 
+/// Returns true if the kernel has swap to which it could write pages.
+pub(crate) fn has_swap() -> bool {
+    // SAFETY: The function has no preconditions.
+    unsafe { barium_has_swap() }
+}
+
 impl Drop for ShmemPages {
     fn drop(&mut self) {
-        self.put_pages();
+        self.put_pages(barium_put_page);
         // SAFETY: By the type invariants, this object owns a reference to the file.
         unsafe { bindings::fput(self.file.as_ptr()) };
     }
@@ -418,6 +451,28 @@ mod tests {
         assert_eq!(pages.filled(), 0);
         assert!(pages.range(1).is_none());
         let mut byte = [1];
+        pages.fill(1, Effort::OomKill)?;
+        pages.read(1, 0, &mut byte)?;
+        assert_eq!(byte, [0]);
+        Ok(())
+    }
+
+    #[test]
+    fn released_pages_keep_their_content() -> Result {
+        let mut pages = ShmemPages::new(2)?;
+        pages.fill(1, Effort::OomKill)?;
+        pages.write(1, 0, &[7])?;
+        assert!(!pages.may_be_swapped());
+        assert_eq!(pages.release(), 1);
+        assert_eq!(pages.filled(), 0);
+        assert!(pages.range(1).is_none());
+        assert!(pages.may_be_swapped());
+        let mut byte = [0];
+        pages.fill(1, Effort::OomKill)?;
+        pages.read(1, 0, &mut byte)?;
+        assert_eq!(byte, [7]);
+        pages.release();
+        pages.discard();
         pages.fill(1, Effort::OomKill)?;
         pages.read(1, 0, &mut byte)?;
         assert_eq!(byte, [0]);

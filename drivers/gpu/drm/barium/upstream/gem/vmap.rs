@@ -231,7 +231,8 @@ impl<T: ObjectData> ObjectMap<T> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the object is in device memory, the exporter's error if it was imported, and `ENOMEM`.
+    /// `EBUSY` if the object is in device memory; the exporter's error if it was imported; `ENOMEM`;
+    /// `EIO` if the kernel cannot read the object from swap.
     pub(crate) fn new(obj: &Object<T>) -> Result<Self> {
         let mut map = pin_init::zeroed();
         // SAFETY: The object is valid, and `map` is valid for writes.
