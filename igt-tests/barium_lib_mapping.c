@@ -71,6 +71,14 @@ void barium_move_out(int fd)
 	close(other);
 }
 
+void barium_shrink(void)
+{
+	static const char path[] = "/proc/sys/vm/drop_caches";
+
+	igt_assert_eq(__barium_write_file(path, "4"), 0);
+	igt_assert_eq(__barium_write_file(path, "2"), 0);
+}
+
 FILE *barium_debugfs(const char *name)
 {
 	char path[PATH_MAX];

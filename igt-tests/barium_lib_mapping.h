@@ -27,6 +27,9 @@ __u64 barium_meminfo(const char *key);
  */
 void barium_move_out(int fd);
 
+/* Makes the kernel call all shrinkers, without a line in its log. */
+void barium_shrink(void);
+
 /* Opens a file of debugfs for reading. Returns NULL if it does not exist. */
 FILE *barium_debugfs(const char *name);
 

@@ -56,6 +56,10 @@
  * SUBTEST: no-room
  * Description: A flip fails with ENOSPC if the shown picture leaves no room for the copy.
  *
+ * SUBTEST: shrink-while-shown
+ * Description: An object that is shown keeps its memory when the kernel is short of memory. After
+ *   that, it keeps its content.
+ *
  * SUBTEST: removed
  * Description: The copy is freed when its framebuffer is removed or the client is closed.
  *
@@ -96,6 +100,7 @@
 #include <drm/vgem_drm.h>
 
 #include "igt.h"
+#include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
 #include "barium_lib_scanout.h"
 #include "barium_lib_unplug.h"
@@ -624,6 +629,34 @@ static void test_no_room(int fd)
 	destroy(fd, &large);
 }
 
+/* With swap, the kernel can swap the object out as soon as it is not shown. */
+static void test_shrink(int fd)
+{
+	struct image image = create(fd, 1);
+	__u32 retained;
+
+	barium_remove_fb(fd, image.fb);
+	igt_assert(barium_madvise(fd, image.handle, BARIUM_MADVISE_DONTNEED));
+	add_fb(fd, &image);
+	show(fd, &image);
+	igt_assert_eq(__barium_madvise(fd, image.handle, BARIUM_MADVISE_DONTNEED, &retained),
+		      -EBUSY);
+	barium_shrink();
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-memory"), image.size);
+	draw_all(&image, 2);
+	igt_assert_eq(__barium_dirty_fb(fd, image.fb, NULL, 0), 0);
+	check_shows(&image);
+
+	barium_switch_off(fd, &pipeline);
+	barium_shrink();
+	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-memory"),
+			  barium_meminfo("SwapFree") ? 0 : image.size);
+	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
+	check_screen();
+	igt_assert(barium_madvise(fd, image.handle, BARIUM_MADVISE_WILLNEED));
+	destroy(fd, &image);
+}
+
 static void test_removed(int fd)
 {
 	__u64 before = barium_vram_available(fd);
@@ -934,6 +967,10 @@ int igt_main()
 	igt_describe("A flip fails with ENOSPC if the shown picture leaves no room for the copy.");
 	igt_subtest("no-room")
 		test_no_room(barium_new_bound_primary_client());
+
+	igt_describe("An object that is shown keeps its memory, and after that its content.");
+	igt_subtest("shrink-while-shown")
+		test_shrink(barium_new_bound_primary_client());
 
 	igt_describe("The copy is freed when its framebuffer is removed or the client is closed.");
 	igt_subtest("removed")

@@ -20,6 +20,10 @@
  * SUBTEST: shared-stays
  * Description: The driver keeps the content of an object that gets a dma-buf after DONTNEED.
  *
+ * SUBTEST: framebuffer-stays
+ * Description: The driver keeps the content of an object that gets a framebuffer after DONTNEED,
+ *   also when all handles are closed.
+ *
  * SUBTEST: left-vram
  * Description: The content of an object that has left VRAM is dropped from system memory.
  *
@@ -86,15 +90,6 @@ static __u64 allocated(int fd)
 	return barium_client_bytes(fd, "drm-resident-memory");
 }
 
-/* Makes the kernel call all shrinkers, without a line in its log. */
-static void shrink(void)
-{
-	static const char path[] = "/proc/sys/vm/drop_caches";
-
-	igt_assert_eq(__barium_write_file(path, "4"), 0);
-	igt_assert_eq(__barium_write_file(path, "2"), 0);
-}
-
 static void test_purged(int fd)
 {
 	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
@@ -104,13 +99,13 @@ static void test_purged(int fd)
 	barium_check_stamp(again, 0, 64, 1);
 	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
 	igt_assert_eq_u64(allocated(fd), bo.size);
-	shrink();
+	barium_shrink();
 	igt_assert_eq_u64(allocated(fd), 0);
 	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_zero(again, bo.size);
 	barium_stamp(bo.map, 0, 64, 2);
 	barium_check_stamp(again, 0, 64, 2);
-	shrink();
+	barium_shrink();
 	barium_check_stamp(again, 0, 64, 2);
 	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
 	barium_munmap(again, bo.size);
@@ -127,7 +122,7 @@ static void test_memory_freed(int fd)
 	with = barium_meminfo("Shmem");
 	igt_assert_lte_u64(before + bo.size / 4 * 3, with);
 	barium_madvise(fd, bo.handle, DONTNEED);
-	shrink();
+	barium_shrink();
 	igt_assert_lte_u64(barium_meminfo("Shmem"), with - bo.size / 4 * 3);
 	barium_bo_fini(fd, &bo);
 }
@@ -141,7 +136,7 @@ static void test_needed(int fd)
 	barium_stamp(again.map, 0, 64, 2);
 	barium_madvise(fd, again.handle, DONTNEED);
 	igt_assert(barium_madvise(fd, again.handle, WILLNEED));
-	shrink();
+	barium_shrink();
 	igt_assert(barium_madvise(fd, needed.handle, WILLNEED));
 	igt_assert(barium_madvise(fd, again.handle, WILLNEED));
 	barium_check_stamp(needed.map, 0, 64, 1);
@@ -158,12 +153,33 @@ static void test_shared(int fd)
 	barium_madvise(fd, bo.handle, DONTNEED);
 	buf = barium_export(fd, bo.handle);
 	barium_stamp(bo.map, 0, 64, 1);
-	shrink();
-	shrink();
+	barium_shrink();
+	barium_shrink();
 	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_stamp(bo.map, 0, 64, 1);
 	close(buf);
 	barium_bo_fini(fd, &bo);
+}
+
+static void test_framebuffer(int fd)
+{
+	struct barium_pipe pipe;
+	struct barium_bo bo;
+	size_t pages;
+	__u32 fb;
+
+	barium_find_pipe(fd, &pipe);
+	pages = pipe.mode.hdisplay * 4 * pipe.mode.vdisplay / barium_page_size() + 1;
+	bo = barium_bo_create_with(fd, pages, SYSTEM);
+	barium_stamp(bo.map, 0, pages, 1);
+	barium_madvise(fd, bo.handle, DONTNEED);
+	fb = barium_add_fb(fd, bo.handle, pipe.mode.hdisplay, pipe.mode.vdisplay,
+			   pipe.mode.hdisplay * 4, 0);
+	gem_close(fd, bo.handle);
+	barium_shrink();
+	barium_check_stamp(bo.map, 0, pages, 1);
+	barium_remove_fb(fd, fb);
+	barium_bo_unmap(&bo);
 }
 
 static void test_left_vram(int fd)
@@ -175,7 +191,7 @@ static void test_left_vram(int fd)
 	igt_assert_eq_u64(allocated(fd), bo.size);
 	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
 	barium_check_stamp(bo.map, 0, 64, 1);
-	shrink();
+	barium_shrink();
 	igt_assert_eq_u64(allocated(fd), 0);
 	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_zero(bo.map, bo.size);
@@ -188,7 +204,7 @@ static void test_vram(int fd)
 
 	barium_stamp(bo.map, 0, 64, 1);
 	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
-	shrink();
+	barium_shrink();
 	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-vram"), bo.size);
 	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_stamp(bo.map, 0, 64, 1);
@@ -204,7 +220,7 @@ static void test_accessed_again(int fd)
 	for (i = 0; i < 3; i++) {
 		barium_stamp(bo.map, 0, 64, i);
 		igt_assert_eq_u64(allocated(fd), bo.size);
-		shrink();
+		barium_shrink();
 		igt_assert_eq_u64(allocated(fd), 0);
 		barium_check_zero(bo.map, bo.size);
 	}
@@ -265,7 +281,7 @@ static void test_no_swap(int fd)
 
 	require_swap(false);
 	barium_stamp(bo.map, 0, 64, 1);
-	shrink();
+	barium_shrink();
 	igt_assert_eq_u64(allocated(fd), bo.size);
 	barium_check_stamp(bo.map, 0, 64, 1);
 	barium_bo_fini(fd, &bo);
@@ -286,7 +302,7 @@ static void test_swapped(int fd)
 	igt_assert_eq(barium_cgroup_leave(), 0);
 	for (round = 1; round < 4; round++) {
 		barium_check_stamp(again, 0, half, round);
-		shrink();
+		barium_shrink();
 		igt_assert_eq_u64(allocated(fd), 0);
 		/* It fails if it cannot reclaim all of that, which is more than there is. */
 		barium_cgroup_set("memory.reclaim", "64M");
@@ -311,10 +327,10 @@ static void test_swapped_debugger(int fd)
 	require_swap(true);
 	igt_require_f(mem >= 0, "/proc/self/mem cannot be opened\n");
 	barium_stamp(bo.map, 0, 4, 1);
-	shrink();
+	barium_shrink();
 	igt_assert_eq(pread(mem, buf, sizeof(buf), (uintptr_t)bo.map), (int)sizeof(buf));
 	barium_check_stamp(buf, 0, 4, 1);
-	shrink();
+	barium_shrink();
 	barium_stamp(buf, 0, 4, 2);
 	igt_assert_eq(pwrite(mem, buf, page, (uintptr_t)bo.map), (int)page);
 	barium_check_stamp(bo.map, 0, 1, 2);
@@ -329,9 +345,9 @@ static void test_swapped_dontneed(int fd)
 
 	require_swap(true);
 	barium_stamp(bo.map, 0, 64, 1);
-	shrink();
+	barium_shrink();
 	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
-	shrink();
+	barium_shrink();
 	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_zero(bo.map, bo.size);
 	barium_bo_fini(fd, &bo);
@@ -354,7 +370,7 @@ static void test_swapped_shown(int fd)
 	bo = barium_bo_create_with(fd, pages, BARIUM_GEM_CREATE_CONTIGUOUS);
 	barium_stamp(bo.map, 0, pages, 1);
 	igt_assert_eq_u64(allocated(fd), bo.size);
-	shrink();
+	barium_shrink();
 	igt_assert_eq_u64(allocated(fd), 0);
 	fb = barium_add_fb(fd, bo.handle, pipe.mode.hdisplay, pipe.mode.vdisplay,
 			   pipe.mode.hdisplay * 4, 0);
@@ -375,7 +391,7 @@ static void test_attached(int fd)
 	barium_stamp(bo.map, 0, 64, 1);
 	buf = barium_export(fd, bo.handle);
 	barium_import(importer, buf);
-	shrink();
+	barium_shrink();
 	igt_assert_eq_u64(allocated(fd), bo.size);
 	barium_check_stamp(bo.map, 0, 64, 1);
 	close(buf);
@@ -398,7 +414,7 @@ static void test_written(int fd)
 		barium_writer_start(&writers[i], bos[i].map, pages);
 	}
 	for (end = barium_now() + 3 * barium_race_seconds(); barium_now() < end; rounds++)
-		shrink();
+		barium_shrink();
 	for (i = 0; i < WRITERS; i++) {
 		barium_writer_stop(&writers[i]);
 		for (j = 0; j < pages; j++) {
@@ -442,7 +458,7 @@ static void test_closed(int fd)
 
 	igt_assert_eq(pthread_create(&thread, NULL, create_and_close, &churn), 0);
 	for (end = barium_now() + 3 * barium_race_seconds(); barium_now() < end;)
-		shrink();
+		barium_shrink();
 	WRITE_ONCE(churn.stop, true);
 	pthread_join(thread, NULL);
 	igt_assert_eq_u64(allocated(fd), 0);
@@ -453,7 +469,7 @@ static void *shrink_on(void *data)
 	struct churn *churn = data;
 
 	while (!READ_ONCE(churn->stop))
-		shrink();
+		barium_shrink();
 	return NULL;
 }
 
@@ -480,7 +496,7 @@ static void test_unbound(int fd)
 	}
 	WRITE_ONCE(churn.stop, true);
 	pthread_join(thread, NULL);
-	shrink();
+	barium_shrink();
 	for (i = 0; i < ARRAY_SIZE(bos); i++) {
 		barium_check_stamp(bos[i].map, 0, 16, i + 100);
 		barium_bo_unmap(&bos[i]);
@@ -506,6 +522,10 @@ int igt_main()
 	igt_describe("The content of an object that gets a dma-buf after DONTNEED is kept.");
 	igt_subtest("shared-stays")
 		test_shared(barium_new_client());
+
+	igt_describe("The content of an object that gets a framebuffer after DONTNEED is kept.");
+	igt_subtest("framebuffer-stays")
+		test_framebuffer(barium_new_primary_client());
 
 	igt_describe("The content of an object that has left VRAM is dropped.");
 	igt_subtest("left-vram")

@@ -89,9 +89,10 @@ const MODE_TESTS_DEBUG: &str =
 const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race)@|\
      @barium_prime@(map|cow|read|vm|debugger|sync|export)|\
      @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)|\
-     @barium_shadow@(flip|panning|damage|dirtyfb|dpms|attached|detached|import)|\
+     @barium_shadow@(flip|panning|damage|dirtyfb|dpms|shrink|attached|detached|import)|\
      @barium_madvise@(kept|shown)|\
-     @barium_shrink@(dontneed|memory|needed|shared|swapped|attached|accessed|written|closed|unbound)";
+     @barium_shrink@(dontneed|memory|needed|shared|framebuffer|swapped|attached|accessed|written)|\
+     @barium_shrink@(closed|unbound)";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;

@@ -377,6 +377,13 @@ fn keep(obj: &Reserved<'_, VramObject>) {
     update_list(obj);
 }
 
+/// Ends the effect of `DONTNEED` for `obj`, which has got a framebuffer. DRM counts the framebuffer as a
+/// handle: once the client has closed its own handle, [`upstream::gem::is_shared`] returns false, although
+/// the client can still show the object.
+pub(crate) fn keep_content(obj: &BariumObject) {
+    keep(&Reserved::lock(obj));
+}
+
 /// Records whether the client needs the content of `obj`. Returns true if the driver has kept the
 /// content since the client last declared that it needs it.
 ///

@@ -74,24 +74,27 @@ impl kms::Driver for Display {
     type Driver = BariumDriver;
     type Memory = VramObject;
 
+    /// Also ends the effect of `DONTNEED`.
+    ///
     /// # Errors
     ///
     /// - `EOPNOTSUPP` if the object was imported, and the kernel cannot map it.
     /// - `EINVAL` if the object can be in VRAM, but is not contiguous, or if the device does not support
     ///   the pitch there.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
-        if framebuffer.object().is_system() {
-            return match ObjectMap::is_possible(framebuffer.object()) {
-                true => Ok(()),
-                false => Err(EOPNOTSUPP),
-            };
-        }
-        if !framebuffer.object().is_showable() {
+        let object = framebuffer.object();
+        if object.is_system() {
+            if !ObjectMap::is_possible(object) {
+                return Err(EOPNOTSUPP);
+            }
+        } else if object.is_showable() {
+            dev.limits()
+                .virt_width(framebuffer.format(), framebuffer.pitch())?;
+        } else {
             return Err(EINVAL);
         }
-        dev.limits()
-            .virt_width(framebuffer.format(), framebuffer.pitch())
-            .map(|_| ())
+        gem::keep_content(object);
+        Ok(())
     }
 
     fn is_copied(framebuffer: &Framebuffer<'_, Self>) -> bool {

@@ -204,7 +204,8 @@ pub(in crate::upstream) fn pages<T: ObjectData>(obj: &Object<T>) -> usize {
 }
 
 /// Returns true if another client, the display or another device may have access to the object: unless
-/// the object has one handle, and neither a name nor a dma-buf. A framebuffer counts as a handle.
+/// the object has one handle, and neither a name nor a dma-buf. A framebuffer counts as a handle, so the
+/// result can be false for an object with a framebuffer whose handles are closed.
 ///
 /// The result is true before any of them gets access. DRM forgets the name and the dma-buf when the last
 /// handle is closed, although the dma-buf may live on: the object has no handle then.
