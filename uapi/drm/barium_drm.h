@@ -129,7 +129,7 @@ struct drm_barium_gem_create {
  * shows the object's content.
  *
  * An access raises SIGBUS only if the kernel cannot provide system memory for it although it has
- * memory: if the memory is broken, if the page cannot be read back from swap, or if the limit of
+ * memory: if the memory is broken, if the kernel cannot read the page from swap, or if the limit of
  * committed memory is reached and vm.overcommit_memory is 2.
  *
  * Errors: EINVAL if @pad is not 0; ENOENT if @handle is unknown.
@@ -204,8 +204,8 @@ struct drm_barium_map_ahead {
  * Argument of DRM_IOCTL_BARIUM_GEM_MADVISE. Since version 1.4.
  *
  * After BARIUM_MADVISE_DONTNEED, the kernel may discard the content of the object at any time, and
- * use the memory otherwise. The object and its mappings stay usable. The object then reads as zero,
- * until a program writes to it again; the kernel may also discard the new content.
+ * use the memory for other purposes. The object and its mappings stay usable. The object then reads
+ * as zero until a program writes to it again; the kernel may also discard the new content.
  * BARIUM_MADVISE_WILLNEED ends this state, and @retained tells whether the content was kept.
  *
  * The kernel does not discard content that another client, the display or another device can
