@@ -161,6 +161,7 @@ macro_rules! bar_without_access {
             $crate::upstream::gem::Usage {
                 region: $crate::upstream::gem::Region::Vram,
                 resident: ::kernel::drm::gem::BaseObject::size(obj),
+                is_purgeable: false,
             }
         }
 
