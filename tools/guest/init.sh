@@ -49,6 +49,8 @@ test_module=/barium/test-module/$guest_kernel/barium_entry.ko
 
 stty -F "/dev/$guest_control_tty" raw -echo 115200
 exec 3<>"/dev/$guest_control_tty"
+# OVMF writes to the line, too, and does not end its last one.
+echo >&3
 
 sh "/barium/guest/$guest_run.sh"
 if [ "$guest_run" != shell ]; then
