@@ -45,6 +45,16 @@ __u64 barium_client_bytes(int fd, const char *key)
 	return bytes;
 }
 
+__u64 barium_in_vram(int fd)
+{
+	return barium_client_bytes(fd, "drm-resident-vram");
+}
+
+__u64 barium_in_memory(int fd)
+{
+	return barium_client_bytes(fd, "drm-resident-memory");
+}
+
 __u64 barium_meminfo(const char *key)
 {
 	FILE *file = fopen("/proc/meminfo", "r");

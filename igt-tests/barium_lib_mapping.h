@@ -18,6 +18,9 @@ __u64 barium_size_of(const char *value);
  */
 __u64 barium_client_bytes(int fd, const char *key);
 
+/* Return how much of the client's objects is in VRAM, and in system memory, by fdinfo, in bytes. */
+__u64 barium_in_vram(int fd);
+__u64 barium_in_memory(int fd);
 /* Returns the value of a line of /proc/meminfo ("Shmem"), in bytes. */
 __u64 barium_meminfo(const char *key);
 

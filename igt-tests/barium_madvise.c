@@ -88,16 +88,6 @@ IGT_TEST_DESCRIPTION("Checks objects whose content may be dropped.");
 /* The threads of the subtest written-while-purged. */
 #define WRITERS 3
 
-static __u64 in_vram(int fd)
-{
-	return barium_client_bytes(fd, "drm-resident-vram");
-}
-
-static __u64 in_memory(int fd)
-{
-	return barium_client_bytes(fd, "drm-resident-memory");
-}
-
 /* Declares that the content of @bo is not needed, and lets the driver drop it. */
 static void purge(int fd, const struct barium_bo *bo)
 {
@@ -181,19 +171,19 @@ static void test_first_victim(int fd)
 
 	barium_stamp(needed.map, 0, pages, 1);
 	barium_stamp(purged.map, 0, pages, 2);
-	igt_assert_eq_u64(in_vram(fd), 2 * pages * page);
+	igt_assert_eq_u64(barium_in_vram(fd), 2 * pages * page);
 	igt_assert(barium_madvise(fd, purged.handle, DONTNEED));
 
 	new = barium_bo_create_with(fd, pages, 0);
-	igt_assert_eq_u64(in_vram(fd), 2 * pages * page);
-	igt_assert_eq_u64(in_memory(fd), 0);
+	igt_assert_eq_u64(barium_in_vram(fd), 2 * pages * page);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 	barium_check_zero(new.map, new.size);
 	barium_check_stamp(needed.map, 0, pages, 1);
 	igt_assert(!barium_madvise(fd, purged.handle, WILLNEED));
 	barium_check_zero(purged.map, purged.size);
 	barium_stamp(purged.map, 0, pages, 3);
 	barium_check_stamp(purged.map, 0, pages, 3);
-	igt_assert_eq_u64(in_memory(fd), purged.size);
+	igt_assert_eq_u64(barium_in_memory(fd), purged.size);
 	barium_bo_fini(fd, &new);
 	barium_bo_fini(fd, &purged);
 	barium_bo_fini(fd, &needed);
@@ -207,8 +197,8 @@ static void test_reads_zero(int fd, size_t pages)
 	barium_stamp(bo.map, 0, pages, 1);
 	barium_check_stamp(again, 0, pages, 1);
 	purge(fd, &bo);
-	igt_assert_eq_u64(in_vram(fd), 0);
-	igt_assert_eq_u64(in_memory(fd), 0);
+	igt_assert_eq_u64(barium_in_vram(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 	barium_check_zero(again, bo.size);
 	barium_check_zero(bo.map, bo.size);
 	barium_stamp(again, 0, pages, 2);
@@ -245,7 +235,7 @@ static void test_needed_again(int fd)
 	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
 	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
 	barium_move_out(fd);
-	igt_assert_eq_u64(in_memory(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
 	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_stamp(bo.map, 0, 64, 1);
 	barium_bo_fini(fd, &bo);
@@ -263,7 +253,7 @@ static void test_debugger(int fd)
 	purge(fd, &bo);
 	igt_assert_eq(pread(mem, buf, sizeof(buf), (uintptr_t)bo.map), (int)sizeof(buf));
 	barium_check_zero(buf, sizeof(buf));
-	igt_assert_eq_u64(in_memory(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 	barium_stamp(buf, 0, 4, 2);
 	igt_assert_eq(pwrite(mem, buf, sizeof(buf), (uintptr_t)bo.map), (int)sizeof(buf));
 	barium_check_stamp(bo.map, 0, 4, 2);
@@ -372,7 +362,7 @@ static void test_shared_later(int fd)
 	barium_stamp(map, 0, 64, 1);
 
 	barium_move_out(fd);
-	igt_assert_eq_u64(in_memory(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
 	barium_check_stamp(map, 0, 64, 1);
 	barium_check_stamp(bo.map, 0, 64, 1);
 	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));

@@ -71,12 +71,6 @@ IGT_TEST_DESCRIPTION("Checks objects in system memory.");
 /* The objects that the subtest closed-frees-memory creates, one after the other. */
 #define ROUNDS 8
 
-/* Returns the bytes of the object's client that are allocated in system memory. */
-static __u64 allocated(int fd)
-{
-	return barium_client_bytes(fd, "drm-resident-memory");
-}
-
 static void test_feature(int fd)
 {
 	char name[16], date[16], desc[64];
@@ -140,7 +134,7 @@ static void test_size_beyond_vram(int fd)
 	gem_close(fd, handle);
 	size = vram + barium_page_size();
 	igt_assert_eq(__barium_gem_create(fd, &size, SYSTEM, &handle), -ENOSPC);
-	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 }
 
 static void test_untouched(int fd)
@@ -151,13 +145,13 @@ static void test_untouched(int fd)
 
 	for (i = 0; i < ARRAY_SIZE(bos); i++)
 		bos[i] = barium_bo_create_with(fd, pages, SYSTEM);
-	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 	for (i = 0; i < ARRAY_SIZE(bos); i++) {
 		WRITE_ONCE(bos[i].map[0], 1);
 		READ_ONCE(bos[i].map[(pages / 2) * page]);
 		WRITE_ONCE(bos[i].map[(pages - 1) * page], 1);
 	}
-	igt_assert_eq_u64(allocated(fd), 3 * ARRAY_SIZE(bos) * page);
+	igt_assert_eq_u64(barium_in_memory(fd), 3 * ARRAY_SIZE(bos) * page);
 	igt_assert_lt_u64(barium_meminfo("Shmem"), before + bos[0].size);
 	for (i = 0; i < ARRAY_SIZE(bos); i++)
 		barium_bo_fini(fd, &bos[i]);
@@ -188,14 +182,14 @@ static void test_will_need(int fd)
 
 	igt_require_f(barium_get_param(fd, BARIUM_PARAM_FAULT_AROUND) > 1, "no fault-around\n");
 	igt_assert_eq(madvise(bo.map + 8 * page, 16 * page, MADV_WILLNEED), 0);
-	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 	WRITE_ONCE(bo.map[8 * page], 1);
-	igt_assert_eq_u64(allocated(fd), 16 * page);
+	igt_assert_eq_u64(barium_in_memory(fd), 16 * page);
 	faults = barium_minor_faults();
 	barium_stamp(bo.map + 8 * page, 8, 16, 1);
 	igt_assert_eq(barium_minor_faults() - faults, 0);
 	WRITE_ONCE(bo.map[24 * page], 1);
-	igt_assert_eq_u64(allocated(fd), 17 * page);
+	igt_assert_eq_u64(barium_in_memory(fd), 17 * page);
 	barium_bo_fini(fd, &bo);
 }
 
@@ -210,7 +204,7 @@ static void test_ahead(int fd)
 	long faults;
 
 	do_ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg);
-	igt_assert_eq_u64(allocated(fd), 1100 * page);
+	igt_assert_eq_u64(barium_in_memory(fd), 1100 * page);
 	faults = barium_minor_faults();
 	barium_stamp(bo.map + 100 * page, 100, 1100, 1);
 	igt_assert_eq(barium_minor_faults() - faults, 0);
@@ -266,7 +260,7 @@ static void test_neighbours(int fd)
 			barium_check_stamp(again + i * page, i, 1, 1);
 	}
 	igt_assert_eq(barium_minor_faults() - faults, 1);
-	igt_assert_eq_u64(allocated(fd), 15 * page);
+	igt_assert_eq_u64(barium_in_memory(fd), 15 * page);
 	barium_check_zero(again + 5 * page, page);
 	igt_assert_eq(barium_minor_faults() - faults, 2);
 	barium_munmap(again, bo.size);
@@ -303,7 +297,7 @@ static void test_debugger_reads(int fd)
 	memset(buf, 0xff, sizeof(buf));
 	igt_assert_eq(pread(mem, buf, sizeof(buf), (uintptr_t)bo.map), (int)sizeof(buf));
 	barium_check_zero(buf, sizeof(buf));
-	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 
 	/* The object has memory for its second page now. */
 	memset(bo.map + page, 0x5a, page);
@@ -312,7 +306,7 @@ static void test_debugger_reads(int fd)
 	barium_check_zero(buf, page);
 	igt_assert(!memcmp(buf + page, bo.map + page, page));
 	barium_check_zero(buf + 2 * page, page);
-	igt_assert_eq_u64(allocated(fd), page);
+	igt_assert_eq_u64(barium_in_memory(fd), page);
 	close(mem);
 	barium_bo_fini(fd, &bo);
 }
@@ -326,7 +320,7 @@ static void test_debugger_writes(int fd)
 
 	barium_stamp(buf, 1, 2, 1);
 	igt_assert_eq(pwrite(mem, buf, sizeof(buf), (uintptr_t)bo.map + page), (int)sizeof(buf));
-	igt_assert_eq_u64(allocated(fd), 2 * page);
+	igt_assert_eq_u64(barium_in_memory(fd), 2 * page);
 	barium_check_zero(bo.map, page);
 	barium_check_stamp(bo.map + page, 1, 2, 1);
 	barium_check_zero(bo.map + 3 * page, page);

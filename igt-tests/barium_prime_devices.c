@@ -240,13 +240,13 @@ static void test_import_info(int fd)
 	int buf = barium_make_udmabuf(PAGES, NULL);
 	__u64 before = barium_vram_available(fd);
 	__u64 size = barium_client_bytes(fd, "drm-total-memory");
-	__u64 resident = barium_client_bytes(fd, "drm-resident-memory");
+	__u64 resident = barium_in_memory(fd);
 	__u32 handle = barium_import(fd, buf);
 
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 	igt_assert_eq_u64(barium_client_bytes(fd, "drm-total-memory"),
 			  size + PAGES * barium_page_size());
-	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-memory"), resident);
+	igt_assert_eq_u64(barium_in_memory(fd), resident);
 	gem_close(fd, handle);
 	close(buf);
 }
@@ -336,12 +336,11 @@ static void test_attach_fills(int fd)
 	__u64 resident;
 
 	WRITE_ONCE(bo.map[0], 1);
-	resident = barium_client_bytes(fd, "drm-resident-memory");
+	resident = barium_in_memory(fd);
 	buf = barium_export(fd, bo.handle);
-	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-memory"), resident);
+	igt_assert_eq_u64(barium_in_memory(fd), resident);
 	barium_import(vgem, buf);
-	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-memory"),
-			  resident + (PAGES - 1) * barium_page_size());
+	igt_assert_eq_u64(barium_in_memory(fd), resident + (PAGES - 1) * barium_page_size());
 	close(vgem);
 	close(buf);
 	barium_bo_fini(fd, &bo);

@@ -85,11 +85,6 @@ IGT_TEST_DESCRIPTION("Checks that the driver gives memory of objects back to the
 /* The threads of the subtest written-while-purged. */
 #define WRITERS 3
 
-static __u64 allocated(int fd)
-{
-	return barium_client_bytes(fd, "drm-resident-memory");
-}
-
 static void test_purged(int fd)
 {
 	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
@@ -98,9 +93,9 @@ static void test_purged(int fd)
 	barium_stamp(bo.map, 0, 64, 1);
 	barium_check_stamp(again, 0, 64, 1);
 	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
-	igt_assert_eq_u64(allocated(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
 	barium_shrink();
-	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_zero(again, bo.size);
 	barium_stamp(bo.map, 0, 64, 2);
@@ -188,11 +183,11 @@ static void test_left_vram(int fd)
 
 	barium_stamp(bo.map, 0, 64, 1);
 	barium_move_out(fd);
-	igt_assert_eq_u64(allocated(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
 	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
 	barium_check_stamp(bo.map, 0, 64, 1);
 	barium_shrink();
-	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_zero(bo.map, bo.size);
 	barium_bo_fini(fd, &bo);
@@ -205,7 +200,7 @@ static void test_vram(int fd)
 	barium_stamp(bo.map, 0, 64, 1);
 	igt_assert(barium_madvise(fd, bo.handle, DONTNEED));
 	barium_shrink();
-	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-vram"), bo.size);
+	igt_assert_eq_u64(barium_in_vram(fd), bo.size);
 	igt_assert(barium_madvise(fd, bo.handle, WILLNEED));
 	barium_check_stamp(bo.map, 0, 64, 1);
 	barium_bo_fini(fd, &bo);
@@ -219,9 +214,9 @@ static void test_accessed_again(int fd)
 	barium_madvise(fd, bo.handle, DONTNEED);
 	for (i = 0; i < 3; i++) {
 		barium_stamp(bo.map, 0, 64, i);
-		igt_assert_eq_u64(allocated(fd), bo.size);
+		igt_assert_eq_u64(barium_in_memory(fd), bo.size);
 		barium_shrink();
-		igt_assert_eq_u64(allocated(fd), 0);
+		igt_assert_eq_u64(barium_in_memory(fd), 0);
 		barium_check_zero(bo.map, bo.size);
 	}
 	igt_assert(!barium_madvise(fd, bo.handle, WILLNEED));
@@ -282,7 +277,7 @@ static void test_no_swap(int fd)
 	require_swap(false);
 	barium_stamp(bo.map, 0, 64, 1);
 	barium_shrink();
-	igt_assert_eq_u64(allocated(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
 	barium_check_stamp(bo.map, 0, 64, 1);
 	barium_bo_fini(fd, &bo);
 }
@@ -303,12 +298,12 @@ static void test_swapped(int fd)
 	for (round = 1; round < 4; round++) {
 		barium_check_stamp(again, 0, half, round);
 		barium_shrink();
-		igt_assert_eq_u64(allocated(fd), 0);
+		igt_assert_eq_u64(barium_in_memory(fd), 0);
 		/* It fails if it cannot reclaim all of that, which is more than there is. */
 		barium_cgroup_set("memory.reclaim", "64M");
 		igt_assert_lte_u64(half * page / 2, barium_cgroup_get("memory.swap.current"));
 		barium_check_stamp(bo.map, 0, half, round);
-		igt_assert_eq_u64(allocated(fd), half * page);
+		igt_assert_eq_u64(barium_in_memory(fd), half * page);
 		barium_stamp(again, 0, half, round + 1);
 	}
 	barium_check_zero(bo.map + half * page, half * page);
@@ -369,13 +364,13 @@ static void test_swapped_shown(int fd)
 	pages = pipe.mode.hdisplay * 4 * pipe.mode.vdisplay / barium_page_size() + 1;
 	bo = barium_bo_create_with(fd, pages, BARIUM_GEM_CREATE_CONTIGUOUS);
 	barium_stamp(bo.map, 0, pages, 1);
-	igt_assert_eq_u64(allocated(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
 	barium_shrink();
-	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 	fb = barium_add_fb(fd, bo.handle, pipe.mode.hdisplay, pipe.mode.vdisplay,
 			   pipe.mode.hdisplay * 4, 0);
 	barium_set_crtc(fd, &pipe, fb, 0, 0);
-	igt_assert_eq_u64(barium_client_bytes(fd, "drm-resident-vram"), bo.size);
+	igt_assert_eq_u64(barium_in_vram(fd), bo.size);
 	barium_check_stamp(bo.map, 0, pages, 1);
 	barium_switch_off(fd, &pipe);
 	barium_remove_fb(fd, fb);
@@ -392,7 +387,7 @@ static void test_attached(int fd)
 	buf = barium_export(fd, bo.handle);
 	barium_import(importer, buf);
 	barium_shrink();
-	igt_assert_eq_u64(allocated(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
 	barium_check_stamp(bo.map, 0, 64, 1);
 	close(buf);
 	close(importer);
@@ -461,7 +456,7 @@ static void test_closed(int fd)
 		barium_shrink();
 	WRITE_ONCE(churn.stop, true);
 	pthread_join(thread, NULL);
-	igt_assert_eq_u64(allocated(fd), 0);
+	igt_assert_eq_u64(barium_in_memory(fd), 0);
 }
 
 static void *shrink_on(void *data)

@@ -154,7 +154,7 @@ static struct scene start(void)
 	leftover = scene.holder;
 
 	begin = barium_now();
-	while (!barium_client_bytes(scene.fd, "drm-resident-memory")) {
+	while (!barium_in_memory(scene.fd)) {
 		igt_assert_f(barium_now() - begin < LATER, "the holder allocates no page\n");
 		usleep(1000);
 	}
@@ -165,7 +165,7 @@ static struct scene start(void)
 /* Asserts that the holder has not finished: otherwise, nothing would have had to wait for it. */
 static void finish(struct scene *scene)
 {
-	__u64 held = barium_client_bytes(scene->fd, "drm-resident-memory");
+	__u64 held = barium_in_memory(scene->fd);
 
 	igt_assert_lt_u64(held, HELD * barium_page_size());
 	kill_and_wait(scene->holder);
@@ -415,7 +415,7 @@ static void test_content(void)
 	for (i = 0; i < ARRAY_SIZE(touchers); i++)
 		pthread_join(touchers[i].thread, NULL);
 	barium_check_stamp(scene.bo.map, 0, PAGES, 1);
-	igt_assert_eq_u64(barium_client_bytes(scene.fd, "drm-resident-memory"), scene.bo.size);
+	igt_assert_eq_u64(barium_in_memory(scene.fd), scene.bo.size);
 	barium_bo_fini(scene.fd, &scene.bo);
 	close(scene.fd);
 }

@@ -15,7 +15,7 @@ on_barium() {
 # gives_room: a client fills VRAM with pictures, and the test writes to the console meanwhile. The console
 # is shown afterwards, with this text.
 gives_room() {
-	barium_move --run-subtest console || return
+	barium_scanout --run-subtest console || return
 	# shellcheck disable=SC2046 # width and height
 	on_screen console@gives-room 10 console $(tr , ' ' </sys/class/graphics/fb0/virtual_size) 17 5 \
 		"Written while it was not in VRAM"
