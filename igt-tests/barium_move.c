@@ -82,6 +82,7 @@ static void test_create_beyond_vram(int fd)
 {
 	size_t page = barium_page_size(), pages = barium_vram_size(fd) / 16 / page, i;
 	struct barium_bo bos[48];
+	__u64 in_use;
 
 	for (i = 0; i < ARRAY_SIZE(bos); i++) {
 		bos[i] = barium_bo_create(fd, pages);
@@ -89,7 +90,11 @@ static void test_create_beyond_vram(int fd)
 		barium_stamp(bos[i].map, 0, pages, i);
 	}
 	igt_assert_lte_u64(barium_in_vram(fd), barium_vram_size(fd));
-	igt_assert_eq_u64(barium_in_vram(fd) + barium_in_memory(fd), ARRAY_SIZE(bos) * pages * page);
+	/* In a guest with little memory, some are in swap. */
+	in_use = barium_in_vram(fd) + barium_in_memory(fd);
+	igt_assert_lte_u64(in_use, ARRAY_SIZE(bos) * pages * page);
+	if (!barium_meminfo("SwapTotal"))
+		igt_assert_eq_u64(in_use, ARRAY_SIZE(bos) * pages * page);
 	for (i = 0; i < ARRAY_SIZE(bos); i++) {
 		barium_check_stamp(bos[i].map, 0, pages, i);
 		barium_bo_fini(fd, &bos[i]);

@@ -93,7 +93,7 @@ fn evaluate(settings: &Settings, run: &GuestRun<'_>, output: vm::GuestOutput) ->
         entries.push(Entry::failed("kunit", "no suite named barium* ran"));
     }
     entries.extend(output.entries);
-    if output.lost.is_none() && ["test", "moves"].contains(&run.guest.scenario) {
+    if output.lost.is_none() && ["test", "swap"].contains(&run.guest.scenario) {
         for igt_run in igt_runs(settings, run) {
             entries.extend(igt_run.entries(&output.results, run.tests.is_empty()));
         }
@@ -154,8 +154,8 @@ impl IgtRun {
 
 /// Lists the runs of igt_runner that the guest makes if all tests are selected.
 fn igt_runs(settings: &Settings, run: &GuestRun<'_>) -> Vec<IgtRun> {
-    if run.guest.scenario == "moves" {
-        return vec![IgtRun::new("igt-moves", String::new())];
+    if run.guest.scenario == "swap" {
+        return vec![IgtRun::new("igt-swap", String::new())];
     }
     let mut runs = vec![IgtRun::new("igt-barium", String::new())];
     // Distributions have IGT's own tests for x86 only.

@@ -88,11 +88,14 @@ const MODE_TESTS_DEBUG: &str =
 /// The tests of the guest with [`Mode::Moves`].
 const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race)@|\
      @barium_prime@(map|cow|read|vm|debugger|sync|export)|\
-     @barium_(kms|move)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)|\
+     @barium_(kms|move|scanout)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)|\
      @barium_shadow@(flip|panning|damage|dirtyfb|dpms|shrink|attached|detached|import)|\
      @barium_madvise@(kept|shown)|\
      @barium_shrink@(dontneed|memory|needed|shared|framebuffer|swapped|attached|accessed|written)|\
      @barium_shrink@(closed|unbound)";
+
+/// The tests of the guest with little memory.
+const LITTLE_MEMORY_TESTS: &str = "@barium_(oversubscribe|move|scanout|shrink)@";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;
@@ -115,6 +118,9 @@ const CONSOLE_THEN_PANIC: &[&str] = &["drm_client_lib.active=fbdev", "panic=0"];
 /// Makes the kernel look for a hibernation image before it starts the first process. Compressing an
 /// image takes longer than writing it.
 const RESUME: &[&str] = &["resume=/dev/vde", "hibernate=nocompress"];
+
+/// Leaves most of the memory unused. Lets tests read the registers, as [`SHARED_BARS`] does.
+const LITTLE_MEMORY: &[&str] = &["mem=152M", "iomem=relaxed"];
 
 /// The tests of `make kcsan`.
 pub const RACE_TESTS: &str = "^igt@barium_(race|race_unplug|hotunplug_race|ahead|lifetime)@";
@@ -183,6 +189,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         },
         parameters(),
         moves(Flavour::Opt),
+        little_memory(),
         hibernate("bochs-display", "shutdown"),
         hibernate("VGA", "platform"),
         sleep("vesafb", "VGA", "platform"),
@@ -309,13 +316,27 @@ fn desktops() -> Guest {
 fn moves(flavour: Flavour) -> Guest {
     Guest {
         name: format!("{}/moves", flavour.name()),
-        scenario: "moves",
+        scenario: "swap",
         modes: vec![Mode::Moves],
         mode_tests: MOVE_TESTS,
         swap: true,
         limit: 400,
         typical: 60,
         ..display(flavour, "bochs-display")
+    }
+}
+
+/// A guest with less memory than its clients use. It swaps to compressed memory.
+fn little_memory() -> Guest {
+    Guest {
+        name: "stock/little-memory".into(),
+        scenario: "swap",
+        boot: LITTLE_MEMORY,
+        mode_tests: LITTLE_MEMORY_TESTS,
+        parameters: vec!["guest_swap=zram".into()],
+        limit: 400,
+        typical: 60,
+        ..display(Flavour::Stock, "bochs-display")
     }
 }
 
