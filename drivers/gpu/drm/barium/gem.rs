@@ -83,8 +83,9 @@ use kernel::{
     }, //
 };
 
-/// The maximum number of attempts to make room while more than one object is pinned, 1 ms apart.
-const UNPIN_TRIES: u32 = 200;
+/// The maximum number of attempts to make room while more than one object is pinned, 1 ms apart. A busy
+/// machine runs the worker that unpins objects late.
+const UNPIN_TRIES: u32 = 1000;
 
 /// A GEM object of this driver.
 pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
