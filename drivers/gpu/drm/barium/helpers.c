@@ -81,9 +81,34 @@ struct file *barium_shmem_file(loff_t size)
 	struct file *file = shmem_file_setup("barium object", size,
 					     mk_vma_flags(VMA_NORESERVE_BIT));
 
-	if (!IS_ERR(file))
-		mapping_set_unevictable(file->f_mapping);
+	if (IS_ERR(file))
+		return file;
+	mapping_set_unevictable(file->f_mapping);
+	/* Only for barium_shmem_new_page(). */
+	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	return file;
+}
+
+/*
+ * Allocates page @index of a shmem file, and returns it with a reference, or returns an error pointer:
+ * -ENOMEM instead of invoking the OOM killer. The page has the content of memory that was freed before.
+ * Once all pages of the file have other content, the caller calls barium_shmem_page_written() for each.
+ */
+struct page *barium_shmem_new_page(struct file *file, unsigned long index)
+{
+	struct folio *folio;
+	int ret;
+
+	ret = shmem_get_folio(file_inode(file), index, 0, &folio, SGP_WRITE);
+	if (ret)
+		return ERR_PTR(ret);
+	folio_unlock(folio);
+	return folio_file_page(folio, index);
+}
+
+void barium_shmem_page_written(struct page *page)
+{
+	folio_mark_uptodate(page_folio(page));
 }
 
 /*

@@ -70,17 +70,17 @@ pub(super) fn move_out(
             return Ok(());
         }
     }
-    let pages = ShmemPages::new(object.size() >> PAGE_SHIFT)?;
-    pages.fill_all(Effort::MayFail)?;
-    let mut record = KBox::new(Place::System(pages), GFP_KERNEL_ACCOUNT)?;
+    let pages = ShmemPages::new(object.size() >> PAGE_SHIFT)?.alloc_uninit()?;
+    let record = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
     let mut vacated = obj.vacate()?;
-    let (Some(Place::Vram(from)), Place::System(to)) = (vacated.old(), &mut *record) else {
+    let Some(Place::Vram(from)) = vacated.old() else {
         return Err(EINVAL);
     };
-    for_each_page(from, |index, offset| {
-        to.with_page(index, |bytes| reg.vram_bar().read(offset, bytes))
-            .unwrap_or(Err(EINVAL))
+    let pages = pages.init(|index, bytes| {
+        let offset = from.page(index).ok_or(EINVAL)?.offset();
+        reg.vram_bar().read_uninit(offset, bytes)
     })?;
+    let record = record.write(Place::System(pages));
     drop(vacated.publish(record));
     super::update_list(obj);
     Ok(())

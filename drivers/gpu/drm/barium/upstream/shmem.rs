@@ -20,9 +20,13 @@
 //! [`ShmemPages::release`] lets the kernel swap them out.
 
 use crate::units::PageWindow;
-use core::ptr::{
-    self,
-    NonNull, //
+use core::{
+    mem::MaybeUninit,
+    ptr::{
+        self,
+        NonNull, //
+    },
+    slice, //
 };
 use kernel::{
     bindings,
@@ -54,6 +58,8 @@ extern "C" {
         index: c_ulong,
         may_fail: bool,
     ) -> *mut bindings::page;
+    fn barium_shmem_new_page(file: *mut bindings::file, index: c_ulong) -> *mut bindings::page;
+    fn barium_shmem_page_written(page: *mut bindings::page);
     fn barium_put_dirty_page(page: *mut bindings::page);
     fn barium_shmem_make_evictable(file: *mut bindings::file);
     fn barium_has_swap() -> bool;
@@ -84,6 +90,7 @@ type Slot = Atomic<*mut bindings::page>;
 /// - A slot is null, or points to the page of the file with the slot's index, to which this object
 ///   holds a reference.
 /// - `filled` is the number of slots that are not null.
+/// - The bytes of the pages are initialised, except for the [`ShmemPages`] in an [`UninitPages`].
 pub(crate) struct ShmemPages {
     file: NonNull<bindings::file>,
     slots: KVVec<Slot>,
@@ -125,6 +132,29 @@ impl ShmemPages {
             filled: Atomic::new(0),
             may_be_swapped: false,
         })
+    }
+
+    /// Allocates all pages of a new file without clearing them. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL` if the file has had pages before.
+    /// - `ENOMEM` if there is no memory: the function does not invoke the OOM killer.
+    /// - `ENOSPC` if the system's limit for committed memory is reached.
+    pub(crate) fn alloc_uninit(mut self) -> Result<UninitPages> {
+        if self.filled() != 0 || self.may_be_swapped {
+            return Err(EINVAL);
+        }
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            // SAFETY: By the type invariants, `file` is a valid shmem file.
+            let page = from_err_ptr(unsafe { barium_shmem_new_page(self.file.as_ptr(), index) })?;
+            // INVARIANT: The page is the one of the file with this index. The slot takes over the
+            // reference. The count grows with the number of filled slots.
+            *slot.get_mut() = page;
+            *self.filled.get_mut() += 1;
+        }
+        // INVARIANT: All slots were filled above. `self` has not been shared.
+        Ok(UninitPages(self))
     }
 
     /// Returns the number of pages that are in memory.
@@ -337,6 +367,53 @@ impl ShmemPages {
     }
 }
 
+/// The pages of a new file, all of which are allocated. Their bytes are those that the memory had before it
+/// was freed.
+///
+/// # Invariants
+///
+/// No slot is empty. Nothing else has access to the pages.
+pub(crate) struct UninitPages(ShmemPages);
+
+impl UninitPages {
+    /// Calls `init` with the number and the bytes of each page, in ascending order. `init` returns these
+    /// bytes once it has initialised all of them. It must not sleep.
+    ///
+    /// # Errors
+    ///
+    /// The error of `init`; `EINVAL` if it returns other bytes.
+    pub(crate) fn init(
+        self,
+        mut init: impl for<'p> FnMut(usize, &'p mut [MaybeUninit<u8>]) -> Result<&'p mut [u8]>,
+    ) -> Result<ShmemPages> {
+        let pages = self.0;
+        for index in 0..pages.slots.len() {
+            let page = pages.page(index).ok_or(EINVAL)?;
+            // SAFETY: By the type invariants, the slot holds a reference to the page.
+            let address = unsafe { barium_kmap_page(page.as_ptr()) };
+            let start = address.cast::<MaybeUninit<u8>>();
+            // SAFETY: The page is mapped until `barium_kunmap_page()`. By the type invariants, nothing
+            // else accesses it. Its bytes need not be initialised.
+            let bytes = unsafe { slice::from_raw_parts_mut(start, PAGE_SIZE) };
+            let initialised = init(index, bytes).map(|bytes| (bytes.as_ptr(), bytes.len()));
+            // SAFETY: `barium_kmap_page()` returned the address. It is the last page that this thread
+            // has mapped, unless `init` has mapped others, which it has unmapped.
+            unsafe { barium_kunmap_page(address) };
+            // Bytes of this length at this address are those of the page.
+            if initialised? != (address.cast_const().cast(), PAGE_SIZE) {
+                return Err(EINVAL);
+            }
+        }
+        for index in 0..pages.slots.len() {
+            let page = pages.page(index).ok_or(EINVAL)?;
+            // SAFETY: By the type invariants, the slot holds a reference to the page.
+            unsafe { barium_shmem_page_written(page.as_ptr()) };
+        }
+        // INVARIANT: All bytes of all pages were initialised above.
+        Ok(pages)
+    }
+}
+
 /// A mapping of all pages in the kernel.
 ///
 /// # Invariants
@@ -439,6 +516,54 @@ mod tests {
         assert!(pages.range(0).is_none());
         assert!(pages.range(1).is_some());
         assert!(pages.range(2).is_none());
+        Ok(())
+    }
+
+    /// Initialises `bytes` with `byte`, and returns them.
+    fn filled(bytes: &mut [MaybeUninit<u8>], byte: u8) -> &mut [u8] {
+        bytes.fill(MaybeUninit::new(byte));
+        // SAFETY: All bytes were initialised above.
+        unsafe { slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }
+    }
+
+    #[test]
+    fn new_pages_have_the_bytes_that_init_writes() -> Result {
+        let mut next = 0;
+        let pages = ShmemPages::new(3)?.alloc_uninit()?.init(|index, bytes| {
+            assert_eq!(index, next);
+            next += 1;
+            Ok(filled(bytes, u8::try_from(index)?))
+        })?;
+        assert_eq!(pages.filled(), 3);
+        for index in 0..3 {
+            let mut bytes = [9; 2];
+            pages.read(index, PAGE_SIZE - 2, &mut bytes)?;
+            assert_eq!(bytes, [u8::try_from(index)?; 2]);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn init_must_return_all_bytes_of_the_page() -> Result {
+        let part = ShmemPages::new(1)?.alloc_uninit()?.init(|_, bytes| {
+            let (first, _) = bytes.split_at_mut(PAGE_SIZE - 1);
+            Ok(filled(first, 1))
+        });
+        assert_eq!(part.err(), Some(EINVAL));
+        let failed = ShmemPages::new(1)?.alloc_uninit()?.init(|_, _| Err(ERANGE));
+        assert_eq!(failed.err(), Some(ERANGE));
+        Ok(())
+    }
+
+    #[test]
+    fn only_a_new_file_gets_uninitialised_pages() -> Result {
+        let pages = ShmemPages::new(2)?;
+        pages.fill(1, Effort::OomKill)?;
+        assert_eq!(pages.alloc_uninit().err(), Some(EINVAL));
+        let mut pages = ShmemPages::new(2)?;
+        pages.fill(1, Effort::OomKill)?;
+        pages.release();
+        assert_eq!(pages.alloc_uninit().err(), Some(EINVAL));
         Ok(())
     }
 

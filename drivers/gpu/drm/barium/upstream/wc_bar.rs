@@ -36,7 +36,9 @@ use super::{
 use crate::units::PageWindow;
 use core::{
     marker::PhantomData,
-    ptr::NonNull, //
+    mem::MaybeUninit,
+    ptr::NonNull,
+    slice, //
 };
 use kernel::{
     bindings,
@@ -375,6 +377,24 @@ impl<'a> WcBar<'a> {
         // of the same length.
         unsafe { bindings::memcpy_fromio(buf.as_mut_ptr().cast(), start, buf.len()) };
         Ok(())
+    }
+
+    /// Initialises `buf` with the bytes from byte `offset` of the BAR on, and returns it.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` if the BAR does not contain all of them.
+    pub(crate) fn read_uninit<'b>(
+        &self,
+        offset: usize,
+        buf: &'b mut [MaybeUninit<u8>],
+    ) -> Result<&'b mut [u8]> {
+        let start = self.at(offset, buf.len())?;
+        // SAFETY: `at()` checks that the source is in the mapping, and the destination is a slice
+        // of the same length.
+        unsafe { bindings::memcpy_fromio(buf.as_mut_ptr().cast(), start, buf.len()) };
+        // SAFETY: All bytes were initialised above.
+        Ok(unsafe { slice::from_raw_parts_mut(buf.as_mut_ptr().cast(), buf.len()) })
     }
 
     /// Writes `buf` to the bytes from byte `offset` of the BAR on. The stores have reached the

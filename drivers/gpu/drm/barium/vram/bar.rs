@@ -20,6 +20,7 @@ use crate::upstream::{
         WcBar, //
     }, //
 };
+use core::mem::MaybeUninit;
 use kernel::{
     device::Bound,
     pci,
@@ -83,6 +84,16 @@ impl<'bound> VramBar<'bound> {
     /// Fills `buf` with the bytes from `offset` on; `ERANGE` if some of them are not in VRAM.
     pub(crate) fn read(&self, offset: VramOffset, buf: &mut [u8]) -> Result {
         self.0.read(offset.0, buf)
+    }
+
+    /// Initialises `buf` with the bytes from `offset` on, and returns it; `ERANGE` if some of them are not in
+    /// VRAM.
+    pub(crate) fn read_uninit<'b>(
+        &self,
+        offset: VramOffset,
+        buf: &'b mut [MaybeUninit<u8>],
+    ) -> Result<&'b mut [u8]> {
+        self.0.read_uninit(offset.0, buf)
     }
 
     /// Copies `lines` of `source` to VRAM; `ERANGE` if a part of them is not in `source` or not in VRAM.
