@@ -13,12 +13,14 @@ load() {
 	[ -n "$(devices_of barium)" ] || fail "no device bound: $(dmesg | tail -n 10)"
 }
 
-# add_zram: has the kernel swap to compressed memory.
+# add_zram: has the kernel swap to compressed memory, and begin early. Otherwise squashfs, which cannot wait
+# for that (GFP_NOIO), sometimes finds no free page, and the kernel warns.
 add_zram() {
 	modprobe zram || fail "no zram"
 	echo 512M >/sys/block/zram0/disksize
 	mkswap /dev/zram0 >/dev/null
 	swapon /dev/zram0
+	echo 1000 >/proc/sys/vm/watermark_scale_factor
 }
 
 [ ! -e "$kmemleak" ] || echo clear >"$kmemleak"

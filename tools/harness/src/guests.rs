@@ -334,7 +334,7 @@ fn little_memory() -> Guest {
         boot: LITTLE_MEMORY,
         mode_tests: LITTLE_MEMORY_TESTS,
         parameters: vec!["guest_swap=zram".into()],
-        limit: 400,
+        limit: 600,
         typical: 60,
         ..display(Flavour::Stock, "bochs-display")
     }
