@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Helpers for tests with several pictures: dumb buffers of the size of the mode, with a framebuffer, whose
- * pages are stamped. They read the registers and VRAM through the sysfs files of the BARs, so they do
- * not rely on the driver.
+ * Helpers for tests with several pictures: dumb buffers of the size of the mode, with a framebuffer
+ * and stamped pages. They read the registers and VRAM through the sysfs files of the BARs, so they
+ * do not rely on the driver.
  */
 #ifndef BARIUM_LIB_PICTURE_H
 #define BARIUM_LIB_PICTURE_H
@@ -23,8 +23,8 @@ struct barium_picture {
 };
 
 /*
- * Returns a new client on the primary node. Maps the registers and VRAM of its device, unless a call before
- * has done so, and selects the mode. Skips if there is no such mode.
+ * Returns a new client on the primary node. Maps the registers and VRAM of its device, unless a
+ * call before has done so, and selects the mode. Skips if there is no such mode.
  */
 int barium_new_screen_client(struct barium_screen *screen, __u32 width, __u32 height);
 /* Selects a mode for pictures that are created later. Skips if there is no such mode. */

@@ -26,8 +26,8 @@ IGT_TEST_DESCRIPTION("Kernel memory is charged to the memory cgroup of the clien
 /* The number of one-page objects that a subtest creates. */
 #define OBJECTS 2000
 /*
- * A lower limit of the bytes that the driver allocates for each of them: the placement record, and the
- * list of the blocks in VRAM. One of them alone takes less.
+ * A lower limit of the bytes that the driver allocates for each of them: the placement record, and
+ * the list of the blocks in VRAM. One of them alone takes less.
  */
 #define OBJECT_COST 96
 /* The kernel charges in batches of 64 pages for each CPU. */

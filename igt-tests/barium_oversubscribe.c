@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium oversubscribe
- * Description: Clients use more memory than VRAM and system memory have together, so that the kernel
- *   swaps objects out. The tests need swap, and a machine with little memory: they would take long
- *   on others.
+ * Description: Clients use more memory than VRAM and system memory have together, so that the
+ *   kernel swaps objects out. The tests need swap, and a machine with little memory: they would
+ *   take long on others.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Memory management
@@ -124,7 +124,8 @@ static void test_several(int fd)
 {
 	igt_fork(child, CLIENTS) {
 		__u32 seed = 1000 * child;
-		struct objects objects = fill(barium_new_primary_client(), memory(fd) / CLIENTS, seed);
+		int client = barium_new_primary_client();
+		struct objects objects = fill(client, memory(fd) / CLIENTS, seed);
 
 		check(&objects, seed, 1);
 	}
@@ -132,8 +133,8 @@ static void test_several(int fd)
 }
 
 /*
- * Starts a process that fills objects of the size of all memory and reads them again and again, until
- * end_swapping() ends it. Waits until the kernel has begun to swap.
+ * Starts a process that fills objects of the size of all memory and reads them again and again,
+ * until end_swapping() ends it. Waits until the kernel has begun to swap.
  */
 static pid_t start_swapping(int fd)
 {
@@ -241,8 +242,8 @@ static __u64 count_dropped(const struct objects *objects)
 }
 
 /*
- * The first objects take half of the memory, and are not needed. So there is room for those of another
- * client, which take another half.
+ * The first objects take half of the memory, and are not needed. So there is room for those of
+ * another client, which take another half.
  */
 static void test_not_needed(int fd)
 {

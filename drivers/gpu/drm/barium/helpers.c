@@ -90,9 +90,10 @@ struct file *barium_shmem_file(loff_t size)
 }
 
 /*
- * Allocates page @index of a shmem file, and returns it with a reference, or returns an error pointer:
- * -ENOMEM instead of invoking the OOM killer. The page has the content of memory that was freed before.
- * Once all pages of the file have other content, the caller calls barium_shmem_page_written() for each.
+ * Allocates page @index of a shmem file, and returns it with a reference, or returns an error
+ * pointer: -ENOMEM instead of invoking the OOM killer. The page has the content of memory that was
+ * freed before. Once all pages of the file have other content, the caller calls
+ * barium_shmem_page_written() for each.
  */
 struct page *barium_shmem_new_page(struct file *file, unsigned long index)
 {
