@@ -164,7 +164,7 @@ static void test_bad_pointer(int fd)
 	unsigned int nr;
 
 	igt_assert(none != MAP_FAILED);
-	for (nr = DRM_BARIUM_GET_PARAM; nr <= DRM_BARIUM_MAP_AHEAD; nr++) {
+	for (nr = DRM_BARIUM_GET_PARAM; nr <= DRM_BARIUM_GEM_MADVISE; nr++) {
 		do_ioctl_err(fd, request_of(nr), NULL, EFAULT);
 		do_ioctl_err(fd, request_of(nr), none, EFAULT);
 	}
@@ -315,7 +315,7 @@ int igt_main()
 		struct drm_barium_get_param arg = {};
 		unsigned int nr;
 
-		for (nr = DRM_BARIUM_MAP_AHEAD + 1; nr < DRM_COMMAND_END - DRM_COMMAND_BASE; nr++)
+		for (nr = DRM_BARIUM_GEM_MADVISE + 1; nr < DRM_COMMAND_END - DRM_COMMAND_BASE; nr++)
 			do_ioctl_err(fd, request_of(nr), &arg, EINVAL);
 	}
 }
