@@ -77,7 +77,7 @@ void barium_move_out(int fd)
 	__u32 handle;
 
 	igt_assert_eq(__barium_gem_create(other, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
-	igt_assert_eq_u64(barium_client_bytes(other, "drm-resident-vram"), size);
+	igt_assert_eq_u64(barium_in_vram(other), size);
 	close(other);
 }
 

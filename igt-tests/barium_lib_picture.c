@@ -2,8 +2,6 @@
 /*
  * Helpers for tests with several pictures; see barium_lib_picture.h.
  */
-#include <fcntl.h>
-
 #include "igt.h"
 #include "barium_lib_picture.h"
 
@@ -11,10 +9,9 @@ int barium_new_screen_client(struct barium_screen *screen, __u32 width, __u32 he
 {
 	int fd = barium_new_primary_client();
 
-	if (!screen->vram) {
+	if (!screen->scanout.vram) {
 		barium_find_pipe(fd, &screen->pipe);
-		screen->registers = barium_map_bar(fd, "resource2", BARIUM_REGS_LEN, O_RDWR);
-		screen->vram = barium_map_bar(fd, "resource0_wc", barium_vram_size(fd), O_RDONLY);
+		barium_find_scanout(fd, &screen->scanout);
 	}
 	barium_choose_mode(screen, width, height);
 	return fd;
@@ -87,25 +84,20 @@ void barium_flip_to(int fd, const struct barium_screen *screen,
 	barium_flipped(fd, &screen->pipe, data);
 }
 
-static __u16 reg(const struct barium_screen *screen, size_t offset)
-{
-	return READ_ONCE(*(__u16 *)(screen->registers + offset));
-}
-
 size_t barium_shown_start(const struct barium_screen *screen)
 {
-	size_t line = reg(screen, BARIUM_REG_Y_OFFSET), width = reg(screen, BARIUM_REG_VIRT_WIDTH);
-
-	return (line * width + reg(screen, BARIUM_REG_X_OFFSET)) * 4;
+	return barium_scanout_offset(&screen->scanout, 0, 0);
 }
 
 void barium_check_picture(const struct barium_screen *screen, const struct barium_picture *picture,
 			  __u32 seed)
 {
-	const __u8 *shown = screen->vram + barium_shown_start(screen);
+	const struct barium_scanout *scanout = &screen->scanout;
+	const struct drm_mode_modeinfo *mode = &screen->pipe.mode;
+	const __u8 *shown = scanout->vram + barium_shown_start(screen);
 
-	igt_assert_eq_u32(reg(screen, BARIUM_REG_XRES), screen->pipe.mode.hdisplay);
-	igt_assert_eq_u32(reg(screen, BARIUM_REG_YRES), screen->pipe.mode.vdisplay);
+	igt_assert_eq_u32(barium_scanout_reg(scanout, BARIUM_REG_XRES), mode->hdisplay);
+	igt_assert_eq_u32(barium_scanout_reg(scanout, BARIUM_REG_YRES), mode->vdisplay);
 	barium_check_stamp(shown, 0, pages_of(picture), seed);
 	barium_check_stamp(picture->map, 0, pages_of(picture), seed);
 }

@@ -7,13 +7,12 @@
 #ifndef BARIUM_LIB_PICTURE_H
 #define BARIUM_LIB_PICTURE_H
 
-#include "barium_lib_kms.h"
+#include "barium_lib_scanout.h"
 
 /* The display under test. */
 struct barium_screen {
 	struct barium_pipe pipe;
-	__u8 *registers;
-	__u8 *vram;
+	struct barium_scanout scanout;
 };
 
 struct barium_picture {

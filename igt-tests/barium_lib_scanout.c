@@ -41,12 +41,18 @@ __u32 barium_color(__u32 seed, __u32 x, __u32 y)
 	return (seed << 24 | y << 12 | x) * 0x9e3779b1u;
 }
 
-__u32 barium_scanout_pixel(const struct barium_scanout *scanout, __u32 x, __u32 y)
+size_t barium_scanout_offset(const struct barium_scanout *scanout, __u32 x, __u32 y)
 {
 	size_t virt_width = barium_scanout_reg(scanout, BARIUM_REG_VIRT_WIDTH);
 	size_t x_offset = barium_scanout_reg(scanout, BARIUM_REG_X_OFFSET);
 	size_t y_offset = barium_scanout_reg(scanout, BARIUM_REG_Y_OFFSET);
-	size_t at = ((y_offset + y) * virt_width + x_offset + x) * BARIUM_CPP;
+
+	return ((y_offset + y) * virt_width + x_offset + x) * BARIUM_CPP;
+}
+
+__u32 barium_scanout_pixel(const struct barium_scanout *scanout, __u32 x, __u32 y)
+{
+	size_t at = barium_scanout_offset(scanout, x, y);
 
 	igt_assert_lt_u64(at, scanout->vram_size);
 	return READ_ONCE(*(const __u32 *)(scanout->vram + at));

@@ -37,6 +37,8 @@ __u16 barium_scanout_reg(const struct barium_scanout *scanout, size_t offset);
 /* Returns the value of pixel (@x, @y) in the image made from @seed. */
 __u32 barium_color(__u32 seed, __u32 x, __u32 y);
 
+/* Returns the offset in VRAM of the pixel that the device scans out at (@x, @y), in bytes. */
+size_t barium_scanout_offset(const struct barium_scanout *scanout, __u32 x, __u32 y);
 /* Returns the pixel that the device scans out at (@x, @y). */
 __u32 barium_scanout_pixel(const struct barium_scanout *scanout, __u32 x, __u32 y);
 

@@ -38,7 +38,6 @@
 #include "igt.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_picture.h"
-#include "barium_lib_scanout.h"
 
 IGT_TEST_DESCRIPTION("Checks objects that take more memory than the machine has.");
 
@@ -214,7 +213,7 @@ static void test_shadow_meanwhile(int fd)
 	barium_stamp(bo.map, 0, pages, 1);
 	fb = barium_add_fb(fd, bo.handle, WIDTH, HEIGHT, pitch, 0);
 	barium_set_crtc(fd, &screen.pipe, fb, 0, 0);
-	shown = screen.vram + barium_shown_start(&screen);
+	shown = screen.scanout.vram + barium_shown_start(&screen);
 	child = start_swapping(fd);
 	for (round = 1; round < 32; round++) {
 		barium_check_stamp(shown, 0, pages, round);

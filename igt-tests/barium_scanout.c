@@ -152,7 +152,7 @@ static void test_new_is_black(int fd)
 		fbs[i] = barium_add_dumb(fd, &screen.pipe, &dumb);
 	for (i = 0; i < ARRAY_SIZE(fbs); i++) {
 		barium_set_crtc(fd, &screen.pipe, fbs[i], 0, 0);
-		barium_check_zero(screen.vram + barium_shown_start(&screen), dumb.size);
+		barium_check_zero(screen.scanout.vram + barium_shown_start(&screen), dumb.size);
 	}
 	barium_switch_off(fd, &screen.pipe);
 	close(other);
