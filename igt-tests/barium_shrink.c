@@ -84,6 +84,8 @@ IGT_TEST_DESCRIPTION("Checks that the driver gives memory of objects back to the
 #define DONTNEED BARIUM_MADVISE_DONTNEED
 /* The threads of the subtest written-while-purged. */
 #define WRITERS 3
+/* The objects of the subtest memory-freed. */
+#define OBJECTS 64
 
 static void test_purged(int fd)
 {
@@ -107,19 +109,47 @@ static void test_purged(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
+static void *shrink(void *arg)
+{
+	bool *done = arg;
+
+	barium_shrink();
+	__atomic_store_n(done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/*
+ * A file that the kernel closes in the background is closed when the write to drop_caches returns. So the
+ * memory is compared with what the driver says while that write goes on.
+ */
 static void test_memory_freed(int fd)
 {
-	size_t pages = barium_vram_size(fd) / barium_page_size();
-	struct barium_bo bo = barium_bo_create_with(fd, pages, SYSTEM);
-	__u64 before = barium_meminfo("Shmem"), with;
+	size_t pages = barium_vram_size(fd) / barium_page_size() / OBJECTS, i;
+	__u64 total = 0, full, resident, shmem;
+	struct barium_bo bos[OBJECTS];
+	bool done = false, ended;
+	pthread_t thread;
 
-	barium_stamp(bo.map, 0, pages, 1);
-	with = barium_meminfo("Shmem");
-	igt_assert_lte_u64(before + bo.size / 4 * 3, with);
-	barium_madvise(fd, bo.handle, DONTNEED);
-	barium_shrink();
-	igt_assert_lte_u64(barium_meminfo("Shmem"), with - bo.size / 4 * 3);
-	barium_bo_fini(fd, &bo);
+	full = barium_meminfo("Shmem");
+	for (i = 0; i < OBJECTS; i++) {
+		bos[i] = barium_bo_create_with(fd, pages, SYSTEM);
+		barium_stamp(bos[i].map, 0, pages, i);
+		barium_madvise(fd, bos[i].handle, DONTNEED);
+		total += bos[i].size;
+	}
+	igt_assert_lte_u64(full + total / 4 * 3, barium_meminfo("Shmem"));
+	full = barium_meminfo("Shmem");
+	igt_assert_eq(pthread_create(&thread, NULL, shrink, &done), 0);
+	do {
+		ended = __atomic_load_n(&done, __ATOMIC_ACQUIRE);
+		resident = barium_in_memory(fd);
+		shmem = barium_meminfo("Shmem");
+	} while (!ended && resident > total / 2);
+	pthread_join(thread, NULL);
+	igt_assert_lte_u64(resident, total / 2);
+	igt_assert_lte_u64(shmem, full - total / 4);
+	for (i = 0; i < OBJECTS; i++)
+		barium_bo_fini(fd, &bos[i]);
 }
 
 static void test_needed(int fd)
