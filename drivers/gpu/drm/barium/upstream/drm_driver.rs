@@ -250,7 +250,7 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     flags: c_ulong,
 ) -> c_ulong {
     if address != 0 || flags & MAP_FIXED != 0 {
-        // The search uses no padding or alignment: it could then reject an area that fits.
+        // Without padding for alignment: a search with padding could reject an area that fits.
         //
         // SAFETY: The arguments are those of the callback by this function's requirements.
         let found = unsafe { bindings::mm_get_unmapped_area(file, address, len, pgoff, flags) };

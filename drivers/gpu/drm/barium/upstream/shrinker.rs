@@ -51,7 +51,7 @@ pub(crate) trait Shrink: Send + Sync + 'static {
     /// Returns the number of pages that [`Self::scan`] may be able to give back.
     fn count(&self) -> usize;
 
-    /// Gives back `pages` pages, or as many as possible. Returns their number.
+    /// Gives back at least `pages` pages, or as many as possible. Returns their number.
     fn scan(&self, pages: usize) -> usize;
 }
 
@@ -153,7 +153,7 @@ unsafe extern "C" fn scan_callback<T: Shrink>(
     unsafe { barium_shrink_begin(control) };
     // SAFETY: The shrinker is freed only after this callback has returned.
     let freed = unsafe { data::<T>(shrinker) }.scan(pages);
-    // SAFETY: This ends what was begun above.
+    // SAFETY: `barium_shrink_begin()` was called above with the same `control`.
     unsafe { barium_shrink_end(control) };
     if freed == 0 {
         STOP
@@ -164,7 +164,7 @@ unsafe extern "C" fn scan_callback<T: Shrink>(
 
 /// Calls `run`. Allocations of the current thread in it call no [`Shrink`].
 pub(crate) fn without_fs_reclaim<R>(run: impl FnOnce() -> R) -> R {
-    // SAFETY: The function changes a flag of the current thread.
+    // SAFETY: `barium_nofs_save()` has no preconditions. It changes a flag of the current thread.
     let flags = unsafe { barium_nofs_save() };
     let result = run();
     // SAFETY: The current thread has got the flags from `barium_nofs_save()`, and the scopes that `run`

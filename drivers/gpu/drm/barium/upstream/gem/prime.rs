@@ -326,8 +326,8 @@ pub(super) unsafe fn vunmap_imported<T: MappedObject>(
     }
 }
 
-/// Calls `with`, which reads the memory of an object through a mapping of the kernel, with the result of
-/// the exporter if the object was imported: the exporter makes the memory coherent for the CPU.
+/// Calls `with`, which reads the memory of an object through a kernel mapping. If the object was
+/// imported, the exporter first makes the memory coherent for the CPU, and `with` gets its result.
 ///
 /// # Safety
 ///
@@ -361,8 +361,8 @@ pub(super) unsafe fn with_cpu_access<R>(
 pub(super) unsafe fn detach(raw: *mut bindings::drm_gem_object) {
     // SAFETY: The caller promises that the object is valid.
     if !unsafe { (*raw).import_attach }.is_null() {
-        // SAFETY: `import()` has set the attachment, and took a reference to the dma-buf, which this puts.
-        // There is no scatter-gather list.
+        // SAFETY: `import()` has set the attachment, and has taken a reference to the dma-buf,
+        // which this call puts. There is no scatter-gather list.
         unsafe { bindings::drm_prime_gem_destroy(raw, core::ptr::null_mut()) };
     }
 }

@@ -215,8 +215,8 @@ unsafe impl<T: ObjectData> Send for ObjectMap<T> {}
 unsafe impl<T: ObjectData> Sync for ObjectMap<T> {}
 
 impl<T: ObjectData> ObjectMap<T> {
-    /// Returns true if the kernel can map `obj`: unless it represents a dma-buf whose exporter has no
-    /// `vmap`.
+    /// Returns true if the kernel can map `obj`: unless it represents a dma-buf that has no `vmap`,
+    /// and that no device of this driver has exported.
     pub(crate) fn is_possible(obj: &Object<T>) -> bool {
         let raw = obj.as_raw();
         // SAFETY: The object is valid. The field does not change once a client has a handle.
@@ -254,8 +254,8 @@ impl<T: ObjectData> ObjectMap<T> {
     /// coherent for the CPU first, and `read` also gets its error: `EINTR` if a signal has ended the
     /// wait for a device that writes to the object. The bytes can then be old ones.
     ///
-    /// As DRM's helpers for shadow planes, this can be called in a commit; drivers of devices whose
-    /// `begin_cpu_access` allocates memory are not safe from deadlocks then.
+    /// Like DRM's helpers for shadow planes, this may be called in a commit. It can then deadlock
+    /// with an exporter whose `begin_cpu_access` allocates memory.
     pub(crate) fn read<R>(&self, read: impl FnOnce(SharedBytes<'_>, Result) -> R) -> R {
         // SAFETY: Both members of the union are pointers. By the type invariants, this is system memory.
         let start = unsafe { self.map.__bindgen_anon_1.vaddr };

@@ -60,7 +60,7 @@ impl<'a> Damage<'a> {
     /// the plane shows. If the client has passed no damage clips, or if the plane shows another part
     /// than before, the only rectangle is that whole part.
     ///
-    /// This is the difference to the framebuffer of the old state, whichever that was.
+    /// This is the difference from the framebuffer of the old state, even if that is another one.
     pub(crate) fn rects(self) -> Rects<'a> {
         let mut iter = pin_init::zeroed();
         // SAFETY: By the type invariants, the states are valid. The call initialises `iter`.

@@ -8,10 +8,10 @@
 //! - Why this is sound on 7.3: DRM calls the callbacks of a vtable only for planes created with
 //!   that vtable. The caller of `atomic_check` owns the state until the callback returns. During a
 //!   commit, the framebuffer and the source rectangle of a plane's state do not change, and the
-//!   state holds a reference to the framebuffer. The states of a plane are of type [`State`], because
-//!   the callbacks of its vtable allocate them. DRM calls `prepare_fb` with the lock of the plane, so
-//!   the state of the plane stays the same meanwhile, and `cleanup_fb` only for a state that is not, or
-//!   no longer, the plane's. In a panic, DRM holds the panic lock
+//!   state holds a reference to the framebuffer. The states of a plane are of type [`State`],
+//!   because the callbacks of its vtable allocate them. DRM calls `prepare_fb` with the lock of the
+//!   plane held, so the plane's state stays the same meanwhile. DRM calls `cleanup_fb` only for a
+//!   state that is not, or no longer, the plane's. In a panic, DRM holds the panic lock
 //!   (`drm_panic_trylock()`) until it has drawn the panic screen, so no commit swaps the plane's
 //!   state. `drm_dev_unplug()` waits for the panic handler: `kmsg_dump_unregister()` waits for a
 //!   dump in progress, and the removal of the debugfs file waits for a test of the handler.

@@ -10,9 +10,9 @@
 //! - The shape it should have: none. The bug is to be fixed in DRM.
 //! - Why this is sound on 7.3: the loop is safe if the callback takes no lock that the caller of
 //!   `enable_vblank` holds. The callback announces that it is about to take them (`HANDLING`), and
-//!   `enable_vblank` that it is about to wait (`ENABLING`). The later one gives way: the callback
-//!   returns without taking a lock, or `enable_vblank` does not wait, and the callback starts the
-//!   timer again (`RESTART`). There is one callback at a time, and `vbl_lock` serialises
+//!   `enable_vblank` that it is about to wait (`ENABLING`). The later one gives way: the
+//!   callback returns without taking a lock, or `enable_vblank` does not wait, and the callback
+//!   starts the timer again (`RESTART`). There is one callback at a time, and `vbl_lock` serialises
 //!   `enable_vblank`.
 //! - Delete when `drm_crtc_vblank_start_timer()` does not wait.
 //!
@@ -75,7 +75,7 @@ pub(super) unsafe extern "C" fn enable_callback(crtc: *mut bindings::drm_crtc) -
             state.store(IDLE, Release);
             return ret;
         }
-        // The state changes at most twice under this loop: one callback ends, and another begins.
+        // The state changes at most twice during this loop: one callback ends, and another begins.
         if state.cmpxchg(HANDLING, RESTART, Full) != Err(IDLE) {
             // SAFETY: By the safety requirements, this is a valid CRTC with vblank initialised. DRM
             // holds `vbl_lock` during this callback. A timer callback runs, so the timer has been set
