@@ -171,7 +171,7 @@ impl Kind {
     }
 }
 
-/// Advice to give a device more VRAM. Empty if QEMU cannot.
+/// Advice to give a device more VRAM. Empty if QEMU cannot give it more.
 pub(crate) struct MoreVramAdvice {
     kind: Kind,
     vram: VramSize,

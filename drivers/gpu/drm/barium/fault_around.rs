@@ -267,8 +267,8 @@ mod tests {
     /// The cost of a page of a mapping that `mmap()` populates, as that of a BAR in sysfs.
     const EAGER_PAGE: usize = 122;
 
-    /// For a number of pages: how much more a mapping may cost than the offline optimum, and than the
-    /// better one of strict and eager mapping, in percent.
+    /// For a number of pages: the maximum cost of a mapping, in percent of that of the offline
+    /// optimum, and in percent of that of the better one of strict and eager mapping.
     const LIMITS: [(usize, usize, usize); 6] = [
         (16, 130, 130),
         (64, 150, 130),
@@ -785,7 +785,7 @@ mod tests {
         Ok(faults)
     }
 
-    /// docs/performance.md states and proves these limits, in percent.
+    /// docs/performance.md proves slightly lower limits.
     #[test]
     fn no_pattern_in_a_small_object_costs_more_than_the_limit() -> Result {
         let to_optimum = |model: &Model| model.total() * 100 / model.optimum();

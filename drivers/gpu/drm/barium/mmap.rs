@@ -12,8 +12,8 @@
 //!
 //! A mapping maps the memory that the object's [`Place`] names.
 //!
-//! - VRAM, while the device is bound. Once the device is unplugged, every page of such an object
-//!   maps the object's zero page, so that no access raises `SIGBUS`.
+//! - VRAM, while the device is bound. Once the device is unplugged, every page of the mapping maps
+//!   the object's zero page, so that no access raises `SIGBUS`.
 //! - System memory, cached, also after unplug. The first access to a page allocates it, with the
 //!   object's reservation locked. Huge entries do not map system memory.
 //!
@@ -192,7 +192,8 @@ impl MappedObject for VramObject {
 
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the object is in VRAM, and was not created contiguous; `ENOMEM`.
+    /// `EOPNOTSUPP` if the object is in VRAM, and was not created contiguous; those of
+    /// [`gem::populate_all`].
     fn vmap<'p>(
         obj: &'p mut Reserved<'_, Self>,
         reg: Option<&BariumRegistrationData<'_>>,
@@ -264,8 +265,12 @@ fn backing<'r, 'p>(
     }
 }
 
-/// Serves the part of a debugger's access to an object that is not in VRAM. A read does not allocate
+/// Serves a part of a debugger's access to an object that is not in VRAM. A read does not allocate
 /// the page, unless the page may be in swap.
+///
+/// # Errors
+///
+/// Those of [`gem::populate`].
 fn access_system_memory(
     obj: &mut Reserved<'_, VramObject>,
     page: PageIndex,

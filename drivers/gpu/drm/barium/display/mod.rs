@@ -309,7 +309,7 @@ impl DriverPlane for Plane {
             .with_registered(|dev, reg| gem::pin(dev, reg, object, can_start, preferred, last))
             .ok_or(ENODEV)?;
         match pinned {
-            // Another device has attached to the object meanwhile.
+            // Another device has attached to the object meanwhile, or the kernel has mapped it.
             Err(EBUSY) => Copied::new(dev, old, new).map(Shown::Copied),
             result => result.map(|()| Shown::InPlace),
         }
@@ -432,7 +432,7 @@ fn preferred_size(edid: &[u8; EDID_BLOCK]) -> Option<(u16, u16)> {
         .then(|| (size(timing[2], timing[4]), size(timing[5], timing[7])))
 }
 
-/// Logs whether VRAM is too small for a desktop in the preferred mode: for two buffers to flip between.
+/// Logs a notice if VRAM has no room for the two buffers of a desktop in the preferred mode.
 pub(crate) fn report_little_vram(dev: &RegisteredKmsDevice<BariumDriver>) {
     dev.with_registered(|dev| {
         dev.registration_data_with(|reg| {
@@ -501,7 +501,7 @@ mod tests {
         let mut edid = [0; EDID_BLOCK];
         edid[1..7].fill(0xff);
         assert_eq!(preferred_size(&edid), None);
-        // 1280x800, with blanking in the lower halves of the bytes with the upper bits.
+        // 1280x800. The lower halves of the bytes 0x51 and 0x31 are bits of the blanking.
         edid[54..62].copy_from_slice(&[0, 0x30, 0x00, 0x45, 0x51, 0x20, 0x16, 0x31]);
         assert_eq!(preferred_size(&edid), Some((1280, 800)));
         edid[0] = 1;
