@@ -225,8 +225,8 @@ enum Missing {
     Memory,
 }
 
-/// Inserts the page of `fault` and its neighbours. `RESERVED` is true if the reservation of the object
-/// is locked.
+/// Inserts the page of `fault` and its neighbours. `RESERVED` is true if the reservation of the
+/// object is locked.
 // The parameter makes two functions. The compiler does not inline one that is called in two places,
 // which costs 2% per fault.
 #[inline(always)]
@@ -365,7 +365,8 @@ fn huge_neighbours(
 pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
     let Config { fault_around, .. } = dev.config();
     upstream::map_ahead::map_ahead(dev, addresses, |obj, page, pages| {
-        // With this, one fault maps the rest of the extent, or allocates and maps the rest of the part.
+        // With this, one fault maps the rest of the extent, or allocates and maps the rest of the
+        // part.
         obj.needed().set(page.0..page.0 + pages);
         match gem::vram_page(obj, page) {
             Some(page) if fault_around => pages.min(page.extent_pages - page.index),

@@ -3,8 +3,8 @@
 //! Mode setting: one plane, CRTC, encoder and connector, which scan out of VRAM.
 //!
 //! The pixels of most framebuffers are in VRAM already. To show another framebuffer,
-//! [`crate::scanout`] programs another start address; no pixel is copied. A framebuffer whose object
-//! cannot be in VRAM is shown through a shadow, to which each commit copies the damage.
+//! [`crate::scanout`] programs another start address; no pixel is copied. A framebuffer whose
+//! object cannot be in VRAM is shown through a shadow, to which each commit copies the damage.
 //!
 //! There is no cursor plane, as the device has none: the driver would have to draw the cursor into
 //! the framebuffer, or into a copy of it. Compositors draw a software cursor instead.
@@ -64,7 +64,8 @@ use kernel::{
 
 /// The length of an EDID block in bytes.
 const EDID_BLOCK: usize = 128;
-/// The number of pictures between which a desktop flips. The console's picture leaves VRAM meanwhile.
+/// The number of pictures between which a desktop flips. The console's picture leaves VRAM
+/// meanwhile.
 const DESKTOP_PICTURES: u64 = 2;
 
 /// The mode setting of this driver.
@@ -79,8 +80,8 @@ impl kms::Driver for Display {
     /// # Errors
     ///
     /// - `EOPNOTSUPP` if the object was imported, and the kernel cannot map it.
-    /// - `EINVAL` if the object can be in VRAM, but is not contiguous, or if the device does not support
-    ///   the pitch there.
+    /// - `EINVAL` if the object can be in VRAM, but is not contiguous, or if the device does not
+    ///   support the pitch there.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
         let object = framebuffer.object();
         if object.is_system() {
@@ -129,8 +130,9 @@ fn scanout(
     limits.scanout(&picture, u64::try_from(start.0)? + offset)
 }
 
-/// Returns two offsets in VRAM for the object of a plane in `state`: the highest start from which the
-/// device can scan out each line of the framebuffer as the first one, and the highest for this picture.
+/// Returns two offsets in VRAM for the object of a plane in `state`: the highest start from which
+/// the device can scan out each line of the framebuffer as the first one, and the highest for this
+/// picture.
 ///
 /// # Errors
 ///
@@ -420,8 +422,8 @@ impl DriverConnector for Connector {
     }
 }
 
-/// Returns the preferred size of an EDID, that of its first detailed timing, or `None` if it is not an
-/// EDID or has no such timing. VESA's E-EDID standard, release A2, defines the bytes.
+/// Returns the preferred size of an EDID, that of its first detailed timing, or `None` if it is not
+/// an EDID or has no such timing. VESA's E-EDID standard, release A2, defines the bytes.
 fn preferred_size(edid: &[u8; EDID_BLOCK]) -> Option<(u16, u16)> {
     const HEADER: [u8; 8] = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0];
     const TIMING: usize = 54;

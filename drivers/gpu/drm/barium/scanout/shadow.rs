@@ -4,14 +4,14 @@
 //! display shows instead. Such a picture is in an object that belongs in system memory, that
 //! another device has attached to, or that was imported from another device.
 //!
-//! Each commit copies the damage from the object to the shadow, or the whole picture if the client has
-//! passed no damage. The display shows the shadow meanwhile, so a commit can tear. Without a commit
-//! or `DRM_IOCTL_MODE_DIRTYFB`, the screen does not change.
+//! Each commit copies the damage from the object to the shadow, or the whole picture if the client
+//! has passed no damage. The display shows the shadow meanwhile, so a commit can tear. Without a
+//! commit or `DRM_IOCTL_MODE_DIRTYFB`, the screen does not change.
 //!
-//! A shadow has exactly the part of the framebuffer that the screen shows, with a pitch of its own. So
-//! neither the framebuffer's pitch nor the part's position in it have to suit the device. Consecutive
-//! states of a plane share one shadow if they have the same size and format, also if they show different
-//! framebuffers: the damage is the difference between the two pictures.
+//! A shadow has exactly the part of the framebuffer that the screen shows, with a pitch of its own.
+//! So neither the framebuffer's pitch nor the part's position in it have to suit the device.
+//! Consecutive states of a plane share one shadow if they have the same size and format, also if
+//! they show different framebuffers: the damage is the difference between the two pictures.
 //!
 //! [`crate::gem`] allocates the VRAM, and [`crate::display`] decides which pictures need a shadow.
 
@@ -88,7 +88,8 @@ impl Shadow {
         Ok(picture)
     }
 
-    /// Returns the size of the VRAM for `picture`, in bytes, and the highest offset at which it can start.
+    /// Returns the size of the VRAM for `picture`, in bytes, and the highest offset at which it can
+    /// start.
     ///
     /// # Errors
     ///
@@ -186,8 +187,8 @@ impl Shadow {
     }
 }
 
-/// Returns the lines to copy from `source` to `picture`, which starts at `start` in VRAM, for `rect`, a
-/// rectangle of the framebuffer.
+/// Returns the lines to copy from `source` to `picture`, which starts at `start` in VRAM, for
+/// `rect`, a rectangle of the framebuffer.
 ///
 /// # Errors
 ///
