@@ -27,7 +27,7 @@ extern "C" {
 }
 
 /// Returns true if the driver may log a message that a process can provoke, and false if it has
-/// logged many of them in the last seconds.
+/// logged 10 of them in the last 5 s.
 pub(crate) fn may_log() -> bool {
     // SAFETY: `barium_may_log()` has no preconditions.
     unsafe { barium_may_log() }

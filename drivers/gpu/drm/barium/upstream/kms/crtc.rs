@@ -255,7 +255,7 @@ unsafe fn old_state(
 ) -> *mut bindings::drm_crtc_state {
     // SAFETY: By the safety requirements the CRTC is valid. Its index does not change.
     let index = unsafe { (*crtc).index };
-    // SAFETY: As this CRTC is part of the commit, by the safety requirements, its entry in `crtcs`
+    // SAFETY: By the safety requirements this CRTC is part of the commit, so its entry in `crtcs`
     // has an old state.
     unsafe { (*(*commit).crtcs.add(index as usize)).old_state }
 }
