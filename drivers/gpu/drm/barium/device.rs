@@ -22,10 +22,10 @@
 //! before 3.
 //!
 //! An ioctl or a commit that makes room in VRAM takes 2 inside 3. This cannot deadlock, because no
-//! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object. A
-//! move removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with
-//! 2 held, and with the mutex of the [`Pipe`] if the display may show the object. Before that, it
-//! tries to lock the mutex of the object's kernel mapping. The lists of objects have a mutex of DRM
+//! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object. A move
+//! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held,
+//! and with the mutex of the [`Pipe`] if the display may show the object. Before that, it
+//! tries the mutex of the object's kernel mapping. The lists of objects have a mutex of DRM
 //! (`gem_lru_mutex`), which is taken last.
 //!
 //! The shrinker runs in kswapd and in any allocation with `__GFP_FS`, so with 1, 2, 3 or the mutex of a
