@@ -56,13 +56,13 @@
  * Description: MAP_AHEAD refuses each bit of its flags and its padding.
  *
  * SUBTEST: unmapped
- * Description: MAP_AHEAD stops at an unmapped address with EFAULT.
+ * Description: MAP_AHEAD stops with EFAULT at an unmapped address.
  *
  * SUBTEST: foreign-memory
- * Description: MAP_AHEAD stops at a VMA that maps no object with EFAULT.
+ * Description: MAP_AHEAD stops with EFAULT at a VMA that maps no object.
  *
  * SUBTEST: no-access
- * Description: MAP_AHEAD fails for a mapping with PROT_NONE with EFAULT.
+ * Description: MAP_AHEAD of a mapping with PROT_NONE fails with EFAULT.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -410,15 +410,15 @@ int igt_main()
 	igt_subtest("flags-set")
 		test_flags_set(barium_new_client());
 
-	igt_describe("MAP_AHEAD stops at an unmapped address with EFAULT.");
+	igt_describe("MAP_AHEAD stops with EFAULT at an unmapped address.");
 	igt_subtest("unmapped")
 		test_unmapped(barium_new_client());
 
-	igt_describe("MAP_AHEAD stops at a VMA that maps no object with EFAULT.");
+	igt_describe("MAP_AHEAD stops with EFAULT at a VMA that maps no object.");
 	igt_subtest("foreign-memory")
 		test_foreign_memory(barium_new_client());
 
-	igt_describe("MAP_AHEAD fails for a mapping with PROT_NONE with EFAULT.");
+	igt_describe("MAP_AHEAD of a mapping with PROT_NONE fails with EFAULT.");
 	igt_subtest("no-access")
 		test_no_access(barium_new_client());
 }

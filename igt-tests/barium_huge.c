@@ -470,7 +470,7 @@ static int write_after_clear_refs(__u8 *map)
 static void test_watched_writes(int fd)
 {
 	struct barium_bo bo = barium_huge_bo_create(fd);
-	/* clear_refs skips existing entries of VM_PFNMAP areas, so this one is untouched. */
+	/* clear_refs skips existing entries of VM_PFNMAP VMAs, so this one is untouched. */
 	__u8 *map = barium_mmap(fd, bo.handle, bo.size);
 	int status;
 	pid_t pid;

@@ -9,13 +9,13 @@
  * Functionality: Memory management
  *
  * SUBTEST: one-client
- * Description: A client fills more objects than there is memory, and reads them in two orders.
+ * Description: A client fills objects that exceed all memory, and reads them in two orders.
  *
  * SUBTEST: several-clients
  * Description: Several clients do so at the same time.
  *
  * SUBTEST: pictures
- * Description: A client shows each of more pictures than there is memory.
+ * Description: A client shows each of its pictures, which exceed all memory.
  *
  * SUBTEST: flips-meanwhile
  * Description: A client draws and flips while another one makes the kernel swap.
@@ -291,15 +291,15 @@ static int new_client(void)
 
 int igt_main()
 {
-	igt_describe("A client fills more objects than there is memory.");
+	igt_describe("A client fills objects that exceed all memory.");
 	igt_subtest("one-client")
 		test_one_client(new_client());
 
-	igt_describe("Several clients fill more objects than there is memory.");
+	igt_describe("Several clients together fill objects that exceed all memory.");
 	igt_subtest("several-clients")
 		test_several(new_client());
 
-	igt_describe("A client shows each of more pictures than there is memory.");
+	igt_describe("A client shows each of its pictures, which exceed all memory.");
 	igt_subtest("pictures")
 		test_pictures(new_client());
 

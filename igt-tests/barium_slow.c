@@ -57,7 +57,8 @@ IGT_TEST_DESCRIPTION("Page faults that wait for the reservation of an object.");
 #define HELD 1536
 /*
  * The maximum duration of an operation that must not wait, in seconds. The kernel throttles the
- * holder for more than ten seconds, two at a time, before it releases the reservation.
+ * holder for two seconds at a time, and for more than ten in all, before it releases the
+ * reservation.
  */
 #define SOON 4.0
 /* The maximum duration of an operation that may be slow on a busy host, in seconds. */

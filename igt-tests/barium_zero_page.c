@@ -35,7 +35,7 @@ static void check_writable(const void *addr, bool writable)
 			  writable ? BARIUM_ENTRY_WRITABLE : 0);
 }
 
-/* /proc/PID/pagemap leaves out VM_PFNMAP areas, so the page table has to tell. */
+/* /proc/PID/pagemap leaves out VM_PFNMAP VMAs, so the test reads the page table. */
 static void test_watched_writes(int fd)
 {
 	struct barium_bo bo = barium_bo_create(fd, PAGES);

@@ -162,7 +162,7 @@ real_user() {
 		env HOME="$work" "${command[@]}" BARIUM_CACHE="$cache"
 }
 
-# copy_of_tree DIR: copies the source tree hide_commands build results.
+# copy_of_tree DIR: copies the source tree without build results.
 copy_of_tree() {
 	tar -C "$top" --exclude=./out --exclude=./.git -cf - . | tar -C "$1" -xf -
 }

@@ -10,8 +10,8 @@
  * This header is the only source of the ABI: the build generates the driver's Rust types from it.
  * Each structure has the same layout on 32-bit and 64-bit architectures, and no implicit padding.
  * All ioctls are allowed on the primary node for its master and for authenticated clients, and on
- * the render node, which the module parameter render_node=1 creates. Sizes and offsets are in
- * bytes.
+ * the render node, which the module parameter render_node=1 creates. DRM_IOCTL_BARIUM_GET_PARAM is
+ * allowed for all clients of the primary node. Sizes and offsets are in bytes.
  *
  * Besides the errors listed for each structure, every ioctl fails with
  *
@@ -38,7 +38,10 @@ extern "C" {
 
 /* Total size of the VRAM available for objects, in bytes. */
 #define BARIUM_PARAM_VRAM_SIZE		0x00
-/* VRAM that no object of any client occupies at the time of the call, in bytes. */
+/*
+ * VRAM that neither the objects of clients nor the display's copies of objects occupy at the time
+ * of the call, in bytes.
+ */
 #define BARIUM_PARAM_VRAM_AVAILABLE	0x01
 /* Page size in bytes: the granularity of object sizes and of page faults. */
 #define BARIUM_PARAM_PAGE_SIZE		0x02
@@ -128,9 +131,8 @@ struct drm_barium_gem_create {
  * VRAM, the mapping shows memory that is initially zero; if it was in system memory, the mapping
  * shows the object's content.
  *
- * An access raises SIGBUS only if the kernel cannot provide system memory for it although it has
- * memory: if the memory is broken, if the kernel cannot read the page from swap, or if the limit of
- * committed memory is reached and vm.overcommit_memory is 2.
+ * An access raises SIGBUS only if the memory is broken, if the kernel cannot read the page from
+ * swap, or if the limit of committed memory is reached and vm.overcommit_memory is 2.
  *
  * Errors: EINVAL if @pad is not 0; ENOENT if @handle is unknown.
  */

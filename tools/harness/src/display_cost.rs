@@ -24,7 +24,7 @@ const SHADOWED: [&str; 5] = [
     "xorg-prints",
     "xorg-blinks",
 ];
-/// What reads VRAM for sure: Xorg without such a buffer, which moves the lines of a terminal.
+/// The workload that must read VRAM: Xorg without such a buffer, which moves the lines of a terminal.
 const UNSHADOWED: &str = "xorg-without-shadow-prints";
 /// Bytes per second that are few, and those of a moved terminal.
 const FEW: f64 = 4096.0;
@@ -89,7 +89,7 @@ pub fn display_cost(settings: &Settings) -> Result<bool> {
     Ok(is_good)
 }
 
-/// What a guest has said.
+/// The lines that a guest has printed for the host.
 struct Said {
     said: Vec<String>,
     is_good: bool,

@@ -534,7 +534,7 @@ impl Session<'_> {
         qmp.execute("device_add", arguments.into()).map(drop)
     }
 
-    /// Returns what the guest is activity, for the progress message. IGT announces its subtests in the
+    /// Returns the activity of the guest, for the progress message. IGT announces its subtests in the
     /// kernel log.
     fn activity(&self) -> String {
         let console = command::read_lossy(&self.machine.console_log());

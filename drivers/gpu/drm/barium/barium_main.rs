@@ -2,14 +2,15 @@
 
 //! Barium: a DRM driver for VRAM behind a PCI BAR.
 //!
-//! A GEM object lives in VRAM. User space maps it, and the fault handler inserts PFNs of the BAR,
-//! write-combined, on demand. The hardware is QEMU's `bochs-display`, `VGA` and `secondary-vga`.
+//! A GEM object lives in VRAM or in system memory. User space maps it, and the fault handler
+//! inserts PFNs on demand: those of VRAM write-combined, those of system memory cached. The
+//! hardware is QEMU's `bochs-display`, `VGA` and `secondary-vga`.
 //!
 //! # Page faults
 //!
 //! The handler in [`mmap`] checks the device, resolves the object page to a PFN and inserts it.
-//! [`gem`] resolves the page to an offset in VRAM, and [`vram`] the offset to a PFN. [`upstream`]
-//! has the calls into the memory manager.
+//! [`place`] has the record of where the object is, and [`vram`] resolves a page of VRAM to a PFN.
+//! [`upstream`] has the calls into the memory manager.
 //!
 //! # Scanout
 //!

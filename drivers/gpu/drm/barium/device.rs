@@ -3,7 +3,7 @@
 //! Per-device state: data that lives as long as the DRM device, and data that lives only while the
 //! driver is bound.
 //!
-//! The DRM device lives until its last file, mapping and dma-buf is released, which may be long
+//! The DRM device lives until its last file, mapping and dma-buf are released, which may be long
 //! after the hardware is gone. All references to the hardware are in [`BariumRegistrationData`],
 //! which is accessible only inside a `registration_guard()`.
 //!
@@ -14,11 +14,12 @@
 //! 3. `registration_guard()` (SRCU)
 //! 4. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
-//! No two of the mutexes are held at once. The fault path takes 1 and 3, and never 4. It takes 2
-//! only for a page that has no memory yet, or whose object is being moved, after it has left 3. The
-//! driver allocates memory with 2 held, so reclaim may run with it held. A fault reads the placement
-//! record in an RCU read-side critical section, inside 3 or without it, in which it takes the locks
-//! of page tables only. DRM takes its mode setting locks before 3.
+//! No two of the mutexes are held at once. The fault path takes 1 and 3, and never 4, except for
+//! [`Config::move_every`]. It takes 2 only for a page that has no memory yet, or whose object is
+//! being moved, after it has left 3. The driver allocates memory with 2 held, so reclaim may run
+//! with it held. A fault reads the placement record in an RCU read-side critical section, inside 3
+//! or without it, in which it takes the locks of page tables only. DRM takes its mode setting locks
+//! before 3.
 //!
 //! An ioctl or a commit that makes room in VRAM takes 2 inside 3. This cannot deadlock, because no
 //! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object. A move
@@ -75,8 +76,8 @@ pub(crate) struct Config {
     pub(crate) fault_around: bool,
     /// A fault maps a huge entry if the offset in VRAM and the address are aligned for one.
     pub(crate) huge: bool,
-    /// For tests: each n-th fault moves its object out of VRAM or into it, where n is this number, if the
-    /// fault is one that a small entry serves. No fault does if it is 0.
+    /// For tests: if this is not 0, each fault whose number is a multiple of it moves its object
+    /// out of VRAM or into it. A huge fault with such a number only falls back to a small entry.
     pub(crate) move_every: u32,
     /// The device has a render node. Programs take it for a GPU that renders: a compositor or Mesa
     /// then fails where it would have used the CPU.
@@ -254,7 +255,8 @@ impl Residents {
     }
 }
 
-/// Data that lives only while the driver is bound. It is dropped after all mappings are zapped.
+/// Data that lives only while the driver is bound. Dropping it first zaps all mappings of user
+/// space.
 pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, BariumHardware<'bound>>;
 
 /// The mapped BARs of a bound device: its registers and VRAM.

@@ -164,14 +164,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Returns advice on how to start QEMU with more than `vram` for a device of this kind, as the end of
-    /// a message.
+    /// Returns advice on how to start QEMU with more than `vram` for a device of this kind, as the
+    /// end of a message.
     pub(crate) fn more_vram_advice(self, vram: VramSize) -> MoreVramAdvice {
         MoreVramAdvice { kind: self, vram }
     }
 }
 
-/// Advice to give a device more VRAM. Empty if QEMU cannot.
+/// Advice to give a device more VRAM. Empty if QEMU cannot give it more.
 pub(crate) struct MoreVramAdvice {
     kind: Kind,
     vram: VramSize,

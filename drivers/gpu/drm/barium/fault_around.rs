@@ -2,12 +2,12 @@
 
 //! Fault-around: selects the pages to map together with the page of a fault.
 //!
-//! The same policy applies to faults that a huge entry serves; the pages are huge pages then. In both
-//! cases, a neighbour costs a small part of a fault.
+//! The same policy applies to faults that a huge entry serves; the pages are huge pages then. In
+//! both cases, a neighbour costs a small part of a fault.
 //!
-//! This is policy: [`window`] is a function of numbers. The page table records which pages a program
-//! has accessed. If consecutive pages right beside the fault are mapped (a *run*), the program is
-//! probably accessing pages in the direction from the run to the fault.
+//! This is policy: [`window`] is a function of numbers. The page table records which pages a
+//! program has accessed. If consecutive pages right beside the fault are mapped (a *run*), the
+//! program is probably accessing pages in the direction from the run to the fault.
 //!
 //! - Next to a run, the window extends in that direction, and its size is a multiple of the length
 //!   of the run. A sequential access fills a page table after a few faults, and the number of
@@ -17,8 +17,8 @@
 //!   sequential accesses start there.
 //! - The program's advice overrides these rules.
 //!
-//! Two sequential accesses to different parts of a mapping do not affect each other's window, nor do
-//! accesses by different processes, except in small objects.
+//! Two sequential accesses to different parts of a mapping do not affect each other's window, nor
+//! do accesses by different processes, except in small objects.
 //!
 //! # Small objects
 //!
@@ -27,13 +27,13 @@
 //! each later one spend half of that amount on pages on both sides. Faults that continue a constant
 //! stride do not count if it is so long that one fault for each page costs least.
 //!
-//! So the cost of any access pattern is limited: the first two faults create few unused entries, and
-//! the later ones soon leave no page to fault for. docs/performance.md states the limits, in terms
-//! of [`FAULT_COSTS`], and proves them.
+//! So the cost of any access pattern is limited: the first two faults create few unused entries,
+//! and the later ones soon leave no page to fault for. docs/performance.md states the limits, in
+//! terms of [`FAULT_COSTS`], and proves them.
 //!
-//! For this rule, an object has a [`FaultHistory`], which `mmap()` clears. All mappings of the object
-//! share it, and faults update it without a lock. A lost update delays the third fault, and a fault
-//! in another mapping brings it forward; both affect performance only.
+//! For this rule, an object has a [`FaultHistory`], which `mmap()` clears. All mappings of the
+//! object share it, and faults update it without a lock. A lost update delays the third fault, and
+//! a fault in another mapping brings it forward; both affect performance only.
 
 use crate::{
     units::{
@@ -267,8 +267,8 @@ mod tests {
     /// The cost of a page of a mapping that `mmap()` populates, as that of a BAR in sysfs.
     const EAGER_PAGE: usize = 122;
 
-    /// For a number of pages: how much more a mapping may cost than the offline optimum, and than the
-    /// better one of strict and eager mapping, in percent.
+    /// For a number of pages: the maximum cost of a mapping, in percent of that of the offline
+    /// optimum, and in percent of that of the better one of strict and eager mapping.
     const LIMITS: [(usize, usize, usize); 6] = [
         (16, 130, 130),
         (64, 150, 130),
@@ -278,9 +278,9 @@ mod tests {
         (512, 320, 290),
     ];
 
-    /// The pages of a picture of 640x409 pixels (1 MiB) that libcairo 1.16 writes for the first time
-    /// when it draws, in this order: the first one and the number of consecutive pages. A signal
-    /// handler that made the pages accessible one by one has recorded them.
+    /// The pages of a picture of 640x409 pixels (1 MiB) that libcairo 1.16 writes for the first
+    /// time when it draws, in this order: the first one and the number of consecutive pages. A
+    /// signal handler that made the pages accessible one by one has recorded them.
     const RECORDED: [&[(usize, usize)]; 4] = [
         // Six lines of text in a terminal, and the cursor.
         &[
@@ -785,7 +785,7 @@ mod tests {
         Ok(faults)
     }
 
-    /// docs/performance.md states and proves these limits, in percent.
+    /// docs/performance.md proves slightly lower limits.
     #[test]
     fn no_pattern_in_a_small_object_costs_more_than_the_limit() -> Result {
         let to_optimum = |model: &Model| model.total() * 100 / model.optimum();

@@ -128,8 +128,8 @@ impl File {
 
     /// IOCTL: map_ahead: Maps a range of addresses before the client accesses it.
     ///
-    /// The handler waits for the mmap lock of the client, and unplugging must not wait for that lock.
-    /// So the handler does not call `drm_dev_enter()`; each of its faults does.
+    /// The handler waits for the mmap lock of the client, and unplugging must not wait for that
+    /// lock. So the handler does not call `drm_dev_enter()`; each of its faults does.
     pub(crate) fn map_ahead(
         dev: &BariumDevice<Ioctl>,
         args: &mut drm_barium_map_ahead,

@@ -248,11 +248,11 @@ pub(crate) fn is_in_system(obj: &BariumObject) -> bool {
 pub(crate) enum Pinned {
     /// The object is pinned.
     InPlace,
-    /// Nothing: the object has to be moved first. It is not in VRAM, or not where the display can show
-    /// it.
+    /// The object is not pinned, and has to be moved first: it is not in VRAM, or not where the
+    /// display can show it.
     NotYet,
-    /// Nothing: the object is in system memory and has to stay there, because another device has
-    /// attached to it, or because the kernel maps it.
+    /// The object is not pinned: it is in system memory and has to stay there, because another
+    /// device has attached to it, or because the kernel maps it.
     Held,
 }
 
@@ -435,9 +435,9 @@ impl NeededSoon {
     }
 }
 
-/// Allocates the page `page` of an object that is not in VRAM, or reads it from swap, and those of the
-/// `after` pages after it that the program will need soon. The first call for an object without memory
-/// creates its placement record.
+/// Allocates page `page` of an object that is not in VRAM, or reads it from swap, and those of the
+/// `after` pages after it that the program will need soon. The first call for an object without
+/// memory creates its placement record.
 ///
 /// Does nothing for an object in VRAM.
 ///

@@ -12,8 +12,8 @@
 //!
 //! A mapping maps the memory that the object's [`Place`] names.
 //!
-//! - VRAM, while the device is bound. Once the device is unplugged, every page of such an object
-//!   maps the object's zero page, so that no access raises `SIGBUS`.
+//! - VRAM, while the device is bound. Once the device is unplugged, every page of the mapping maps
+//!   the object's zero page, so that no access raises `SIGBUS`.
 //! - System memory, cached, also after unplug. The first access to a page allocates it, with the
 //!   object's reservation locked. Huge entries do not map system memory.
 //!
@@ -192,7 +192,8 @@ impl MappedObject for VramObject {
 
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the object is in VRAM, and was not created contiguous; `ENOMEM`.
+    /// `EOPNOTSUPP` if the object is in VRAM, and was not created contiguous; those of
+    /// [`gem::populate_all`].
     fn vmap<'p>(
         obj: &'p mut Reserved<'_, Self>,
         reg: Option<&BariumRegistrationData<'_>>,
@@ -224,8 +225,8 @@ enum Missing {
     Memory,
 }
 
-/// Inserts the page of `fault` and its neighbours. `RESERVED` is true if the reservation of the object
-/// is locked.
+/// Inserts the page of `fault` and its neighbours. `RESERVED` is true if the reservation of the
+/// object is locked.
 // The parameter makes two functions. The compiler does not inline one that is called in two places,
 // which costs 2% per fault.
 #[inline(always)]
@@ -264,8 +265,12 @@ fn backing<'r, 'p>(
     }
 }
 
-/// Serves the part of a debugger's access to an object that is not in VRAM. A read does not allocate
+/// Serves a part of a debugger's access to an object that is not in VRAM. A read does not allocate
 /// the page, unless the page may be in swap.
+///
+/// # Errors
+///
+/// Those of [`gem::populate`].
 fn access_system_memory(
     obj: &mut Reserved<'_, VramObject>,
     page: PageIndex,
@@ -360,7 +365,8 @@ fn huge_neighbours(
 pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
     let Config { fault_around, .. } = dev.config();
     upstream::map_ahead::map_ahead(dev, addresses, |obj, page, pages| {
-        // With this, one fault maps the rest of the extent, or allocates and maps the rest of the part.
+        // With this, one fault maps the rest of the extent, or allocates and maps the rest of the
+        // part.
         obj.needed().set(page.0..page.0 + pages);
         match gem::vram_page(obj, page) {
             Some(page) if fault_around => pages.min(page.extent_pages - page.index),

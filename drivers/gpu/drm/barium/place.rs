@@ -2,8 +2,8 @@
 
 //! The placement record of a GEM object: where its content is.
 //!
-//! A fault reads the record in an RCU read-side critical section ([`crate::upstream::gem`]). Once
-//! it is published, only the pages of system memory that have not been allocated change.
+//! A fault reads the record in an RCU read-side critical section ([`crate::upstream::gem`]). A
+//! published record changes only when a page of system memory is allocated.
 
 use crate::{
     units::PageIndex,

@@ -51,7 +51,7 @@ impl PageWindow {
 /// The advice of a program for a VMA (`madvise()`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advice {
-    /// Nothing, or `MADV_NORMAL`.
+    /// No advice, or `MADV_NORMAL`.
     Normal,
     /// `MADV_SEQUENTIAL`.
     Sequential,

@@ -3,8 +3,8 @@
 //! Mode setting: one plane, CRTC, encoder and connector, which scan out of VRAM.
 //!
 //! The pixels of most framebuffers are in VRAM already. To show another framebuffer,
-//! [`crate::scanout`] programs another start address; no pixel is copied. A framebuffer whose object
-//! cannot be in VRAM is shown through a shadow, to which each commit copies the damage.
+//! [`crate::scanout`] programs another start address; no pixel is copied. A framebuffer whose
+//! object cannot be in VRAM is shown through a shadow, to which each commit copies the damage.
 //!
 //! There is no cursor plane, as the device has none: the driver would have to draw the cursor into
 //! the framebuffer, or into a copy of it. Compositors draw a software cursor instead.
@@ -64,7 +64,8 @@ use kernel::{
 
 /// The length of an EDID block in bytes.
 const EDID_BLOCK: usize = 128;
-/// The number of pictures between which a desktop flips. The console's picture leaves VRAM meanwhile.
+/// The number of pictures between which a desktop flips. The console's picture leaves VRAM
+/// meanwhile.
 const DESKTOP_PICTURES: u64 = 2;
 
 /// The mode setting of this driver.
@@ -79,8 +80,8 @@ impl kms::Driver for Display {
     /// # Errors
     ///
     /// - `EOPNOTSUPP` if the object was imported, and the kernel cannot map it.
-    /// - `EINVAL` if the object can be in VRAM, but is not contiguous, or if the device does not support
-    ///   the pitch there.
+    /// - `EINVAL` if the object can be in VRAM, but is not contiguous, or if the device does not
+    ///   support the pitch there.
     fn check_framebuffer(dev: &BariumDevice, framebuffer: &Framebuffer<'_, Self>) -> Result {
         let object = framebuffer.object();
         if object.is_system() {
@@ -129,8 +130,9 @@ fn scanout(
     limits.scanout(&picture, u64::try_from(start.0)? + offset)
 }
 
-/// Returns two offsets in VRAM for the object of a plane in `state`: the highest start from which the
-/// device can scan out each line of the framebuffer as the first one, and the highest for this picture.
+/// Returns two offsets in VRAM for the object of a plane in `state`: the highest start from which
+/// the device can scan out each line of the framebuffer as the first one, and the highest for this
+/// picture.
 ///
 /// # Errors
 ///
@@ -309,7 +311,7 @@ impl DriverPlane for Plane {
             .with_registered(|dev, reg| gem::pin(dev, reg, object, can_start, preferred, last))
             .ok_or(ENODEV)?;
         match pinned {
-            // Another device has attached to the object meanwhile.
+            // Another device has attached to the object meanwhile, or the kernel has mapped it.
             Err(EBUSY) => Copied::new(dev, old, new).map(Shown::Copied),
             result => result.map(|()| Shown::InPlace),
         }
@@ -420,8 +422,8 @@ impl DriverConnector for Connector {
     }
 }
 
-/// Returns the preferred size of an EDID, that of its first detailed timing, or `None` if it is not an
-/// EDID or has no such timing. VESA's E-EDID standard, release A2, defines the bytes.
+/// Returns the preferred size of an EDID, that of its first detailed timing, or `None` if it is not
+/// an EDID or has no such timing. VESA's E-EDID standard, release A2, defines the bytes.
 fn preferred_size(edid: &[u8; EDID_BLOCK]) -> Option<(u16, u16)> {
     const HEADER: [u8; 8] = [0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0];
     const TIMING: usize = 54;
@@ -432,7 +434,7 @@ fn preferred_size(edid: &[u8; EDID_BLOCK]) -> Option<(u16, u16)> {
         .then(|| (size(timing[2], timing[4]), size(timing[5], timing[7])))
 }
 
-/// Logs whether VRAM is too small for a desktop in the preferred mode: for two buffers to flip between.
+/// Logs a notice if VRAM has no room for the two buffers of a desktop in the preferred mode.
 pub(crate) fn report_little_vram(dev: &RegisteredKmsDevice<BariumDriver>) {
     dev.with_registered(|dev| {
         dev.registration_data_with(|reg| {
@@ -501,7 +503,7 @@ mod tests {
         let mut edid = [0; EDID_BLOCK];
         edid[1..7].fill(0xff);
         assert_eq!(preferred_size(&edid), None);
-        // 1280x800, with blanking in the lower halves of the bytes with the upper bits.
+        // 1280x800. The lower halves of the bytes 0x51 and 0x31 are bits of the blanking.
         edid[54..62].copy_from_slice(&[0, 0x30, 0x00, 0x45, 0x51, 0x20, 0x16, 0x31]);
         assert_eq!(preferred_size(&edid), Some((1280, 800)));
         edid[0] = 1;

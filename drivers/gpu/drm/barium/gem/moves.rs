@@ -48,7 +48,8 @@ use kernel::{
 ///
 /// - `ENOENT` if the object is not in VRAM.
 /// - `EBUSY` if it is pinned, if the kernel maps it, or if another device is attached to it.
-/// - `ENOMEM` if there is no memory.
+/// - `ENOMEM` if there is no memory; `ENOSPC` if the system's limit for committed memory is
+///   reached.
 pub(super) fn move_out(
     obj: &mut Reserved<'_, VramObject>,
     reg: &BariumRegistrationData<'_>,

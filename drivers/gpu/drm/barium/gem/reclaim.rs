@@ -3,9 +3,9 @@
 //! Gives system memory back when the kernel is short of it: drops the content of objects if their
 //! clients do not need it, and lets the kernel swap other objects out.
 //!
-//! The kernel calls the shrinker from allocations, including those of this driver. So the shrinker skips
-//! an object whose reservation is locked; see [`crate::upstream::shrinker`]. Objects in VRAM stay there,
-//! because moving them out would take system memory.
+//! The kernel calls the shrinker from allocations, including those of this driver. So the shrinker
+//! skips an object whose reservation is locked; see [`crate::upstream::shrinker`]. Objects in VRAM
+//! stay there, because moving them out would take system memory.
 
 use super::{
     moves,
@@ -58,8 +58,8 @@ impl SystemMemory {
     }
 
     /// Calls `give_back` for the objects of `list`, beginning with the first, until the sum of its
-    /// results is at least `pages`. Returns this sum. `give_back` removes the object from the list and
-    /// returns the number of pages that it has given back, or returns `None`.
+    /// results is at least `pages`. Returns this sum. `give_back` removes the object from the list
+    /// and returns the number of pages that it has given back, or returns `None`.
     fn scan_list(
         &self,
         list: &Lru<BariumDriver>,
@@ -104,8 +104,8 @@ fn purge(obj: &BariumObject) -> Option<usize> {
     Some(pages)
 }
 
-/// Lets the kernel swap `obj` out. Returns the number of its pages that were in memory, or `None` if the
-/// object has to stay in memory.
+/// Lets the kernel swap `obj` out. Returns the number of its pages that were in memory, or `None`
+/// if the object has to stay in memory.
 fn release(obj: &BariumObject) -> Option<usize> {
     moves::release(&mut Reserved::try_lock(obj)?).ok()
 }

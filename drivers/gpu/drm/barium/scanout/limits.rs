@@ -61,7 +61,8 @@ pub(crate) const PITCH_ALIGN: NonZeroU16 = NonZeroU16::new(8).unwrap();
 /// The alignment of the start of a picture on `VGA`, in bytes.
 const VGA_START_ALIGN: NonZeroU16 = NonZeroU16::new(4).unwrap();
 
-/// Mesa's software renderer draws in tiles of this many lines, and allocates buffers of whole tiles.
+/// Mesa's software renderer draws in tiles of this many lines, and allocates buffers of whole
+/// tiles.
 const MESA_LINES: u64 = 64;
 
 /// A picture: the part of a framebuffer that the device shows.
@@ -134,8 +135,8 @@ pub(crate) struct Scanout {
 }
 
 impl Scanout {
-    /// Returns the offset in VRAM of the first pixel, and the number of bytes from there to the end of the
-    /// whole last line.
+    /// Returns the offset in VRAM of the first pixel, and the number of bytes from there to the end
+    /// of the whole last line.
     pub(super) fn span(&self) -> (usize, usize) {
         let bytes = usize::from(self.bits_per_pixel).div_ceil(8);
         let pitch = usize::from(self.virt_width) * bytes;
@@ -223,8 +224,8 @@ impl ModeLimits {
         }
     }
 
-    /// Returns how many pictures of `width` by `height` pixels VRAM has room for, with pixels of 4 bytes,
-    /// as Mesa allocates them: with a multiple of [`MESA_LINES`] lines.
+    /// Returns how many pictures of `width` by `height` pixels VRAM has room for, with pixels of 4
+    /// bytes, as Mesa allocates them: with a multiple of [`MESA_LINES`] lines.
     pub(crate) fn pictures(&self, width: u16, height: u16) -> u64 {
         let pitch = u64::from(width).next_multiple_of(u64::from(PITCH_ALIGN.get())) * 4;
         let size = pitch * u64::from(height).next_multiple_of(MESA_LINES);
@@ -250,9 +251,9 @@ impl ModeLimits {
         }
     }
 
-    /// Returns whether a connector offers a mode of `width` pixels by `height` lines, which the device
-    /// supports: VRAM must have room for two pictures, since most clients flip between two. The preferred
-    /// mode, and one that the user has chosen, need room for one only.
+    /// Returns whether a connector offers a mode of `width` pixels by `height` lines, which the
+    /// device supports: VRAM must have room for two pictures, since most clients flip between two.
+    /// The preferred mode, and one that the user has chosen, need room for one only.
     pub(crate) fn offer_status(&self, width: u16, height: u16, is_chosen: bool) -> ModeStatus {
         match is_chosen || self.pictures(width, height) >= 2 {
             true => ModeStatus::Ok,
@@ -347,15 +348,15 @@ impl ModeLimits {
         })
     }
 
-    /// Returns true if a buffer of `height` lines of `pitch` bytes is narrower or lower than the screen
-    /// in each mode that a connector offers, as cursor images are.
+    /// Returns true if a buffer of `height` lines of `pitch` bytes is narrower or lower than the
+    /// screen in each mode that a connector offers, as cursor images are.
     pub(crate) fn is_smaller_than_modes(height: u32, pitch: u32, bits_per_pixel: u32) -> bool {
         let width = u64::from(pitch) * u64::from(u8::BITS) / u64::from(bits_per_pixel.max(1));
         width < u64::from(SMALLEST_MODE.0) || height < u32::from(SMALLEST_MODE.1)
     }
 
-    /// Returns true if `picture`, placed at offset `start` in VRAM, starts within the reach and ends
-    /// within VRAM.
+    /// Returns true if `picture`, placed at offset `start` in VRAM, starts within the reach and
+    /// ends within VRAM.
     pub(crate) fn is_in_reach(&self, picture: &Picture, start: u64) -> bool {
         let pitch = u64::from(picture.pitch);
         let end = start + u64::from(picture.height) * pitch;

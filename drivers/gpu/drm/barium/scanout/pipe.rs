@@ -288,7 +288,8 @@ impl<'bound> Pipe<'bound> {
     pub(crate) fn restore(&self, bar: &VramBar<'_>) {
         let mut state = self.state.lock();
         state.programmed = Programmed::UNKNOWN;
-        // VRAM may have lost its content. The part that `Blank::new()` has cleared is in VRAM.
+        // VRAM may have lost its content. This cannot fail: `Blank::new()` has cleared the same
+        // part.
         if let Some(Err(_)) = state.blank.as_ref().map(|blank| blank.clear(bar)) {
             return;
         }

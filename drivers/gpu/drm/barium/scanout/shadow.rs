@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The shadow: a picture in VRAM that the display shows instead of one that is not there, and that cannot
-//! move there. Such a picture is in an object that belongs in system memory, that another device has
-//! attached to, or that was imported from another device.
+//! The shadow: a copy in VRAM of a picture that is elsewhere and cannot move there, which the
+//! display shows instead. Such a picture is in an object that belongs in system memory, that
+//! another device has attached to, or that was imported from another device.
 //!
-//! Each commit copies the damage from the object to the shadow, or the whole picture if the client has
-//! passed no damage. The display shows the shadow meanwhile, so a commit can tear. Without a commit
-//! or `DRM_IOCTL_MODE_DIRTYFB`, the screen does not change.
+//! Each commit copies the damage from the object to the shadow, or the whole picture if the client
+//! has passed no damage. The display shows the shadow meanwhile, so a commit can tear. Without a
+//! commit or `DRM_IOCTL_MODE_DIRTYFB`, the screen does not change.
 //!
-//! A shadow has exactly the part of the framebuffer that the screen shows, with a pitch of its own. So
-//! neither the framebuffer's pitch nor the part's position in it have to suit the device. Consecutive
-//! states of a plane share one shadow if they have the same size and format, also if they show different
-//! framebuffers: the damage is the difference between the two pictures.
+//! A shadow has exactly the part of the framebuffer that the screen shows, with a pitch of its own.
+//! So neither the framebuffer's pitch nor the part's position in it have to suit the device.
+//! Consecutive states of a plane share one shadow if they have the same size and format, also if
+//! they show different framebuffers: the damage is the difference between the two pictures.
 //!
 //! [`crate::gem`] allocates the VRAM, and [`crate::display`] decides which pictures need a shadow.
 
@@ -53,8 +53,8 @@ pub(crate) struct Shadow {
     start: VramOffset,
     picture: Picture,
     scanout: Scanout,
-    /// The shadow has had all pixels of the last picture that it was updated for. Only commits change
-    /// this, one at a time.
+    /// The last update has left all pixels of its picture in the shadow, and none of them is out of
+    /// date. Only commits change this, one at a time.
     is_complete: Atomic<bool>,
 }
 
@@ -88,7 +88,8 @@ impl Shadow {
         Ok(picture)
     }
 
-    /// Returns the size of the VRAM for `picture`, in bytes, and the highest offset at which it can start.
+    /// Returns the size of the VRAM for `picture`, in bytes, and the highest offset at which it can
+    /// start.
     ///
     /// # Errors
     ///
@@ -143,14 +144,14 @@ impl Shadow {
     ///
     /// # Errors
     ///
-    /// `EINVAL` and `ERANGE` never occur for a shadow that was created.
+    /// `EINVAL` or `ERANGE`, but not for a shadow that [`Self::new`] has created.
     pub(crate) fn memory<'a>(&self, bar: &'a VramBar<'_>) -> Result<BarPart<'a>> {
         bar.part(self.start, self.picture.len().ok_or(EINVAL)?.try_into()?)
     }
 
-    /// Copies `damage` from `source`, whose bytes are `bytes`, in coordinates of the framebuffer. Copies
-    /// everything if the shadow does not have the rest of the picture. `is_coherent` is false if the bytes
-    /// may be old ones: then the next update copies everything again.
+    /// Copies `damage`, rectangles of the framebuffer `source`, from `bytes`, those of its object.
+    /// Copies everything if the shadow does not have the rest of the picture. `is_coherent` is
+    /// false if `bytes` may be out of date: the next update then copies everything again.
     ///
     /// Called in a commit: takes no lock and allocates nothing.
     ///
@@ -186,8 +187,8 @@ impl Shadow {
     }
 }
 
-/// Returns the lines to copy from `source` to `picture`, which starts at `start` in VRAM, for `rect`, a
-/// rectangle of the framebuffer.
+/// Returns the lines to copy from `source` to `picture`, which starts at `start` in VRAM, for
+/// `rect`, a rectangle of the framebuffer.
 ///
 /// # Errors
 ///

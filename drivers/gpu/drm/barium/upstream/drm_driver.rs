@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Allocates DRM devices with callbacks that upstream's `drm_driver` and its file operations lack:
-//! `get_unmapped_area`, `fadvise`, dumb buffers ([`super::dumb`]), mode setting ([`super::kms`]), usage
-//! statistics ([`super::fdinfo`]).
+//! `get_unmapped_area`, `fadvise`, dumb buffers ([`super::dumb`]), mode setting ([`super::kms`]),
+//! usage statistics ([`super::fdinfo`]).
 //!
 //! - Upstream today: `drm::UnregisteredDevice` points the device to a constant `drm_driver` with
 //!   constant file operations, without these callbacks.
-//! - The shape it should have: optional methods of `drm::gem::DriverObject`, for the alignment of an
-//!   object's mappings and for advice about its pages.
+//! - The shape it should have: optional methods of `drm::gem::DriverObject`, for the alignment of
+//!   an object's mappings and for advice about its pages.
 //! - Why this is sound on 7.3: [`alloc`] replaces the `drm_driver` of a device before any other
 //!   code has a reference to the device. The new structs are copies in a `static` whose type names
 //!   the driver, so only devices of that driver use them. A callback that looks up an object takes
@@ -73,8 +73,8 @@ const MAP_FIXED: c_ulong = 0x10;
 const SYNC_FEATURES: u32 = bindings::drm_driver_feature_DRIVER_SYNCOBJ
     | bindings::drm_driver_feature_DRIVER_SYNCOBJ_TIMELINE;
 
-/// The `drm_driver` and the `file_operations` that the devices of driver `D` share. The driver has a
-/// `static` of this type; the first device initialises it.
+/// The `drm_driver` and the `file_operations` that the devices of driver `D` share. The driver has
+/// a `static` of this type; the first device initialises it.
 pub(crate) struct DriverOps<D> {
     driver: Vtable<bindings::drm_driver>,
     fops: Vtable<bindings::file_operations>,
@@ -154,9 +154,10 @@ where
     // other thread reads the field.
     unsafe { (*raw).driver = driver };
     if nodes == Nodes::Primary {
-        // SAFETY: This function has the only reference to the device, so no other thread reads these
-        // fields. `drm_minor_register()` creates no node where the device has no minor. The minor
-        // itself belongs to a managed action of the device, which frees it without reading `render`.
+        // SAFETY: This function has the only reference to the device, so no other thread reads
+        // these fields. `drm_minor_register()` creates no node where the device has no minor. The
+        // minor itself belongs to a managed action of the device, which frees it without reading
+        // `render`.
         unsafe {
             (*raw).render = core::ptr::null_mut();
             (*raw).driver_features &= !bindings::drm_driver_feature_DRIVER_RENDER;
@@ -250,7 +251,7 @@ unsafe extern "C" fn get_unmapped_area_callback<T: MappedObject>(
     flags: c_ulong,
 ) -> c_ulong {
     if address != 0 || flags & MAP_FIXED != 0 {
-        // The search uses no padding or alignment: it could then reject an area that fits.
+        // Without padding for alignment: a search with padding could reject an area that fits.
         //
         // SAFETY: The arguments are those of the callback by this function's requirements.
         let found = unsafe { bindings::mm_get_unmapped_area(file, address, len, pgoff, flags) };

@@ -66,6 +66,10 @@ pub(crate) trait DumbBuffers: MappedObject {
     fn pitch_align(bpp: u32) -> Result<usize>;
 
     /// Creates the object for `buffer`. User space reads zeros from it until it writes to it.
+    ///
+    /// # Errors
+    ///
+    /// Any error. The ioctl returns it.
     fn create_dumb(
         dev: &drm::Device<Self::Driver, Registered>,
         reg: &<Self::Driver as drm::Driver>::RegistrationData<'_>,

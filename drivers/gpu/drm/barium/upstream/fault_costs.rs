@@ -15,7 +15,7 @@
 
 use kernel::page::PAGE_SIZE;
 
-/// The costs of a mapping. Only their ratios matter.
+/// The costs of a mapping, in guest instructions. Only their ratios matter.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FaultCosts {
     /// `mmap()` and `munmap()` of an object, without any access to it.

@@ -31,16 +31,16 @@ use kernel::{
 /// The regions, with their names in the keys.
 const REGIONS: [(Region, &CStr); 2] = [(Region::Vram, c"vram"), (Region::System, c"memory")];
 
-/// The statistics to print besides `drm-total` and `drm-shared`. The device has no engine on which an
-/// object could be active.
+/// The statistics to print besides `drm-total` and `drm-shared`. The device has no engine on which
+/// an object could be active.
 const STATUS: bindings::drm_gem_object_status =
     bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT
         | bindings::drm_gem_object_status_DRM_GEM_OBJECT_PURGEABLE;
 
 /// The `drm_driver.show_fdinfo` callback. Prints, for each region, the total size of the objects to
-/// which the client has handles (`drm-total-vram`), the memory that they use (`drm-resident-vram`), the
-/// part of that memory whose content the client does not need (`drm-purgeable-vram`), and the size of the
-/// objects that have other handles or a dma-buf, too (`drm-shared-vram`).
+/// which the client has handles (`drm-total-vram`), the memory that they use (`drm-resident-vram`),
+/// the part of that memory whose content the client does not need (`drm-purgeable-vram`), and the
+/// size of the objects that have other handles or a dma-buf, too (`drm-shared-vram`).
 ///
 /// # Safety
 ///

@@ -38,7 +38,8 @@ pub(crate) fn has_nomodeset() -> bool {
 }
 
 /// Unbinds simpledrm, efifb and similar drivers from the framebuffer in `pdev`, so that the caller
-/// can claim its memory, and keeps them from binding later. `name` is the name of the calling driver.
+/// can claim its memory, and keeps them from binding later. `name` is the name of the calling
+/// driver.
 ///
 /// The screen keeps its content.
 ///

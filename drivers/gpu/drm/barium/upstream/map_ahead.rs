@@ -59,8 +59,8 @@ extern "C" {
 
 /// Maps the pages in `addresses` of the calling process, as if the process accessed them.
 ///
-/// The range is divided into parts. A part lies in one VMA and in one window of [`WINDOW_SIZE`], and
-/// its first page is not mapped. For each part, `prepare` gets the object, the object's page at
+/// The range is divided into parts. A part lies in one VMA and in one window of [`WINDOW_SIZE`],
+/// and its first page is not mapped. For each part, `prepare` gets the object, the object's page at
 /// which the part starts, and the number of pages in the part. It may prepare for the fault at that
 /// page, and returns how many pages, at least one, the fault is going to map.
 ///

@@ -3,9 +3,9 @@
 //! Abstractions that the kernel crate lacks, in a form that upstream could adopt.
 //!
 //! Only this module contains `unsafe` code. The head of each file states what upstream offers today
-//! (7.3), the shape it should have, why the code is sound on 7.3, and when to delete it. No file
-//! uses the other modules of the driver: they supply the driver's policy through traits and
-//! closures.
+//! (7.3), the shape it should have, why the code is sound on 7.3, and when to delete it. Of the
+//! driver's other modules, the files use [`crate::units`] only: the others supply the driver's
+//! policy through traits and closures.
 
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;

@@ -4,8 +4,8 @@
 //!
 //! - Upstream today: `Task` has no name, and the kernel crate has no rate-limited messages.
 //! - The shape it should have: `Task::comm()`, and `dev_notice_ratelimited!`.
-//! - Why this is sound on 7.3: the functions of helpers.c copy the name of the current task, and use a
-//!   static rate limit with a lock of its own.
+//! - Why this is sound on 7.3: the functions of helpers.c copy the name of the current task, and
+//!   use a static rate limit with a lock of its own.
 //! - Delete when upstream has both.
 //!
 //! C headers: [`include/linux/sched.h`](srctree/include/linux/sched.h),
@@ -27,7 +27,7 @@ extern "C" {
 }
 
 /// Returns true if the driver may log a message that a process can provoke, and false if it has
-/// logged many of them in the last seconds.
+/// logged 10 of them in the last 5 s.
 pub(crate) fn may_log() -> bool {
     // SAFETY: `barium_may_log()` has no preconditions.
     unsafe { barium_may_log() }

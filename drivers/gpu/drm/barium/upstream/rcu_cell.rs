@@ -143,7 +143,8 @@ impl<T> Retired<T> {
     ///
     /// The caller must not use `self` afterwards, and not drop it.
     unsafe fn take(&self) -> KBox<T> {
-        // SAFETY: `synchronize_rcu_expedited()` requires a context that may sleep.
+        // SAFETY: `synchronize_rcu_expedited()` requires a context that may sleep, as do the
+        // callers of this function.
         unsafe { bindings::synchronize_rcu_expedited() };
         // SAFETY: By the type invariants, the pointer comes from `KBox::into_raw()`, and this
         // object owns the value. Readers that got it from the cell did so before the exchange in

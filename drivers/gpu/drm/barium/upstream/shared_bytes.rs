@@ -5,8 +5,9 @@
 //! - Upstream today: raw pointers, as in `Page::read_raw()`.
 //! - The shape it should have: [`SharedBytes`], with methods that copy, and none that returns a
 //!   reference.
-//! - Why this is sound on 7.3: the type hands out an address only, after a check of the range. Code that
-//!   reads the bytes calls functions of the kernel, which read bytes that change meanwhile.
+//! - Why this is sound on 7.3: the type hands out an address only, after a check of the range. To
+//!   read the bytes, callers call C functions of the kernel, for which the bytes may change
+//!   meanwhile.
 //! - Delete when upstream has such a type.
 
 use core::marker::PhantomData;
@@ -29,7 +30,7 @@ impl SharedBytes<'_> {
     ///
     /// The `len` bytes from `start` on must be mapped and readable for the lifetime of the result.
     pub(super) unsafe fn new(start: *const u8, len: usize) -> Self {
-        // INVARIANT: The caller promises it.
+        // INVARIANT: The safety requirements are the type invariants.
         Self {
             start,
             len,
@@ -41,7 +42,7 @@ impl SharedBytes<'_> {
     ///
     /// # Errors
     ///
-    /// `ERANGE` if there are not as many.
+    /// `ERANGE` if the range does not end within the bytes.
     pub(super) fn at(&self, offset: usize, len: usize) -> Result<*const u8> {
         if offset > self.len || len > self.len - offset {
             return Err(ERANGE);

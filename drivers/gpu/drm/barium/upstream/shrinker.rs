@@ -7,25 +7,25 @@
 //! - Upstream today: nothing in the kernel crate. Binder has a shrinker of its own, for its pages.
 //! - The shape it should have: [`Shrink`] and [`Shrinker`]; a function for allocation scopes
 //!   (`memalloc_nofs_save()`) in [`kernel::alloc`].
-//! - Why this is sound on 7.3: the callbacks get a pointer to the [`Shrink`], which the [`Shrinker`]
-//!   owns. `shrinker_free()` waits until no callback runs and prevents further ones, and the
-//!   [`Shrink`] is dropped after that. [`without_fs_reclaim`] takes a closure, so that scopes end in
-//!   the reverse order, each in the thread that began it.
+//! - Why this is sound on 7.3: the callbacks get a pointer to the [`Shrink`], which the
+//!   [`Shrinker`] owns. `shrinker_free()` waits until no callback runs and prevents further ones,
+//!   and the [`Shrink`] is dropped after that. [`without_fs_reclaim`] takes a closure, so that
+//!   scopes end in the reverse order, each in the thread that began it.
 //! - Delete when upstream has such types.
 //!
 //! # Contexts
 //!
-//! The kernel calls a shrinker in kswapd, and in any allocation that may wait and may call file systems
-//! (`GFP_KERNEL`): in the allocating thread, with the locks that this thread holds. So a shrinker may
-//! sleep, but must not wait for a lock that any thread holds while it allocates, nor for such a thread:
-//! it only tries such locks. It must not allocate memory itself. It may wait for an RCU grace period,
-//! take the locks of page tables, and remove page table entries.
+//! The kernel calls a shrinker in kswapd, and in any allocation that may wait and may call file
+//! systems (`GFP_KERNEL`): in the allocating thread, with the locks that this thread holds. So a
+//! shrinker may sleep, but must not wait for a lock that any thread holds while it allocates, nor
+//! for such a thread: it only tries to take such locks. It must not allocate memory itself. It may
+//! wait for an RCU grace period, take the locks of page tables, and remove page table entries.
 //!
 //! A thread that allocates while it holds a lock for which a shrinker waits does so in
 //! [`without_fs_reclaim`]: the callbacks do nothing for such allocations.
 //!
-//! The callbacks tell lockdep that they run in reclaim, also when `/proc/sys/vm/drop_caches` has invoked
-//! them.
+//! The callbacks tell lockdep that they run in reclaim, also when `/proc/sys/vm/drop_caches` has
+//! invoked them.
 
 use core::ptr::NonNull;
 use kernel::{
@@ -51,7 +51,7 @@ pub(crate) trait Shrink: Send + Sync + 'static {
     /// Returns the number of pages that [`Self::scan`] may be able to give back.
     fn count(&self) -> usize;
 
-    /// Gives back `pages` pages, or as many as possible. Returns their number.
+    /// Gives back at least `pages` pages, or as many as possible. Returns their number.
     fn scan(&self, pages: usize) -> usize;
 }
 
@@ -59,8 +59,8 @@ pub(crate) trait Shrink: Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// `raw` is a registered shrinker whose callbacks are those of this module for `T`. Its private data
-/// points to the value in `data`, which does not move.
+/// `raw` is a registered shrinker whose callbacks are those of this module for `T`. Its private
+/// data points to the value in `data`, which does not move.
 pub(crate) struct Shrinker<T: Shrink> {
     raw: NonNull<bindings::shrinker>,
     _data: KBox<T>,
@@ -153,7 +153,7 @@ unsafe extern "C" fn scan_callback<T: Shrink>(
     unsafe { barium_shrink_begin(control) };
     // SAFETY: The shrinker is freed only after this callback has returned.
     let freed = unsafe { data::<T>(shrinker) }.scan(pages);
-    // SAFETY: This ends what was begun above.
+    // SAFETY: `barium_shrink_begin()` was called above with the same `control`.
     unsafe { barium_shrink_end(control) };
     if freed == 0 {
         STOP
@@ -164,11 +164,11 @@ unsafe extern "C" fn scan_callback<T: Shrink>(
 
 /// Calls `run`. Allocations of the current thread in it call no [`Shrink`].
 pub(crate) fn without_fs_reclaim<R>(run: impl FnOnce() -> R) -> R {
-    // SAFETY: The function changes a flag of the current thread.
+    // SAFETY: `barium_nofs_save()` has no preconditions. It changes a flag of the current thread.
     let flags = unsafe { barium_nofs_save() };
     let result = run();
-    // SAFETY: The current thread has got the flags from `barium_nofs_save()`, and the scopes that `run`
-    // began have ended, because each ends in the call of this function that began it.
+    // SAFETY: The current thread has got the flags from `barium_nofs_save()`, and the scopes that
+    // `run` began have ended, because each ends in the call of this function that began it.
     unsafe { barium_nofs_restore(flags) };
     result
 }

@@ -52,9 +52,9 @@ pub(crate) const PMDS_PER_TABLE: usize = PAGE_SIZE / size_of::<bindings::pmd_t>(
 /// The number of bytes that one page table maps, or one huge entry (PMD) instead of it.
 pub(crate) const HUGE_SIZE: usize = PAGES_PER_TABLE * PAGE_SIZE;
 
-/// The maximum number of pages for which one fault inserts entries: 2 MiB, in one page table. A page
-/// table may map much more; to insert all its entries, a fault would hold the page table lock for
-/// long.
+/// The maximum number of pages for which one fault inserts entries: 2 MiB, in one page table. A
+/// page table may map much more; to insert all its entries, a fault would hold the page table lock
+/// for long.
 pub(crate) const WINDOW_PAGES: usize = if HUGE_SIZE < SZ_2M {
     PAGES_PER_TABLE
 } else {
@@ -176,29 +176,29 @@ pub(super) unsafe fn system_memory_prot(
 
 /// Prepares the range from `start` to `end` of `vma` for a change of its access rights.
 ///
-/// `mprotect()` gives all entries in the range the protection of the VMA. On arm64 and riscv, that includes the
-/// memory type: system memory, which [`system_memory_prot`] maps cached, would become non-cacheable,
-/// and the CPU would see other content than through the kernel's cached mapping. So this function
-/// removes the entries there. Faults insert them again after the change.
+/// `mprotect()` gives all entries in the range the protection of the VMA. On arm64 and riscv, that
+/// includes the memory type: system memory, which [`system_memory_prot`] maps cached, would become
+/// non-cacheable, and the CPU would see other content than through the kernel's cached mapping. So
+/// this function removes the entries there. Faults insert them again after the change.
 ///
 /// # Safety
 ///
-/// `vma` must be a VMA that [`VmaNew::into_pfnmap`] has set up, and contain the range. The caller must
-/// hold the mmap lock for writing.
+/// `vma` must be a VMA that [`VmaNew::into_pfnmap`] has set up, and contain the range. The caller
+/// must hold the mmap lock for writing.
 pub(super) unsafe fn prepare_mprotect(
     vma: *mut bindings::vm_area_struct,
     start: c_ulong,
     end: c_ulong,
 ) {
-    // SAFETY: The caller promises that `vma` is valid and does not change. Both members of the union
-    // are the flags.
+    // SAFETY: The caller promises that `vma` is valid and does not change. Both members of the
+    // union are the flags.
     let vm_flags = unsafe { (*vma).__bindgen_anon_2.vm_flags };
     // SAFETY: `vm_get_page_prot()` has no preconditions.
     let cached = unsafe { bindings::vm_get_page_prot(vm_flags) };
     // SAFETY: `barium_mprotect_changes_type()` has no preconditions.
     if unsafe { barium_mprotect_changes_type(cached, device_prot(vm_flags)) } {
-        // SAFETY: The caller promises that `vma` is a PFN mapping that contains the range, and that it
-        // holds the mmap lock for writing.
+        // SAFETY: The caller promises that `vma` is a PFN mapping that contains the range, and that
+        // it holds the mmap lock for writing.
         unsafe { barium_zap_until_unlock(vma, start, end) };
     }
 }

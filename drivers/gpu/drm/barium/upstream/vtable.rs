@@ -21,8 +21,8 @@ use kernel::{
 ///
 /// # Safety
 ///
-/// The pointers in a value must be to functions, constants and statics that any CPU may use while the
-/// module is loaded. C must not write to a value that is in use.
+/// The pointers in a value must be to functions, constants and statics that any CPU may use while
+/// the module is loaded. C must not write to a value that is in use.
 pub(super) unsafe trait Callbacks {}
 
 // SAFETY: DRM only reads the struct.

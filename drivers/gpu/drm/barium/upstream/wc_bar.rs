@@ -166,8 +166,8 @@ impl BarPart<'_> {
 
 /// A memory BAR, mapped write-combining in the kernel, and claimed for this driver.
 ///
-/// A driver of the firmware's framebuffer that has lost the device keeps a claim on a part of the BAR
-/// until the last process has closed `/dev/fb0`. Then the BAR is used without a claim, as the C
+/// A driver of the firmware's framebuffer that has lost the device keeps a claim on a part of the
+/// BAR until the last process has closed `/dev/fb0`. Then the BAR is used without a claim, as the C
 /// drivers of such devices use it, and the log says so.
 ///
 /// # Examples
@@ -249,8 +249,8 @@ impl<'a> WcBar<'a> {
                  firmware's framebuffer open: that process can access all of VRAM until it ends\n"
             );
         }
-        // SAFETY: `ioremap_wc()` requires that the range is not RAM, and a PCI BAR is not. If the BAR
-        // is mapped already, `ioremap_wc()` uses the memory type of that mapping, or fails.
+        // SAFETY: `ioremap_wc()` requires that the range is not RAM, and a PCI BAR is not. If the
+        // BAR is mapped already, `ioremap_wc()` uses the memory type of that mapping, or fails.
         let base = unsafe { barium_ioremap_wc(phys.try_into()?, len) };
         let Some(base) = NonNull::new(base) else {
             if claimed {
@@ -269,8 +269,8 @@ impl<'a> WcBar<'a> {
             );
         }
 
-        // INVARIANT: The BAR was mapped above, and claimed if `claimed` is set; only `drop()` undoes
-        // that. `pdev` is bound to the driver that calls this function.
+        // INVARIANT: The BAR was mapped above, and claimed if `claimed` is set; only `drop()`
+        // undoes that. `pdev` is bound to the driver that calls this function.
         Ok(Self {
             pdev,
             index,
@@ -445,8 +445,8 @@ impl WcBar<'_> {
             };
             let from = source.at(offset(lines.from, lines.from_pitch)?, lines.len)?;
             let to = self.at(offset(lines.to, lines.to_pitch)?, lines.len)?;
-            // SAFETY: `at()` checks that the source is readable memory, and that the destination is in
-            // the mapping.
+            // SAFETY: `at()` checks that the source is readable memory, and that the destination is
+            // in the mapping.
             unsafe { bindings::memcpy_toio(to, from.cast(), lines.len) };
         }
         flush_write_combining();

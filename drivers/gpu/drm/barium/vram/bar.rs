@@ -2,8 +2,8 @@
 
 //! The BAR through which the CPU accesses VRAM.
 //!
-//! The BAR is claimed and mapped write-combining while the driver is bound. It is the only source of
-//! a [`PfnRange`]. It knows nothing about allocations.
+//! The BAR is claimed and mapped write-combining while the driver is bound. It is the only source
+//! of a [`PfnRange`]. This module does not deal with allocations.
 
 use super::{
     VramOffset,
@@ -56,38 +56,38 @@ impl<'bound> VramBar<'bound> {
             .map(Self)
     }
 
-    /// Returns the PFN of `page`, together with the other PFNs of its extent; `None` if a part of the
-    /// extent is not in VRAM.
+    /// Returns the PFN of `page`, together with the other PFNs of its extent; `None` if a part of
+    /// the extent is not in the BAR.
     #[inline]
     pub(crate) fn pfn_range(&self, page: VramPage) -> Option<PfnRange<'_>> {
         self.0
             .pfn_range(page.extent_offset.0, page.extent_pages, page.index)
     }
 
-    /// Returns a mapping of the `len` bytes from `offset` on, for DRM's in-kernel clients; `ERANGE` if
-    /// some of them are not in VRAM.
+    /// Returns a mapping of the `len` bytes from `offset` on, for DRM's in-kernel clients; `ERANGE`
+    /// if some of them are not in the BAR.
     pub(crate) fn vmap(&self, offset: VramOffset, len: usize) -> Result<VMap> {
         self.0.vmap(offset.0, len)
     }
 
-    /// Returns the `len` bytes from `offset` on, for the panic screen; `ERANGE` if some of them are not
-    /// in VRAM. Takes no lock.
+    /// Returns the `len` bytes from `offset` on, for the panic screen; `ERANGE` if some of them are
+    /// not in the BAR. Takes no lock.
     pub(crate) fn part(&self, offset: VramOffset, len: usize) -> Result<BarPart<'_>> {
         self.0.part(offset.0, len)
     }
 
-    /// Fills `len` bytes from `offset` on with zeros; `ERANGE` if some of them are not in VRAM.
+    /// Fills `len` bytes from `offset` on with zeros; `ERANGE` if some of them are not in the BAR.
     pub(crate) fn clear(&self, offset: VramOffset, len: usize) -> Result {
         self.0.clear(offset.0, len)
     }
 
-    /// Fills `buf` with the bytes from `offset` on; `ERANGE` if some of them are not in VRAM.
+    /// Fills `buf` with the bytes from `offset` on; `ERANGE` if some of them are not in the BAR.
     pub(crate) fn read(&self, offset: VramOffset, buf: &mut [u8]) -> Result {
         self.0.read(offset.0, buf)
     }
 
-    /// Initialises `buf` with the bytes from `offset` on, and returns it; `ERANGE` if some of them are not in
-    /// VRAM.
+    /// Initialises `buf` with the bytes from `offset` on, and returns it; `ERANGE` if some of them
+    /// are not in the BAR.
     pub(crate) fn read_uninit<'b>(
         &self,
         offset: VramOffset,
@@ -96,12 +96,13 @@ impl<'bound> VramBar<'bound> {
         self.0.read_uninit(offset.0, buf)
     }
 
-    /// Copies `lines` of `source` to VRAM; `ERANGE` if a part of them is not in `source` or not in VRAM.
+    /// Copies `lines` of `source` to VRAM; `ERANGE` if a part of them is not in `source` or not in
+    /// the BAR.
     pub(crate) fn copy_lines(&self, source: SharedBytes<'_>, lines: &Lines) -> Result {
         self.0.copy_lines(source, lines)
     }
 
-    /// Writes `buf` to the bytes from `offset` on; `ERANGE` if some of them are not in VRAM.
+    /// Writes `buf` to the bytes from `offset` on; `ERANGE` if some of them are not in the BAR.
     pub(crate) fn write(&self, offset: VramOffset, buf: &[u8]) -> Result {
         self.0.write(offset.0, buf)
     }

@@ -79,8 +79,8 @@ impl Extents {
         }
     }
 
-    /// Appends `pages` pages at `offset`: to the last extent if it ends at `offset`, as a new extent
-    /// otherwise. `pages` must not be 0.
+    /// Appends `pages` pages at `offset`: to the last extent if it ends at `offset`, as a new
+    /// extent otherwise. `pages` must not be 0.
     ///
     /// # Errors
     ///

@@ -8,8 +8,8 @@
 //! # Placement
 //!
 //! A display can scan a picture out only if it is contiguous and starts low enough in VRAM. So the
-//! manager places contiguous allocations as low as possible, and all others as high as the buddy
-//! allocator finds blocks of the orders that it looks for.
+//! manager places contiguous allocations as low as possible. For all others, the buddy allocator
+//! takes the highest free block of each order that it needs.
 //!
 //! Huge entries can map as much of each allocation as its size allows. The buddy allocator aligns a
 //! block to its own size, and serves a size that is no power of two with blocks of falling order. A

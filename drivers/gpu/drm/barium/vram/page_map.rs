@@ -182,8 +182,8 @@ impl PageMap {
         highest
     }
 
-    /// Returns true if the pages before or after a range of `pages` pages that starts at `start` are at
-    /// least as many, whether they are in use or not.
+    /// Returns true if there is room for another range of `pages` pages before or after the one
+    /// that starts at `start`, if no other page is in use.
     pub(super) fn leaves_room_for_same(&self, start: usize, pages: usize) -> bool {
         start >= pages || self.pages.saturating_sub(start).saturating_sub(pages) >= pages
     }

@@ -52,8 +52,8 @@
 //!
 //! [`PmdRange::insert_with`] likewise fills the PMDs beside the fault's, in the same PMD table,
 //! with copies of the huge entry that `vmf_insert_pfn_pmd()` installed. The VMA keeps the PMD table
-//! for the same reason as a page table. On neighbours of a huge fault, all numbers count huge
-//! pages.
+//! for the same reason as a page table. For the neighbours of a huge fault, all numbers count
+//! huge pages.
 //!
 //! # fork()
 //!
@@ -480,8 +480,8 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         }
 
         let obj = ARef::from(self.obj);
-        // SAFETY: By the type invariants, the fault is being served. The memory manager allows to
-        // release the lock in a fault that it may repeat, if the result is `VM_FAULT_RETRY`. The
+        // SAFETY: By the type invariants, the fault is being served. In a fault that the memory
+        // manager may repeat, a handler may release the lock if it returns `VM_FAULT_RETRY`. The
         // callback has the only `Fault` for it, which this method owns, and does not use from here
         // on.
         unsafe { barium_release_fault_lock(self.vmf) };

@@ -125,7 +125,8 @@ impl<D: drm::Driver> Lru<D> {
         let raw = obj.as_raw();
         // SAFETY: The object is valid, and so is its device. The field does not change.
         let lock = unsafe { &raw mut (*(*raw).dev).gem_lru_mutex };
-        // SAFETY: The mutex is valid, and no caller holds it.
+        // SAFETY: The mutex is valid. This thread does not hold it, because this file and DRM call
+        // no code of the driver with it held.
         unsafe { bindings::mutex_lock(lock) };
         // SAFETY: The mutex that protects the field was taken above.
         if unsafe { (*raw).lru } == self.list.get() {
@@ -154,7 +155,8 @@ impl<D: drm::Driver> Lru<D> {
         }
         // SAFETY: The device is valid, and so is its mutex.
         let lock = unsafe { &raw mut (*dev).gem_lru_mutex };
-        // SAFETY: The mutex is valid, and no caller holds it.
+        // SAFETY: The mutex is valid. This thread does not hold it, because this file and DRM call
+        // no code of the driver with it held.
         unsafe { bindings::mutex_lock(lock) };
         // SAFETY: By the type invariants, the list is initialised.
         let head = unsafe { &raw mut (*self.list.get()).list };

@@ -426,8 +426,8 @@ unsafe extern "C" fn vmap_callback<T: MappedObject>(
 ) -> c_int {
     // SAFETY: The caller promises that the object is valid. The field does not change.
     if let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) {
-        // SAFETY: The object keeps the attachment until it is freed. Only objects with data `T` have these
-        // `funcs`, and the other promises are those of the caller.
+        // SAFETY: The object keeps the attachment until it is freed. Only objects with data `T`
+        // have these `funcs`. The caller has locked the reservation, and `map` is valid for writes.
         return unsafe { prime::vmap_imported::<T>(raw, attachment, map) };
     }
     // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
@@ -463,17 +463,18 @@ fn make_map<T: MappedObject>(obj: &mut Reserved<'_, T>) -> Result<IoSysMap> {
 ///
 /// # Safety
 ///
-/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference and
-/// whose reservation it has locked, and once for each `vmap` that succeeded. The caller of that `vmap`
-/// must not use the address any more.
+/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference
+/// and whose reservation it has locked, with the `map` of a `vmap` that succeeded, and once for
+/// each of them. The caller of that `vmap` must not use the address any more.
 unsafe extern "C" fn vunmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     map: *mut bindings::iosys_map,
 ) {
     // SAFETY: The caller promises that the object is valid. The field does not change.
     if let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) {
-        // SAFETY: The object keeps the attachment until it is freed. Only objects with data `T` have these
-        // `funcs`, and the other promises are those of the caller.
+        // SAFETY: The object keeps the attachment until it is freed. Only objects with data `T`
+        // have these `funcs`. The caller has locked the reservation, and `vmap_callback()` has
+        // filled in `map` for this object.
         return unsafe { prime::vunmap_imported::<T>(raw, attachment, map) };
     }
     // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.

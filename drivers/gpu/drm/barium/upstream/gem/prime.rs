@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dma-bufs of GEM objects: those that Barium exports, which programs can pass on and map, and to which
-//! other devices can attach, and those of other devices that Barium imports.
+//! Dma-bufs of GEM objects: those that Barium exports, which programs can pass on and map, and to
+//! which other devices can attach, and those of other devices that Barium imports.
 //!
 //! C headers: [`include/drm/drm_prime.h`](srctree/include/drm/drm_prime.h),
 //! [`include/linux/dma-buf.h`](srctree/include/linux/dma-buf.h)
@@ -15,21 +15,22 @@
 //! - Why this is sound on 7.3: the operations are DRM's own, which require that `priv` of the
 //!   dma-buf is a GEM object, as it is here. `vmap`, which [`OPS`] does not have, is optional in
 //!   `dma_buf_ops`. Only [`export_callback`] creates dma-bufs with [`OPS`], so their `priv` is an
-//!   object of the driver. DRM calls [`pin_callback`] when a device attaches, and [`unpin_callback`] when
-//!   it detaches; in between, [`Reserved::vacate`] fails, so the pages that the device accesses stay
-//!   those of the object. An imported object owns its attachment and a reference to the dma-buf, and
-//!   uses the reservation of the dma-buf; [`detach`] releases both before the object is freed.
+//!   object of the driver. DRM calls [`pin_callback`] when a device attaches, and
+//!   [`unpin_callback`] when it detaches; in between, [`Reserved::vacate`] fails, so the pages that
+//!   the device accesses stay those of the object. An imported object owns its attachment and a
+//!   reference to the dma-buf, and uses the reservation of the dma-buf; [`detach`] releases both
+//!   before the object is freed.
 //! - Delete when upstream's objects can be exported and imported like this.
 //!
 //! # Imported objects
 //!
 //! An object that represents a dma-buf of another device has no memory of its own and no placement
-//! record. `mmap()` hands its mappings over to the exporter, so none of them has the `vm_ops` of this
-//! driver. DRM never exports such an object: it returns the original dma-buf. The driver does not map it
-//! for DMA, as the device does no DMA; the attachment makes the exporter keep the memory where devices
-//! can access it. The exporter maps it for the kernel as well. If that is another device of this driver,
-//! whose dma-bufs have no `vmap`, the driver maps the other device's object: the attachment keeps it in
-//! system memory.
+//! record. `mmap()` hands its mappings over to the exporter, so none of them has the `vm_ops` of
+//! this driver. DRM never exports such an object: it returns the original dma-buf. The driver does
+//! not map it for DMA, as the device does no DMA; the attachment makes the exporter keep the memory
+//! where devices can access it. The exporter maps it for the kernel as well. If that is another
+//! device of this driver, whose dma-bufs have no `vmap`, the driver maps the other device's object:
+//! the attachment keeps it in system memory.
 //!
 //! # Why there is no `vmap`
 //!
@@ -109,8 +110,8 @@ pub(super) unsafe extern "C" fn export_callback(
 ///
 /// # Safety
 ///
-/// `raw` must be a valid object with data `T`. The calling thread must hold its reservation, and keep it
-/// until this function returns.
+/// `raw` must be a valid object with data `T`. The calling thread must hold its reservation, and
+/// keep it until this function returns.
 unsafe fn with_reserved<T: ObjectData, R>(
     raw: *mut bindings::drm_gem_object,
     with: impl FnOnce(&mut Reserved<'_, T>) -> R,
@@ -134,7 +135,8 @@ pub(super) unsafe extern "C" fn pin_callback<T: MappedObject>(
         T::move_to_devices(obj)?;
         obj.pin()
     };
-    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it holds.
+    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it
+    // holds.
     match unsafe { with_reserved(raw, pin) } {
         Ok(()) => 0,
         Err(err) => err.to_errno(),
@@ -145,22 +147,23 @@ pub(super) unsafe extern "C" fn pin_callback<T: MappedObject>(
 ///
 /// # Safety
 ///
-/// Only DRM may call it, for an object with data `T` whose reservation the caller holds, once for each
-/// call of [`pin_callback`] that succeeded.
+/// Only DRM may call it, for an object with data `T` whose reservation the caller holds, once for
+/// each call of [`pin_callback`] that succeeded.
 pub(super) unsafe extern "C" fn unpin_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
 ) {
-    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it holds.
+    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it
+    // holds.
     unsafe { with_reserved(raw, |obj: &mut Reserved<'_, T>| obj.unpin()) };
 }
 
-/// `drm_gem_object_funcs.get_sg_table`: a device maps the object's dma-buf. Returns a list that the caller
-/// owns, or an error pointer (`ENOMEM`).
+/// `drm_gem_object_funcs.get_sg_table`: a device maps the object's dma-buf. Returns a list that the
+/// caller owns, or an error pointer (`ENOMEM`).
 ///
 /// # Safety
 ///
-/// Only DRM may call it, for an object with data `T` that is pinned and whose reservation the caller
-/// holds. The caller must not use the list once the object is no longer pinned.
+/// Only DRM may call it, for an object with data `T` that is pinned and whose reservation the
+/// caller holds. The caller must not use the list once the object is no longer pinned.
 pub(super) unsafe extern "C" fn sg_table_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
 ) -> *mut bindings::sg_table {
@@ -169,21 +172,22 @@ pub(super) unsafe extern "C" fn sg_table_callback<T: MappedObject>(
         // SAFETY: The object is valid, and its device outlives it. The field does not change.
         unsafe { pages.sg_table((*raw).dev) }
     };
-    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it holds.
+    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it
+    // holds.
     match unsafe { with_reserved(raw, list) } {
         Ok(list) => list.as_ptr(),
         Err(err) => err.to_ptr(),
     }
 }
 
-/// `drm_driver.gem_prime_import`. Returns an object with a new reference: for a dma-buf that the same
-/// device has exported, the object itself, otherwise a new one. Returns an error pointer on failure: the
-/// exporter's error, or `ENOMEM`.
+/// `drm_driver.gem_prime_import`. Returns an object with a new reference: for a dma-buf that the
+/// same device has exported, the object itself, otherwise a new one. Returns an error pointer on
+/// failure: the exporter's error, or `ENOMEM`.
 ///
 /// # Safety
 ///
-/// Only DRM may call it, for a registered device all of whose objects have data `T`, and with a dma-buf to
-/// which the caller holds a reference.
+/// Only DRM may call it, for a registered device all of whose objects have data `T`, and with a
+/// dma-buf to which the caller holds a reference.
 pub(in crate::upstream) unsafe extern "C" fn import_callback<T: MappedObject>(
     dev: *mut bindings::drm_device,
     dma_buf: *mut bindings::dma_buf,
@@ -194,11 +198,12 @@ pub(in crate::upstream) unsafe extern "C" fn import_callback<T: MappedObject>(
     // SAFETY: Only `export_callback()` creates dma-bufs with `OPS`. Their private data is a GEM
     // object, to which the dma-buf holds a reference. The field does not change.
     let obj = if core::ptr::eq(ops, &OPS) && unsafe { (*exported).dev } == dev {
-        // SAFETY: The dma-buf holds a reference to the object, and all objects of `dev` have data `T`.
+        // SAFETY: The dma-buf holds a reference to the object, and all objects of `dev` have data
+        // `T`.
         Ok(ARef::from(unsafe { Object::<T>::from_raw(exported) }))
     } else {
-        // SAFETY: The caller promises that `dev` is a registered device all of whose objects have data
-        // `T`, and holds a reference to the dma-buf.
+        // SAFETY: The caller promises that `dev` is a registered device all of whose objects have
+        // data `T`, and holds a reference to the dma-buf.
         unsafe { import::<T>(dev, dma_buf) }
     };
     match obj {
@@ -216,8 +221,8 @@ pub(in crate::upstream) unsafe extern "C" fn import_callback<T: MappedObject>(
 ///
 /// # Safety
 ///
-/// `dev` must be a registered device all of whose objects have data `T`, and `dma_buf` a dma-buf to which
-/// the caller holds a reference.
+/// `dev` must be a registered device all of whose objects have data `T`, and `dma_buf` a dma-buf to
+/// which the caller holds a reference.
 unsafe fn import<T: MappedObject>(
     dev: *mut bindings::drm_device,
     dma_buf: *mut bindings::dma_buf,
@@ -230,11 +235,11 @@ unsafe fn import<T: MappedObject>(
     // SAFETY: Both are valid, as the caller promises, and this device outlives its objects.
     let attachment = from_err_ptr(unsafe { bindings::dma_buf_attach(dma_buf, parent) })?;
     let raw = obj.as_raw();
-    // SAFETY: The caller holds a reference to the dma-buf and so to its file. The object takes over the
-    // new one, and `detach()` puts it.
+    // SAFETY: The caller holds a reference to the dma-buf and so to its file. The object takes over
+    // the new one, and `detach()` puts it.
     unsafe { bindings::get_file((*dma_buf).file) };
-    // SAFETY: No other thread can find the object. The reservation of the dma-buf is valid as long as the
-    // dma-buf.
+    // SAFETY: No other thread can find the object. The reservation of the dma-buf is valid as long
+    // as the dma-buf.
     unsafe {
         (*raw).import_attach = attachment;
         (*raw).resv = resv;
@@ -242,8 +247,8 @@ unsafe fn import<T: MappedObject>(
     Ok(obj)
 }
 
-/// Returns the object that the dma-buf of `raw`, an imported object, represents, if another device of this
-/// driver has exported it.
+/// Returns the object that the dma-buf of `raw`, an imported object, represents, if another device
+/// of this driver has exported it.
 ///
 /// # Safety
 ///
@@ -258,8 +263,9 @@ unsafe fn exported_by_driver(
         return None;
     }
     let exported = NonNull::new(exported.cast::<bindings::drm_gem_object>())?;
-    // SAFETY: Only `export_callback()` creates dma-bufs with `OPS`. Their private data is a GEM object, to
-    // which the dma-buf holds a reference. The caller promises that `raw` is valid. `funcs` does not change.
+    // SAFETY: Only `export_callback()` creates dma-bufs with `OPS`. Their private data is a GEM
+    // object, to which the dma-buf holds a reference. The caller promises that `raw` is valid.
+    // `funcs` does not change.
     let is_same_type = unsafe { core::ptr::eq((*exported.as_ptr()).funcs, (*raw).funcs) };
     is_same_type.then_some(exported)
 }
@@ -281,13 +287,13 @@ pub(super) unsafe fn can_vmap(
     has_vmap || unsafe { exported_by_driver(raw, dma_buf) }.is_some()
 }
 
-/// Maps the memory of an imported object in the kernel. Returns 0 or a negative error code: `EINVAL` if
-/// [`can_vmap`] returns false, or the exporter's error.
+/// Maps the memory of an imported object in the kernel. Returns 0 or a negative error code:
+/// `EINVAL` if [`can_vmap`] returns false, or the exporter's error.
 ///
 /// # Safety
 ///
-/// `raw` must be a valid object with data `T`, whose reservation the caller has locked, and `attachment`
-/// its attachment. `map` must be valid for writes.
+/// `raw` must be a valid object with data `T`, whose reservation the caller has locked, and
+/// `attachment` its attachment. `map` must be valid for writes.
 pub(super) unsafe fn vmap_imported<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     attachment: NonNull<bindings::dma_buf_attachment>,
@@ -297,8 +303,8 @@ pub(super) unsafe fn vmap_imported<T: MappedObject>(
     let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
     // SAFETY: The caller promises that `raw` is valid; it represents `dma_buf`.
     match unsafe { exported_by_driver(raw, dma_buf) } {
-        // SAFETY: The object has the `funcs` of `raw`, so its data is a `T` too. Its reservation is that of
-        // the dma-buf and so that of `raw`.
+        // SAFETY: The object has the `funcs` of `raw`, so its data is a `T` too. Its reservation is
+        // that of the dma-buf and so that of `raw`.
         Some(exported) => unsafe { super::vmap_callback::<T>(exported.as_ptr(), map) },
         // SAFETY: The caller has locked the reservation, which is that of the dma-buf.
         None => unsafe { bindings::dma_buf_vmap(dma_buf, map) },
@@ -321,13 +327,14 @@ pub(super) unsafe fn vunmap_imported<T: MappedObject>(
     match unsafe { exported_by_driver(raw, dma_buf) } {
         // SAFETY: `vmap_imported()` has mapped this object, whose data is a `T`.
         Some(exported) => unsafe { super::vunmap_callback::<T>(exported.as_ptr(), map) },
-        // SAFETY: `dma_buf_vmap()` has filled in the map, and the caller has locked the reservation.
+        // SAFETY: `dma_buf_vmap()` has filled in the map, and the caller has locked the
+        // reservation.
         None => unsafe { bindings::dma_buf_vunmap(dma_buf, map) },
     }
 }
 
-/// Calls `with`, which reads the memory of an object through a mapping of the kernel, with the result of
-/// the exporter if the object was imported: the exporter makes the memory coherent for the CPU.
+/// Calls `with`, which reads the memory of an object through a kernel mapping. If the object was
+/// imported, the exporter first makes the memory coherent for the CPU, and `with` gets its result.
 ///
 /// # Safety
 ///
@@ -361,25 +368,26 @@ pub(super) unsafe fn with_cpu_access<R>(
 pub(super) unsafe fn detach(raw: *mut bindings::drm_gem_object) {
     // SAFETY: The caller promises that the object is valid.
     if !unsafe { (*raw).import_attach }.is_null() {
-        // SAFETY: `import()` has set the attachment, and took a reference to the dma-buf, which this puts.
-        // There is no scatter-gather list.
+        // SAFETY: `import()` has set the attachment, and has taken a reference to the dma-buf,
+        // which this call puts. There is no scatter-gather list.
         unsafe { bindings::drm_prime_gem_destroy(raw, core::ptr::null_mut()) };
     }
 }
 
-/// Lets the exporter set up a mapping of an imported object. Returns 0 or a negative error code: `EINVAL`
-/// for a copy-on-write mapping, or the exporter's error.
+/// Lets the exporter set up a mapping of an imported object. Returns 0 or a negative error code:
+/// `EINVAL` for a copy-on-write mapping, or the exporter's error.
 ///
 /// # Safety
 ///
-/// `raw` must be a valid object, `attachment` its attachment, and `vma` undergoing setup for it in an
-/// `mmap` callback. `vma` must hold a reference to the object.
+/// `raw` must be a valid object, `attachment` its attachment, and `vma` undergoing setup for it in
+/// an `mmap` callback. `vma` must hold a reference to the object.
 pub(super) unsafe fn mmap_imported(
     raw: *mut bindings::drm_gem_object,
     attachment: NonNull<bindings::dma_buf_attachment>,
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
-    // SAFETY: The caller promises that `vma` is undergoing setup. Both members of the union are the flags.
+    // SAFETY: The caller promises that `vma` is undergoing setup. Both members of the union are the
+    // flags.
     let vm_flags = unsafe { (*vma).__bindgen_anon_2.vm_flags };
     if vm_flags & (flags::SHARED | flags::MAYWRITE) == flags::MAYWRITE {
         return EINVAL.to_errno();
@@ -392,11 +400,12 @@ pub(super) unsafe fn mmap_imported(
         (*vma).vm_private_data = core::ptr::null_mut();
         (*vma).__bindgen_anon_2.vm_flags = vm_flags | flags::DONTEXPAND;
     }
-    // SAFETY: The attachment is valid as long as the object, and so is its dma-buf. DRM lets a mapping
-    // start at the first page of the object only.
+    // SAFETY: The attachment is valid as long as the object, and so is its dma-buf. DRM lets a
+    // mapping start at the first page of the object only.
     let ret = unsafe { bindings::dma_buf_mmap((*attachment.as_ptr()).dmabuf, vma, 0) };
     if ret == 0 {
-        // SAFETY: The VMA holds a reference to the object, but now belongs to the file of the dma-buf.
+        // SAFETY: The VMA holds a reference to the object, but now belongs to the file of the
+        // dma-buf.
         unsafe { bindings::drm_gem_object_put(raw) };
     }
     ret

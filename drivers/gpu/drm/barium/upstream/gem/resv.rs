@@ -138,8 +138,8 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         unsafe { self.obj.place_reserved() }
     }
 
-    /// Pins the object to its place: [`Self::vacate`] fails until [`Self::unpin`] has been called once
-    /// for each call.
+    /// Pins the object to its place: [`Self::vacate`] fails until [`Self::unpin`] has been called
+    /// once for each call.
     ///
     /// # Errors
     ///
@@ -156,14 +156,14 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         pins.store(pins.load(Relaxed).saturating_sub(1), Relaxed);
     }
 
-    /// Returns true if the object has to stay where it is, because the kernel maps it, or another device
-    /// may access its memory.
+    /// Returns true if the object has to stay where it is, because the kernel maps it, or another
+    /// device may access its memory.
     pub(crate) fn is_held(&self) -> bool {
         self.obj.vmap_slot().is_used() || self.obj.pins().load(Relaxed) != 0
     }
 
-    /// Takes the placement record out. Nothing maps the object afterwards, and a fault waits for the
-    /// reservation. May sleep.
+    /// Takes the placement record out. Nothing maps the object afterwards, and a fault waits for
+    /// the reservation. May sleep.
     ///
     /// # Errors
     ///
@@ -185,8 +185,8 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         })
     }
 
-    /// Removes the page table entries of all mappings of the object. Afterwards, the memory contains
-    /// all that was written through these mappings.
+    /// Removes the page table entries of all mappings of the object. Afterwards, the memory
+    /// contains all that was written through these mappings.
     fn unmap(&self) {
         let bytes = |len: usize| bindings::loff_t::try_from(len).unwrap_or(bindings::loff_t::MAX);
         let start = bytes(fake_offset(self.obj) << PAGE_SHIFT);
@@ -196,11 +196,11 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         // SAFETY: The mapping of the inode is valid as long as the device. All mappings of objects
         // and of their dma-bufs are in it.
         unsafe { bindings::unmap_mapping_range(mapping, start, bytes(self.obj.size()), 1) };
-        // A CPU may still have stores in its write-combining buffers. An interrupt drains them, but the
-        // TLB flush above does not interrupt every CPU.
+        // A CPU may still have stores in its write-combining buffers. An interrupt drains them, but
+        // the TLB flush above does not interrupt every CPU.
         //
-        // SAFETY: The function requires a context in which interrupts are enabled, as they are where
-        // a thread may sleep.
+        // SAFETY: The function requires a context in which interrupts are enabled, as they are
+        // where a thread may sleep.
         unsafe { bindings::kick_all_cpus_sync() };
     }
 }

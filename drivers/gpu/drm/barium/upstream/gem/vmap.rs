@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel mappings of GEM objects: for DRM's in-kernel clients, such as the fbdev console, and for the
-//! driver itself ([`ObjectMap`]). A client may keep a mapping for any length of time.
+//! Kernel mappings of GEM objects: for DRM's in-kernel clients, such as the fbdev console, and for
+//! the driver itself ([`ObjectMap`]). A client may keep a mapping for any length of time.
 //!
 //! C header: [`include/linux/iosys-map.h`](srctree/include/linux/iosys-map.h)
 //!
@@ -15,8 +15,8 @@
 //!   its `vunmap`. No mapping is shorter than the object, and callers access no byte past the
 //!   object's size. While there is a mapping, `Reserved::vacate()` fails, so the object keeps its
 //!   placement record and with it the pages that the mapping shows. DRM calls `vmap` and `vunmap`
-//!   with the reservation locked. The mapping of an imported object is the exporter's, which keeps it
-//!   until `dma_buf_vunmap()`.
+//!   with the reservation locked. The mapping of an imported object is the exporter's, which keeps
+//!   it until `dma_buf_vunmap()`.
 //! - Delete when upstream's objects can be mapped by the kernel.
 
 use super::{
@@ -74,8 +74,8 @@ impl VmapSource<'_> {
     pub(super) unsafe fn map(self, len: usize) -> Result<IoSysMap> {
         match self {
             Self::Device(map) => Ok(IoSysMap::Device(map)),
-            // SAFETY: While the mapping is in the slot of the object, `Reserved::vacate()` fails, so
-            // the object keeps the record with the pages. The slot is dropped before the record.
+            // SAFETY: While the mapping is in the slot of the object, `Reserved::vacate()` fails,
+            // so the object keeps the record with the pages. The slot is dropped before the record.
             Self::System(pages) => unsafe { pages.vmap() }.map(IoSysMap::Pages),
             Self::ContentGone => IoSysMap::system(len),
         }
@@ -150,8 +150,8 @@ impl VMapSlot {
         })
     }
 
-    /// Returns true if there is a shared mapping, or if another thread has locked the slot. Does not
-    /// wait for that thread: it may allocate memory, and the shrinker calls this function.
+    /// Returns true if there is a shared mapping, or if another thread has locked the slot. Does
+    /// not wait for that thread: it may allocate memory, and the shrinker calls this function.
     pub(super) fn is_used(&self) -> bool {
         self.shared.try_lock().is_none_or(|slot| slot.is_some())
     }
@@ -196,27 +196,29 @@ impl VMapSlot {
     }
 }
 
-/// A kernel mapping of a whole object in system memory. The object stays where it is until the mapping
-/// is dropped.
+/// A kernel mapping of a whole object in system memory. The object stays where it is until the
+/// mapping is dropped.
 ///
 /// # Invariants
 ///
-/// `drm_gem_vmap()` has filled in `map` for `obj`, whose mapping this object owns. It is a mapping of
-/// system memory.
+/// `drm_gem_vmap()` has filled in `map` for `obj`, whose mapping this object owns. It is a mapping
+/// of system memory.
 pub(crate) struct ObjectMap<T: ObjectData> {
     obj: ARef<Object<T>>,
     map: bindings::iosys_map,
 }
 
-// SAFETY: A kernel mapping is valid in all threads, and any thread may end it. The object is `Send`.
+// SAFETY: A kernel mapping is valid in all threads, and any thread may end it. The object is
+// `Send`.
 unsafe impl<T: ObjectData> Send for ObjectMap<T> {}
 
-// SAFETY: The methods on a shared reference return the address as `SharedBytes`. The object is `Sync`.
+// SAFETY: The methods on a shared reference return the address as `SharedBytes`. The object is
+// `Sync`.
 unsafe impl<T: ObjectData> Sync for ObjectMap<T> {}
 
 impl<T: ObjectData> ObjectMap<T> {
-    /// Returns true if the kernel can map `obj`: unless it represents a dma-buf whose exporter has no
-    /// `vmap`.
+    /// Returns true if the kernel can map `obj`: unless it represents a dma-buf that has no `vmap`,
+    /// and that no device of this driver has exported.
     pub(crate) fn is_possible(obj: &Object<T>) -> bool {
         let raw = obj.as_raw();
         // SAFETY: The object is valid. The field does not change once a client has a handle.
@@ -231,15 +233,15 @@ impl<T: ObjectData> ObjectMap<T> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the object is in device memory; the exporter's error if it was imported; `ENOMEM`;
-    /// `EIO` if the kernel cannot read the object from swap.
+    /// `EBUSY` if the object is in device memory; the exporter's error if it was imported;
+    /// `ENOMEM`; `EIO` if the kernel cannot read the object from swap.
     pub(crate) fn new(obj: &Object<T>) -> Result<Self> {
         let mut map = pin_init::zeroed();
         // SAFETY: The object is valid, and `map` is valid for writes.
         to_result(unsafe { bindings::drm_gem_vmap(obj.as_raw(), &raw mut map) })?;
         let is_device_memory = map.is_iomem;
-        // INVARIANT: The object was mapped above. If this is a mapping of device memory, the value is
-        // dropped below.
+        // INVARIANT: The object was mapped above. If this is a mapping of device memory, the value
+        // is dropped below.
         let mapped = Self {
             obj: obj.into(),
             map,
@@ -250,14 +252,15 @@ impl<T: ObjectData> ObjectMap<T> {
         }
     }
 
-    /// Calls `read` with the bytes of the object. If the object was imported, the exporter makes them
-    /// coherent for the CPU first, and `read` also gets its error: `EINTR` if a signal has ended the
-    /// wait for a device that writes to the object. The bytes can then be old ones.
+    /// Calls `read` with the bytes of the object. If the object was imported, the exporter makes
+    /// them coherent for the CPU first, and `read` also gets its error: `EINTR` if a signal has
+    /// ended the wait for a device that writes to the object. The bytes can then be old ones.
     ///
-    /// As DRM's helpers for shadow planes, this can be called in a commit; drivers of devices whose
-    /// `begin_cpu_access` allocates memory are not safe from deadlocks then.
+    /// Like DRM's helpers for shadow planes, this may be called in a commit. It can then deadlock
+    /// with an exporter whose `begin_cpu_access` allocates memory.
     pub(crate) fn read<R>(&self, read: impl FnOnce(SharedBytes<'_>, Result) -> R) -> R {
-        // SAFETY: Both members of the union are pointers. By the type invariants, this is system memory.
+        // SAFETY: Both members of the union are pointers. By the type invariants, this is system
+        // memory.
         let start = unsafe { self.map.__bindgen_anon_1.vaddr };
         // SAFETY: By the type invariants, the whole object is mapped until `self` is dropped.
         let bytes = unsafe { SharedBytes::new(start.cast(), self.obj.size()) };

@@ -218,8 +218,8 @@ fn has_header(block: &[u8]) -> bool {
     usize::try_from(matching) == Ok(EDID_HEADER)
 }
 
-/// Returns the EDID of `connector`: an override of the user (debugfs, `drm.edid_firmware=`), or that of
-/// the device, or null if there is none. The caller must call `drm_edid_free()`.
+/// Returns the EDID of `connector`: an override of the user (debugfs, `drm.edid_firmware=`), or
+/// that of the device, or null if there is none. The caller must call `drm_edid_free()`.
 ///
 /// # Safety
 ///
@@ -245,8 +245,8 @@ unsafe extern "C" fn mode_valid_callback<C: DriverConnector>(
     connector: *mut bindings::drm_connector,
     mode: *const bindings::drm_display_mode,
 ) -> bindings::drm_mode_status {
-    // SAFETY: By the safety requirements the connector belongs to a device of `C::Driver`, which lives
-    // as long as the connector.
+    // SAFETY: By the safety requirements the connector belongs to a device of `C::Driver`, which
+    // lives as long as the connector.
     let dev = unsafe { Device::<C::Driver>::from_raw((*connector).dev) };
     // SAFETY: DRM keeps the mode valid and unchanged until this callback returns.
     let mode = unsafe { DisplayMode::from_raw(mode) };

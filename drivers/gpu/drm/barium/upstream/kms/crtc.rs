@@ -7,9 +7,9 @@
 //!   between a vblank timer and a vblank interrupt.
 //! - Why this is sound on 7.3: DRM calls the callbacks of a vtable only for CRTCs created with that
 //!   vtable. The caller of `atomic_check` owns the state until the callback returns. The fields
-//!   that the commit callbacks read do not change during a commit. The vblanks come from DRM's timer
-//!   of the CRTC ([`vblank_timer`]). Vblank is on between `atomic_enable` and `atomic_disable`
-//!   even if the device is unplugged, so events are always delivered.
+//!   that the commit callbacks read do not change during a commit. The vblanks come from DRM's
+//!   timer of the CRTC ([`vblank_timer`]). Vblank is on between `atomic_enable` and
+//!   `atomic_disable` even if the device is unplugged, so events are always delivered.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C headers: [`include/drm/drm_crtc.h`](srctree/include/drm/drm_crtc.h),
@@ -47,9 +47,10 @@ pub(crate) trait DriverCrtc: Sized + 'static {
     /// Returns whether the hardware supports `mode`, a mode that DRM's vblank timer supports.
     fn mode_valid(dev: &Device<Self::Driver>, mode: &DisplayMode) -> ModeStatus;
 
-    /// Allocates the memory that [`Self::blank`] needs. Called when DRM checks a commit that switches
-    /// off the CRTC or its primary plane. DRM may check several such commits at a time, and may drop
-    /// a commit after the check. `mode` is the mode of the screen that the commit blanks.
+    /// Allocates the memory that [`Self::blank`] needs. Called when DRM checks a commit that
+    /// switches off the CRTC or its primary plane. DRM may check several such commits at a time,
+    /// and may drop a commit after the check. `mode` is the mode of the screen that the commit
+    /// blanks.
     ///
     /// The commit itself must not allocate memory: memory reclaim may wait for a fence that is
     /// signalled only after the commit.
@@ -205,8 +206,8 @@ unsafe fn shows_picture(
     crtc: *const bindings::drm_crtc,
     state: *const bindings::drm_crtc_state,
 ) -> bool {
-    // SAFETY: By the safety requirements the CRTC and its primary plane are valid. The index of a plane
-    // does not change.
+    // SAFETY: By the safety requirements the CRTC and its primary plane are valid. The index of a
+    // plane does not change.
     let primary = unsafe { (*(*crtc).primary).index };
     // SAFETY: By the safety requirements the state is valid.
     unsafe { (*state).active && (*state).plane_mask & (1 << primary) != 0 }
@@ -232,11 +233,11 @@ unsafe extern "C" fn atomic_check_callback<C: DriverCrtc>(
         return 0;
     }
     let state = if is_active { new } else { old };
-    // SAFETY: `state` is valid, and its mode does not change until this returns: DRM changes the modes
-    // of a commit before it checks the commit, and no others.
+    // SAFETY: `state` is valid, and its mode does not change until this returns: DRM changes the
+    // modes of a commit before it checks the commit, and no others.
     let mode = unsafe { DisplayMode::from_raw(&raw const (*state).mode) };
-    // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device has been
-    // registered: DRM checks no commit before that.
+    // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device
+    // has been registered: DRM checks no commit before that.
     unsafe {
         with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::prepare_blank(dev, reg, mode))
     };
@@ -254,8 +255,8 @@ unsafe fn old_state(
 ) -> *mut bindings::drm_crtc_state {
     // SAFETY: By the safety requirements the CRTC is valid. Its index does not change.
     let index = unsafe { (*crtc).index };
-    // SAFETY: As this CRTC is part of the commit, by the safety requirements, its entry in `crtcs` has an
-    // old state.
+    // SAFETY: By the safety requirements this CRTC is part of the commit, so its entry in `crtcs`
+    // has an old state.
     unsafe { (*(*commit).crtcs.add(index as usize)).old_state }
 }
 
@@ -288,8 +289,8 @@ unsafe extern "C" fn atomic_flush_callback(
     }
 }
 
-/// The `atomic_enable` callback of a CRTC. If its primary plane is on, the commit has already updated the
-/// plane, and so the screen shows its picture.
+/// The `atomic_enable` callback of a CRTC. If its primary plane is on, the commit has already
+/// updated the plane, and so the screen shows its picture.
 ///
 /// # Safety
 ///
@@ -300,8 +301,8 @@ unsafe extern "C" fn atomic_enable_callback<C: DriverCrtc>(
 ) {
     // SAFETY: `crtc()` has created the CRTC with a primary plane. The CRTC is part of the commit.
     if !unsafe { shows_picture(crtc, new_state(crtc, commit)) } {
-        // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The device
-        // has been registered: DRM runs no commit before that.
+        // SAFETY: By the safety requirements the CRTC belongs to a device of `C::Driver`. The
+        // device has been registered: DRM runs no commit before that.
         unsafe { with_registered::<C::Driver, _>((*crtc).dev, |dev, reg| C::blank(dev, reg)) };
     }
     // SAFETY: The CRTC is valid, and `UnregisteredKmsDevice::finish()` has initialised vblank.

@@ -5,8 +5,8 @@
 //! - Upstream today: nothing.
 //! - The shape it should have: [`Damage`], as a method of the old and the new state of a plane.
 //! - Why this is sound on 7.3: DRM's iterator reads the two states, the old one while it is
-//!   initialised, and the damage clips of the new one, to which that state holds a reference. During
-//!   a commit, none of these changes.
+//!   initialised, and the damage clips of the new one, to which that state holds a reference.
+//!   During a commit, none of these changes.
 //! - Delete when upstream has KMS abstractions.
 //!
 //! C header: [`include/drm/drm_damage_helper.h`](srctree/include/drm/drm_damage_helper.h)
@@ -56,11 +56,11 @@ impl<'a> Damage<'a> {
         }
     }
 
-    /// Returns the damaged rectangles, in coordinates of the new framebuffer and within the part that
-    /// the plane shows. If the client has passed no damage clips, or if the plane shows another part
-    /// than before, the only rectangle is that whole part.
+    /// Returns the damaged rectangles, in coordinates of the new framebuffer and within the part
+    /// that the plane shows. If the client has passed no damage clips, or if the plane shows
+    /// another part than before, the only rectangle is that whole part.
     ///
-    /// This is the difference to the framebuffer of the old state, whichever that was.
+    /// This is the difference from the framebuffer of the old state, even if that is another one.
     pub(crate) fn rects(self) -> Rects<'a> {
         let mut iter = pin_init::zeroed();
         // SAFETY: By the type invariants, the states are valid. The call initialises `iter`.

@@ -122,8 +122,8 @@ unsafe extern "C" fn dirty_callback<K: Driver>(
     clips: *mut bindings::drm_clip_rect,
     count: c_uint,
 ) -> c_int {
-    // SAFETY: By the safety requirements, this is a framebuffer of a device of `K::Driver`, to which
-    // the caller holds a reference.
+    // SAFETY: By the safety requirements, this is a framebuffer of a device of `K::Driver`, to
+    // which the caller holds a reference.
     let framebuffer = unsafe { Framebuffer::<K>::from_raw(raw) };
     if !K::is_copied(&framebuffer) {
         return 0;

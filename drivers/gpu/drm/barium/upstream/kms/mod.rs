@@ -115,8 +115,8 @@ pub(crate) trait Driver: Sized + 'static {
         framebuffer: &Framebuffer<'_, Self>,
     ) -> Result;
 
-    /// Returns true if the display shows a copy of `framebuffer` when it shows the framebuffer: then
-    /// `DRM_IOCTL_MODE_DIRTYFB` commits the damaged parts. Takes no lock.
+    /// Returns true if the display shows a copy of `framebuffer` when it shows the framebuffer:
+    /// then `DRM_IOCTL_MODE_DIRTYFB` commits the damaged parts. Takes no lock.
     fn is_copied(framebuffer: &Framebuffer<'_, Self>) -> bool;
 }
 
@@ -182,8 +182,8 @@ impl<K: Driver> MaybeUnplugged<'_, K> {
     ///
     /// # Safety
     ///
-    /// `dev` must be a device of `K::Driver` that is valid for the lifetime of the result and has been
-    /// registered.
+    /// `dev` must be a device of `K::Driver` that is valid for the lifetime of the result and has
+    /// been registered.
     unsafe fn from_raw(dev: *mut bindings::drm_device) -> Self {
         // INVARIANT: The caller promises that `dev` is such a device, valid for `'a`.
         Self {

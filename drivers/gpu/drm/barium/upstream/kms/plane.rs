@@ -8,10 +8,10 @@
 //! - Why this is sound on 7.3: DRM calls the callbacks of a vtable only for planes created with
 //!   that vtable. The caller of `atomic_check` owns the state until the callback returns. During a
 //!   commit, the framebuffer and the source rectangle of a plane's state do not change, and the
-//!   state holds a reference to the framebuffer. The states of a plane are of type [`State`], because
-//!   the callbacks of its vtable allocate them. DRM calls `prepare_fb` with the lock of the plane, so
-//!   the state of the plane stays the same meanwhile, and `cleanup_fb` only for a state that is not, or
-//!   no longer, the plane's. In a panic, DRM holds the panic lock
+//!   state holds a reference to the framebuffer. The states of a plane are of type [`State`],
+//!   because the callbacks of its vtable allocate them. DRM calls `prepare_fb` with the lock of the
+//!   plane held, so the plane's state stays the same meanwhile. DRM calls `cleanup_fb` only for a
+//!   state that is not, or no longer, the plane's. In a panic, DRM holds the panic lock
 //!   (`drm_panic_trylock()`) until it has drawn the panic screen, so no commit swaps the plane's
 //!   state. `drm_dev_unplug()` waits for the panic handler: `kmsg_dump_unregister()` waits for a
 //!   dump in progress, and the removal of the debugfs file waits for a test of the handler.
@@ -71,13 +71,13 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// Any error, usually `EINVAL`, if it cannot. The commit fails with this error.
     fn atomic_check(dev: &Device<Self::Driver>, new: &PlaneState<'_, Self::Driver>) -> Result;
 
-    /// Prepares the memory of `new`, which has passed [`Self::atomic_check`], before the commit that
-    /// shows it. `old` is the result for the state that `new` replaces. May sleep.
+    /// Prepares the memory of `new`, which has passed [`Self::atomic_check`], before the commit
+    /// that shows it. `old` is the result for the state that `new` replaces. May sleep.
     ///
     /// # Errors
     ///
-    /// Any error if the memory cannot be shown, and `ENODEV` if the implementation needs a device that
-    /// is unplugged. The commit fails with this error.
+    /// Any error if the memory cannot be shown, and `ENODEV` if the implementation needs a device
+    /// that is unplugged. The commit fails with this error.
     fn prepare(
         dev: &MaybeUnplugged<'_, Self::Driver>,
         old: Option<&Self::Prepared>,
@@ -88,12 +88,12 @@ pub(crate) trait DriverPlane: Sized + 'static {
     /// shown. The device may be unplugged.
     fn cleanup(old: &PlaneState<'_, Self::Driver>, prepared: Self::Prepared);
 
-    /// Shows `new`, for which [`Self::prepare`] has returned `prepared`. The CRTC is enabled, or the
-    /// same commit enables it right after this. `damage` is the difference to the plane's last state,
-    /// if the CRTC was enabled with that state.
+    /// Shows `new`, for which [`Self::prepare`] has returned `prepared`. The CRTC is enabled, or
+    /// the same commit enables it right after this. `damage` is the difference from the plane's
+    /// last state, if the CRTC was enabled with that state.
     ///
-    /// A fence may wait for the commit. So an implementation must neither allocate memory nor lock a
-    /// reservation.
+    /// A fence may wait for the commit. So an implementation must neither allocate memory nor lock
+    /// a reservation.
     fn atomic_update(
         dev: &Device<Self::Driver, Registered>,
         reg: &RegistrationData<'_, Self::Driver>,
@@ -136,7 +136,8 @@ pub(crate) struct ScanoutMemory<'a> {
 ///
 /// # Invariants
 ///
-/// `prepared` is `Some` from a successful `prepare_fb` to `cleanup_fb`, if the state has a framebuffer.
+/// `prepared` is `Some` from a successful `prepare_fb` to `cleanup_fb`, if the state has a
+/// framebuffer.
 #[repr(C)]
 struct State<P: DriverPlane> {
     base: bindings::drm_plane_state,
@@ -197,8 +198,8 @@ impl<'a, K: Driver> PlaneState<'a, K> {
 }
 
 impl<K: Driver> PlaneState<'_, K> {
-    /// Returns the number of bytes from the first visible pixel to the end of the last one, in memory
-    /// with `pitch` bytes from the start of a line to the start of the next one.
+    /// Returns the number of bytes from the first visible pixel to the end of the last one, in
+    /// memory with `pitch` bytes from the start of a line to the start of the next one.
     fn len(&self, pitch: u32) -> usize {
         // SAFETY: The format of a framebuffer is an entry of a constant table. Both members of the
         // union are arrays of bytes; byte 0 describes the only colour plane.
@@ -334,7 +335,8 @@ unsafe fn new_states(
 ///
 /// Must be called by DRM only, with a plane with the vtable of `P`.
 unsafe extern "C" fn reset_callback<P: DriverPlane>(plane: *mut bindings::drm_plane) {
-    // SAFETY: By the safety requirements the plane is valid, and DRM does not use its state meanwhile.
+    // SAFETY: By the safety requirements the plane is valid, and DRM does not use its state
+    // meanwhile.
     let old = unsafe { core::ptr::replace(&raw mut (*plane).state, core::ptr::null_mut()) };
     if !old.is_null() {
         // SAFETY: The state belongs to this plane, which does not have it any more.
@@ -346,8 +348,8 @@ unsafe extern "C" fn reset_callback<P: DriverPlane>(plane: *mut bindings::drm_pl
     let base = KBox::into_raw(new).cast::<bindings::drm_plane_state>();
     // SAFETY: The field is in the new state, and is not initialised.
     unsafe { State::<P>::prepared(base).write(None) };
-    // SAFETY: `base` is the first field of the new state, which is zeroed, as the call requires. The
-    // plane takes the state over, and `destroy_callback()` frees it.
+    // SAFETY: `base` is the first field of the new state, which is zeroed, as the call requires.
+    // The plane takes the state over, and `destroy_callback()` frees it.
     unsafe { bindings::__drm_atomic_helper_plane_reset(plane, base) };
 }
 
@@ -368,8 +370,8 @@ unsafe extern "C" fn duplicate_callback<P: DriverPlane>(
         return core::ptr::null_mut();
     };
     let base = KBox::into_raw(new).cast::<bindings::drm_plane_state>();
-    // SAFETY: `base` is the first field of the new state. The call initialises it with a copy of the
-    // plane's state.
+    // SAFETY: `base` is the first field of the new state. The call initialises it with a copy of
+    // the plane's state.
     unsafe { bindings::__drm_atomic_helper_plane_duplicate_state(plane, base) };
     // SAFETY: The field is in the new state, and is not initialised.
     unsafe { State::<P>::prepared(base).write(None) };
@@ -380,16 +382,17 @@ unsafe extern "C" fn duplicate_callback<P: DriverPlane>(
 ///
 /// # Safety
 ///
-/// Must be called by DRM only, with a plane with the vtable of `P`, and with a state of it that nothing
-/// uses any more.
+/// Must be called by DRM only, with a plane with the vtable of `P`, and with a state of it that
+/// nothing uses any more.
 unsafe extern "C" fn destroy_callback<P: DriverPlane>(
     _plane: *mut bindings::drm_plane,
     state: *mut bindings::drm_plane_state,
 ) {
-    // SAFETY: By the safety requirements, nothing else uses the state. The call puts its references.
+    // SAFETY: By the safety requirements, nothing else uses the state. The call puts its
+    // references.
     unsafe { bindings::__drm_atomic_helper_plane_destroy_state(state) };
-    // SAFETY: `reset_callback()` or `duplicate_callback()` has allocated the state as a `State<P>`, and
-    // initialised it.
+    // SAFETY: `reset_callback()` or `duplicate_callback()` has allocated the state as a `State<P>`,
+    // and initialised it.
     drop(unsafe { KBox::<State<P>>::from_raw(state.cast()) });
 }
 
@@ -458,8 +461,8 @@ unsafe extern "C" fn prepare_fb_callback<P: DriverPlane>(
     // SAFETY: By the safety requirements the plane belongs to a device of `P::Driver`. The device
     // has been registered: DRM runs no commit before that.
     let dev = unsafe { MaybeUnplugged::from_raw((*plane).dev) };
-    // SAFETY: By the safety requirements the plane is valid. The caller holds its lock, so its state
-    // stays the same until this returns.
+    // SAFETY: By the safety requirements the plane is valid. The caller holds its lock, so its
+    // state stays the same until this returns.
     let current = unsafe { (*plane).state };
     let old = match current.is_null() {
         true => None,
@@ -469,8 +472,8 @@ unsafe extern "C" fn prepare_fb_callback<P: DriverPlane>(
     };
     match P::prepare(&dev, old, &new) {
         Ok(prepared) => {
-            // SAFETY: `state` is of type `State<P>`, and the caller owns it until this returns. Nothing
-            // was prepared for it, so this drops nothing.
+            // SAFETY: `state` is of type `State<P>`, and the caller owns it until this returns.
+            // Nothing was prepared for it, so this drops nothing.
             unsafe { *State::<P>::prepared(state) = Some(prepared) };
             0
         }
@@ -526,8 +529,8 @@ unsafe extern "C" fn atomic_update_callback<P: DriverPlane>(
     let Some(prepared) = (unsafe { (*State::<P>::prepared(state)).as_ref() }) else {
         return;
     };
-    // SAFETY: By the safety requirements the plane is part of the commit, so its entry in `planes` has
-    // an old state.
+    // SAFETY: By the safety requirements the plane is part of the commit, so its entry in `planes`
+    // has an old state.
     let old = unsafe { (*(*commit).planes.add((*plane).index as usize)).old_state };
     // SAFETY: These are the two states of the plane in the commit, during which they do not change.
     let damage = unsafe { Damage::from_raw(old, state) };
@@ -576,7 +579,8 @@ unsafe extern "C" fn get_scanout_buffer_callback<P: DriverPlane>(
     let Some(shown) = (unsafe { PlaneState::<P::Driver>::from_raw(state) }) else {
         return ENODEV.to_errno();
     };
-    // SAFETY: `state` is of type `State<P>`, and the plane's, so `cleanup_fb` was not called for it.
+    // SAFETY: `state` is of type `State<P>`, and the plane's, so `cleanup_fb` was not called for
+    // it.
     let Some(prepared) = (unsafe { (*State::<P>::prepared(state)).as_ref() }) else {
         return ENODEV.to_errno();
     };

@@ -112,7 +112,8 @@ impl<D: drm::Driver> RegisteredKmsDevice<D> {
         &self,
         with: impl FnOnce(&drm::Device<D, drm::Registered>) -> R,
     ) -> Option<R> {
-        // SAFETY: The device is valid, and has been registered.
+        // SAFETY: The device is valid. Only `register()` creates this type, for a device that it
+        // has registered.
         let dev = unsafe { drm::Device::<D, drm::Ioctl>::from_raw(raw::drm_device(&*self.0)) };
         let guard = dev.registration_guard()?;
         Some(with(&guard))
