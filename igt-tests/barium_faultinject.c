@@ -84,6 +84,10 @@
  * SUBTEST: probe-map
  * Description: Fault injection into the mapping of the BARs during bind.
  *
+ * SUBTEST: probe-mount
+ * Description: Fault injection into fc_mount_longterm() during bind. Bind succeeds without a mount
+ *   for the objects that leave VRAM.
+ *
  * SUBTEST: probe-crtc
  * Description: Fault injection into the allocation of the CRTC during bind.
  *
@@ -106,6 +110,7 @@
 
 #include "igt.h"
 #include "barium_lib_kms.h"
+#include "barium_lib_mapping.h"
 #include "barium_lib_nth.h"
 #include "barium_lib_prime.h"
 #include "barium_lib_unplug.h"
@@ -638,6 +643,31 @@ static void check_bound(struct barium_scene *scene)
 	barium_check_vram();
 }
 
+static int probe_without_mount(struct barium_scene *scene)
+{
+	int err = probe(scene);
+
+	igt_assert_eq(err, 0);
+	return err;
+}
+
+/* Objects leave VRAM also without the mount. */
+static void check_bound_without_mount(struct barium_scene *scene)
+{
+	int fd = __barium_open_bound();
+	struct barium_bo bo;
+
+	igt_assert_lte(0, fd);
+	bo = barium_bo_create(fd, PAGES);
+	barium_stamp(bo.map, 0, PAGES, 1);
+	barium_move_out(fd);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
+	barium_check_stamp(bo.map, 0, PAGES, 1);
+	barium_bo_fini(fd, &bo);
+	close(fd);
+	check_bound(scene);
+}
+
 static int unbind(struct barium_scene *scene)
 {
 	(void)scene;
@@ -798,6 +828,13 @@ int igt_main()
 		barium_nth(.what = "bind, mapping of the BARs",
 			   .prepare = make_unbound, .call = probe, .check = check_bound,
 			   .any_error = true, .no_client = true, .within = "__ioremap_caller");
+
+	igt_describe("Fault injection into fc_mount_longterm() during bind.");
+	igt_subtest("probe-mount")
+		barium_nth(.what = "bind, mount of tmpfs",
+			   .prepare = make_unbound, .call = probe_without_mount,
+			   .check = check_bound_without_mount, .no_client = true,
+			   .within = "fc_mount_longterm");
 
 	igt_describe("Fault injection into the allocation of the CRTC during bind.");
 	igt_subtest("probe-crtc")

@@ -49,6 +49,15 @@
  * SUBTEST: access-moves-nothing
  * Description: An access to an object that has left VRAM does not move it in.
  *
+ * SUBTEST: huge-pages
+ * Description: An object that leaves VRAM gets huge pages of system memory.
+ *
+ * SUBTEST: no-huge-pages
+ * Description: An object leaves VRAM also if the kernel has no huge pages for it.
+ *
+ * SUBTEST: closed-frees-memory
+ * Description: Closing an object that has left VRAM frees its system memory.
+ *
  * SUBTEST: survives-unbind
  * Description: An object that has left VRAM keeps its content after unbind.
  */
@@ -64,6 +73,7 @@
 #include "barium_lib_picture.h"
 #include "barium_lib_prime.h"
 #include "barium_lib_race.h"
+#include "barium_lib_tmpfs.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Checks objects that move between VRAM and system memory.");
@@ -77,6 +87,10 @@ IGT_TEST_DESCRIPTION("Checks objects that move between VRAM and system memory.")
 /* The threads of the subtest write-while-moving, and their pages. */
 #define WRITERS 3
 #define WRITER_PAGES 24
+/* The objects that the subtest closed-frees-memory creates, one after the other. */
+#define ROUNDS 8
+/* The kernel's switch for huge pages of tmpfs. Its value "deny" overrides the options of mounts. */
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 
 static void test_create_beyond_vram(int fd)
 {
@@ -420,6 +434,86 @@ static void test_cache_mode(int fd)
 	barium_destroy_pictures(fd, pictures, MANY);
 }
 
+/* The last pages of the object do not fill a huge page. */
+static void test_huge_pages(int fd)
+{
+	size_t pages = 2 * barium_huge_pages() + 3;
+	struct barium_bo bo;
+	__u64 before;
+
+	barium_require_huge_tmpfs(2 * BARIUM_HUGE);
+	bo = barium_bo_create(fd, pages);
+	barium_stamp(bo.map, 0, pages, 1);
+	before = barium_meminfo("ShmemHugePages");
+	barium_move_out(fd);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
+	igt_assert_lte_u64(before + 2 * BARIUM_HUGE, barium_meminfo("ShmemHugePages"));
+	barium_check_stamp(bo.map, 0, pages, 1);
+	barium_bo_fini(fd, &bo);
+}
+
+/* The value of SHMEM_ENABLED before the subtest no-huge-pages. */
+static char shmem_enabled[16];
+
+static void restore_shmem_enabled(int sig)
+{
+	(void)sig;
+	__barium_write_file(SHMEM_ENABLED, shmem_enabled);
+}
+
+/* Denies huge pages to all of tmpfs. */
+static void deny_huge_pages(void)
+{
+	FILE *file = fopen(SHMEM_ENABLED, "r");
+
+	igt_require_f(file, "tmpfs has no huge pages\n");
+	/* The value in brackets, among the other possible ones. */
+	igt_assert_eq(fscanf(file, "%*[^[][%15[^]]", shmem_enabled), 1);
+	fclose(file);
+	igt_install_exit_handler(restore_shmem_enabled);
+	igt_assert_eq(__barium_write_file(SHMEM_ENABLED, "deny"), 0);
+}
+
+static void test_no_huge_pages(int fd)
+{
+	size_t pages = 2 * barium_huge_pages() + 3;
+	struct barium_bo bo = barium_bo_create(fd, pages);
+	__u64 before;
+
+	barium_stamp(bo.map, 0, pages, 1);
+	deny_huge_pages();
+	before = barium_meminfo("ShmemHugePages");
+	barium_move_out(fd);
+	restore_shmem_enabled(0);
+	igt_assert_eq_u64(barium_in_memory(fd), bo.size);
+	igt_assert_lte_u64(barium_meminfo("ShmemHugePages"), before);
+	barium_check_stamp(bo.map, 0, pages, 1);
+	barium_stamp(bo.map, 0, pages, 2);
+	barium_check_stamp(bo.map, 0, pages, 2);
+	barium_bo_fini(fd, &bo);
+}
+
+static void test_closed_frees(int fd)
+{
+	__u64 before = barium_meminfo("MemAvailable"), after, size = 0;
+	size_t pages, i;
+	struct barium_bo bo;
+
+	for (i = 0; i < ROUNDS; i++) {
+		pages = barium_vram_available(fd) / barium_page_size();
+		bo = barium_bo_create(fd, pages);
+		barium_stamp(bo.map, 0, pages, i);
+		barium_move_out(fd);
+		igt_assert_eq_u64(barium_in_vram(fd), 0);
+		barium_check_stamp(bo.map, 0, pages, i);
+		size = bo.size;
+		barium_bo_fini(fd, &bo);
+	}
+	after = barium_meminfo("MemAvailable");
+	/* Much less than the memory of all these objects is missing. */
+	igt_assert_lt_u64(before, after + ROUNDS / 2 * size);
+}
+
 static void test_survives_unbind(int fd)
 {
 	size_t page = barium_page_size();
@@ -504,6 +598,18 @@ int igt_main()
 	igt_describe("An access does not move an object into VRAM.");
 	igt_subtest("access-moves-nothing")
 		test_access_moves_nothing(barium_new_client());
+
+	igt_describe("An object that leaves VRAM gets huge pages.");
+	igt_subtest("huge-pages")
+		test_huge_pages(barium_new_client());
+
+	igt_describe("An object leaves VRAM also without huge pages.");
+	igt_subtest("no-huge-pages")
+		test_no_huge_pages(barium_new_client());
+
+	igt_describe("Closing an object that has left VRAM frees its memory.");
+	igt_subtest("closed-frees-memory")
+		test_closed_frees(barium_new_client());
 
 	igt_describe("An object that has left VRAM keeps its content after unbind.");
 	igt_subtest("survives-unbind")

@@ -28,17 +28,24 @@
  * SUBTEST: claims
  * Description: Unbind releases the PCI region and the memory type of the BAR.
  *
+ * SUBTEST: mount-released
+ * Description: Unbind releases the driver's mount of tmpfs.
+ *
  * SUBTEST: module-in-use
  * Description: A file, a mapping or a dma-buf holds a module reference.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "igt.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
+#include "barium_lib_tmpfs.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Rebinding the device while clients of the previous binding remain.");
@@ -195,6 +202,37 @@ static void test_claims(int fd)
 		igt_assert_lt(0, memory_types(start, end));
 }
 
+/* Returns the lowest device number that no mount without a block device has. */
+static int free_device_number(void)
+{
+	int mount = __barium_tmpfs(NULL);
+	struct stat info;
+
+	igt_require_f(mount >= 0, "tmpfs cannot be mounted\n");
+	igt_assert_eq(fstat(mount, &info), 0);
+	close(mount);
+	return minor(info.st_dev);
+}
+
+/*
+ * Each mount that the driver left behind would have a number. After the first round, the mounts of
+ * the driver and of DRM have the lowest ones.
+ */
+static void test_mount_released(int fd)
+{
+	int first = 0, last = 0, round;
+
+	close(fd);
+	for (round = 0; round < 4; round++) {
+		barium_unbind();
+		barium_bind();
+		last = free_device_number();
+		if (!round)
+			first = last;
+	}
+	igt_assert_lte(last, first);
+}
+
 static void unload_refused(void)
 {
 	igt_assert_eq(syscall(SYS_delete_module, "barium", O_NONBLOCK), -1);
@@ -274,6 +312,10 @@ int igt_main()
 	igt_describe("Unbind releases the PCI region and the memory type of the BAR.");
 	igt_subtest("claims")
 		test_claims(barium_new_bound_client());
+
+	igt_describe("Unbind releases the mount of tmpfs.");
+	igt_subtest("mount-released")
+		test_mount_released(barium_new_bound_client());
 
 	igt_describe("A file, a mapping or a dma-buf holds a module reference.");
 	igt_subtest("module-in-use")

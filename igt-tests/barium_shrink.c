@@ -51,6 +51,9 @@
  * SUBTEST: swapped-shown
  * Description: An object that is swapped out can be shown, with its content.
  *
+ * SUBTEST: left-vram-swapped
+ * Description: An object that has left VRAM is swapped out, and its mappings get the content back.
+ *
  * SUBTEST: attached-stays
  * Description: An object that another device has attached to is not swapped out.
  *
@@ -71,6 +74,7 @@
 
 #include "igt.h"
 #include "barium_lib_cgroup.h"
+#include "barium_lib_huge.h"
 #include "barium_lib_kms.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
@@ -343,6 +347,42 @@ static void test_swapped(int fd)
 	barium_cgroup_fini();
 }
 
+/* The object has huge pages if the kernel has free ones. The last pages do not fill one. */
+static void test_left_vram_swapped(int fd)
+{
+	size_t pages = 2 * barium_huge_pages() + 3;
+	struct barium_bo bo = barium_bo_create(fd, pages);
+	__u8 *again = barium_mmap(fd, bo.handle, bo.size);
+	size_t page = barium_page_size();
+	int round;
+
+	require_swap(true);
+	barium_stamp(bo.map, 0, pages, 1);
+	barium_cgroup_init();
+	igt_assert_eq(barium_cgroup_enter(), 0);
+	barium_move_out(fd);
+	igt_assert_eq(barium_cgroup_leave(), 0);
+	for (round = 1; round < 4; round++) {
+		igt_assert_eq_u64(barium_in_vram(fd), 0);
+		barium_shrink();
+		igt_assert_eq_u64(barium_in_memory(fd), 0);
+		/* It fails if it cannot reclaim all of that, which is more than there is. */
+		barium_cgroup_set("memory.reclaim", "64M");
+		igt_assert_lte_u64(bo.size / 2, barium_cgroup_get("memory.swap.current"));
+		/* One page in the middle, first. */
+		barium_check_stamp(bo.map + pages / 2 * page, pages / 2, 1, round);
+		barium_check_stamp(again, 0, pages, round);
+		igt_assert_eq_u64(barium_in_memory(fd), bo.size);
+		barium_stamp(bo.map, 0, pages, round + 1);
+	}
+	barium_madvise(fd, bo.handle, DONTNEED);
+	barium_shrink();
+	barium_check_zero(again, bo.size);
+	barium_munmap(again, bo.size);
+	barium_bo_fini(fd, &bo);
+	barium_cgroup_fini();
+}
+
 static void test_swapped_debugger(int fd)
 {
 	size_t page = barium_page_size();
@@ -576,6 +616,10 @@ int igt_main()
 	igt_describe("The kernel swaps objects out, and their mappings get the content back.");
 	igt_subtest("swapped-and-back")
 		test_swapped(barium_new_client());
+
+	igt_describe("An object that has left VRAM is swapped out and read back.");
+	igt_subtest("left-vram-swapped")
+		test_left_vram_swapped(barium_new_client());
 
 	igt_describe("A debugger reads and writes an object that is swapped out.");
 	igt_subtest("swapped-debugger")

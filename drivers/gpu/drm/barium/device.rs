@@ -44,7 +44,8 @@ use crate::{
     },
     upstream::{
         gem::Lru,
-        kms::registration::UnmapOnDrop, //
+        kms::registration::UnmapOnDrop,
+        tmpfs::TmpfsMount, //
     },
     vram::{
         VramBar,
@@ -95,6 +96,9 @@ pub(crate) struct BariumData {
     purgeable: Lru<BariumDriver>,
     /// The other objects in system memory.
     swappable: Lru<BariumDriver>,
+    /// The mount for the system memory of objects that leave VRAM. `None` if they use the kernel's
+    /// own mount of tmpfs, without huge pages.
+    huge_tmpfs: Option<TmpfsMount>,
     /// The number of objects that are pinned, and of shadows.
     pinned: Atomic<u32>,
     /// The number of faults, if [`Config::move_every`] is not 0.
@@ -107,7 +111,12 @@ impl BariumData {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(vram: VramManager, limits: ModeLimits, config: Config) -> Result<Self> {
+    pub(crate) fn new(
+        vram: VramManager,
+        limits: ModeLimits,
+        config: Config,
+        huge_tmpfs: Option<TmpfsMount>,
+    ) -> Result<Self> {
         Ok(Self {
             vram,
             limits,
@@ -115,6 +124,7 @@ impl BariumData {
             residents: Residents::new()?,
             purgeable: Lru::new()?,
             swappable: Lru::new()?,
+            huge_tmpfs,
             pinned: Atomic::new(0),
             faults: Atomic::new(0),
         })
@@ -150,6 +160,12 @@ impl BariumData {
     /// object that the kernel can swap out is in no list until it is accessed.
     pub(crate) fn swappable(&self) -> &Lru<BariumDriver> {
         &self.swappable
+    }
+
+    /// Returns the mount for the system memory of objects that leave VRAM; `None` if they use the
+    /// kernel's own mount of tmpfs.
+    pub(crate) fn huge_tmpfs(&self) -> Option<&TmpfsMount> {
+        self.huge_tmpfs.as_ref()
     }
 
     /// Returns the number of objects that are pinned, and of shadows: of pictures that cannot leave VRAM.

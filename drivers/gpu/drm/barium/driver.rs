@@ -37,7 +37,8 @@ use crate::{
             SystemSleep,
             Transition, //
         },
-        shrinker::Shrinker, //
+        shrinker::Shrinker,
+        tmpfs::TmpfsMount, //
     },
     vram::{
         VramBackup, //
@@ -110,6 +111,7 @@ impl pci::Driver for BariumDriver {
             VramManager::new(properties.vram)?,
             ModeLimits::new(&properties)?,
             config,
+            huge_tmpfs(pdev),
         )?;
         let backup = VramBackup::new()?;
         let nodes = if config.render_node {
@@ -244,6 +246,19 @@ impl drm::Driver for BariumDriver {
             ioctl::AUTH | ioctl::RENDER_ALLOW, any: File::map_ahead),
         (DRM_IOCTL_BARIUM_GEM_MADVISE, drm_barium_gem_madvise,
             ioctl::AUTH | ioctl::RENDER_ALLOW, registered: File::gem_madvise),
+    }
+}
+
+/// Returns a mount for the system memory of the objects of `pdev` that leave VRAM. Returns `None`
+/// if the kernel has no huge pages, or no memory for the mount: these objects then use small pages.
+fn huge_tmpfs(pdev: &pci::Device<Core<'_>>) -> Option<TmpfsMount> {
+    match TmpfsMount::with_huge_pages() {
+        Ok(mount) => Some(mount),
+        Err(EOPNOTSUPP) => None,
+        Err(err) => {
+            dev_notice!(pdev, "no huge pages for objects that leave VRAM: {err:?}\n");
+            None
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 #include <drm/drm_modeset_lock.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
+#include <linux/fs_context.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -72,30 +73,54 @@ void barium_release_fault_lock(struct vm_fault *vmf)
 	release_fault_lock(vmf);
 }
 
-/*
- * Creates a shmem file of @size bytes whose pages reclaim skips. Returns an error pointer on
- * failure.
- */
-struct file *barium_shmem_file(loff_t size)
+/* Returns true if the kernel can give huge pages to the files of a tmpfs mount. */
+bool barium_has_huge_tmpfs(void)
 {
-	struct file *file = shmem_file_setup("barium object", size,
-					     mk_vma_flags(VMA_NORESERVE_BIT));
+	return IS_ENABLED(CONFIG_TMPFS) && IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) &&
+	       has_transparent_hugepage();
+}
 
+/* Returns the configuration of a mount that no program can see, or an error pointer. */
+struct fs_context *barium_fs_context_for_internal_mount(struct file_system_type *type)
+{
+	return fs_context_for_mount(type, SB_KERNMOUNT);
+}
+
+int barium_parse_fs_string(struct fs_context *fc, const char *key, const char *value)
+{
+	return vfs_parse_fs_string(fc, key, value);
+}
+
+/*
+ * Creates a shmem file of @size bytes whose pages reclaim skips: on @mnt, a tmpfs mount, or on the
+ * kernel's own mount if @mnt is NULL. Returns an error pointer on failure.
+ */
+struct file *barium_shmem_file(struct vfsmount *mnt, loff_t size)
+{
+	const vma_flags_t flags = mk_vma_flags(VMA_NORESERVE_BIT);
+	struct file *file;
+
+	if (mnt)
+		file = shmem_file_setup_with_mnt(mnt, "barium object", size, flags);
+	else
+		file = shmem_file_setup("barium object", size, flags);
 	if (IS_ERR(file))
 		return file;
 	mapping_set_unevictable(file->f_mapping);
-	/* Only for barium_shmem_new_page(). */
+	/* Only for barium_shmem_new_pages(). */
 	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	return file;
 }
 
 /*
- * Allocates page @index of a shmem file, and returns it with a reference, or returns an error
- * pointer: -ENOMEM instead of invoking the OOM killer. The page has the content of memory that was
- * freed before. Once all pages of the file have other content, the caller calls
+ * Allocates page @index of a shmem file, and the pages after it that are in the same folio: @count
+ * pages in total, at most @max. Returns page @index with @count references to the folio, or returns
+ * an error pointer: -ENOMEM instead of invoking the OOM killer. The pages have the content of
+ * memory that was freed before. Once all pages of the file have other content, the caller calls
  * barium_shmem_page_written() for each.
  */
-struct page *barium_shmem_new_page(struct file *file, unsigned long index)
+struct page *barium_shmem_new_pages(struct file *file, unsigned long index, unsigned long max,
+				    unsigned long *count)
 {
 	struct folio *folio;
 	int ret;
@@ -103,6 +128,8 @@ struct page *barium_shmem_new_page(struct file *file, unsigned long index)
 	ret = shmem_get_folio(file_inode(file), index, 0, &folio, SGP_WRITE);
 	if (ret)
 		return ERR_PTR(ret);
+	*count = min(folio_next_index(folio) - index, max);
+	folio_ref_add(folio, *count - 1);
 	folio_unlock(folio);
 	return folio_file_page(folio, index);
 }

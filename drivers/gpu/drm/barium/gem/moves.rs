@@ -71,7 +71,10 @@ pub(super) fn move_out(
             return Ok(());
         }
     }
-    let pages = ShmemPages::new(object.size() >> PAGE_SHIFT)?.alloc_uninit()?;
+    // All pages are filled, so huge ones waste nothing. An object that gets its memory page by page
+    // (`super::populate()`) has small ones: an access to one page must not cost a huge page.
+    let pages = ShmemPages::with_mount(object.dev().huge_tmpfs(), object.size() >> PAGE_SHIFT)?
+        .alloc_uninit()?;
     let record = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
     let mut vacated = obj.vacate()?;
     let Some(Place::Vram(from)) = vacated.old() else {

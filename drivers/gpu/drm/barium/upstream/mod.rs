@@ -24,6 +24,7 @@ mod rcu_cell;
 pub(crate) mod shared_bytes;
 pub(crate) mod shmem;
 pub(crate) mod shrinker;
+pub(crate) mod tmpfs;
 pub(crate) mod vma;
 mod vtable;
 pub(crate) mod wc_bar;

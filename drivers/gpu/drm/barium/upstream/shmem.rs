@@ -19,6 +19,7 @@
 //! memory until the [`ShmemPages`] is dropped, [`ShmemPages::discard`] frees them, or
 //! [`ShmemPages::release`] lets the kernel swap them out.
 
+use super::tmpfs::TmpfsMount;
 use crate::units::PageWindow;
 use core::{
     mem::MaybeUninit,
@@ -52,13 +53,21 @@ use kernel::{
 extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
     fn barium_put_page(page: *mut bindings::page);
-    fn barium_shmem_file(size: bindings::loff_t) -> *mut bindings::file;
+    fn barium_shmem_file(
+        mnt: *mut bindings::vfsmount,
+        size: bindings::loff_t,
+    ) -> *mut bindings::file;
     fn barium_shmem_page(
         file: *mut bindings::file,
         index: c_ulong,
         may_fail: bool,
     ) -> *mut bindings::page;
-    fn barium_shmem_new_page(file: *mut bindings::file, index: c_ulong) -> *mut bindings::page;
+    fn barium_shmem_new_pages(
+        file: *mut bindings::file,
+        index: c_ulong,
+        max: c_ulong,
+        count: *mut c_ulong,
+    ) -> *mut bindings::page;
     fn barium_shmem_page_written(page: *mut bindings::page);
     fn barium_put_dirty_page(page: *mut bindings::page);
     fn barium_shmem_make_evictable(file: *mut bindings::file);
@@ -113,17 +122,32 @@ impl ShmemPages {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(pages: usize) -> Result<Self> {
+        Self::with_mount(None, pages)
+    }
+
+    /// Creates a file of `pages` pages on `mount`, or on the kernel's own mount of tmpfs if that is
+    /// `None`, and allocates none of them. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn with_mount(mount: Option<&TmpfsMount>, pages: usize) -> Result<Self> {
         let mut slots = KVVec::with_capacity(pages, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..pages {
             slots.push(Slot::new(ptr::null_mut()), GFP_KERNEL_ACCOUNT)?;
         }
         let size = bindings::loff_t::try_from(pages << PAGE_SHIFT)?;
-        // SAFETY: `barium_shmem_file()` has no preconditions.
-        let file = from_err_ptr(unsafe { barium_shmem_file(size) }).map_err(|err| match err {
-            // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode, and `ENFILE`
-            // if the system has too many files. A later attempt may succeed in either case.
-            ENOSPC | ENFILE => ENOMEM,
-            other => other,
+        let mount = mount.map_or(ptr::null_mut(), TmpfsMount::as_ptr);
+        // SAFETY: `mount` is null, or a mount of tmpfs that is valid because it is borrowed. The
+        // file takes a reference to it: the mount need not outlive the file.
+        let file = from_err_ptr(unsafe { barium_shmem_file(mount, size) }).map_err(|err| {
+            match err {
+                // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode, and
+                // `ENFILE` if the system has too many files. A later attempt may succeed in either
+                // case.
+                ENOSPC | ENFILE => ENOMEM,
+                other => other,
+            }
         })?;
         // INVARIANT: The file was created above, with a page for each slot. All slots are null.
         Ok(Self {
@@ -134,7 +158,8 @@ impl ShmemPages {
         })
     }
 
-    /// Allocates all pages of a new file without clearing them. May sleep.
+    /// Allocates all pages of a new file without clearing them, in folios as large as the mount
+    /// permits and memory has. May sleep.
     ///
     /// # Errors
     ///
@@ -145,13 +170,24 @@ impl ShmemPages {
         if self.filled() != 0 || self.may_be_swapped {
             return Err(EINVAL);
         }
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            // SAFETY: By the type invariants, `file` is a valid shmem file.
-            let page = from_err_ptr(unsafe { barium_shmem_new_page(self.file.as_ptr(), index) })?;
-            // INVARIANT: The page is the one of the file with this index. The slot takes over the
-            // reference. The count grows with the number of filled slots.
-            *slot.get_mut() = page;
-            *self.filled.get_mut() += 1;
+        let mut index = 0;
+        while index < self.slots.len() {
+            let max = self.slots.len() - index;
+            let mut count = 0;
+            // SAFETY: By the type invariants, `file` is a valid shmem file. The function stores the
+            // number of pages, at least 1 and at most `max`.
+            let first = from_err_ptr(unsafe {
+                barium_shmem_new_pages(self.file.as_ptr(), index, max, &mut count)
+            })?;
+            for (page, slot) in self.slots.iter_mut().skip(index).take(count).enumerate() {
+                // INVARIANT: The pages of a folio are consecutive in the file and in the memory
+                // map, so this is the page of the file with the index of the slot. The slot takes
+                // over one of the `count` references to the folio. The count grows with the number
+                // of filled slots.
+                *slot.get_mut() = first.wrapping_add(page);
+                *self.filled.get_mut() += 1;
+            }
+            index += count;
         }
         // INVARIANT: All slots were filled above. `self` has not been shared.
         Ok(UninitPages(self))
@@ -504,6 +540,7 @@ impl PageRange<'_> {
 #[kunit_tests(barium_shmem)]
 mod tests {
     use super::*;
+    use kernel::sizes::SZ_2M;
 
     #[test]
     fn pages_are_allocated_one_at_a_time() -> Result {
@@ -540,6 +577,32 @@ mod tests {
             pages.read(index, PAGE_SIZE - 2, &mut bytes)?;
             assert_eq!(bytes, [u8::try_from(index)?; 2]);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn pages_of_folios_outlive_the_mount() -> Result {
+        let mount = match TmpfsMount::with_huge_pages() {
+            Err(EOPNOTSUPP) => return Ok(()),
+            mount => mount?,
+        };
+        let count = SZ_2M / PAGE_SIZE + 3;
+        let byte = |index| u8::try_from(index % 251);
+        let mut pages = ShmemPages::with_mount(Some(&mount), count)?
+            .alloc_uninit()?
+            .init(|index, bytes| Ok(filled(bytes, byte(index)?)))?;
+        drop(mount);
+        assert_eq!(pages.filled(), count);
+        let mut buf = [0; 1];
+        for index in 0..count {
+            pages.read(index, PAGE_SIZE - 1, &mut buf)?;
+            assert_eq!(buf, [byte(index)?]);
+        }
+        pages.discard();
+        assert_eq!(pages.filled(), 0);
+        pages.fill(count - 1, Effort::OomKill)?;
+        pages.read(count - 1, 0, &mut buf)?;
+        assert_eq!(buf, [0]);
         Ok(())
     }
 
