@@ -3,6 +3,7 @@
 //! Connects the rooms: PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table.
 
 use crate::{
+    debugfs,
     device::{
         BariumData,
         BariumDriver,
@@ -127,6 +128,7 @@ impl pci::Driver for BariumDriver {
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
         display::report_little_vram(&drm);
+        drm.with_registered(debugfs::add_files);
         Ok(BoundDevice {
             _shrinker: Shrinker::new(c"drm-barium", SystemMemory::new(drm.device()))?,
             drm,

@@ -7,6 +7,7 @@
 //! uses the other modules of the driver: they supply the driver's policy through traits and
 //! closures.
 
+pub(crate) mod debugfs;
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;
 pub(crate) mod fault_costs;
@@ -24,6 +25,7 @@ mod rcu_cell;
 pub(crate) mod shared_bytes;
 pub(crate) mod shmem;
 pub(crate) mod shrinker;
+pub(crate) mod trace;
 pub(crate) mod vma;
 mod vtable;
 pub(crate) mod wc_bar;
