@@ -177,7 +177,7 @@ fuzz_tests() {
 	bash tools/setup/guest-build.sh fuzz test
 }
 
-# check_c ARG... -- DIR...: runs checkpatch with ARGs on the C files in the DIRs.
+# check_c ARG... -- PATH...: runs checkpatch with ARGs on the C files in the PATHs.
 check_c() {
 	local options=() files
 	while [[ $1 != -- ]]; do
@@ -191,9 +191,12 @@ check_c() {
 }
 
 # libdrm defines the names of its functions, and DRM the errors that it returns. IGT's
-# `int igt_main()` is a macro without parameters.
+# `int igt_main()` is a macro without parameters. The arguments of TRACE_EVENT() are indented as in
+# the kernel's own trace headers.
 checkpatch() {
-	check_c -- drivers uapi test-module &&
+	local trace=drivers/gpu/drm/barium/trace.h
+	check_c -- drivers uapi test-module ! -path $trace &&
+		check_c --ignore PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE -- $trace &&
 		check_c --ignore CAMELCASE,ENOSYS,FUNCTION_WITHOUT_ARGS -- igt-tests examples
 }
 

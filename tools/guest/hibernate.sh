@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
 # Scenario of the guest that hibernates while the screen shows a picture and a process has an object
-# mapped. The machine powers off and resumes from the image on its swap disk; VRAM is empty then. At
-# the end the machine halts, and the host checks that the display is disabled.
+# mapped. The machine powers off and resumes from the image on its swap disk; VRAM is empty then. The
+# picture is in VRAM again, and the object in system memory. At the end the machine halts, and the host
+# checks that the display is disabled.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
-# hibernates NAME HOW: checks that the screen and VRAM are the same before and after.
+# hibernates NAME HOW: checks that the screen and the object are the same before and after.
 hibernates() {
 	start_show --mode 1024x768
 	start_draw --width 640 --height 480
@@ -15,9 +16,6 @@ hibernates() {
 	hibernate "$2" || fail "the kernel did not hibernate: $(dmesg | tail -n 12)"
 
 	picture_on_screen "$1" 0 || fail "the screen has changed"
-	dd if=/tmp/reference of=/dev/vdd bs=64k conv=fsync status=none
-	ask oracle "$1" "$(stat -c %s /tmp/reference)" "$(devices_of barium)" 1
-	matches || fail "VRAM has changed: $answer"
 	end_draw
 	grep -q '^kept: yes' "$draw_output" || fail "the mapping has changed: $(cat "$draw_output")"
 	flip 1

@@ -56,8 +56,10 @@ no_warnings() {
 }
 
 # The added files, as checkpatch sees them in a patch; of another version of the kernel, without its own
-# files. Comments in Rust may be longer than 100 columns.
+# files. Comments in Rust may be longer than 100 columns. The arguments of TRACE_EVENT() are indented as in
+# the kernel's own trace headers.
 checkpatch() {
+	local trace=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE
 	local path paths=(Documentation/gpu/barium.rst "$header" "$driver")
 	! cmp -s "$plain/Makefile" "$linux/Makefile" ||
 		paths+=(Documentation/gpu/drivers.rst MAINTAINERS drivers/gpu/drm/{Kconfig,Makefile})
@@ -69,8 +71,10 @@ checkpatch() {
 		grep -q "^+++ b/$path" added.patch || { echo "$path is unchanged" && return 1; }
 	done
 	cd "$linux" || return
-	perl scripts/checkpatch.pl --strict --show-types --ignore LONG_LINE,LONG_LINE_COMMENT /tmp/added.patch || return
-	find "$driver" "$header" \( -name '*.[ch]' -o -name Kconfig -o -name Makefile \) -print0 |
+	perl scripts/checkpatch.pl --strict --show-types --ignore "LONG_LINE,LONG_LINE_COMMENT,$trace" \
+		/tmp/added.patch || return
+	perl scripts/checkpatch.pl --strict --show-types --quiet --ignore "$trace" -f "$driver/trace.h" || return
+	find "$driver" "$header" ! -name trace.h \( -name '*.[ch]' -o -name Kconfig -o -name Makefile \) -print0 |
 		xargs -0 perl scripts/checkpatch.pl --strict --show-types --quiet -f
 }
 

@@ -95,7 +95,8 @@ const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|ho
      @barium_shrink@(closed|unbound)";
 
 /// The tests of the guest with little memory.
-const LITTLE_MEMORY_TESTS: &str = "@barium_(oversubscribe|move|scanout|shrink)@";
+const LITTLE_MEMORY_TESTS: &str =
+    "@barium_(oversubscribe|move|scanout|shrink)@|@barium_trace@swap-out";
 
 /// Rounds of unplugging on the debug kernel, in `make test` and in `make unplug`.
 const UNPLUG_ROUNDS: u32 = 3;

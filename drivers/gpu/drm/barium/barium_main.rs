@@ -26,6 +26,7 @@
 //! | --- | --- | --- |
 //! | `barium_main` | the module and its parameters | [`driver`], [`device`], [`upstream`] |
 //! | [`driver`] | PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table | all below |
+//! | [`debugfs`] | the files in debugfs | [`gem`], [`device`], [`vram`], [`upstream`] |
 //! | [`mod@file`] | ioctls of a client | [`mmap`], [`gem`], [`device`], [`upstream`], [`uapi`] |
 //! | [`mmap`] | mappings: the fault handler and its policy | [`gem`], [`place`], [`device`], [`fault_around`], [`upstream`], [`units`] |
 //! | [`display`] | DRM's mode setting objects | [`gem`], [`device`], [`scanout`], [`vram`], [`upstream`] |
@@ -40,6 +41,7 @@
 //! | [`uapi`] | the ABI | |
 //! | [`units`] | types of numbers: pages, windows, offsets | |
 
+mod debugfs;
 mod device;
 mod dispi;
 mod display;

@@ -3,6 +3,7 @@
 //! Connects the rooms: PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table.
 
 use crate::{
+    debugfs,
     device::{
         BariumData,
         BariumDriver,
@@ -17,6 +18,7 @@ use crate::{
     },
     file::File,
     gem::{
+        self,
         BariumObject,
         SystemMemory, //
     },
@@ -129,6 +131,7 @@ impl pci::Driver for BariumDriver {
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
         display::report_little_vram(&drm);
+        drm.with_registered(debugfs::add_files);
         Ok(BoundDevice {
             _shrinker: Shrinker::new(c"drm-barium", SystemMemory::new(drm.device()))?,
             drm,
@@ -138,8 +141,9 @@ impl pci::Driver for BariumDriver {
 }
 
 /// Mappings keep their page table entries: the PM core freezes user space before the device sleeps,
-/// and thaws it after the PCI core has restored the BARs. QEMU keeps VRAM during suspend to RAM. The
-/// driver saves VRAM before hibernation, and restores it afterwards.
+/// and thaws it after the PCI core has restored the BARs. QEMU keeps VRAM during suspend to RAM. Before
+/// hibernation, the driver moves all objects out of VRAM that can be moved. It saves what has stayed, and
+/// restores that afterwards.
 impl SystemSleep for BariumDriver {
     fn prepare(
         pdev: &pci::Device<Bound>,
@@ -149,6 +153,8 @@ impl SystemSleep for BariumDriver {
         if transition != Transition::Hibernation {
             return Ok(());
         }
+        // An object that stays, also for want of memory, is saved with the rest of VRAM, if that is possible.
+        let _ = gem::evict_all(&data.drm.device(), || false);
         data.drm
             .with_registered(|dev| data.backup.prepare(dev.vram()))
             .unwrap_or(Ok(()))

@@ -4,13 +4,21 @@
 //! to pages of VRAM.
 //!
 //! [`crate::mmap`] decides how an object is mapped, [`moves`] moves it, [`room`] makes room for it in
-//! VRAM, and [`reclaim`] gives its system memory back to the kernel.
+//! VRAM, [`reclaim`] gives its system memory back to the kernel, and [`status`] describes it for people.
 
 mod moves;
 mod reclaim;
 mod room;
+mod status;
 
-pub(crate) use self::reclaim::SystemMemory;
+pub(crate) use self::{
+    reclaim::SystemMemory,
+    room::evict_all,
+    status::{
+        vram_parts,
+        Status, //
+    }, //
+};
 
 use crate::{
     device::{
@@ -41,11 +49,15 @@ use crate::{
             Reserved,
             Usage, //
         },
-        process,
+        process::{
+            self,
+            Process, //
+        },
         shmem::{
             Effort,
             ShmemPages, //
-        }, //
+        },
+        trace::Where, //
     },
     vram::{
         Allocation,
@@ -109,6 +121,9 @@ pub(crate) struct VramObject {
     /// The driver has dropped the content since the client last declared that it needs it. Only a thread
     /// that has locked the reservation changes the flag.
     was_purged: Atomic<bool>,
+    /// The process that created the object.
+    #[cfg(CONFIG_DEBUG_FS)]
+    creator: Process,
 }
 
 /// What the client has declared about the content of an object (`BARIUM_MADVISE_*`).
@@ -140,6 +155,8 @@ impl VramObject {
             pins: Atomic::new(0),
             is_purgeable: Atomic::new(false),
             was_purged: Atomic::new(false),
+            #[cfg(CONFIG_DEBUG_FS)]
+            creator: process::current_process(),
         }
     }
 
@@ -475,8 +492,8 @@ pub(crate) fn populate(
     Ok(())
 }
 
-/// Calls [`populate`] for a fault. If [`crate::device::Config::move_every`] is not 0, moves the
-/// object first.
+/// Calls [`populate`] for a fault, and returns where the object is. If
+/// [`crate::device::Config::move_every`] is not 0, moves the object first.
 ///
 /// # Errors
 ///
@@ -486,11 +503,21 @@ pub(crate) fn populate_for_fault(
     page: PageIndex,
     after: usize,
     effort: Effort,
-) -> Result {
+) -> Result<Where> {
     if obj.object().dev().config().move_every != 0 {
         moves::shuffle(obj);
     }
-    populate(obj, page, after, effort)
+    populate(obj, page, after, effort)?;
+    Ok(location(obj.place()))
+}
+
+/// Returns where an object with the placement record `place` is.
+fn location(place: Option<&Place>) -> Where {
+    match place {
+        None => Where::None,
+        Some(Place::Vram(_)) => Where::Vram,
+        Some(Place::System(_)) => Where::System,
+    }
 }
 
 /// Allocates all pages of an object that is not in VRAM. Does nothing for an object in VRAM.

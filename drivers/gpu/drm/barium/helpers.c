@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Wrappers of macros and inline functions, for which bindgen generates no bindings, and loops
- * over page table entries, which use such macros. Nothing else belongs here. The files in
+ * over page table entries and nodes, which use such macros. Nothing else belongs here. The files in
  * upstream/ declare the functions that they use.
  */
 #include <drm/drm_atomic.h>
 #include <drm/drm_atomic_helper.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_gem.h>
+#include <drm/drm_mm.h>
 #include <drm/drm_modeset_lock.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
@@ -515,6 +516,30 @@ void barium_vma_offset_unlock(struct drm_vma_offset_manager *mgr)
 bool barium_gem_object_get_unless_zero(struct drm_gem_object *obj)
 {
 	return kref_get_unless_zero(&obj->refcount);
+}
+
+/*
+ * Returns the object of @dev with the lowest fake offset that is not below @start, in pages, with a
+ * reference. Skips objects that are being freed. Returns NULL if there is no such object.
+ */
+struct drm_gem_object *barium_gem_object_from(struct drm_device *dev, unsigned long start)
+{
+	struct drm_vma_offset_manager *mgr = dev->vma_offset_manager;
+	struct drm_mm *mm = &mgr->vm_addr_space_mm;
+	struct drm_gem_object *obj, *found = NULL;
+	struct drm_mm_node *node;
+
+	drm_vma_offset_lock_lookup(mgr);
+	/* The head of the list is a node that starts where the manager's range ends. */
+	drm_mm_for_each_node_in_range(node, mm, start, mm->head_node.start) {
+		obj = container_of(node, struct drm_gem_object, vma_node.vm_node);
+		if (node->start >= start && kref_get_unless_zero(&obj->refcount)) {
+			found = obj;
+			break;
+		}
+	}
+	drm_vma_offset_unlock_lookup(mgr);
+	return found;
 }
 
 /* Like drm_atomic_helper_shutdown(), but returns the error. */

@@ -24,6 +24,14 @@ use crate::{
         shmem::{
             Effort,
             ShmemPages, //
+        },
+        trace::{
+            MoveIn,
+            MoveOut,
+            Purge,
+            SwapOut,
+            Timer,
+            Where, //
         }, //
     },
     vram::{
@@ -61,6 +69,7 @@ pub(super) fn move_out(
     if object.is_pinned() {
         return Err(EBUSY);
     }
+    let timer = Timer::<MoveOut>::start();
     if !object.may_have_content() {
         let vacated = obj.vacate()?;
         // `mmap()` sets the flag before a program can access the object. `vacate()` has waited for
@@ -68,6 +77,7 @@ pub(super) fn move_out(
         if !object.may_have_content() {
             drop(vacated.leave_empty());
             Residents::remove(object);
+            timer.end(object, Where::None, 0);
             return Ok(());
         }
     }
@@ -87,6 +97,7 @@ pub(super) fn move_out(
     let record = record.write(Place::System(pages));
     drop(vacated.publish(record));
     super::update_list(obj);
+    timer.end(object, Where::System, object.size() >> PAGE_SHIFT);
     Ok(())
 }
 
@@ -102,6 +113,9 @@ fn purge(obj: &mut Reserved<'_, VramObject>) -> Result {
     if object.is_pinned() {
         return Err(EBUSY);
     }
+    let timer = Timer::<Purge>::start();
+    let place = super::location(obj.place());
+    let freed = super::usage(object).resident >> PAGE_SHIFT;
     let mut vacated = obj.vacate()?;
     // A client that has got access to the object may have written to it until `vacate()` removed the
     // mappings. A client that gets access after this check reads zeros.
@@ -114,6 +128,7 @@ fn purge(obj: &mut Reserved<'_, VramObject>) -> Result {
     }
     drop(vacated.leave_empty());
     Residents::remove(object);
+    timer.end(object, place, freed);
     Ok(())
 }
 
@@ -137,6 +152,7 @@ pub(super) fn release(obj: &mut Reserved<'_, VramObject>) -> Result<usize> {
     let Some(Place::System(_)) = obj.place() else {
         return Err(ENOENT);
     };
+    let timer = Timer::<SwapOut>::start();
     let mut vacated = obj.vacate()?;
     let Some(Place::System(pages)) = vacated.old() else {
         return Err(ENOENT);
@@ -144,6 +160,7 @@ pub(super) fn release(obj: &mut Reserved<'_, VramObject>) -> Result<usize> {
     let released = pages.release();
     drop(vacated);
     super::update_list(obj);
+    timer.end(obj.object(), Where::System, released);
     Ok(released)
 }
 
@@ -159,6 +176,8 @@ pub(super) fn move_in(
     reg: &BariumRegistrationData<'_>,
     allocation: Allocation,
 ) -> Result {
+    let timer = Timer::<MoveIn>::start();
+    let from = super::location(obj.place());
     let bar = reg.vram_bar();
     let mut buffer = KVec::new();
     match obj.place() {
@@ -182,6 +201,7 @@ pub(super) fn move_in(
     }
     drop(vacated.publish(record));
     super::update_list(obj);
+    timer.end(obj.object(), from, obj.object().size() >> PAGE_SHIFT);
     Ok(())
 }
 
@@ -198,6 +218,7 @@ pub(super) fn relocate(
     allocation: Allocation,
 ) -> Result {
     let object = obj.object();
+    let timer = Timer::<MoveIn>::start();
     let start = |allocation: &Allocation| {
         let page = allocation.page(0).ok_or(EINVAL)?;
         Ok::<u64, Error>(page.offset().0.try_into()?)
@@ -219,7 +240,9 @@ pub(super) fn relocate(
         // The old record is dropped after the mutex of the pipe.
         record = record.take().and_then(|new| vacated.publish(new));
         Ok(())
-    })
+    })?;
+    timer.end(object, Where::Vram, object.size() >> PAGE_SHIFT);
+    Ok(())
 }
 
 /// Copies `from` to `to`, which has the same size, through `buffer`, which has the size of a page.

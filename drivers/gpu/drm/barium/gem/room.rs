@@ -138,9 +138,47 @@ fn evict(
     Ok(None)
 }
 
+/// Moves all objects out of VRAM that can be moved, or drops their content if their clients do not need
+/// it. Objects that the display shows, or that the kernel maps, stay.
+///
+/// Unplugging waits for the move of one object, as long as the caller has no `registration_guard()`.
+///
+/// # Errors
+///
+/// - `ENOMEM` if objects have stayed because there is no memory for them. The others were moved.
+/// - `EINTR` if `should_stop` has returned true, `ENODEV` if the device is unplugged: the rest has stayed.
+pub(crate) fn evict_all(dev: &BariumDevice, should_stop: impl Fn() -> bool) -> Result {
+    let residents = dev.residents();
+    let mut result = Ok(());
+    for priority in Priority::ALL {
+        let mut first_kept = None;
+        for _ in 0..max_objects(dev) {
+            let Some(victim) = residents.first(dev, priority) else {
+                break;
+            };
+            let address: *const BariumObject = &raw const *victim;
+            if first_kept == Some(address) {
+                break;
+            }
+            if should_stop() {
+                return Err(EINTR);
+            }
+            let moved = Reserved::lock(&victim).with_registered(leave_vram);
+            if let Err(err) = moved.ok_or(ENODEV)? {
+                if err == ENOMEM {
+                    result = Err(ENOMEM);
+                }
+                residents.move_to_end(&victim, priority);
+                first_kept.get_or_insert(address);
+            }
+        }
+    }
+    result
+}
+
 /// Returns the maximum number of objects in VRAM. It bounds the loops over the lists, which other
 /// threads change meanwhile.
-fn max_objects(dev: &BariumDevice<Registered>) -> usize {
+fn max_objects(dev: &BariumDevice) -> usize {
     dev.vram().size().bytes() / PAGE_SIZE
 }
 

@@ -96,6 +96,11 @@ impl Blank {
         Ok((picture, last_start))
     }
 
+    /// Returns the offset of the picture in VRAM, and the length of its allocation in bytes.
+    pub(super) fn part(&self) -> Option<(VramOffset, usize)> {
+        self.allocation.extents().next()
+    }
+
     /// Makes the picture black.
     pub(super) fn clear(&self, bar: &VramBar<'_>) -> Result {
         for (offset, len) in self.allocation.extents() {

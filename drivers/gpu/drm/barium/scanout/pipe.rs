@@ -246,6 +246,11 @@ impl<'bound> Pipe<'bound> {
         state.is_blank = true;
     }
 
+    /// Returns the offset of the blank picture in VRAM, and its length in bytes; `None` if there is none.
+    pub(crate) fn blank_part(&self) -> Option<(VramOffset, usize)> {
+        self.state.lock().blank.as_ref().and_then(Blank::part)
+    }
+
     /// Frees the blank picture. If the device shows it, disables the device first. Returns true if there
     /// was a blank picture.
     pub(crate) fn release_blank(&self) -> bool {

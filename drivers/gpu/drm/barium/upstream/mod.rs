@@ -7,6 +7,7 @@
 //! driver's other modules, the files use [`crate::units`] only: the others supply the driver's
 //! policy through traits and closures.
 
+pub(crate) mod debugfs;
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;
 pub(crate) mod fault_costs;
@@ -25,6 +26,7 @@ pub(crate) mod shared_bytes;
 pub(crate) mod shmem;
 pub(crate) mod shrinker;
 pub(crate) mod tmpfs;
+pub(crate) mod trace;
 pub(crate) mod vma;
 mod vtable;
 pub(crate) mod wc_bar;

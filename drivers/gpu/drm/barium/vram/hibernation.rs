@@ -3,8 +3,10 @@
 //! Saves VRAM across hibernation.
 //!
 //! VRAM loses its contents while the machine is off; the kernel restores system memory from the
-//! hibernation image. So the driver copies the allocated parts of VRAM to system memory before the
-//! kernel creates the image, and copies them back after the kernel has restored it.
+//! hibernation image. So the driver copies the parts of VRAM that are still allocated to system memory
+//! before the kernel creates the image, and copies them back after the kernel has restored it. Before
+//! that, it has moved all objects out of VRAM that can be moved ([`crate::driver`]): what is left are
+//! pictures that are shown, and objects that the kernel maps.
 
 use super::{
     VramBar,

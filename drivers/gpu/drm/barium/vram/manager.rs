@@ -146,15 +146,32 @@ impl VramManager {
     /// Returns the number of bytes that are not allocated at the time of the call, or that their owners
     /// free if another allocation needs them.
     pub(crate) fn available(&self) -> u64 {
-        let state = self.0.state.lock();
-        let cached: usize = state
-            .cache
-            .0
-            .iter()
-            .map(|blocks| blocks.extents.pages())
-            .sum();
-        let pages = state.map.free() + cached + state.reclaimable;
-        u64::try_from(pages << PAGE_SHIFT).unwrap_or(0)
+        self.0.state.lock().available()
+    }
+
+    /// Returns which parts of VRAM are in use.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory for the lists.
+    pub(crate) fn parts(&self) -> Result<VramParts> {
+        without_fs_reclaim(|| {
+            let state = self.0.state.lock();
+            let mut cached = KVec::new();
+            for extent in state
+                .cache
+                .0
+                .iter()
+                .flat_map(|blocks| blocks.extents.iter())
+            {
+                cached.push((extent.offset, extent.pages << PAGE_SHIFT), GFP_KERNEL)?;
+            }
+            Ok(VramParts {
+                used: state.used()?,
+                cached,
+                available: state.available(),
+            })
+        })
     }
 
     /// Allocates `size` bytes, a whole number of pages and not 0. Their content is not cleared.
@@ -241,14 +258,19 @@ impl VramManager {
         without_fs_reclaim(|| {
             let mut state = self.0.state.lock();
             state.free_cache();
-            let mut allocated = KVec::new();
-            for pages in state.map.used_ranges() {
-                let offset = VramOffset(pages.start << PAGE_SHIFT);
-                allocated.push((offset, pages.len() << PAGE_SHIFT), GFP_KERNEL)?;
-            }
-            Ok(allocated)
+            state.used()
         })
     }
+}
+
+/// Which parts of VRAM were in use at one moment. A part is an offset and a length in bytes.
+pub(crate) struct VramParts {
+    /// The parts in use, including those in the cache, in ascending order.
+    pub(crate) used: KVec<(VramOffset, usize)>,
+    /// The parts in the cache.
+    pub(crate) cached: KVec<(VramOffset, usize)>,
+    /// The result of [`VramManager::available`].
+    pub(crate) available: u64,
 }
 
 /// A request for an allocation.
@@ -356,6 +378,32 @@ impl Inner {
 }
 
 impl State {
+    /// See [`VramManager::available`].
+    fn available(&self) -> u64 {
+        let cached: usize = self
+            .cache
+            .0
+            .iter()
+            .map(|blocks| blocks.extents.pages())
+            .sum();
+        let pages = self.map.free() + cached + self.reclaimable;
+        u64::try_from(pages << PAGE_SHIFT).unwrap_or(0)
+    }
+
+    /// Returns the offset and the length in bytes of each part of VRAM in use, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory for the list.
+    fn used(&self) -> Result<KVec<(VramOffset, usize)>> {
+        let mut used = KVec::new();
+        for pages in self.map.used_ranges() {
+            let offset = VramOffset(pages.start << PAGE_SHIFT);
+            used.push((offset, pages.len() << PAGE_SHIFT), GFP_KERNEL)?;
+        }
+        Ok(used)
+    }
+
     /// Returns the lowest page at which a contiguous allocation contains the most chunks for huge
     /// entries and has no short head. If there is none, returns the lowest page at which it contains
     /// the most chunks, the lowest page at which it fits, or `None`.

@@ -17,7 +17,8 @@ pub(crate) use hibernation::VramBackup;
 pub(crate) use manager::{
     Allocation,
     Contiguity,
-    VramManager, //
+    VramManager,
+    VramParts, //
 };
 
 pub(crate) use crate::units::VramOffset;

@@ -87,6 +87,11 @@ use super::{
             Effort,
             PageRange, //
         },
+        trace::{
+            SlowFault,
+            Timer,
+            Where, //
+        },
         vma::{
             system_memory_prot,
             HUGE_SIZE,
@@ -431,7 +436,8 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     ///
     /// `populate` gets the reserved object, the page, and the number of pages after it that are
     /// in the VMA and in the page table of the fault. It allocates memory for the page, and may do
-    /// so for the pages after it. `insert` then inserts it; the reservation is still locked.
+    /// so for the pages after it. It returns where the object is. `insert` then inserts the page; the
+    /// reservation is still locked.
     ///
     /// If another thread has locked the reservation, or if memory is short, the function releases
     /// the lock of the VMA, waits, and lets the memory manager repeat the fault. It does so at most
@@ -440,7 +446,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     #[inline(never)]
     pub(crate) fn serve_reserved(
         self,
-        populate: impl Fn(&mut Reserved<'_, T>, PageIndex, usize, Effort) -> Result,
+        populate: impl Fn(&mut Reserved<'_, T>, PageIndex, usize, Effort) -> Result<Where>,
         insert: impl FnOnce(&Self) -> VmFault,
     ) -> VmFault {
         // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
@@ -457,6 +463,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
             Effort::OomKill
         };
 
+        let timer = Timer::<SlowFault>::start();
         let reserved = match Reserved::try_lock(self.obj) {
             Some(reserved) => Some(reserved),
             None if may_retry => None,
@@ -469,7 +476,10 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         };
         if let Some(mut reserved) = reserved {
             match populate(&mut reserved, page, after, effort) {
-                Ok(()) => return insert(&self),
+                Ok(place) => {
+                    timer.end(self.obj, place, page.0);
+                    return insert(&self);
+                }
                 Err(ENOMEM) if may_retry => {}
                 Err(ENOMEM) => return VmFault::OOM,
                 Err(_) => return VmFault::SIGBUS,
@@ -492,7 +502,9 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         };
         if let Ok(mut reserved) = reserved {
             // If this fails, the repeated fault tries again.
-            let _ = populate(&mut reserved, page, after, effort);
+            if let Ok(place) = populate(&mut reserved, page, after, effort) {
+                timer.end(&*obj, place, page.0);
+            }
         }
         VmFault::RETRY
     }

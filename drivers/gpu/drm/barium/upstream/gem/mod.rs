@@ -30,10 +30,7 @@ pub(super) mod prime;
 mod resv;
 mod vmap;
 
-pub(super) use self::object::{
-    fake_offset,
-    pages, //
-};
+pub(super) use self::object::pages;
 pub(crate) use self::{
     access::{
         Served,
@@ -41,9 +38,12 @@ pub(crate) use self::{
     },
     lru::Lru,
     object::{
+        fake_offset,
         is_shared,
+        users,
         Object,
         ObjectData,
+        Objects,
         Region,
         Usage, //
     },
@@ -70,6 +70,10 @@ use self::{
 };
 use super::{
     shmem::ShmemPages,
+    trace::{
+        self,
+        Where, //
+    },
     vma::{
         self,
         VmaNew,
@@ -96,7 +100,10 @@ use kernel::{
     },
     page::PAGE_SIZE,
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        rcu, //
+    }, //
 };
 
 /// The operations of GEM objects that can be mapped, implemented for their driver data.
@@ -210,8 +217,19 @@ pub(crate) fn create<T: MappedObject>(
         unsafe { bindings::fput(file) };
     }
 
+    let location = location::<T>(obj.place(&rcu::read_lock()));
     obj.create_mmap_offset()?;
+    trace::object_create(&*obj, location);
     Ok(obj)
+}
+
+/// Returns where an object with the placement record `place` is.
+fn location<T: MappedObject>(place: Option<&T::Place>) -> Where {
+    match place {
+        None => Where::None,
+        Some(place) if T::system_memory(place).is_some() => Where::System,
+        Some(_) => Where::Vram,
+    }
 }
 
 /// The vtables of objects with data `T`, initialised when the first object is created.
@@ -277,6 +295,11 @@ impl<T: MappedObject> Ops<T> {
 ///
 /// Only DRM may call it, for an object with these `funcs` without references.
 unsafe extern "C" fn free_callback<T: MappedObject>(raw: *mut bindings::drm_gem_object) {
+    // SAFETY: Only objects with data `T` have these `funcs`. Nothing else uses this one, so its record is
+    // not replaced.
+    let place = unsafe { Object::<T>::from_raw(raw).place_reserved() };
+    // SAFETY: The object is freed below.
+    unsafe { trace::object_free(raw, location::<T>(place)) };
     // SAFETY: The caller promises that nothing else uses the object.
     unsafe { prime::detach(raw) };
     if let Some(free) = T::ops().upstream.get().and_then(|funcs| funcs.free) {

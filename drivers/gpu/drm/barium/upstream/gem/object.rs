@@ -5,7 +5,10 @@
 //! C header: [`include/drm/drm_gem.h`](srctree/include/drm/drm_gem.h)
 
 use super::{
-    super::rcu_cell::RcuCell,
+    super::{
+        raw,
+        rcu_cell::RcuCell, //
+    },
     vmap::VMapSlot, //
 };
 use core::ptr::NonNull;
@@ -25,6 +28,7 @@ use kernel::{
     },
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
@@ -38,6 +42,18 @@ use kernel::{
         Delta, //
     }, //
 };
+
+// Defined in helpers.c.
+#[expect(
+    improper_ctypes,
+    reason = "C's own types, some of them empty in this configuration"
+)]
+extern "C" {
+    fn barium_gem_object_from(
+        dev: *mut bindings::drm_device,
+        start: c_ulong,
+    ) -> *mut bindings::drm_gem_object;
+}
 
 /// A GEM object with driver data `T`.
 pub(crate) type Object<T> = drm::gem::Object<Mapped<T>>;
@@ -190,7 +206,7 @@ impl<T: ObjectData> DriverObject for Mapped<T> {
 }
 
 /// Returns the object's fake offset in the device file, in pages.
-pub(in crate::upstream) fn fake_offset<T: ObjectData>(obj: &Object<T>) -> usize {
+pub(crate) fn fake_offset<T: ObjectData>(obj: &Object<T>) -> usize {
     // SAFETY: The object is valid, and its offset does not change once `super::create()` has
     // allocated it.
     let start = unsafe { (*obj.as_raw()).vma_node.vm_node.start };
@@ -224,6 +240,79 @@ pub(crate) fn is_shared<T: ObjectData>(obj: &Object<T>) -> bool {
     // SAFETY: The object is valid. Another CPU may change the field concurrently: it is read once.
     let handles = unsafe { (&raw const (*raw).handle_count).read_volatile() };
     handles != 1 || name != 0 || !dma_buf.is_null()
+}
+
+/// Who uses an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Users {
+    /// The number of handles. A framebuffer counts as one.
+    pub(crate) handles: u32,
+    /// The object has a name (`GEM_FLINK`).
+    pub(crate) is_named: bool,
+    /// The object has a dma-buf.
+    pub(crate) is_exported: bool,
+    /// The object represents a dma-buf of another device.
+    pub(crate) is_imported: bool,
+    /// Another device has attached to the object.
+    pub(crate) is_attached: bool,
+    /// The kernel maps the object, or is about to.
+    pub(crate) is_vmapped: bool,
+}
+
+/// Returns who uses `obj`. Waits for no lock, so the result may be out of date.
+pub(crate) fn users<T: ObjectData>(obj: &Object<T>) -> Users {
+    let raw = obj.as_raw();
+    // SAFETY: The object is valid. Another CPU may change the fields concurrently: each is read once.
+    let (handles, name, dma_buf, attachment) = unsafe {
+        (
+            (&raw const (*raw).handle_count).read_volatile(),
+            (&raw const (*raw).name).read_volatile(),
+            (&raw const (*raw).dma_buf).read_volatile(),
+            (&raw const (*raw).import_attach).read_volatile(),
+        )
+    };
+    let is_imported = !attachment.is_null();
+    Users {
+        handles,
+        is_named: name != 0,
+        is_exported: !dma_buf.is_null() && !is_imported,
+        is_imported,
+        is_attached: obj.pins().load(Relaxed) != 0,
+        is_vmapped: obj.vmap_slot().is_used(),
+    }
+}
+
+/// An iterator over all objects of a device, in the order of their fake offsets. An object that is
+/// created or freed meanwhile may be missing.
+pub(crate) struct Objects<'d, T: ObjectData> {
+    dev: &'d drm::Device<T::Driver>,
+    /// The lowest fake offset of the next object, in pages.
+    start: usize,
+}
+
+impl<'d, T: ObjectData> Objects<'d, T> {
+    /// Creates an iterator over the objects of `dev`.
+    pub(crate) fn new(dev: &'d drm::Device<T::Driver>) -> Self {
+        Self { dev, start: 0 }
+    }
+}
+
+impl<T: ObjectData> Iterator for Objects<'_, T> {
+    type Item = ARef<Object<T>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let dev = raw::drm_device(self.dev);
+        let start = c_ulong::try_from(self.start).ok()?;
+        // SAFETY: The device is valid. All nodes of its offset manager are members of GEM objects. DRM
+        // removes a node, under the manager's lock, before it frees the object.
+        let obj = NonNull::new(unsafe { barium_gem_object_from(dev, start) })?;
+        // SAFETY: All objects of the device have the driver data `T`. The function has taken a reference.
+        let obj = NonNull::from(unsafe { Object::<T>::from_raw(obj.as_ptr()) });
+        // SAFETY: `ARef` takes over that reference.
+        let obj = unsafe { ARef::from_raw(obj) };
+        self.start = fake_offset(&obj) + pages(&obj);
+        Some(obj)
+    }
 }
 
 /// Calls `with` with the registration data of the object's device, and returns the result of
