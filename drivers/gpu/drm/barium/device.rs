@@ -26,7 +26,8 @@
 //! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held,
 //! and with the mutex of the [`Pipe`] if the display may show the object. Before that, it
 //! tries the mutex of the object's kernel mapping. The lists of objects have a mutex of DRM
-//! (`gem_lru_mutex`), which is taken last.
+//! (`gem_lru_mutex`), which is taken last. To choose the objects that leave VRAM, a thread walks the
+//! lists with this mutex held, and reads the placement records.
 //!
 //! The shrinker runs in kswapd and in any allocation with `__GFP_FS`, so with 1, 2, 3 or the mutex of a
 //! kernel mapping held. For one object at a time, it tries to lock 2, and then does what a move does. It
@@ -233,7 +234,7 @@ impl Residents {
     }
 
     /// Returns the list for `priority`.
-    fn list(&self, priority: Priority) -> &Lru<BariumDriver> {
+    pub(crate) fn list(&self, priority: Priority) -> &Lru<BariumDriver> {
         match priority {
             Priority::Purgeable => &self.lists[0],
             Priority::Unshowable => &self.lists[1],

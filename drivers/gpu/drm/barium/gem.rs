@@ -62,8 +62,9 @@ use crate::{
     vram::{
         Allocation,
         Contiguity,
-        VramOffset, //
-        VramPage,
+        Needed,
+        VramOffset,
+        VramPage, //
     },
 };
 use core::ops::Range;
@@ -98,6 +99,9 @@ use kernel::{
 /// The maximum number of attempts to make room while more than one object is pinned, 1 ms apart. A busy
 /// machine runs the worker that unpins objects late.
 const UNPIN_TRIES: u32 = 1000;
+/// The number of these attempts in which pinned objects stay where they are. The previous picture is
+/// usually unpinned at the next vblank.
+const FLIP_TRIES: u32 = 30;
 
 /// A GEM object of this driver.
 pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
@@ -362,10 +366,13 @@ pub(crate) fn alloc_for_display(
         result => result,
     };
     let mut found = None;
-    for _ in 0..UNPIN_TRIES {
-        found = room::make_room_for_display(dev, reg, alloc)?;
+    let needed = Needed::new(size, last_start.max(preferred));
+    for attempt in 0..UNPIN_TRIES {
         // A worker unpins the previous picture some time after a flip.
-        if found.is_some() || dev.pinned().load(Acquire) < 2 {
+        let may_unpin = dev.pinned().load(Acquire) >= 2;
+        let may_move_pinned = !may_unpin || attempt >= FLIP_TRIES;
+        found = room::make_room_for_display(dev, reg, &needed, may_move_pinned, alloc)?;
+        if found.is_some() || !may_unpin {
             break;
         }
         fsleep(Delta::from_millis(1));
@@ -591,13 +598,14 @@ pub(crate) fn create(
 ) -> Result<ARef<BariumObject>> {
     let flags = create_flags(flags)?;
     let size = object_size(size)?;
-    create_with(dev, reg, size, flags, || {
+    create_with(dev, reg, size, flags, VramOffset::MAX, || {
         dev.vram().alloc(size, flags.contiguity)
     })
 }
 
 /// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that `alloc`
-/// allocates, if there is room. To make room, it moves out only objects with a lower priority.
+/// allocates, if there is room. To make room, it moves out only objects with a lower priority. A
+/// contiguous object then starts at `last_start` or below.
 ///
 /// The allocation is cleared before a client can access the object.
 fn create_with(
@@ -605,6 +613,7 @@ fn create_with(
     reg: &BariumRegistrationData<'_>,
     size: usize,
     flags: CreateFlags,
+    last_start: VramOffset,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<ARef<BariumObject>> {
     if size > dev.vram().size().bytes() {
@@ -620,7 +629,10 @@ fn create_with(
         .iter()
         .filter(|victim| **victim < priority)
         .count();
-    let Some(allocation) = room::make_room(dev, reg, &Priority::ALL[..victims], alloc)? else {
+    let victims = &Priority::ALL[..victims];
+    let needed = Needed::new(size, last_start);
+    let needed = (flags.contiguity == Contiguity::Contiguous).then_some(&needed);
+    let Some(allocation) = room::make_room(dev, reg, victims, needed, alloc)? else {
         return upstream::gem::create(dev, size, data, None);
     };
     moves::clear(reg.vram_bar(), &allocation)?;
@@ -695,7 +707,11 @@ impl DumbBuffers for VramObject {
             contiguity: Contiguity::Contiguous,
             system: false,
         };
-        create_with(dev, reg, size, flags, || {
+        let needed_start = match may_lie_anywhere {
+            true => VramOffset::MAX,
+            false => last_start,
+        };
+        create_with(dev, reg, size, flags, needed_start, || {
             match dev.vram().alloc_low(size, last_start) {
                 Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
                 result => result,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Makes room in VRAM: moves out the objects with the lowest priority, or drops their content if their
-//! clients do not need it.
+//! Makes room in VRAM: moves out the objects with the lowest priority, or drops their content if
+//! their clients do not need it. For a contiguous object, only those in one range of VRAM leave,
+//! which [`crate::vram::Occupancy`] selects.
 //!
 //! The caller holds no reservation. So each victim can be locked in turn, and no two reservations
 //! are held at once.
@@ -17,10 +18,15 @@ use crate::{
         BariumRegistrationData,
         Priority, //
     },
+    place::Place,
     upstream::gem::Reserved,
     vram::{
         Allocation,
-        VramOffset, //
+        Needed,
+        Occupancy,
+        Rank,
+        VramOffset,
+        Window, //
     },
 };
 use kernel::{
@@ -29,8 +35,14 @@ use kernel::{
         Registered, //
     },
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
+
+/// The maximum number of windows that [`evict_window`] tries to free, one after another.
+const WINDOW_TRIES: usize = 16;
+/// The number of objects that other threads may add to the lists while a snapshot is made.
+const LATE: usize = 16;
 
 /// What to do about a victim whose reservation another thread has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,17 +51,22 @@ enum Busy {
     Wait,
 }
 
-/// Calls `alloc`. While it fails with `ENOSPC`, frees VRAM and calls it again: first frees the blank
-/// picture, then the VRAM of the unpinned objects of each of the `victims`. Returns `None` if `alloc`
-/// still fails.
+/// Calls `alloc`. While it fails with `ENOSPC`, frees VRAM and calls it again: first frees the
+/// blank picture, then the VRAM of unpinned objects whose priority is one of the `victims`, which
+/// are in ascending order. Returns `None` if `alloc` still fails.
+///
+/// For a contiguous request, `needed` says which range of VRAM it needs. Then only objects in one
+/// such range leave VRAM, and none if there is no such range.
 ///
 /// # Errors
 ///
-/// The errors of `alloc`, except for `ENOSPC`; `EINTR` on a signal.
+/// - The errors of `alloc`, except for `ENOSPC`.
+/// - `ENOMEM` if there is no kernel memory for the search; `EINTR` on a signal.
 pub(super) fn make_room(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
     victims: &[Priority],
+    needed: Option<&Needed>,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
     let alloc = || match alloc() {
@@ -60,18 +77,23 @@ pub(super) fn make_room(
     if found.is_none() && reg.pipe().release_blank() {
         found = alloc()?;
     }
+    let Some(needed) = needed else {
+        return match found {
+            None => evict_all(dev, reg, victims, alloc),
+            found => Ok(found),
+        };
+    };
     for busy in [Busy::Skip, Busy::Wait] {
-        for &priority in victims {
-            if found.is_none() {
-                found = evict(dev, reg, priority, busy, alloc)?;
-            }
+        if found.is_none() && !victims.is_empty() {
+            found = evict_window(dev, reg, victims, needed, busy, alloc)?;
         }
     }
     Ok(found)
 }
 
 /// Makes room as [`make_room`] does, for an object that the display is going to show: moves out any
-/// object that is not pinned. If the pinned ones leave no room, moves them to lower parts of VRAM.
+/// object that is not pinned. If the pinned ones leave no room, and `may_move_pinned` is true,
+/// moves out all others, and moves the pinned ones to lower parts of VRAM.
 ///
 /// # Errors
 ///
@@ -79,11 +101,20 @@ pub(super) fn make_room(
 pub(super) fn make_room_for_display(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
+    needed: &Needed,
+    may_move_pinned: bool,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
-    let found = make_room(dev, reg, &Priority::ALL, &alloc)?;
-    if found.is_some() {
+    let found = make_room(dev, reg, &Priority::ALL, Some(needed), &alloc)?;
+    if found.is_some() || !may_move_pinned {
         return Ok(found);
+    }
+    let alloc = || match alloc() {
+        Err(ENOSPC) => Ok(None),
+        result => result.map(Some),
+    };
+    if let Some(found) = evict_all(dev, reg, &Priority::ALL, alloc)? {
+        return Ok(Some(found));
     }
     let residents = dev.residents();
     let mut first = None;
@@ -98,9 +129,141 @@ pub(super) fn make_room_for_display(
         first.get_or_insert(address);
         residents.move_to_end(&obj, Priority::Shown);
         if move_down(dev, reg, &obj).is_ok() {
-            match alloc() {
-                Err(ENOSPC) => {}
-                result => return result.map(Some),
+            if let Some(found) = alloc()? {
+                return Ok(Some(found));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Finds the range that is cheapest to free, among those that suit `needed`, moves out the objects
+/// in it, and calls `alloc`. If an object stays, finds another range. Returns `None` if there is
+/// none.
+///
+/// An object that the display could show stays if a range contains only objects that rank below it:
+/// that have a lower priority, or that were moved into VRAM or shown longer ago. For other objects,
+/// the order does not matter. Nothing moves them into VRAM again, so only the cost of the move
+/// counts.
+///
+/// # Errors
+///
+/// Those of [`make_room`].
+fn evict_window(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    victims: &[Priority],
+    needed: &Needed,
+    busy: Busy,
+    alloc: impl Fn() -> Result<Option<Allocation>>,
+) -> Result<Option<Allocation>> {
+    let mut kept = KVec::new();
+    for _ in 0..WINDOW_TRIES {
+        let Some(window) = snapshot(dev, victims, &kept)?.cheapest(needed) else {
+            break;
+        };
+        for victim in tenants(dev, victims, &window)? {
+            let was_purgeable = victim.is_purgeable();
+            if move_out(&victim, reg, busy)? {
+                continue;
+            }
+            // An object that turns out to be needed ranks higher from now on.
+            if victim.is_purgeable() == was_purgeable {
+                kept.push(address(&victim), GFP_KERNEL)?;
+            }
+            break;
+        }
+        if let Some(found) = alloc()? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the address of the object's data, by which a search knows the object.
+fn address(data: &VramObject) -> *const VramObject {
+    data
+}
+
+/// Returns a snapshot of VRAM. The objects that can leave are those that are not pinned, not in
+/// `kept`, and have one of the priorities `victims`.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+fn snapshot(
+    dev: &BariumDevice<Registered>,
+    victims: &[Priority],
+    kept: &[*const VramObject],
+) -> Result<Occupancy> {
+    let residents = dev.residents();
+    let (mut objects, mut extents) = (LATE, LATE);
+    for &priority in victims {
+        residents.list(priority).for_each(dev, |_, place| {
+            if let Place::Vram(allocation) = place {
+                objects += 1;
+                extents += allocation.counts().0;
+            }
+        });
+    }
+    let mut occupancy = Occupancy::new(dev.vram(), objects, extents)?;
+    let Rank(mut rank) = Rank::LOWEST;
+    for &priority in victims {
+        residents.list(priority).for_each(dev, |obj, place| {
+            let Place::Vram(allocation) = place else {
+                return;
+            };
+            if obj.is_pinned() || kept.contains(&address(obj)) {
+                return;
+            }
+            if priority >= Priority::Showable {
+                rank += 1;
+            }
+            let copies = match obj.is_purgeable() || !obj.may_have_content() {
+                true => 0,
+                false => allocation.counts().1,
+            };
+            occupancy.add(allocation, Rank(rank), copies);
+        });
+    }
+    occupancy.seal(dev.vram())?;
+    Ok(occupancy)
+}
+
+/// Returns the objects in `window` that are not pinned, and have one of the priorities `victims`.
+///
+/// # Errors
+///
+/// `ENOMEM`.
+fn tenants(
+    dev: &BariumDevice<Registered>,
+    victims: &[Priority],
+    window: &Window,
+) -> Result<KVVec<ARef<BariumObject>>> {
+    let mut found = KVVec::with_capacity(window.tenants + LATE, GFP_KERNEL)?;
+    for &priority in victims {
+        dev.residents()
+            .list(priority)
+            .collect(dev, &mut found, |obj, place| match place {
+                Place::Vram(allocation) => !obj.is_pinned() && window.intersects(allocation),
+                Place::System(_) => false,
+            });
+    }
+    Ok(found)
+}
+
+/// Moves out objects with the priorities `victims`, in this order, until `alloc` succeeds. Returns
+/// `None` if it still fails when no object can be moved any more.
+fn evict_all(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    victims: &[Priority],
+    alloc: impl Fn() -> Result<Option<Allocation>>,
+) -> Result<Option<Allocation>> {
+    for busy in [Busy::Skip, Busy::Wait] {
+        for &priority in victims {
+            if let Some(found) = evict(dev, reg, priority, busy, &alloc)? {
+                return Ok(Some(found));
             }
         }
     }

@@ -37,6 +37,7 @@ use crate::upstream::{
     shrinker::without_fs_reclaim,
     vma::PAGES_PER_TABLE, //
 };
+use core::ops::Range;
 use kernel::{
     gpu::buddy::{
         AllocatedBlocks,
@@ -524,6 +525,17 @@ impl Allocation {
             .extents
             .iter()
             .map(|extent| (extent.offset, extent.pages << PAGE_SHIFT))
+    }
+
+    /// Returns the pages of VRAM that each extent consists of.
+    pub(super) fn vram_pages(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.blocks.extents.iter().map(Extent::vram_pages)
+    }
+
+    /// Returns the number of extents, and the number of pages.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let extents = &self.blocks.extents;
+        (extents.iter().len(), extents.pages())
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! VRAM: the BAR to access it ([`bar`]), its allocation ([`manager`], with the bitmap in [`page_map`]
-//! and the extents in [`extents`]), and a copy of its content during hibernation ([`hibernation`]).
+//! and the extents in [`extents`]), the choice of the objects that leave it ([`occupancy`]), and a copy of
+//! its content during hibernation ([`hibernation`]).
 //!
 //! Offsets are in bytes from the start of VRAM. This room does not use GEM objects.
 
@@ -9,6 +10,7 @@ mod bar;
 mod extents;
 mod hibernation;
 mod manager;
+mod occupancy;
 mod page_map;
 
 pub(crate) use bar::VramBar;
@@ -19,6 +21,12 @@ pub(crate) use manager::{
     Contiguity,
     VramManager,
     VramParts, //
+};
+pub(crate) use occupancy::{
+    Needed,
+    Occupancy,
+    Rank,
+    Window, //
 };
 
 pub(crate) use crate::units::VramOffset;

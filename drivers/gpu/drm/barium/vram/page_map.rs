@@ -66,7 +66,7 @@ impl RangeRequest {
 
     /// Returns the lowest page at or above `page` that the request allows the range to start at. `None`
     /// if the number overflows.
-    fn first_start(&self, page: usize) -> Option<usize> {
+    pub(super) fn first_start(&self, page: usize) -> Option<usize> {
         let in_front = page.wrapping_neg() & (self.chunk - 1);
         let head = match in_front.min(self.slack) {
             head if head < self.min_head => 0,
@@ -185,7 +185,7 @@ impl PageMap {
     /// Returns true if there is room for another range of `pages` pages before or after the one
     /// that starts at `start`, if no other page is in use.
     pub(super) fn leaves_room_for_same(&self, start: usize, pages: usize) -> bool {
-        start >= pages || self.pages.saturating_sub(start).saturating_sub(pages) >= pages
+        leaves_room_for_same(self.pages, start, pages)
     }
 
     /// Returns the ranges of pages in use, in ascending order.
@@ -219,6 +219,12 @@ impl PageMap {
         }
         None
     }
+}
+
+/// Returns true if the pages of VRAM, which has `vram_pages`, before or after a range of `pages` pages that
+/// starts at `start` are at least as many.
+pub(super) fn leaves_room_for_same(vram_pages: usize, start: usize, pages: usize) -> bool {
+    start >= pages || vram_pages.saturating_sub(start).saturating_sub(pages) >= pages
 }
 
 #[kunit_tests(barium_vram_page_map)]

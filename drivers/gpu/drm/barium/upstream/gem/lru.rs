@@ -12,7 +12,13 @@
 //!   before it frees the object. [`Lru::first`] takes a reference unless the count is 0 already.
 //! - Delete when upstream has such a type.
 
-use super::super::raw;
+use super::{
+    super::raw,
+    object::{
+        Object,
+        ObjectData, //
+    }, //
+};
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
@@ -37,7 +43,8 @@ use kernel::{
             Atomic,
             Full,
             Relaxed, //
-        }, //
+        },
+        rcu, //
     },
     types::Opaque, //
 };
@@ -111,8 +118,8 @@ impl<D: drm::Driver> Lru<D> {
         }
     }
 
-    /// Returns the total size of the objects in the list, in pages. Takes no lock, so the result may be
-    /// out of date.
+    /// Returns the total size of the objects in the list, in pages. Takes no lock, so the result
+    /// may be out of date.
     pub(crate) fn pages(&self) -> usize {
         // SAFETY: By the type invariants, the list is initialised. Another CPU may change the field
         // concurrently: it is read once.
@@ -141,6 +148,88 @@ impl<D: drm::Driver> Lru<D> {
     pub(crate) fn remove(obj: &D::Object) {
         // SAFETY: The reference keeps the object and its device, whose mutex the function takes.
         unsafe { bindings::drm_gem_lru_remove(obj.as_raw()) };
+    }
+
+    /// Calls `with` with the driver data and the placement record of each object of the list that
+    /// has a record, the first object first. Does nothing if the list has objects of another device
+    /// than `dev`. May sleep.
+    ///
+    /// `with` must not sleep, and must not call a method of a list: it runs with the mutex of the
+    /// lists held, in an RCU read-side critical section. It gets no reference to the object, which
+    /// may be being freed.
+    pub(crate) fn for_each<T>(&self, dev: &drm::Device<D>, mut with: impl FnMut(&T, &T::Place))
+    where
+        D: drm::Driver<Object = Object<T>>,
+        T: ObjectData<Driver = D>,
+    {
+        self.walk(dev, |obj| {
+            // SAFETY: By the type invariants, the object has the type `D::Object`. DRM takes the
+            // mutex, which `walk()` holds, to remove an object from the list before its driver data
+            // is dropped.
+            let obj = unsafe { Object::<T>::from_raw(obj) };
+            if let Some(place) = obj.place(&rcu::read_lock()) {
+                with(obj, place);
+            }
+        });
+    }
+
+    /// Appends the objects of the list for which `select` returns true to `found`, except for those
+    /// that are being freed, until `found` has no capacity left. May sleep.
+    ///
+    /// `select` gets the arguments of the closure of [`Self::for_each`], under the same conditions.
+    pub(crate) fn collect<T>(
+        &self,
+        dev: &drm::Device<D>,
+        found: &mut KVVec<ARef<Object<T>>>,
+        select: impl Fn(&T, &T::Place) -> bool,
+    ) where
+        D: drm::Driver<Object = Object<T>>,
+        T: ObjectData<Driver = D>,
+        Object<T>: AlwaysRefCounted,
+    {
+        self.walk(dev, |raw| {
+            if found.len() == found.capacity() {
+                return;
+            }
+            // SAFETY: As in `for_each()`.
+            let obj = unsafe { Object::<T>::from_raw(raw) };
+            let is_selected = obj
+                .place(&rcu::read_lock())
+                .is_some_and(|place| select(obj, place));
+            // SAFETY: The object is valid, and its reference count may be 0.
+            if is_selected && unsafe { barium_gem_object_get_unless_zero(raw) } {
+                // SAFETY: `ARef` takes over the reference that was taken above.
+                let obj = unsafe { ARef::from_raw(NonNull::from(obj)) };
+                // Cannot fail, as there is capacity. So no reference is dropped with the mutex
+                // held.
+                let _ = found.push_within_capacity(obj);
+            }
+        });
+    }
+
+    /// Calls `with` for each object of the list, the first one first, with the mutex of the lists
+    /// held. Does nothing if the list has objects of another device than `dev`.
+    fn walk(&self, dev: &drm::Device<D>, mut with: impl FnMut(*mut bindings::drm_gem_object)) {
+        let dev = raw::drm_device(dev);
+        if self.owner.load(Relaxed) != dev {
+            return;
+        }
+        // SAFETY: The device is valid, and so is its mutex.
+        let lock = unsafe { &raw mut (*dev).gem_lru_mutex };
+        // SAFETY: The mutex is valid, and no caller holds it.
+        unsafe { bindings::mutex_lock(lock) };
+        // SAFETY: By the type invariants, the list is initialised.
+        let head = unsafe { &raw mut (*self.list.get()).list };
+        // SAFETY: The mutex that protects the list was taken above.
+        let mut node = unsafe { (*head).next };
+        while node != head {
+            // SAFETY: By the type invariants, the entries of the list are objects.
+            with(unsafe { kernel::container_of!(node, bindings::drm_gem_object, lru_node) });
+            // SAFETY: The mutex that protects the list was taken above.
+            node = unsafe { (*node).next };
+        }
+        // SAFETY: The mutex was taken above.
+        unsafe { bindings::mutex_unlock(lock) };
     }
 
     /// Returns the first object of the list that is not being freed; `None` if there is none, or if
