@@ -79,7 +79,7 @@ pub(super) fn make_room(
     }
     let Some(needed) = needed else {
         return match found {
-            None => evict_all(dev, reg, victims, alloc),
+            None => evict_until(dev, reg, victims, alloc),
             found => Ok(found),
         };
     };
@@ -113,7 +113,7 @@ pub(super) fn make_room_for_display(
         Err(ENOSPC) => Ok(None),
         result => result.map(Some),
     };
-    if let Some(found) = evict_all(dev, reg, &Priority::ALL, alloc)? {
+    if let Some(found) = evict_until(dev, reg, &Priority::ALL, alloc)? {
         return Ok(Some(found));
     }
     let residents = dev.residents();
@@ -254,7 +254,7 @@ fn tenants(
 
 /// Moves out objects with the priorities `victims`, in this order, until `alloc` succeeds. Returns
 /// `None` if it still fails when no object can be moved any more.
-fn evict_all(
+fn evict_until(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
     victims: &[Priority],
