@@ -41,7 +41,7 @@ unplug_not_delayed() {
 # shows_other PCI-ADDRESS OTHER: checks that PCI-ADDRESS shows an object of OTHER.
 shows_other() {
 	BARIUM_DEVICE=$1 BARIUM_OTHER_DEVICE=$2 \
-		barium_shadow --run-subtest import-barium || fail "import-barium: $?"
+		barium_shadow_prime --run-subtest import-barium || fail "import-barium: $?"
 }
 
 # count_errors PCI-ADDRESS [TEXT]: counts the errors with TEXT for the device in the kernel log.

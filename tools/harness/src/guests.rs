@@ -89,7 +89,7 @@ const MODE_TESTS_DEBUG: &str =
 const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race)@|\
      @barium_prime@(map|cow|read|vm|debugger|sync|export)|\
      @barium_(kms|move|scanout)@(flip|odd-starts|panning|greeter|shown-stays|all-mappings|new-picture)|\
-     @barium_shadow@(flip|panning|damage|dirtyfb|dpms|shrink|attached|detached|import)|\
+     @barium_shadow@(flip|panning|damage|dirtyfb|dpms|shrink)|@barium_shadow_prime@|\
      @barium_madvise@(kept|shown)|\
      @barium_shrink@(dontneed|memory|needed|shared|framebuffer|swapped|attached|accessed|written)|\
      @barium_shrink@(closed|unbound)";
