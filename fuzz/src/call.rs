@@ -128,6 +128,14 @@ pub enum DriverCall {
     },
     /// `MAP_AHEAD` of a whole mapping while a timer interrupts the call.
     AheadInterrupted { client: Pick, map: Pick, after: u8 },
+    /// `GEM_MADVISE`, and sometimes reclaim, in which the driver drops content that is not needed.
+    Madvise {
+        client: Pick,
+        handle: Pick,
+        advice: Choice,
+        pad: Choice,
+        reclaim: Choice,
+    },
 }
 
 /// DRM's ioctls for objects.

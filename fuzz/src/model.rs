@@ -248,6 +248,14 @@ impl Model {
         }
     }
 
+    /// Sets whether the content of an object is unknown. Returns whether it was.
+    pub fn set_lost(&mut self, object: Option<ObjectId>, lost: bool) -> bool {
+        match object.and_then(|object| self.objects.get_mut(object)) {
+            Some(object) => std::mem::replace(&mut object.lost, lost),
+            None => true,
+        }
+    }
+
     /// Marks the objects of all handles as unknown.
     pub fn forget_handles(&mut self) {
         for handle in &mut self.handles {

@@ -68,6 +68,15 @@ const INFO: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Info { client, handle, .. })
         if client.0 < 8 && handle.0 < 0xc0)
 };
+const DONTNEED: Predicate = |c| {
+    matches!(c, Call::Driver(DriverCall::Madvise { client, handle, advice, pad, reclaim })
+        if client.0 < 8 && handle.0 < 0xc0 && matches!(advice.0 % 7, 1 | 3 | 4) && pad.0 % 16 != 15
+            && reclaim.0 % 4 == 3)
+};
+const WILLNEED: Predicate = |c| {
+    matches!(c, Call::Driver(DriverCall::Madvise { client, handle, advice, pad, .. })
+        if client.0 < 8 && handle.0 < 0xc0 && matches!(advice.0 % 7, 0 | 2) && pad.0 % 16 != 15)
+};
 const OFFSET: Predicate = |c| {
     matches!(c, Call::Driver(DriverCall::Offset { client, handle, .. })
         if client.0 < 8 && handle.0 < 0xc0)
@@ -297,6 +306,9 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
         ]));
     }
     for _ in 0..VARIANTS {
+        programs.push(make.row(&[
+            CREATE, MAP, TOUCH, DONTNEED, TOUCH, WILLNEED, DONTNEED, EXPORT, TOUCH, DONTNEED,
+        ]));
         programs.push(make.row(&[PARAM; MAX_CALLS]));
         programs.push(make.row(&[CREATE, EXPORT, OPEN, IMPORT, IMPORT, IMPORT, MAP, TOUCH]));
     }

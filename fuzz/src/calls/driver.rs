@@ -64,6 +64,18 @@ pub fn run(ctx: &ThreadContext<'_>, call: DriverCall) {
         DriverCall::AheadInterrupted { client, map, after } => {
             ahead_interrupted(ctx, client, map, after);
         }
+        DriverCall::Madvise {
+            client,
+            handle,
+            advice,
+            pad,
+            reclaim,
+        } => {
+            madvise(ctx, client, handle, advice, pad);
+            if reclaim.one_in(4) {
+                run_shrinkers(ctx);
+            }
+        }
     }
 }
 
@@ -190,6 +202,44 @@ fn info(ctx: &ThreadContext<'_>, client: Pick, handle: Pick, flags: Choice) {
         ctx.report(&format!(
             "GEM_INFO says {:#x} bytes, GEM_CREATE said {:#x}",
             argument.size, handle.size
+        ));
+    }
+}
+
+/// Lets the kernel call the shrinkers of all drivers.
+fn run_shrinkers(ctx: &ThreadContext<'_>) {
+    const FILE: &str = "/proc/sys/vm/drop_caches";
+    ctx.trace_call(|| format!("write_sysfs(\"{FILE}\", \"2\")"));
+    let done = sys::write_file(FILE, "2");
+    ctx.trace_result(|| format!("= {done:?}"));
+}
+
+/// `GEM_MADVISE`. The content of an object that is not needed is unknown from then on. Content that the
+/// driver must keep has to stay.
+fn madvise(ctx: &ThreadContext<'_>, client: Pick, handle: Pick, advice: Choice, pad: Choice) {
+    let client = ctx.model().client(client);
+    let handle = ctx.model().handle(handle, client.id);
+    let mut argument = abi::drm_barium_gem_madvise {
+        handle: handle.number,
+        advice: advice.of(&[0, 1, 0, 1, 1, 2, u32::MAX]),
+        retained: u32::MAX,
+        pad: u32::from(pad.one_in(16)),
+    };
+    let says = format!(
+        "ioctl({}, DRM_IOCTL_BARIUM_GEM_MADVISE, {{ .handle = {}, .advice = {}, .pad = {} }})",
+        client.fd, argument.handle, argument.advice, argument.pad
+    );
+    let may_lose = argument.advice == abi::BARIUM_MADVISE_DONTNEED;
+    let was_lost = may_lose && ctx.model().set_lost(handle.object, true);
+    let done = ctx.ioctl(|| says, client.fd, abi::FUZZ_GEM_MADVISE, &mut argument);
+    if may_lose && done.is_err() && ctx.exact {
+        ctx.model().set_lost(handle.object, was_lost);
+    }
+    let is_known = argument.advice <= abi::BARIUM_MADVISE_DONTNEED;
+    if done.is_ok() && (!is_known || argument.pad != 0 || argument.retained > 1) {
+        ctx.report(&format!(
+            "GEM_MADVISE {} with pad {} gave {}",
+            argument.advice, argument.pad, argument.retained
         ));
     }
 }
