@@ -53,11 +53,13 @@ use crate::{
             fault::{
                 Backing,
                 Fault,
+                MappedFault,
+                VmFault, //
+            },
+            huge_fault::{
                 HugeFault,
                 HugeVmFault,
-                MappedFault,
-                PmdRange,
-                VmFault, //
+                PmdRange, //
             },
             MappedObject,
             ObjectData,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Page faults in user mappings of PFNs (`VM_PFNMAP`).
+//! Page faults in user mappings of PFNs (`VM_PFNMAP`). Those that a huge entry could serve are in
+//! [`super::huge_fault`].
 //!
-//! C headers: [`include/linux/mm.h`](srctree/include/linux/mm.h),
-//! [`include/linux/huge_mm.h`](srctree/include/linux/huge_mm.h)
+//! C header: [`include/linux/mm.h`](srctree/include/linux/mm.h)
 //!
 //! - Upstream today: [`kernel::mm::virt`] supports neither `vm_ops` nor faults.
-//! - The shape it should have: a `Fault` and a `HugeFault` that only the callbacks construct, each
-//!   with its own result type; a function of the memory manager that inserts a range of PFNs
-//!   (`vmf_insert_pfn_range()`), because drivers should not take the page table lock.
+//! - The shape it should have: a `Fault` that only the callback constructs, with its own result
+//!   type; a function of the memory manager that inserts a range of PFNs (`vmf_insert_pfn_range()`),
+//!   because drivers should not take the page table lock.
 //! - Why this is sound on 7.3: a [`Fault`] exists only within its callback, where the VMA does not
 //!   change. A PFN comes from a closure that receives the registration data and the object's
 //!   placement record, each for any lifetime. So a [`PfnRange`] borrows from the registration data
@@ -24,9 +24,10 @@
 //!
 //! # Results
 //!
-//! `fault` returns [`VmFault`] and `huge_fault` returns [`HugeVmFault`]: the memory manager takes
-//! `VM_FAULT_FALLBACK` from the latter only. A driver can construct `VM_FAULT_NOPAGE` in neither
-//! type: only an insertion returns it, because it means that an entry is installed.
+//! `fault` returns [`VmFault`] and `huge_fault` returns [`HugeVmFault`](super::huge_fault::HugeVmFault):
+//! the memory manager takes `VM_FAULT_FALLBACK` from the latter only. A driver can construct
+//! `VM_FAULT_NOPAGE` in neither type: only an insertion returns it, because it means that an entry
+//! is installed.
 //!
 //! # Faults that wait
 //!
@@ -49,37 +50,6 @@
 //! the same memory type. The page table is not freed while the fault is served. The memory manager
 //! frees page tables when it unmaps or moves a VMA, which it locks for writing, while a fault locks
 //! it for reading. It also frees them for `madvise(MADV_DONTNEED)`, which refuses PFNMAP VMAs.
-//!
-//! [`PmdRange::insert_with`] likewise fills the PMDs beside the fault's, in the same PMD table,
-//! with copies of the huge entry that `vmf_insert_pfn_pmd()` installed. The VMA keeps the PMD table
-//! for the same reason as a page table. For the neighbours of a huge fault, all numbers count
-//! huge pages.
-//!
-//! # fork()
-//!
-//! `dup_mmap()` copies the entries of a PFNMAP VMA into the child. Before that, it adds the child's
-//! VMA to the file's `i_mmap` tree, after its parent's. It copies small entries with both page
-//! table locks held, so a concurrent `unmap_mapping_range()` removes the copies too. But
-//! `copy_huge_pmd()` (mm/huge_memory.c) reads a special PMD before it takes the locks, and installs
-//! that value. If the device is unplugged in between, the child keeps an entry for VRAM that the
-//! next driver allocates to another client.
-//!
-//! [`wipe_on_fork`] closes that window: in a child, it sets `VM_WIPEONFORK` on a VMA whose object
-//! ever had a huge entry. `dup_mmap()` reads the flag after it calls `open`, and then copies no
-//! entries. `fault` and `huge_fault` install the child's entries instead; `drm_dev_unplug()` waits
-//! for both before it removes entries.
-//!
-//! Until `dup_mmap()` returns, it holds the parent's mmap lock and the lock of the parent's VMA for
-//! writing. So no huge fault is served in that VMA between the check of `had_huge_entry()` and the
-//! copy, and an earlier insertion of a huge entry has called `set_had_huge_entry()`. Nothing else
-//! in the kernel acts on the flag in a PFNMAP VMA. `MADV_KEEPONFORK` removes it from the child's
-//! VMA, and the next fork sets it again in the grandchild's. `open` also sets it when another
-//! process splits the VMA, where it has no effect.
-//!
-//! The alternative, to call `unmap_mapping_range()` for the VMA's range from `open`, costs more: it
-//! also removes the entries of the parent and of all other processes that map the object, which
-//! must fault again. An object that never had a huge entry needs neither. Its small entries are
-//! copied, because copying an entry costs a tenth of a fault.
 
 use super::{
     super::{
@@ -94,9 +64,7 @@ use super::{
         },
         vma::{
             system_memory_prot,
-            HUGE_SIZE,
             PAGES_PER_TABLE,
-            PMDS_PER_TABLE,
             WINDOW_PAGES, //
         },
         wc_bar::PfnRange, //
@@ -134,7 +102,6 @@ use kernel::{
 )]
 extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
-    fn barium_wipe_on_fork(vma: *mut bindings::vm_area_struct);
     fn barium_insert_pfn(
         vma: *mut bindings::vm_area_struct,
         address: c_ulong,
@@ -142,7 +109,6 @@ extern "C" {
         prot: bindings::pgprot_t,
     ) -> bindings::vm_fault_t;
     fn barium_prepare_table(vmf: *mut bindings::vm_fault) -> bool;
-    fn barium_is_mapped(vmf: *const bindings::vm_fault, address: c_ulong) -> bool;
     fn barium_is_mapped_beside(vmf: *const bindings::vm_fault, distance: c_long) -> bool;
     fn barium_map_neighbours(
         vmf: *mut bindings::vm_fault,
@@ -157,13 +123,6 @@ extern "C" {
         after: c_ulong,
     );
     fn barium_release_fault_lock(vmf: *mut bindings::vm_fault);
-    #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
-    fn barium_map_huge_neighbours(
-        vmf: *mut bindings::vm_fault,
-        pfn: c_ulong,
-        before: c_ulong,
-        after: c_ulong,
-    );
 }
 
 /// `VM_SEQ_READ` and `VM_RAND_READ`, for which bindgen generates nothing.
@@ -192,21 +151,6 @@ impl VmFault {
     }
 }
 
-/// The result of a `huge_fault` callback (`vm_fault_t`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct HugeVmFault(bindings::vm_fault_t);
-
-impl HugeVmFault {
-    /// No huge entry can be inserted: the memory manager calls `fault`.
-    pub(crate) const FALLBACK: Self = Self(bindings::vm_fault_reason_VM_FAULT_FALLBACK);
-
-    /// Returns the result as a `vm_fault_t`.
-    #[inline]
-    pub(super) fn into_raw(self) -> bindings::vm_fault_t {
-        self.0
-    }
-}
-
 /// The memory that backs a page of an object, with the memory of the pages beside it.
 #[derive(Clone, Copy)]
 pub(crate) enum Backing<'r, 'p> {
@@ -224,8 +168,8 @@ pub(crate) enum Backing<'r, 'p> {
 /// `VmaNew::into_pfnmap()` has set up its VMA for `obj`. The VMA holds a reference to `obj`, and
 /// the device of `obj` has been registered.
 pub(crate) struct Fault<'a, T: ObjectData> {
-    vmf: *mut bindings::vm_fault,
-    obj: &'a Object<T>,
+    pub(super) vmf: *mut bindings::vm_fault,
+    pub(super) obj: &'a Object<T>,
 }
 
 impl<'a, T: ObjectData> Fault<'a, T> {
@@ -263,14 +207,14 @@ impl<'a, T: ObjectData> Fault<'a, T> {
 
     /// Returns the address of the page that was accessed.
     #[inline]
-    fn address(&self) -> usize {
+    pub(super) fn address(&self) -> usize {
         // SAFETY: By the type invariants, `vmf` is valid; this field does not change.
         unsafe { (*self.vmf).__bindgen_anon_1.address }
     }
 
     /// Returns the VMA's start and end addresses.
     #[inline]
-    fn span(&self) -> (usize, usize) {
+    pub(super) fn span(&self) -> (usize, usize) {
         // SAFETY: By the type invariants, a fault is served in the VMA, so it is valid and locked
         // against changes. The other member of the union is for freed VMAs only.
         let span = unsafe { (*self.vma()).__bindgen_anon_1.__bindgen_anon_1 };
@@ -307,7 +251,7 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     /// Returns the largest window that lies in both the VMA and the naturally aligned block of `pages`
     /// pages around the fault.
     #[inline(always)]
-    fn window_in_block(&self, pages: usize) -> PageWindow {
+    pub(super) fn window_in_block(&self, pages: usize) -> PageWindow {
         let address = self.address();
         let (start, end) = self.span();
         let in_block = (address >> PAGE_SHIFT) % pages;
@@ -625,7 +569,7 @@ impl<T: ObjectData> MappedFault<'_, '_, T> {
 ///
 /// Calls `is_mapped` with the distances 1, 2, 4, ... until it returns false.
 #[inline(always)]
-fn scan(max: usize, step: isize, is_mapped: impl Fn(isize) -> bool) -> usize {
+pub(super) fn scan(max: usize, step: isize, is_mapped: impl Fn(isize) -> bool) -> usize {
     let max = max.min(PAGES_PER_TABLE);
     let mut mapped = 0;
     let mut distance = 1;
@@ -639,237 +583,6 @@ fn scan(max: usize, step: isize, is_mapped: impl Fn(isize) -> bool) -> usize {
         offset *= 2;
     }
     mapped
-}
-
-/// A fault that a huge entry (PMD) could serve.
-pub(crate) struct HugeFault<'a, T: ObjectData>(Fault<'a, T>);
-
-impl<'a, T: ObjectData> HugeFault<'a, T> {
-    /// # Safety
-    ///
-    /// The requirements of [`Fault::from_raw`] apply, and the callback must be `huge_fault`, called
-    /// with the order of a PMD.
-    #[inline]
-    pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
-        // SAFETY: The caller promises that the requirements of `Fault::from_raw()` are met.
-        Self(unsafe { Fault::from_raw(vmf) })
-    }
-
-    /// Returns the object that is mapped.
-    #[inline]
-    pub(crate) fn object(&self) -> &Object<T> {
-        self.0.object()
-    }
-
-    /// Returns the page of the object that was accessed; see [`Fault::page`].
-    #[inline]
-    pub(crate) fn page(&self) -> PageIndex {
-        self.0.page()
-    }
-
-    /// Returns the program's `madvise()` advice for the VMA.
-    #[inline]
-    pub(crate) fn advice(&self) -> Advice {
-        self.0.advice()
-    }
-
-    /// Returns the aligned range of `HUGE_SIZE` bytes around the fault; `None` if the VMA does
-    /// not contain all of it.
-    #[inline]
-    pub(crate) fn pmd_range(&self) -> Option<PmdRange<'_, 'a, T>> {
-        let window = self.0.window_in_block(PAGES_PER_TABLE);
-        // INVARIANT: The window is in the VMA, and together with the page of the fault it fills a
-        // page table.
-        (window.before + 1 + window.after == PAGES_PER_TABLE).then_some(PmdRange {
-            fault: &self.0,
-            before: window.before,
-        })
-    }
-}
-
-/// The address range that a huge entry for a fault maps.
-///
-/// # Invariants
-///
-/// The range lies in the VMA of `fault`, and starts `before` pages before the page of the fault.
-pub(crate) struct PmdRange<'f, 'a, T: ObjectData> {
-    fault: &'f Fault<'a, T>,
-    before: usize,
-}
-
-impl<T: ObjectData> PmdRange<'_, '_, T> {
-    /// Returns the page of the object that belongs at the start of the range.
-    #[inline]
-    pub(crate) fn first_page(&self) -> PageIndex {
-        PageIndex(self.fault.page().0.wrapping_sub(self.before))
-    }
-
-    /// Returns the largest window, in huge pages, that lies in both the VMA and the PMD table of
-    /// the fault.
-    #[inline]
-    fn max_window(&self) -> PageWindow {
-        let first = self.fault.address() & !(HUGE_SIZE - 1);
-        let (start, end) = self.fault.span();
-        let in_table = (first / HUGE_SIZE) % PMDS_PER_TABLE;
-        PageWindow {
-            before: in_table.min((first - start) / HUGE_SIZE),
-            after: (PMDS_PER_TABLE - 1 - in_table).min((end - first) / HUGE_SIZE - 1),
-        }
-    }
-
-    /// Returns whether the range is the first one in the VMA that a huge entry could map, and
-    /// whether it is the last one.
-    #[inline]
-    pub(crate) fn is_at_edge(&self) -> (bool, bool) {
-        let first = self.fault.address() & !(HUGE_SIZE - 1);
-        let (start, end) = self.fault.span();
-        (first - start < HUGE_SIZE, end - first < 2 * HUGE_SIZE)
-    }
-
-    /// Estimates how many consecutive huge pages are mapped right before and right after the range,
-    /// in the same PMD table.
-    ///
-    /// A huge page counts as mapped if its page at the same offset as the page of the fault is
-    /// mapped, by a huge or a small entry. Otherwise, this works as
-    /// [`MappedFault::scan_neighbours`].
-    #[inline]
-    pub(crate) fn scan_neighbours(&self) -> PageWindow {
-        let max = self.max_window();
-        let is_mapped = |distance: isize| {
-            let address = self
-                .fault
-                .address()
-                .wrapping_add_signed(distance * HUGE_SIZE as isize);
-            // SAFETY: By the type invariants, the fault is being served. `scan()` passes distances
-            // to addresses in the VMA only.
-            unsafe { barium_is_mapped(self.fault.vmf, address) }
-        };
-        PageWindow {
-            before: scan(max.before, -1, is_mapped),
-            after: scan(max.after, 1, is_mapped),
-        }
-    }
-
-    /// Inserts one huge entry for all of the range, and huge entries beside it.
-    ///
-    /// `pfns` gets the object's placement record, and returns the range whose PFN backs
-    /// [`Self::first_page`]. `window` returns how many huge
-    /// pages before and after the range to map as well; those outside the PFN range, the VMA or the
-    /// PMD table, and those of which something is mapped already, are left out. Both closures run
-    /// inside the registration guard and an RCU read-side critical section, as in
-    /// [`Fault::insert_with`].
-    ///
-    /// Returns [`HugeVmFault::FALLBACK`] if the device is unplugged, if `pfns` returns `None`, or
-    /// if the PFN range is too short or not aligned. Also returns it for a write fault on a
-    /// read-only huge entry, which soft-dirty tracking (`/proc/pid/clear_refs`) causes: the memory
-    /// manager then removes that entry, and makes the small entries that replace it writable.
-    #[inline(always)]
-    pub(crate) fn insert_with(
-        &self,
-        pfns: impl for<'r, 'p> FnOnce(
-            &'r RegistrationData<'r, T>,
-            Option<&'p T::Place>,
-        ) -> Option<PfnRange<'r>>,
-        window: impl FnOnce() -> PageWindow,
-    ) -> HugeVmFault {
-        // SAFETY: By the invariants of `Fault`, the device has been registered. For `insert()`: the
-        // closure runs inside the registration guard. It must accept any lifetime of the
-        // registration data, so the range borrows from that data.
-        unsafe {
-            with_place(self.fault.obj, |reg, place| {
-                self.insert(pfns(reg?, place)?, window)
-            })
-        }
-        .unwrap_or(HugeVmFault::FALLBACK)
-    }
-
-    /// Returns true for a write fault on a read-only huge entry.
-    #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
-    fn is_mapped(&self) -> bool {
-        // SAFETY: By the invariants of `Fault`, `vmf` is valid. The memory manager initialises the
-        // union to 0, and sets `orig_pmd` for a fault on a huge entry.
-        unsafe { (*self.fault.vmf).__bindgen_anon_2.orig_pmd.pmd != 0 }
-    }
-
-    /// See [`Self::insert_with`]. Returns `None` to fall back.
-    ///
-    /// # Safety
-    ///
-    /// The registration guard of the object's device must be held, and `range` must borrow from the
-    /// registration data.
-    #[cfg(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP))]
-    #[inline]
-    unsafe fn insert(
-        &self,
-        range: PfnRange<'_>,
-        window: impl FnOnce() -> PageWindow,
-    ) -> Option<HugeVmFault> {
-        let pfn = range.pfn();
-        if pfn % PAGES_PER_TABLE != 0 || range.window().after < PAGES_PER_TABLE - 1 {
-            return None;
-        }
-        if self.is_mapped() {
-            return None;
-        }
-        self.fault.obj.set_had_huge_entry();
-        // `write` is false: `vm_page_prot` decides whether the entry is writable. With `write`,
-        // `vmf_insert_pfn_pmd()` warns if another thread has installed a page table concurrently,
-        // as a fault does once unplug has begun.
-        //
-        // SAFETY: By the invariants of `Fault`, the VMA is PFNMAP and not copy-on-write, and the
-        // fault is served in it. By the type invariants, the whole entry lies in the VMA. The
-        // caller holds the registration guard, so all entries are removed later, by
-        // `drm_dev_unplug()` or `UnmapOnDrop`, and the registration data, from which `range`
-        // borrows, is dropped only after that.
-        let result = unsafe { bindings::vmf_insert_pfn_pmd(self.fault.vmf, pfn, false) };
-        let window = window();
-        if window != PageWindow::NONE {
-            let available = PageWindow {
-                before: range.window().before / PAGES_PER_TABLE,
-                after: (range.window().after + 1) / PAGES_PER_TABLE - 1,
-            };
-            let window = window.min(available).min(self.max_window());
-            // SAFETY: By the invariants of `Fault`, the fault is being served. `max_window()`
-            // limits the window to the VMA and the PMD table, and `available` limits it to `range`,
-            // for which the caller's promises hold.
-            unsafe { barium_map_huge_neighbours(self.fault.vmf, pfn, window.before, window.after) };
-        }
-        Some(HugeVmFault(result))
-    }
-
-    /// This kernel does not support huge entries for PFNs. Returns `None`.
-    ///
-    /// # Safety
-    ///
-    /// There are no preconditions.
-    #[cfg(not(all(CONFIG_TRANSPARENT_HUGEPAGE, CONFIG_ARCH_SUPPORTS_PMD_PFNMAP)))]
-    unsafe fn insert(
-        &self,
-        _range: PfnRange<'_>,
-        _window: impl FnOnce() -> PageWindow,
-    ) -> Option<HugeVmFault> {
-        None
-    }
-}
-
-/// Keeps `fork()` from copying entries to `vma`, the child's VMA, if the object ever had a huge
-/// entry (see the head of this file).
-///
-/// # Safety
-///
-/// The caller must be the `open` callback, and `vma` its argument, whose private data is an object
-/// with data `T`.
-pub(super) unsafe fn wipe_on_fork<T: ObjectData>(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: The caller promises that `vma` is valid and maps an object with data `T`.
-    let (mm, obj) = unsafe { ((*vma).vm_mm, of_area::<T>(vma)) };
-    let is_own = kernel::current!()
-        .mm()
-        .is_some_and(|own| core::ptr::eq(own.as_raw(), mm));
-    if !is_own && obj.had_huge_entry() {
-        // SAFETY: In `fork()`, `dup_mmap()` has locked the child's VMA for writing. When a VMA is
-        // split or moved, the caller of `open` holds the mmap lock for writing.
-        unsafe { barium_wipe_on_fork(vma) };
-    }
 }
 
 #[cfg(CONFIG_X86_64)]

@@ -24,6 +24,7 @@
 
 mod access;
 pub(crate) mod fault;
+pub(crate) mod huge_fault;
 mod lru;
 mod object;
 pub(super) mod prime;
@@ -58,9 +59,11 @@ use self::{
     access::Access,
     fault::{
         Fault,
-        HugeFault,
-        HugeVmFault,
         VmFault, //
+    },
+    huge_fault::{
+        HugeFault,
+        HugeVmFault, //
     },
     object::{
         Args,
@@ -346,7 +349,7 @@ unsafe extern "C" fn open_callback<T: MappedObject>(vma: *mut bindings::vm_area_
     // the reference that the copy must hold.
     unsafe { bindings::drm_gem_vm_open(vma) };
     // SAFETY: `vma` is the argument of this callback, and it now holds a reference to the object.
-    unsafe { fault::wipe_on_fork::<T>(vma) };
+    unsafe { huge_fault::wipe_on_fork::<T>(vma) };
 }
 
 /// `vm_operations_struct.mprotect`.
