@@ -261,7 +261,7 @@ mod tests {
             (50, Owner::Other),
             (100, Owner::Free),
         ];
-        assert_eq!(map(&[10..50], &parts)?[..], expected);
+        assert_eq!(map(&[10..30, 30..50], &parts)?[..], expected);
         Ok(())
     }
 
