@@ -633,7 +633,7 @@ mod tests {
     #[test]
     fn the_search_agrees_with_its_model() -> Result {
         let mut numbers = Numbers(1);
-        for round in 0..150 {
+        for round in 0..60 {
             let pages = 1 + numbers.below(96);
             let count = 1 + numbers.below(12);
             let mut model = Model {
@@ -685,7 +685,7 @@ mod tests {
                 .filter(|&page| model.owners[page].is_some())
                 .map(|page| page..page + 1);
             all.seal_with(used)?;
-            for _ in 0..8 {
+            for _ in 0..4 {
                 let len = 1 + numbers.below(pages + 1);
                 let last_start = numbers.below(pages + 4);
                 let expected = model
