@@ -10,7 +10,8 @@
 //! # Lock order
 //!
 //! 1. `mmap_lock`, or the lock of one VMA (the memory manager takes it before a fault)
-//! 2. the reservation of an object (`dma_resv`), of one at a time
+//! 2. the reservation of an object (`dma_resv`): a thread waits for one at most, and only tries to lock
+//!    others while it holds one
 //! 3. `registration_guard()` (SRCU)
 //! 4. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
@@ -22,11 +23,11 @@
 //! before 3.
 //!
 //! An ioctl or a commit that makes room in VRAM takes 2 inside 3. This cannot deadlock, because no
-//! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object. A move
-//! removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU grace period, with 2 held,
-//! and with the mutex of the [`Pipe`] if the display may show the object. Before that, it
-//! tries the mutex of the object's kernel mapping. The lists of objects have a mutex of DRM
-//! (`gem_lru_mutex`), which is taken last. To choose the objects that leave VRAM, a thread walks the
+//! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object, or of
+//! several small ones. A move removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU
+//! grace period, with 2 held, and with the mutex of the [`Pipe`] if the display may show the object.
+//! Before that, it tries the mutex of the object's kernel mapping. The lists of objects have a mutex of
+//! DRM (`gem_lru_mutex`), which is taken last. To choose the objects that leave VRAM, a thread walks the
 //! lists with this mutex held, and reads the placement records.
 //!
 //! The shrinker runs in kswapd and in any allocation with `__GFP_FS`, so with 1, 2, 3 or the mutex of a

@@ -10,7 +10,10 @@
 //! [`purge`] drops the content of an object instead of moving it, if its client does not need the
 //! content.
 
-use super::VramObject;
+use super::{
+    BariumObject,
+    VramObject, //
+};
 use crate::{
     device::{
         BariumRegistrationData,
@@ -20,10 +23,16 @@ use crate::{
     units::VramOffset,
     upstream::{
         self,
-        gem::Reserved,
+        gem::{
+            Batch,
+            Reserved,
+            Vacated,
+            BATCH, //
+        },
         shmem::{
             Effort,
-            ShmemPages, //
+            ShmemPages,
+            UninitPages, //
         },
         trace::{
             MoveIn,
@@ -39,6 +48,7 @@ use crate::{
         VramBar, //
     },
 };
+use core::mem::MaybeUninit;
 use kernel::{
     drm::gem::BaseObject,
     page::{
@@ -48,6 +58,82 @@ use kernel::{
     prelude::*,
     sync::atomic::Relaxed, //
 };
+
+/// What an object needs to leave VRAM, allocated before the object is touched, and when that began.
+enum Leaving {
+    /// Nothing: the client does not need the content.
+    Purged(Timer<Purge>),
+    /// Nothing: the object has no content.
+    Empty(Timer<MoveOut>),
+    /// System memory for the content, and for the placement record.
+    Copied(Timer<MoveOut>, UninitPages, KBox<MaybeUninit<Place>>),
+}
+
+impl Leaving {
+    /// Allocates what the object needs to leave VRAM with its content.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOENT` if the object is not in VRAM.
+    /// - `EBUSY` if it is pinned.
+    /// - `ENOMEM` if there is no memory; `ENOSPC` if the limit of committed memory is reached.
+    fn prepare(obj: &Reserved<'_, VramObject>) -> Result<Self> {
+        let object = obj.object();
+        let Some(Place::Vram(_)) = obj.place() else {
+            return Err(ENOENT);
+        };
+        if object.is_pinned() {
+            return Err(EBUSY);
+        }
+        let timer = Timer::start();
+        if !object.may_have_content() {
+            return Ok(Self::Empty(timer));
+        }
+        // All pages are filled, so huge ones waste nothing. An object that gets its memory page by page
+        // (`super::populate()`) has small ones: an access to one page must not cost a huge page.
+        let pages = ShmemPages::with_mount(object.dev().huge_tmpfs(), object.size() >> PAGE_SHIFT)?
+            .alloc_uninit()?;
+        let record = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
+        Ok(Self::Copied(timer, pages, record))
+    }
+
+    /// Moves the object, which is vacated, out of VRAM.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN` if the object has got content since [`Self::prepare`].
+    /// - Those of [`purge_vacated`].
+    fn finish(
+        self,
+        object: &BariumObject,
+        mut vacated: Vacated<'_, '_, VramObject>,
+        reg: &BariumRegistrationData<'_>,
+    ) -> Result {
+        match self {
+            Self::Purged(timer) => purge_vacated(object, vacated, timer)?,
+            // `mmap()` sets the flag before a program can access the object. The caller has waited for
+            // all faults that could have mapped it, so now the flag tells whether one did.
+            Self::Empty(_) if object.may_have_content() => return Err(EAGAIN),
+            Self::Empty(timer) => {
+                drop(vacated.leave_empty());
+                timer.end(object, Where::None, 0);
+            }
+            Self::Copied(timer, pages, record) => {
+                let Some(Place::Vram(from)) = vacated.old() else {
+                    return Err(EINVAL);
+                };
+                let pages = pages.init(|index, bytes| {
+                    let offset = from.page(index).ok_or(EINVAL)?.offset();
+                    reg.vram_bar().read_uninit(offset, bytes)
+                })?;
+                let record = record.write(Place::System(pages));
+                drop(vacated.publish(record));
+                timer.end(object, Where::System, object.size() >> PAGE_SHIFT);
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Moves the object from VRAM to system memory. Every page of system memory is allocated before the
 /// object is touched.
@@ -63,42 +149,72 @@ pub(super) fn move_out(
     reg: &BariumRegistrationData<'_>,
 ) -> Result {
     let object = obj.object();
-    let Some(Place::Vram(_)) = obj.place() else {
-        return Err(ENOENT);
-    };
-    if object.is_pinned() {
-        return Err(EBUSY);
+    let mut done = Leaving::prepare(obj)?.finish(object, obj.vacate()?, reg);
+    if done == Err(EAGAIN) {
+        done = Leaving::prepare(obj)?.finish(object, obj.vacate()?, reg);
     }
-    let timer = Timer::<MoveOut>::start();
-    if !object.may_have_content() {
-        let vacated = obj.vacate()?;
-        // `mmap()` sets the flag before a program can access the object. `vacate()` has waited for
-        // all faults that could have mapped it, so afterwards the flag tells whether one did.
-        if !object.may_have_content() {
-            drop(vacated.leave_empty());
-            Residents::remove(object);
-            timer.end(object, Where::None, 0);
-            return Ok(());
+    done?;
+    super::update_list(obj);
+    Ok(())
+}
+
+/// Moves all objects of `batch` out of VRAM, as [`move_out`] does, or drops their content if their clients
+/// do not need it. Waits once until no program can access them. Skips objects that are not in VRAM. Returns
+/// the number of an object that stays, if there is one: then others may have left or not.
+pub(super) fn move_all_out(
+    batch: &mut Batch<'_, VramObject>,
+    reg: &BariumRegistrationData<'_>,
+) -> Option<usize> {
+    let mut leaving = [const { None }; BATCH];
+    for (index, (slot, leaving)) in batch.iter_mut().zip(&mut leaving).enumerate() {
+        if !matches!(
+            slot.as_ref().and_then(Reserved::place),
+            Some(Place::Vram(_))
+        ) {
+            *slot = None;
+        }
+        *leaving = match slot {
+            None => None,
+            Some(obj) if obj.object().is_purgeable() && !obj.object().is_pinned() => {
+                Some(Leaving::Purged(Timer::start()))
+            }
+            Some(obj) => match Leaving::prepare(obj) {
+                Ok(leaving) => Some(leaving),
+                Err(_) => return Some(index),
+            },
+        };
+    }
+    let objects = batch
+        .each_ref()
+        .map(|slot| slot.as_ref().map(Reserved::object));
+    let mut stays = None;
+    let mut results = [const { Ok(()) }; BATCH];
+    let vacated = Reserved::vacate_all(batch);
+    for (index, vacated) in vacated.into_iter().enumerate() {
+        let (Some(object), Some(leaving)) = (objects[index], leaving[index].take()) else {
+            continue;
+        };
+        results[index] = match vacated {
+            Some(vacated) => leaving.finish(object, vacated, reg),
+            None => Err(EBUSY),
+        };
+    }
+    for (index, (slot, result)) in batch.iter_mut().zip(results).enumerate() {
+        let Some(obj) = slot else {
+            continue;
+        };
+        match result {
+            Ok(()) => super::update_list(obj),
+            Err(EAGAIN) if move_out(obj, reg).is_ok() => {}
+            Err(_) => {
+                if obj.object().is_purgeable() {
+                    super::keep(obj);
+                }
+                stays.get_or_insert(index);
+            }
         }
     }
-    // All pages are filled, so huge ones waste nothing. An object that gets its memory page by page
-    // (`super::populate()`) has small ones: an access to one page must not cost a huge page.
-    let pages = ShmemPages::with_mount(object.dev().huge_tmpfs(), object.size() >> PAGE_SHIFT)?
-        .alloc_uninit()?;
-    let record = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
-    let mut vacated = obj.vacate()?;
-    let Some(Place::Vram(from)) = vacated.old() else {
-        return Err(EINVAL);
-    };
-    let pages = pages.init(|index, bytes| {
-        let offset = from.page(index).ok_or(EINVAL)?.offset();
-        reg.vram_bar().read_uninit(offset, bytes)
-    })?;
-    let record = record.write(Place::System(pages));
-    drop(vacated.publish(record));
-    super::update_list(obj);
-    timer.end(object, Where::System, object.size() >> PAGE_SHIFT);
-    Ok(())
+    stays
 }
 
 /// Drops the content of the object, and frees its memory. The object then reads as zero, and gets
@@ -114,18 +230,35 @@ fn purge(obj: &mut Reserved<'_, VramObject>) -> Result {
         return Err(EBUSY);
     }
     let timer = Timer::<Purge>::start();
-    let place = super::location(obj.place());
-    let freed = super::usage(object).resident >> PAGE_SHIFT;
-    let mut vacated = obj.vacate()?;
+    purge_vacated(object, obj.vacate()?, timer)
+}
+
+/// Does what [`purge`] does with an object that is vacated. The purge began with `timer`.
+///
+/// # Errors
+///
+/// `EBUSY` if the object is shared.
+fn purge_vacated(
+    object: &BariumObject,
+    mut vacated: Vacated<'_, '_, VramObject>,
+    timer: Timer<Purge>,
+) -> Result {
     // A client that has got access to the object may have written to it until `vacate()` removed the
     // mappings. A client that gets access after this check reads zeros.
     if upstream::gem::is_shared(object) {
         return Err(EBUSY);
     }
     object.was_purged.store(true, Relaxed);
-    if let Some(Place::System(pages)) = vacated.old() {
-        pages.discard();
-    }
+    let place = super::location(vacated.old().as_deref());
+    let freed = match vacated.old() {
+        None => 0,
+        Some(Place::Vram(_)) => object.size() >> PAGE_SHIFT,
+        Some(Place::System(pages)) => {
+            let filled = pages.filled();
+            pages.discard();
+            filled
+        }
+    };
     drop(vacated.leave_empty());
     Residents::remove(object);
     timer.end(object, place, freed);

@@ -4,8 +4,9 @@
 //! their clients do not need it. For a contiguous object, only those in one range of VRAM leave,
 //! which [`crate::vram::Occupancy`] selects.
 //!
-//! The caller holds no reservation. So each victim can be locked in turn, and no two reservations
-//! are held at once.
+//! The caller holds no reservation, and waits for one at a time. Small objects leave VRAM together, so
+//! that they share the wait for a grace period: the others of such a batch are only locked if
+//! no other thread holds their reservation.
 
 use super::{
     moves,
@@ -19,7 +20,11 @@ use crate::{
         Priority, //
     },
     place::Place,
-    upstream::gem::Reserved,
+    upstream::gem::{
+        Batch,
+        Reserved,
+        BATCH, //
+    },
     vram::{
         Allocation,
         Needed,
@@ -36,6 +41,7 @@ use kernel::{
     },
     page::PAGE_SIZE,
     prelude::*,
+    sizes::SZ_1M,
     sync::aref::ARef, //
 };
 
@@ -43,6 +49,9 @@ use kernel::{
 const WINDOW_TRIES: usize = 16;
 /// The number of objects that other threads may add to the lists while a snapshot is made.
 const LATE: usize = 16;
+
+/// The maximum total size of objects that leave VRAM together, in bytes.
+const BATCH_SIZE: usize = SZ_1M;
 
 /// What to do about a victim whose reservation another thread has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -162,22 +171,77 @@ fn evict_window(
         let Some(window) = snapshot(dev, victims, &kept)?.cheapest(needed) else {
             break;
         };
-        for victim in tenants(dev, victims, &window)? {
-            let was_purgeable = victim.is_purgeable();
-            if move_out(&victim, reg, busy)? {
-                continue;
+        let tenants = tenants(dev, victims, &window)?;
+        let mut rest = tenants.as_slice();
+        while !rest.is_empty() {
+            let batch = rest.get(..batch_len(rest)).unwrap_or(rest);
+            let was_purgeable = batch.iter().filter(|victim| victim.is_purgeable()).count();
+            match move_batch_out(batch, reg, busy)? {
+                Moved::All(count) => rest = rest.get(count..).unwrap_or(&[]),
+                Moved::AllBut(victim) => {
+                    // An object that turns out to be needed ranks higher from now on.
+                    let is_purgeable = batch.iter().filter(|victim| victim.is_purgeable()).count();
+                    if is_purgeable == was_purgeable {
+                        kept.push(address(victim), GFP_KERNEL)?;
+                    }
+                    break;
+                }
             }
-            // An object that turns out to be needed ranks higher from now on.
-            if victim.is_purgeable() == was_purgeable {
-                kept.push(address(&victim), GFP_KERNEL)?;
-            }
-            break;
         }
         if let Some(found) = alloc()? {
             return Ok(Some(found));
         }
     }
     Ok(None)
+}
+
+/// The result of [`move_batch_out`].
+enum Moved<'a> {
+    /// The first objects have left VRAM: this many, not 0.
+    All(usize),
+    /// An object stays. Others may have left VRAM.
+    AllBut(&'a BariumObject),
+}
+
+/// Returns the number of the first `objects` that leave VRAM together, not 0: several small objects, or
+/// one large one. Programs that access one of them wait until all have left.
+fn batch_len(objects: &[ARef<BariumObject>]) -> usize {
+    let mut size = 0;
+    let fits = |obj: &&ARef<BariumObject>| {
+        size += obj.size();
+        size <= BATCH_SIZE
+    };
+    objects.iter().take(BATCH).take_while(fits).count().max(1)
+}
+
+/// Moves `victims`, at most [`BATCH`] objects, out of VRAM, or drops their content.
+///
+/// Waits for at most one reservation, that of the first object, if `busy` says so.
+///
+/// # Errors
+///
+/// `EINTR` on a signal.
+fn move_batch_out<'a>(
+    victims: &'a [ARef<BariumObject>],
+    reg: &BariumRegistrationData<'_>,
+    busy: Busy,
+) -> Result<Moved<'a>> {
+    let mut batch: Batch<'_, VramObject> = [const { None }; BATCH];
+    let mut count = 0;
+    for (slot, victim) in batch.iter_mut().zip(victims) {
+        if victim.is_pinned() {
+            return Ok(Moved::AllBut(victim));
+        }
+        *slot = match (Reserved::try_lock(victim), busy) {
+            (None, Busy::Skip) => return Ok(Moved::AllBut(victim)),
+            (None, Busy::Wait) if count == 0 => Some(Reserved::lock_interruptible(victim)?),
+            (None, Busy::Wait) => break,
+            (reserved, _) => reserved,
+        };
+        count += 1;
+    }
+    let stays = moves::move_all_out(&mut batch, reg).and_then(|index| victims.get(index));
+    Ok(stays.map_or(Moved::All(count), |victim| Moved::AllBut(victim)))
 }
 
 /// Returns the address of the object's data, by which a search knows the object.

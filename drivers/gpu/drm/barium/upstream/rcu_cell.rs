@@ -137,6 +137,24 @@ impl<T> Retired<T> {
         unsafe { this.take() }
     }
 
+    /// Waits until no reader uses any of the values, and returns them. Waits once for all of them, and
+    /// not at all if there are none. May sleep.
+    pub(crate) fn all_after_grace_period<const N: usize>(
+        values: [Option<Self>; N],
+    ) -> [Option<KBox<T>>; N] {
+        if values.iter().any(Option::is_some) {
+            // SAFETY: `synchronize_rcu_expedited()` requires a context that may sleep.
+            unsafe { bindings::synchronize_rcu_expedited() };
+        }
+        values.map(|value| {
+            let value = ManuallyDrop::new(value?);
+            // SAFETY: By the type invariants, the pointer comes from `KBox::into_raw()`, and this
+            // object, which is not dropped, owned the value. Readers that got it from the cell did so
+            // before this call, and their critical sections have ended.
+            Some(unsafe { KBox::from_raw(value.0.as_ptr()) })
+        })
+    }
+
     /// See [`Self::after_grace_period`].
     ///
     /// # Safety
@@ -183,6 +201,21 @@ mod tests {
         let cell = RcuCell::new(Some(KBox::new(value.clone(), GFP_KERNEL)?));
         drop(cell.publish(Some(KBox::new(value.clone(), GFP_KERNEL)?)));
         drop(cell);
+        assert!(Arc::into_unique_or_drop(value).is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn values_can_share_a_grace_period() -> Result {
+        let value = Arc::new((), GFP_KERNEL)?;
+        let cells = [(); 3].map(|()| RcuCell::new(None));
+        for cell in &cells[..2] {
+            drop(cell.publish(Some(KBox::new(value.clone(), GFP_KERNEL)?)));
+        }
+        let old = cells.each_ref().map(|cell| cell.publish(None));
+        let old = Retired::all_after_grace_period(old);
+        assert!(matches!(old, [Some(_), Some(_), None]));
+        drop(old);
         assert!(Arc::into_unique_or_drop(value).is_some());
         Ok(())
     }

@@ -48,7 +48,12 @@ pub(crate) use self::{
         Region,
         Usage, //
     },
-    resv::Reserved,
+    resv::{
+        Batch,
+        Reserved,
+        Vacated,
+        BATCH, //
+    },
     vmap::{
         ObjectMap,
         VmapSource, //

@@ -18,7 +18,10 @@
 //! - Delete when upstream has such a guard.
 
 use super::{
-    super::raw,
+    super::{
+        raw,
+        rcu_cell::Retired, //
+    },
     object::{
         fake_offset,
         with_registered,
@@ -56,6 +59,12 @@ fn resv<T: ObjectData>(obj: &Object<T>) -> *mut bindings::dma_resv {
     // SAFETY: The object is valid, and the field does not change.
     unsafe { (*obj.as_raw()).resv }
 }
+
+/// Objects whose reservations are locked.
+pub(crate) type Batch<'a, T> = [Option<Reserved<'a, T>>; BATCH];
+
+/// The maximum number of objects in a [`Batch`].
+pub(crate) const BATCH: usize = 16;
 
 impl<'a, T: ObjectData> Reserved<'a, T> {
     /// Creates the guard.
@@ -176,6 +185,7 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         let old = old.map(|old| old.after_grace_period());
         if old.is_some() {
             self.unmap();
+            drain();
         }
         // INVARIANT: The record was taken out above. Readers have finished with it, and the entries
         // that faults have inserted for it were removed.
@@ -185,8 +195,34 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         })
     }
 
-    /// Removes the page table entries of all mappings of the object. Afterwards, the memory
-    /// contains all that was written through these mappings.
+    /// Takes the placement records of all objects of the batch out, as [`Self::vacate`] does, and waits
+    /// once for all of them. The result has `None` for an object without a record, and for one for
+    /// which [`Self::is_held`] returns true. May sleep.
+    pub(crate) fn vacate_all<'r>(
+        batch: &'r mut Batch<'a, T>,
+    ) -> [Option<Vacated<'r, 'a, T>>; BATCH] {
+        let old = batch.each_ref().map(|slot| {
+            let reserved = slot.as_ref().filter(|reserved| !reserved.is_held())?;
+            reserved.obj.place_cell().publish(None)
+        });
+        let old = Retired::all_after_grace_period(old);
+        for (slot, _) in batch.iter().zip(&old).filter(|(_, old)| old.is_some()) {
+            slot.iter().for_each(Self::unmap);
+        }
+        if old.iter().any(Option::is_some) {
+            drain();
+        }
+        let mut old = old.into_iter();
+        batch.each_mut().map(|slot| {
+            let old = old.next().flatten();
+            let reserved = slot.as_mut().filter(|_| old.is_some())?;
+            // INVARIANT: As in `vacate()`.
+            Some(Vacated { reserved, old })
+        })
+    }
+
+    /// Removes the page table entries of all mappings of the object. After [`drain`], the memory contains
+    /// all that was written through these mappings.
     fn unmap(&self) {
         let bytes = |len: usize| bindings::loff_t::try_from(len).unwrap_or(bindings::loff_t::MAX);
         let start = bytes(fake_offset(self.obj) << PAGE_SHIFT);
@@ -196,13 +232,17 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         // SAFETY: The mapping of the inode is valid as long as the device. All mappings of objects
         // and of their dma-bufs are in it.
         unsafe { bindings::unmap_mapping_range(mapping, start, bytes(self.obj.size()), 1) };
-        // A CPU may still have stores in its write-combining buffers. An interrupt drains them, but
-        // the TLB flush above does not interrupt every CPU.
-        //
-        // SAFETY: The function requires a context in which interrupts are enabled, as they are
-        // where a thread may sleep.
-        unsafe { bindings::kick_all_cpus_sync() };
     }
+}
+
+/// Waits until no CPU has stores in its write-combining buffers that a program has issued before this
+/// call. May sleep.
+fn drain() {
+    // An interrupt drains the buffers. The TLB flush of `Reserved::unmap()` does not interrupt every CPU.
+    //
+    // SAFETY: The function requires a context in which interrupts are enabled, as they are where a
+    // thread may sleep.
+    unsafe { bindings::kick_all_cpus_sync() };
 }
 
 /// A reserved object whose placement record was taken out. Dropping it puts the record back.
