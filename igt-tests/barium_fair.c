@@ -33,6 +33,16 @@
  * SUBTEST: never-shown-leaves
  * Description: A contiguous object that was never shown leaves VRAM before pictures, and after
  *   objects that the display cannot show.
+ *
+ * SUBTEST: each-client-gets-its-share
+ * Description: A client that has filled VRAM with contiguous objects loses them to another client,
+ *   until each has half of VRAM.
+ *
+ * SUBTEST: shown-is-not-shared
+ * Description: A client keeps pictures that it has shown, although it uses more than its share.
+ *
+ * SUBTEST: above-share-asked-first
+ * Description: Objects of a client that uses more than its share leave VRAM before those of others.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -63,12 +73,15 @@ struct filling {
 	struct barium_bo *bos;
 };
 
-/* Fills what is available of VRAM with objects of @pages pages. Nobody has mapped them. */
-static struct filling fill_untouched(int fd, size_t pages)
+/*
+ * Fills what is available of VRAM, or 1/@part of VRAM, with objects of @pages pages. Nobody has
+ * mapped them.
+ */
+static struct filling fill_part_untouched(int fd, size_t pages, size_t part)
 {
 	struct filling filling = { .fd = barium_reopen(fd, O_RDWR), .pages = pages };
 	__u64 size = pages * barium_page_size();
-	size_t most = barium_vram_size(fd) / size;
+	size_t most = barium_vram_size(fd) / size / part;
 
 	igt_require_f(barium_vram_size(fd) <= 64 << 20, "there would be too many objects\n");
 	filling.bos = calloc(most, sizeof(*filling.bos));
@@ -80,6 +93,11 @@ static struct filling fill_untouched(int fd, size_t pages)
 	}
 	igt_assert_eq_u64(barium_in_vram(filling.fd), filling.count * size);
 	return filling;
+}
+
+static struct filling fill_untouched(int fd, size_t pages)
+{
+	return fill_part_untouched(fd, pages, 1);
 }
 
 /* Maps an object of the filling, and draws into it. */
@@ -101,15 +119,20 @@ static void advise(const struct filling *filling, size_t count, __u32 advice)
 		barium_madvise(filling->fd, filling->bos[i * STRIDE % count].handle, advice);
 }
 
-static struct filling fill(int fd, size_t pages)
+static struct filling fill_part(int fd, size_t pages, size_t part)
 {
-	struct filling filling = fill_untouched(fd, pages);
+	struct filling filling = fill_part_untouched(fd, pages, part);
 	size_t i;
 
 	for (i = 0; i < filling.count; i++)
 		touch(&filling, i);
 	advise(&filling, filling.count, BARIUM_MADVISE_WILLNEED);
 	return filling;
+}
+
+static struct filling fill(int fd, size_t pages)
+{
+	return fill_part(fd, pages, 1);
 }
 
 /* Asserts that the objects have their content. */
@@ -316,6 +339,86 @@ static void test_never_shown(int fd)
 	close(other);
 }
 
+/* Creates a contiguous object and draws into it. */
+static struct barium_bo create_contiguous(int fd, size_t pages, __u32 seed)
+{
+	struct barium_bo bo = barium_bo_create_with(fd, pages, CONTIGUOUS);
+
+	barium_stamp(bo.map, 0, pages, seed);
+	return bo;
+}
+
+static void test_share(int fd)
+{
+	struct barium_bo bos[32], of_other[33];
+	int other = barium_reopen(fd, O_RDWR);
+	size_t pages = barium_vram_size(fd) / barium_page_size() / 32, half = 16, i;
+	__u64 size = pages * barium_page_size();
+
+	for (i = 0; i < 32; i++)
+		of_other[i] = create_contiguous(other, pages, i);
+	igt_assert_eq_u64(barium_in_vram(other), 32 * size);
+	for (i = 0; i < 32; i++) {
+		bos[i] = create_contiguous(fd, pages, 100 + i);
+		igt_assert_eq_u64(barium_in_vram(fd), (i < half ? i + 1 : half) * size);
+		igt_assert_eq_u64(barium_in_vram(fd) + barium_in_vram(other), 32 * size);
+	}
+	/* The other client does not get back what is above its share. */
+	of_other[32] = create_contiguous(other, pages, 32);
+	igt_assert_eq_u64(barium_in_vram(fd), half * size);
+	igt_assert_eq_u64(barium_in_vram(other), half * size);
+	for (i = 0; i < 32; i++) {
+		barium_check_stamp(bos[i].map, 0, pages, 100 + i);
+		barium_bo_fini(fd, &bos[i]);
+	}
+	for (i = 0; i < 33; i++) {
+		barium_check_stamp(of_other[i].map, 0, pages, i);
+		barium_bo_fini(other, &of_other[i]);
+	}
+	close(other);
+}
+
+static void test_shown_kept(int fd)
+{
+	int other = barium_reopen(fd, O_RDWR);
+	struct barium_picture pictures[FIT];
+	struct barium_bo bo;
+	size_t i;
+
+	igt_require_f(barium_vram_size(fd) == 16 << 20, "the pictures are to fill 16 MiB\n");
+	barium_create_pictures(fd, &screen, pictures, FIT);
+	for (i = 0; i < FIT; i++)
+		barium_set_crtc(fd, &screen.pipe, pictures[i].fb, 0, 0);
+	bo = create_contiguous(other, 512, 5);
+	igt_assert_eq_u64(barium_in_vram(fd), FIT * pictures[0].dumb.size);
+	igt_assert_eq_u64(barium_in_vram(other), 0);
+	barium_check_stamp(bo.map, 0, 512, 5);
+	barium_bo_fini(other, &bo);
+	barium_switch_off(fd, &screen.pipe);
+	barium_destroy_pictures(fd, pictures, FIT);
+	close(other);
+}
+
+/* The smaller client has a quarter of VRAM, and there are fewer pages to copy beside its objects. */
+static void test_asked_first(int fd)
+{
+	struct filling small = fill_part(fd, 16, 4), large = fill(fd, 16);
+	size_t first = small.count / 2, i;
+	struct barium_bo bo;
+
+	for (i = 0; i < 16; i += 2)
+		barium_bo_fini(small.fd, &small.bos[first + i]);
+	bo = create_contiguous(fd, 16 * 16, 1);
+	igt_assert_eq_u64(barium_in_vram(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(small.fd), 0);
+	igt_assert_lte_u64(barium_in_memory(large.fd), bo.size);
+	check(&small);
+	check(&large);
+	barium_bo_fini(fd, &bo);
+	empty(&small);
+	empty(&large);
+}
+
 int igt_main()
 {
 	igt_describe("A picture moves only objects in one range of its size.");
@@ -349,4 +452,16 @@ int igt_main()
 	igt_describe("An object that was never shown leaves before pictures, and after others.");
 	igt_subtest("never-shown-leaves")
 		test_never_shown(barium_new_screen_client(&screen, WIDTH, HEIGHT));
+
+	igt_describe("Two clients that need all of VRAM get half of it each.");
+	igt_subtest("each-client-gets-its-share")
+		test_share(barium_new_client());
+
+	igt_describe("A client keeps pictures that it has shown.");
+	igt_subtest("shown-is-not-shared")
+		test_shown_kept(barium_new_screen_client(&screen, WIDTH, HEIGHT));
+
+	igt_describe("Objects of a client that uses more than its share leave VRAM first.");
+	igt_subtest("above-share-asked-first")
+		test_asked_first(barium_new_client());
 }

@@ -96,10 +96,10 @@ struct drm_barium_get_param {
  * when its last handle, mapping, framebuffer and dma-buf are gone.
  *
  * Without BARIUM_GEM_CREATE_SYSTEM, the object is in VRAM if there is room. If there is none, an
- * object with BARIUM_GEM_CREATE_CONTIGUOUS gets the VRAM of objects without it. Otherwise, the
- * object gets system memory when it is accessed. Later, the kernel can move the object out of VRAM
- * and into it at any time. Its content stays, and no access fails. Before version 1.2, the ioctl
- * failed with ENOSPC if VRAM had no room.
+ * object with BARIUM_GEM_CREATE_CONTIGUOUS gets the VRAM of objects without it, or of a client that
+ * uses more than its share of VRAM. Otherwise, the object gets system memory when it is accessed.
+ * Later, the kernel can move the object out of VRAM and into it at any time. Its content stays, and
+ * no access fails. Before version 1.2, the ioctl failed with ENOSPC if VRAM had no room.
  *
  * Errors: EINVAL if @size is 0 or overflows when it is rounded up, or if @flags contains an unknown
  * flag; ENOSPC if @size is larger than VRAM; EINTR if a signal ends the wait for an object that has

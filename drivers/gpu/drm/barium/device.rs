@@ -105,6 +105,17 @@ pub(crate) struct BariumData {
     pinned: Atomic<u32>,
     /// The number of faults, if [`Config::move_every`] is not 0.
     faults: Atomic<u32>,
+    /// The number of clients so far.
+    clients: Atomic<u32>,
+}
+
+/// The number of a client, an open file of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Client(pub(crate) u32);
+
+impl Client {
+    /// The number of no client, for objects that are never in VRAM.
+    pub(crate) const NONE: Self = Self(u32::MAX);
 }
 
 impl BariumData {
@@ -129,6 +140,7 @@ impl BariumData {
             huge_tmpfs,
             pinned: Atomic::new(0),
             faults: Atomic::new(0),
+            clients: Atomic::new(0),
         })
     }
 
@@ -173,6 +185,11 @@ impl BariumData {
     /// Returns the number of objects that are pinned, and of shadows: of pictures that cannot leave VRAM.
     pub(crate) fn pinned(&self) -> &Atomic<u32> {
         &self.pinned
+    }
+
+    /// Returns the number for a new client. It is unique as long as there were less than 2^32.
+    pub(crate) fn new_client(&self) -> Client {
+        Client(self.clients.fetch_add(1, Relaxed))
     }
 
     /// Returns true if [`Config::move_every`] requires the calling fault to move its object.

@@ -8,7 +8,8 @@ use crate::{
     device::{
         BariumDevice,
         BariumDriver,
-        BariumRegistrationData, //
+        BariumRegistrationData,
+        Client, //
     },
     gem::{
         self,
@@ -33,18 +34,23 @@ use kernel::{
     prelude::*, //
 };
 
-/// A client. It has no state of its own: its handles are in `drm_file`.
-pub(crate) struct File;
+/// A client. Its handles are in `drm_file`.
+pub(crate) struct File(Client);
 
 impl drm::file::DriverFile for File {
     type Driver = BariumDriver;
 
-    fn open(_dev: &BariumDevice) -> Result<Pin<KBox<Self>>> {
-        Ok(KBox::new(Self, GFP_KERNEL)?.into())
+    fn open(dev: &BariumDevice) -> Result<Pin<KBox<Self>>> {
+        Ok(KBox::new(Self(dev.new_client()), GFP_KERNEL)?.into())
     }
 }
 
 impl File {
+    /// Returns the number of the client.
+    pub(crate) fn client(&self) -> Client {
+        self.0
+    }
+
     /// IOCTL: get_param: Returns a parameter of the device.
     pub(crate) fn get_param(
         dev: &BariumDevice<Registered>,
@@ -76,7 +82,7 @@ impl File {
         args: &mut drm_barium_gem_create,
         file: &drm::File<File>,
     ) -> Result<u32> {
-        let obj = gem::create(dev, reg, args.size, args.flags)?;
+        let obj = gem::create(dev, reg, file.inner().client(), args.size, args.flags)?;
         args.handle = obj.create_handle(file)?;
         args.size = u64::try_from(obj.size())?;
         Ok(0)

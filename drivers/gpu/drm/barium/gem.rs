@@ -9,6 +9,7 @@
 mod moves;
 mod reclaim;
 mod room;
+mod shares;
 mod status;
 
 pub(crate) use self::{
@@ -23,7 +24,9 @@ pub(crate) use self::{
 use crate::{
     device::{
         BariumDevice,
+        BariumDriver,
         BariumRegistrationData,
+        Client,
         Priority,
         Residents, //
     },
@@ -72,6 +75,7 @@ use kernel::{
     current,
     drm::{
         gem::BaseObject,
+        Driver,
         Registered, //
     },
     page::{
@@ -109,6 +113,8 @@ pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 /// The driver data of a GEM object. Its placement record says where its content is.
 pub(crate) struct VramObject {
     flags: CreateFlags,
+    /// The client that has created the object.
+    client: Client,
     needed: NeededSoon,
     history: FaultHistory,
     /// The object may have other content than zeros: a program or the kernel has mapped it, or another
@@ -149,9 +155,10 @@ struct CreateFlags {
 }
 
 impl VramObject {
-    fn new(flags: CreateFlags) -> Self {
+    fn new(flags: CreateFlags, client: Client) -> Self {
         Self {
             flags,
+            client,
             needed: NeededSoon::new(),
             history: FaultHistory::new(),
             has_been_mapped: Atomic::new(false),
@@ -166,10 +173,11 @@ impl VramObject {
 
     /// Returns the data of an object that another device has exported. It has no placement record.
     pub(crate) fn imported() -> Self {
-        Self::new(CreateFlags {
+        let flags = CreateFlags {
             contiguity: Contiguity::Any,
             system: true,
-        })
+        };
+        Self::new(flags, Client::NONE)
     }
 
     /// Returns true if the object may have other content than zeros.
@@ -593,24 +601,27 @@ pub(crate) fn usage(obj: &BariumObject) -> Usage {
 pub(crate) fn create(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
+    client: Client,
     size: u64,
     flags: u32,
 ) -> Result<ARef<BariumObject>> {
     let flags = create_flags(flags)?;
     let size = object_size(size)?;
-    create_with(dev, reg, size, flags, VramOffset::MAX, || {
+    create_with(dev, reg, client, size, flags, VramOffset::MAX, || {
         dev.vram().alloc(size, flags.contiguity)
     })
 }
 
 /// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that `alloc`
-/// allocates, if there is room. To make room, it moves out only objects with a lower priority. A
-/// contiguous object then starts at `last_start` or below.
+/// allocates, if there is room. To make room, it moves out only objects with a lower priority, and, for
+/// a contiguous object, objects of clients that use more than their share. A contiguous object then
+/// starts at `last_start` or below.
 ///
 /// The allocation is cleared before a client can access the object.
 fn create_with(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
+    client: Client,
     size: usize,
     flags: CreateFlags,
     last_start: VramOffset,
@@ -620,7 +631,7 @@ fn create_with(
         log_no_room(dev, reg, size);
         return Err(ENOSPC);
     }
-    let data = VramObject::new(flags);
+    let data = VramObject::new(flags, client);
     if flags.system {
         return upstream::gem::create(dev, size, data, None);
     }
@@ -632,7 +643,7 @@ fn create_with(
     let victims = &Priority::ALL[..victims];
     let needed = Needed::new(size, last_start);
     let needed = (flags.contiguity == Contiguity::Contiguous).then_some(&needed);
-    let Some(allocation) = room::make_room(dev, reg, victims, needed, alloc)? else {
+    let Some(allocation) = room::make_room(dev, reg, victims, Some(client), needed, alloc)? else {
         return upstream::gem::create(dev, size, data, None);
     };
     moves::clear(reg.vram_bar(), &allocation)?;
@@ -693,6 +704,7 @@ impl DumbBuffers for VramObject {
     fn create_dumb(
         dev: &BariumDevice<Registered>,
         reg: &BariumRegistrationData<'_>,
+        file: &<BariumDriver as Driver>::File,
         buffer: &DumbBuffer,
     ) -> Result<ARef<BariumObject>> {
         let size = object_size(buffer.size)?;
@@ -711,7 +723,7 @@ impl DumbBuffers for VramObject {
             true => VramOffset::MAX,
             false => last_start,
         };
-        create_with(dev, reg, size, flags, needed_start, || {
+        create_with(dev, reg, file.client(), size, flags, needed_start, || {
             match dev.vram().alloc_low(size, last_start) {
                 Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
                 result => result,

@@ -10,6 +10,7 @@
 
 use super::{
     moves,
+    shares::Shares,
     BariumObject,
     VramObject, //
 };
@@ -17,6 +18,7 @@ use crate::{
     device::{
         BariumDevice,
         BariumRegistrationData,
+        Client,
         Priority, //
     },
     place::Place,
@@ -75,6 +77,7 @@ pub(super) fn make_room(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
     victims: &[Priority],
+    client: Option<Client>,
     needed: Option<&Needed>,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
@@ -94,7 +97,7 @@ pub(super) fn make_room(
     };
     for busy in [Busy::Skip, Busy::Wait] {
         if found.is_none() && !victims.is_empty() {
-            found = evict_window(dev, reg, victims, needed, busy, alloc)?;
+            found = evict_window(dev, reg, victims, client, needed, busy, alloc)?;
         }
     }
     Ok(found)
@@ -114,7 +117,7 @@ pub(super) fn make_room_for_display(
     may_move_pinned: bool,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
-    let found = make_room(dev, reg, &Priority::ALL, Some(needed), &alloc)?;
+    let found = make_room(dev, reg, &Priority::ALL, None, Some(needed), &alloc)?;
     if found.is_some() || !may_move_pinned {
         return Ok(found);
     }
@@ -162,16 +165,18 @@ fn evict_window(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
     victims: &[Priority],
+    client: Option<Client>,
     needed: &Needed,
     busy: Busy,
     alloc: impl Fn() -> Result<Option<Allocation>>,
 ) -> Result<Option<Allocation>> {
     let mut kept = KVec::new();
     for _ in 0..WINDOW_TRIES {
-        let Some(window) = snapshot(dev, victims, &kept)?.cheapest(needed) else {
+        let search = Search::new(dev, victims, client, needed.pages())?;
+        let Some(window) = search.snapshot(&kept)?.cheapest(needed) else {
             break;
         };
-        let tenants = tenants(dev, victims, &window)?;
+        let tenants = search.tenants(&window)?;
         let mut rest = tenants.as_slice();
         while !rest.is_empty() {
             let batch = rest.get(..batch_len(rest)).unwrap_or(rest);
@@ -249,71 +254,133 @@ fn address(data: &VramObject) -> *const VramObject {
     data
 }
 
-/// Returns a snapshot of VRAM. The objects that can leave are those that are not pinned, not in
-/// `kept`, and have one of the priorities `victims`.
-///
-/// # Errors
-///
-/// `ENOMEM`.
-fn snapshot(
-    dev: &BariumDevice<Registered>,
-    victims: &[Priority],
-    kept: &[*const VramObject],
-) -> Result<Occupancy> {
-    let residents = dev.residents();
-    let (mut objects, mut extents) = (LATE, LATE);
-    for &priority in victims {
-        residents.list(priority).for_each(dev, |_, place| {
-            if let Place::Vram(allocation) = place {
-                objects += 1;
-                extents += allocation.counts().0;
-            }
+/// A search for objects that can leave VRAM for a contiguous one.
+struct Search<'a> {
+    dev: &'a BariumDevice<Registered>,
+    /// The priorities of objects that can leave VRAM.
+    victims: &'a [Priority],
+    /// The client that needs the room; `None` for the display.
+    client: Option<Client>,
+    shares: Shares,
+    /// The numbers of objects in VRAM, and of their extents.
+    objects: usize,
+    extents: usize,
+}
+
+impl<'a> Search<'a> {
+    /// Begins a search for `pages` pages: reads how much of VRAM each client uses.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn new(
+        dev: &'a BariumDevice<Registered>,
+        victims: &'a [Priority],
+        client: Option<Client>,
+        pages: usize,
+    ) -> Result<Self> {
+        let (mut objects, mut extents) = (LATE, LATE);
+        for_each_resident(dev, |_, _, allocation| {
+            objects += 1;
+            extents += allocation.counts().0;
         });
+        let mut shares = Shares::new(objects)?;
+        for_each_resident(dev, |obj, _, allocation| {
+            shares.add(obj.client, allocation.counts().1);
+        });
+        if let Some(client) = client {
+            shares.add(client, pages);
+        }
+        shares.settle(dev.vram().size().bytes() / PAGE_SIZE);
+        Ok(Self {
+            dev,
+            victims,
+            client,
+            shares,
+            objects,
+            extents,
+        })
     }
-    let mut occupancy = Occupancy::new(dev.vram(), objects, extents)?;
-    let Rank(mut rank) = Rank::LOWEST;
-    for &priority in victims {
-        residents.list(priority).for_each(dev, |obj, place| {
-            let Place::Vram(allocation) = place else {
-                return;
-            };
-            if obj.is_pinned() || kept.contains(&address(obj)) {
+
+    /// Returns true if the object can leave VRAM. Besides those with the right priority, these are
+    /// objects that the display has not shown, if their client uses more than its share, and the one
+    /// that needs the room does not.
+    fn may_leave(&self, obj: &VramObject, priority: Priority) -> bool {
+        let is_fair = || {
+            self.client
+                .is_some_and(|client| !self.shares.is_above(client))
+                && self.shares.is_above(obj.client)
+        };
+        !obj.is_pinned()
+            && (self.victims.contains(&priority) || priority == Priority::Showable && is_fair())
+    }
+
+    /// Returns a snapshot of VRAM. The objects in `kept` cannot leave.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn snapshot(&self, kept: &[*const VramObject]) -> Result<Occupancy> {
+        let mut occupancy = Occupancy::new(self.dev.vram(), self.objects, self.extents)?;
+        let mut position = 0;
+        let showable = Rank::LOWEST.0 + 2;
+        let objects = u32::try_from(self.objects)?;
+        for_each_resident(self.dev, |obj, priority, allocation| {
+            if !self.may_leave(obj, priority) || kept.contains(&address(obj)) {
                 return;
             }
-            if priority >= Priority::Showable {
-                rank += 1;
-            }
+            position += 1;
             let copies = match obj.is_purgeable() || !obj.may_have_content() {
                 true => 0,
                 false => allocation.counts().1,
             };
+            let is_above = self.shares.is_above(obj.client);
+            let rank = match priority {
+                Priority::Purgeable => 0,
+                Priority::Unshowable => u32::from(copies != 0 && !is_above),
+                Priority::Showable if is_above => showable + position,
+                Priority::Showable => showable + objects + position,
+                Priority::Shown => showable + 2 * objects + position,
+            };
             occupancy.add(allocation, Rank(rank), copies);
         });
+        occupancy.seal(self.dev.vram())?;
+        Ok(occupancy)
     }
-    occupancy.seal(dev.vram())?;
-    Ok(occupancy)
-}
 
-/// Returns the objects in `window` that are not pinned, and have one of the priorities `victims`.
-///
-/// # Errors
-///
-/// `ENOMEM`.
-fn tenants(
-    dev: &BariumDevice<Registered>,
-    victims: &[Priority],
-    window: &Window,
-) -> Result<KVVec<ARef<BariumObject>>> {
-    let mut found = KVVec::with_capacity(window.tenants + LATE, GFP_KERNEL)?;
-    for &priority in victims {
-        dev.residents()
-            .list(priority)
-            .collect(dev, &mut found, |obj, place| match place {
-                Place::Vram(allocation) => !obj.is_pinned() && window.intersects(allocation),
+    /// Returns the objects in `window` that can leave VRAM.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn tenants(&self, window: &Window) -> Result<KVVec<ARef<BariumObject>>> {
+        let mut found = KVVec::with_capacity(window.tenants + LATE, GFP_KERNEL)?;
+        for priority in Priority::ALL {
+            let list = self.dev.residents().list(priority);
+            list.collect(self.dev, &mut found, |obj, place| match place {
+                Place::Vram(allocation) => {
+                    self.may_leave(obj, priority) && window.intersects(allocation)
+                }
                 Place::System(_) => false,
             });
+        }
+        Ok(found)
     }
-    Ok(found)
+}
+
+/// Calls `with` for each object in VRAM, with its priority, in the order of the lists.
+fn for_each_resident(
+    dev: &BariumDevice<Registered>,
+    mut with: impl FnMut(&VramObject, Priority, &Allocation),
+) {
+    for priority in Priority::ALL {
+        dev.residents()
+            .list(priority)
+            .for_each(dev, |obj, place| match place {
+                Place::Vram(allocation) => with(obj, priority, allocation),
+                Place::System(_) => {}
+            });
+    }
 }
 
 /// Moves out objects with the priorities `victims`, in this order, until `alloc` succeeds. Returns

@@ -65,7 +65,8 @@ pub(crate) trait DumbBuffers: MappedObject {
     /// returns this error.
     fn pitch_align(bpp: u32) -> Result<usize>;
 
-    /// Creates the object for `buffer`. User space reads zeros from it until it writes to it.
+    /// Creates the object for `buffer`, for the client `file`. User space reads zeros from it until
+    /// it writes to it.
     ///
     /// # Errors
     ///
@@ -73,6 +74,7 @@ pub(crate) trait DumbBuffers: MappedObject {
     fn create_dumb(
         dev: &drm::Device<Self::Driver, Registered>,
         reg: &<Self::Driver as drm::Driver>::RegistrationData<'_>,
+        file: &<Self::Driver as drm::Driver>::File,
         buffer: &DumbBuffer,
     ) -> Result<ARef<Object<Self>>>;
 }
@@ -134,7 +136,8 @@ where
         pitch: args.pitch,
         size: args.size,
     };
-    let obj = guard.registration_data_with(|reg| T::create_dumb(&guard, reg, &buffer))?;
+    let obj =
+        guard.registration_data_with(|reg| T::create_dumb(&guard, reg, &file.inner(), &buffer))?;
     args.handle = obj.create_handle(file)?;
     Ok(())
 }

@@ -47,6 +47,11 @@ impl Needed {
             min_head: 0,
         })
     }
+
+    /// Returns the number of pages.
+    pub(crate) fn pages(&self) -> usize {
+        self.0.pages
+    }
 }
 
 /// How much the driver wants to keep an object in VRAM.
