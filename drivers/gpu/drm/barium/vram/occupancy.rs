@@ -432,6 +432,11 @@ mod tests {
         })
     }
 
+    /// Returns the extents of an object with one extent.
+    fn one(extent: Range<usize>) -> [Range<usize>; 1] {
+        [extent]
+    }
+
     /// Creates a snapshot of 64 pages from the parts, the rank and the number of pages to copy of
     /// each object. The other pages of `used` cannot be freed.
     fn snapshot(
@@ -453,7 +458,10 @@ mod tests {
 
     #[test]
     fn free_pages_cost_nothing() -> Result {
-        let mut all = snapshot(&[(&[0..8], 0, 8), (&[20..64], 0, 44)], &[0..8, 20..64])?;
+        let mut all = snapshot(
+            &[(&one(0..8), 0, 8), (&one(20..64), 0, 44)],
+            &[0..8, 20..64],
+        )?;
         assert_eq!(cheapest(&mut all, &request(12, 63)), Some((8..20, 0)));
         assert_eq!(cheapest(&mut all, &request(12, 7)), Some((0..12, 1)));
         assert_eq!(cheapest(&mut all, &request(13, 63)), Some((0..13, 1)));
@@ -468,11 +476,11 @@ mod tests {
             &[
                 (&[0..8, 40..48], 0, 16),
                 (&[8..16, 48..64], 0, 24),
-                (&[16..32], 0, 15),
-                (&[32..36], 0, 4),
-                (&[36..40], 0, 4),
+                (&one(16..32), 0, 15),
+                (&one(32..36), 0, 4),
+                (&one(36..40), 0, 4),
             ],
-            &[0..64],
+            &one(0..64),
         )?;
         assert_eq!(cheapest(&mut all, &request(8, 63)), Some((32..40, 2)));
         assert_eq!(cheapest(&mut all, &request(9, 63)), Some((16..25, 1)));
@@ -483,8 +491,12 @@ mod tests {
     #[test]
     fn objects_without_content_leave_first() -> Result {
         let mut all = snapshot(
-            &[(&[0..24], 0, 24), (&[24..40], 0, 0), (&[40..64], 0, 24)],
-            &[0..64],
+            &[
+                (&one(0..24), 0, 24),
+                (&one(24..40), 0, 0),
+                (&one(40..64), 0, 24),
+            ],
+            &one(0..64),
         )?;
         assert_eq!(cheapest(&mut all, &request(10, 63)), Some((24..34, 1)));
         Ok(())
@@ -494,12 +506,12 @@ mod tests {
     fn no_higher_rank_leaves_than_must() -> Result {
         let mut all = snapshot(
             &[
-                (&[0..16], 3, 1),
-                (&[16..32], 1, 16),
-                (&[32..48], 2, 16),
-                (&[48..64], 4, 1),
+                (&one(0..16), 3, 1),
+                (&one(16..32), 1, 16),
+                (&one(32..48), 2, 16),
+                (&one(48..64), 4, 1),
             ],
-            &[0..64],
+            &one(0..64),
         )?;
         assert_eq!(cheapest(&mut all, &request(16, 63)), Some((16..32, 1)));
         assert_eq!(cheapest(&mut all, &request(17, 63)), Some((16..33, 2)));
@@ -510,7 +522,10 @@ mod tests {
 
     #[test]
     fn pages_that_nobody_can_free_are_avoided() -> Result {
-        let mut all = snapshot(&[(&[0..10], 0, 10), (&[20..40], 0, 20)], &[0..15, 20..64])?;
+        let mut all = snapshot(
+            &[(&one(0..10), 0, 10), (&one(20..40), 0, 20)],
+            &[0..15, 20..64],
+        )?;
         assert_eq!(cheapest(&mut all, &request(10, 63)), Some((0..10, 1)));
         assert_eq!(cheapest(&mut all, &request(25, 63)), Some((15..40, 1)));
         assert_eq!(cheapest(&mut all, &request(26, 63)), None);
@@ -520,7 +535,10 @@ mod tests {
 
     #[test]
     fn a_large_range_leaves_room_for_another_one() -> Result {
-        let mut all = snapshot(&[(&[0..18], 0, 18), (&[44..64], 0, 20)], &[0..18, 44..64])?;
+        let mut all = snapshot(
+            &[(&one(0..18), 0, 18), (&one(44..64), 0, 20)],
+            &[0..18, 44..64],
+        )?;
         assert_eq!(cheapest(&mut all, &request(24, 63)), Some((0..24, 1)));
         assert_eq!(cheapest(&mut all, &request(20, 63)), Some((20..40, 0)));
         Ok(())
@@ -528,7 +546,10 @@ mod tests {
 
     #[test]
     fn a_range_contains_chunks_if_that_costs_nothing() -> Result {
-        let mut all = snapshot(&[(&[0..3], 0, 3), (&[26..64], 0, 38)], &[0..3, 26..64])?;
+        let mut all = snapshot(
+            &[(&one(0..3), 0, 3), (&one(26..64), 0, 38)],
+            &[0..3, 26..64],
+        )?;
         assert_eq!(cheapest(&mut all, &request(18, 63)), Some((6..24, 0)));
         assert_eq!(cheapest(&mut all, &request(16, 63)), Some((8..24, 0)));
         assert_eq!(cheapest(&mut all, &request(22, 63)), Some((3..25, 0)));
@@ -538,7 +559,11 @@ mod tests {
     #[test]
     fn the_objects_that_were_added_first_leave() -> Result {
         let mut all = snapshot(
-            &[(&[32..64], 0, 8), (&[16..32], 0, 4), (&[0..16], 0, 4)],
+            &[
+                (&one(32..64), 0, 8),
+                (&one(16..32), 0, 4),
+                (&one(0..16), 0, 4),
+            ],
             &[0..32, 32..64],
         )?;
         assert_eq!(cheapest(&mut all, &request(8, 63)), Some((16..24, 1)));
