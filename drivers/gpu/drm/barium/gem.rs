@@ -723,7 +723,8 @@ impl DumbBuffers for VramObject {
             true => VramOffset::MAX,
             false => last_start,
         };
-        create_with(dev, reg, file.client(), size, flags, needed_start, || {
+        let client = file.client();
+        create_with(dev, reg, client, size, flags, needed_start, || {
             match dev.vram().alloc_low(size, last_start) {
                 Err(ENOSPC) if may_lie_anywhere => dev.vram().alloc(size, Contiguity::Contiguous),
                 result => result,
