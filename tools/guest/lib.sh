@@ -30,7 +30,8 @@ ask() {
 
 # load_driver MODE: loads the driver with the module parameters of a mode: default, strict (a fault
 # maps one page), around (fault-around without huge entries), huge (huge entries without fault-around)
-# or moves (each fifth fault moves its object out of VRAM or into it).
+# or moves (each fifth fault moves its object out of VRAM or into it). KUnit tests do not depend on the
+# mode, and some run a model for a minute on the debug kernel: they run only the first time.
 load_driver() {
 	case $1 in
 	default) modprobe barium ;;
@@ -39,7 +40,9 @@ load_driver() {
 	huge) modprobe barium fault_around=0 huge=1 ;;
 	moves) modprobe barium move_every=5 ;;
 	*) return 1 ;;
-	esac
+	esac || return
+	[ ! -w /sys/module/kunit/parameters/filter_glob ] ||
+		printf none >/sys/module/kunit/parameters/filter_glob
 }
 
 # wanted NAME: returns true if the user selects this test (guest_tests, a regular expression).
