@@ -128,6 +128,8 @@ void barium_find_display(int fd, struct barium_display *display)
 		.count_planes = 1,
 	};
 
+	barium_find_scanout(fd, &display->scanout);
+	barium_find_small_pipe(fd, &display->pipe);
 	do_ioctl(fd, DRM_IOCTL_SET_CLIENT_CAP, &cap);
 	do_ioctl(fd, DRM_IOCTL_MODE_GETPLANERESOURCES, &planes);
 	igt_assert_eq_u32(planes.count_planes, 1);

@@ -215,13 +215,12 @@ static struct barium_screen screen;
 
 static void test_move_in(int fd)
 {
-	int other = barium_reopen(fd, O_RDWR);
 	__u64 size = barium_vram_size(fd), pages;
 	struct barium_picture picture;
 	__u64 offset;
 	__u32 handle;
 
-	igt_assert_eq(__barium_gem_create(other, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
+	igt_assert_eq(__barium_gem_create(fd, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
 	picture = barium_create_picture(fd, &screen, 0, 1);
 	offset = barium_gem_mmap_offset(fd, picture.dumb.handle);
 	pages = picture.dumb.size / barium_page_size();
@@ -233,7 +232,7 @@ static void test_move_in(int fd)
 	barium_check_picture(&screen, &picture, 1);
 	barium_switch_off(fd, &screen.pipe);
 	barium_destroy_picture(fd, &picture);
-	close(other);
+	gem_close(fd, handle);
 }
 
 static void test_purge(int fd)

@@ -43,19 +43,21 @@ igt() {
 # igt_barium SUFFIX TESTS: runs our tests that match TESTS. Fault injection tests run separately:
 # they need a kernel with fault injection, whose allocator warns about each failure. The harness
 # finds reports of the checkers in the kernel log in any case. barium_oversubscribe needs a guest with little
-# memory (swap.sh), barium_suspend another way to run it (sleep_checks).
+# memory (swap.sh), barium_suspend and barium_hibernate another way to run them (sleep_checks).
 igt_barium() {
 	listed /barium/igt | grep -E -- "$2" >/tmp/ours.list
-	grep -Ev '@barium_(system_)?(faultinject|bind_fails|suspend|oversubscribe)' /tmp/ours.list | igt "igt-barium$1" /barium/igt "${guest_warn_level:-4}"
+	grep -Ev '@barium_(system_)?(faultinject|bind_fails|suspend|hibernate|oversubscribe)' /tmp/ours.list | igt "igt-barium$1" /barium/igt "${guest_warn_level:-4}"
 	[ ! -e /proc/self/fail-nth ] ||
 		grep -E '@barium_(system_)?(faultinject|bind_fails)' /tmp/ours.list | igt "igt-faultinject$1" /barium/igt 2
 }
 
-# sleep_checks: runs barium_suspend without igt_runner: the kernel logs an error about QEMU's RTC
-# after each wake-up, which igt_runner would count as a failure of the test.
+# sleep_checks: runs barium_suspend and barium_hibernate without igt_runner: the kernel logs an error about
+# QEMU's RTC after each wake-up, and one about swap space, which igt_runner would count as a failure of the test.
 sleep_checks() {
-	for subtest in $(barium_suspend --list-subtests); do
-		check "suspend@$subtest" barium_suspend --run-subtest "$subtest"
+	for kind in suspend hibernate; do
+		for subtest in $("barium_$kind" --list-subtests); do
+			check "$kind@$subtest" "barium_$kind" --run-subtest "$subtest"
+		done
 	done
 }
 
