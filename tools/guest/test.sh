@@ -27,7 +27,8 @@ load_in_mode() {
 
 # listed DIRECTORY: prints the selected IGT tests in DIRECTORY.
 listed() {
-	all=/tmp/$(printf '%s' "$1" | tr / -).list
+	all=$1/all.list
+	[ -e "$all" ] || all=/tmp/$(printf '%s' "$1" | tr / -).list
 	[ -e "$all" ] || IGT_TEST_ROOT=$1 igt_runner --list-all >"$all" 2>"$all.log"
 	grep -E -- "${guest_tests:-.}" "$all"
 }
