@@ -422,7 +422,6 @@ static void test_swapped_dontneed(int fd)
 /* VRAM is full when the object is created. */
 static void test_swapped_shown(int fd)
 {
-	int other = barium_reopen(fd, O_RDWR);
 	__u64 size = barium_vram_size(fd);
 	struct barium_pipe pipe;
 	struct barium_bo bo;
@@ -431,7 +430,7 @@ static void test_swapped_shown(int fd)
 
 	require_swap(true);
 	barium_find_pipe(fd, &pipe);
-	igt_assert_eq(__barium_gem_create(other, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
+	igt_assert_eq(__barium_gem_create(fd, &size, BARIUM_GEM_CREATE_CONTIGUOUS, &handle), 0);
 	pages = pipe.mode.hdisplay * 4 * pipe.mode.vdisplay / barium_page_size() + 1;
 	bo = barium_bo_create_with(fd, pages, BARIUM_GEM_CREATE_CONTIGUOUS);
 	barium_stamp(bo.map, 0, pages, 1);
@@ -446,7 +445,7 @@ static void test_swapped_shown(int fd)
 	barium_switch_off(fd, &pipe);
 	barium_remove_fb(fd, fb);
 	barium_bo_fini(fd, &bo);
-	close(other);
+	gem_close(fd, handle);
 }
 
 static void test_attached(int fd)
