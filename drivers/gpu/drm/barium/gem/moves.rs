@@ -89,11 +89,12 @@ impl Leaving {
         if !object.may_have_content() {
             return Ok(Self::Empty(timer));
         }
+        // First, because this allocation invokes the OOM killer if the pages leave no memory.
+        let record = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
         // All pages are filled, so huge ones waste nothing. An object that gets its memory page by page
         // (`super::populate()`) has small ones: an access to one page must not cost a huge page.
         let pages = ShmemPages::with_mount(object.dev().huge_tmpfs(), object.size() >> PAGE_SHIFT)?
             .alloc_uninit()?;
-        let record = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
         Ok(Self::Copied(timer, pages, record))
     }
 

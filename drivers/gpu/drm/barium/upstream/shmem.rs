@@ -170,6 +170,17 @@ impl ShmemPages {
         if self.filled() != 0 || self.may_be_swapped {
             return Err(EINVAL);
         }
+        if let Err(err) = self.fill_uninit() {
+            // Dropping `self` would free them, and their charge, only in the background.
+            self.discard();
+            return Err(err);
+        }
+        // INVARIANT: All slots were filled above. `self` has not been shared.
+        Ok(UninitPages(self))
+    }
+
+    /// Fills the slots, which are all empty, as [`Self::alloc_uninit`] does. On an error, some stay empty.
+    fn fill_uninit(&mut self) -> Result {
         let mut index = 0;
         while index < self.slots.len() {
             let max = self.slots.len() - index;
@@ -189,8 +200,7 @@ impl ShmemPages {
             }
             index += count;
         }
-        // INVARIANT: All slots were filled above. `self` has not been shared.
-        Ok(UninitPages(self))
+        Ok(())
     }
 
     /// Returns the number of pages that are in memory.
