@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /**
  * TEST: barium fair
- * Description: Which objects leave VRAM when a contiguous object needs room. The objects of the tests
- *   have ages that do not depend on their places in VRAM.
+ * Description: Which objects leave VRAM when a contiguous object needs room. The objects of the
+ *   tests have ages that do not depend on their places in VRAM.
  * Category: Core
  * Sub-category: DRM
  * Functionality: Memory management
@@ -291,7 +291,7 @@ static void test_oldest(int fd)
 	for (i = 0; i < FIT; i++)
 		igt_assert_eq_u64(barium_in_vram(observers[i]), pictures[i].dumb.size);
 
-	/* The pictures are in the order of their numbers in VRAM. Picture 3 was shown longest ago. */
+	/* VRAM has the pictures in the order of their numbers. Picture 3 was shown longest ago. */
 	barium_set_crtc(fd, &screen.pipe, pictures[FIT].fb, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(pictures); i++)
 		igt_assert_eq_u64(barium_in_vram(observers[i]), i == 3 ? 0 : pictures[i].dumb.size);
@@ -306,7 +306,9 @@ static void test_oldest(int fd)
 		close(observers[i]);
 }
 
-/* VRAM has two pictures, an object that was never shown, and others that the display cannot show. */
+/*
+ * VRAM has two pictures, an object that was never shown, and others that the display cannot show.
+ */
 static void test_never_shown(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR);
@@ -403,7 +405,9 @@ static void test_shown_kept(int fd)
 	close(other);
 }
 
-/* The smaller client has a quarter of VRAM, and there are fewer pages to copy beside its objects. */
+/*
+ * The smaller client has a quarter of VRAM, and there are fewer pages to copy beside its objects.
+ */
 static void test_asked_first(int fd)
 {
 	struct filling small = fill_part(fd, 16, 4), large = fill(fd, 16);

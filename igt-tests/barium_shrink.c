@@ -123,8 +123,8 @@ static void *shrink(void *arg)
 }
 
 /*
- * A file that the kernel closes in the background is closed when the write to drop_caches returns. So the
- * memory is compared with what the driver says while that write goes on.
+ * A file that the kernel closes in the background is closed when the write to drop_caches returns.
+ * So the memory is compared with what the driver says while that write goes on.
  */
 static void test_memory_freed(int fd)
 {

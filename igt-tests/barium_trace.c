@@ -117,8 +117,8 @@ static struct event find_event(const char *name, __u64 object)
 		igt_debug("%s", line);
 		event = (struct event){};
 		items = sscanf(start, ": barium_%31[^:]: minor=%u object=0x%" SCNx64
-			       " pages=%" SCNu64 " place=%15s", event.name, &event.minor, (uint64_t *)&event.object,
-			       (uint64_t *)&event.pages, event.place);
+			       " pages=%" SCNu64 " place=%15s", event.name, &event.minor,
+			       (uint64_t *)&event.object, (uint64_t *)&event.pages, event.place);
 		igt_assert_eq(items, 5);
 		more = strstr(start, strcmp(event.name, "slow_fault") ? " moved=" : " page=");
 		if (more) {
