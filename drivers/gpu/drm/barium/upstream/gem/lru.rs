@@ -191,7 +191,9 @@ impl<D: drm::Driver> Lru<D> {
             if found.len() == found.capacity() {
                 return;
             }
-            // SAFETY: As in `for_each()`.
+            // SAFETY: By the type invariants, the object has the type `D::Object`. DRM takes the
+            // mutex, which `walk()` holds, to remove an object from the list before its driver data
+            // is dropped.
             let obj = unsafe { Object::<T>::from_raw(raw) };
             let is_selected = obj
                 .place(&rcu::read_lock())

@@ -216,7 +216,8 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         batch.each_mut().map(|slot| {
             let old = old.next().flatten();
             let reserved = slot.as_mut().filter(|_| old.is_some())?;
-            // INVARIANT: As in `vacate()`.
+            // INVARIANT: The record was taken out above. Readers have finished with it, and the
+            // entries that faults have inserted for it were removed.
             Some(Vacated { reserved, old })
         })
     }
