@@ -135,10 +135,10 @@ macro_rules! bar_without_access {
         }
 
         fn huge_fault(
-            fault: &$crate::upstream::gem::fault::HugeFault<'_, Self>,
-        ) -> $crate::upstream::gem::fault::HugeVmFault {
+            fault: &$crate::upstream::gem::huge_fault::HugeFault<'_, Self>,
+        ) -> $crate::upstream::gem::huge_fault::HugeVmFault {
             let Some(range) = fault.pmd_range() else {
-                return $crate::upstream::gem::fault::HugeVmFault::FALLBACK;
+                return $crate::upstream::gem::huge_fault::HugeVmFault::FALLBACK;
             };
             let page = range.first_page().0;
             let window = $crate::units::PageWindow::NONE;

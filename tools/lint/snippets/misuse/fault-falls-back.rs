@@ -2,7 +2,7 @@
 
 //! `fault` returns `FALLBACK`, which only `huge_fault` may: the kernel would panic.
 
-use crate::upstream::gem::fault::HugeVmFault;
+use crate::upstream::gem::huge_fault::HugeVmFault;
 use crate::upstream::gem::{
     fault::{
         Fault,

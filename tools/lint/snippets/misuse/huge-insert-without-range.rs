@@ -6,7 +6,7 @@ use crate::{
     toy,
     units::PageWindow,
     upstream::gem::{
-        fault::{
+        huge_fault::{
             HugeFault,
             HugeVmFault,
             PmdRange, //

@@ -3,7 +3,7 @@
 //! The range of one fault is used in another fault.
 
 use crate::upstream::gem::{
-    fault::{
+    huge_fault::{
         HugeFault,
         PmdRange, //
     },
