@@ -410,26 +410,12 @@ fn evict(
     busy: Busy,
     alloc: impl Fn() -> Result<Option<Allocation>>,
 ) -> Result<Option<Allocation>> {
-    let residents = dev.residents();
-    let mut first_kept = None;
-    for _ in 0..max_objects(dev) {
-        let Some(victim) = residents.first(dev, priority) else {
-            break;
-        };
-        let address: *const BariumObject = &raw const *victim;
-        if first_kept == Some(address) {
-            break;
-        }
-        if move_out(&victim, reg, busy)? {
-            if let Some(found) = alloc()? {
-                return Ok(Some(found));
-            }
-        } else {
-            residents.move_to_end(&victim, priority);
-            first_kept.get_or_insert(address);
-        }
-    }
-    Ok(None)
+    for_each_victim(dev, priority, |victim| {
+        Ok(match move_out(victim, reg, busy)? {
+            true => alloc()?.map_or(Victim::Left, Victim::Last),
+            false => Victim::Stays,
+        })
+    })
 }
 
 /// Moves all objects out of VRAM that can be moved, or drops their content if their clients do not need
@@ -442,32 +428,64 @@ fn evict(
 /// - `ENOMEM` if objects have stayed because there is no memory for them. The others were moved.
 /// - `EINTR` if `should_stop` has returned true, `ENODEV` if the device is unplugged: the rest has stayed.
 pub(crate) fn evict_all(dev: &BariumDevice, should_stop: impl Fn() -> bool) -> Result {
-    let residents = dev.residents();
     let mut result = Ok(());
     for priority in Priority::ALL {
-        let mut first_kept = None;
-        for _ in 0..max_objects(dev) {
-            let Some(victim) = residents.first(dev, priority) else {
-                break;
-            };
-            let address: *const BariumObject = &raw const *victim;
-            if first_kept == Some(address) {
-                break;
-            }
+        for_each_victim::<()>(dev, priority, |victim| {
             if should_stop() {
                 return Err(EINTR);
             }
-            let moved = Reserved::lock(&victim).with_registered(leave_vram);
-            if let Err(err) = moved.ok_or(ENODEV)? {
-                if err == ENOMEM {
-                    result = Err(ENOMEM);
-                }
+            let moved = Reserved::lock(victim).with_registered(leave_vram);
+            let Err(err) = moved.ok_or(ENODEV)? else {
+                return Ok(Victim::Left);
+            };
+            if err == ENOMEM {
+                result = Err(ENOMEM);
+            }
+            Ok(Victim::Stays)
+        })?;
+    }
+    result
+}
+
+/// What has become of a victim.
+enum Victim<T> {
+    Left,
+    Stays,
+    /// It has left VRAM, and this is the result: no other has to.
+    Last(T),
+}
+
+/// Calls `with` for the objects with this `priority` that are in VRAM, the first one of the list each
+/// time, until all others have left, or until it returns [`Victim::Last`].
+///
+/// # Errors
+///
+/// Those of `with`.
+fn for_each_victim<T>(
+    dev: &BariumDevice,
+    priority: Priority,
+    mut with: impl FnMut(&BariumObject) -> Result<Victim<T>>,
+) -> Result<Option<T>> {
+    let residents = dev.residents();
+    let mut first_kept = None;
+    for _ in 0..max_objects(dev) {
+        let Some(victim) = residents.first(dev, priority) else {
+            break;
+        };
+        let address = address(&victim);
+        if first_kept == Some(address) {
+            break;
+        }
+        match with(&victim)? {
+            Victim::Last(result) => return Ok(Some(result)),
+            Victim::Left => {}
+            Victim::Stays => {
                 residents.move_to_end(&victim, priority);
                 first_kept.get_or_insert(address);
             }
         }
     }
-    result
+    Ok(None)
 }
 
 /// Returns the maximum number of objects in VRAM. It bounds the loops over the lists, which other
