@@ -93,9 +93,6 @@ IGT_TEST_DESCRIPTION("Checks the driver's files in debugfs.");
 #define HEIGHT 800
 /* Objects of the subtest many-objects. */
 #define MANY 1000
-/* The threads of the subtest evict-while-written, and their pages. */
-#define WRITERS 3
-#define WRITER_PAGES 24
 #define NOBODY 65534
 
 static const char * const files[] = { "objects", "vram", "evict" };
@@ -563,33 +560,7 @@ static void test_evict_no_memory(int fd)
 
 static void test_evict_while_written(int fd)
 {
-	struct barium_writer writers[WRITERS];
-	struct barium_bo bos[WRITERS];
-	size_t i, j, rounds = 0;
-	double end;
-
-	for (i = 0; i < WRITERS; i++)
-		bos[i] = barium_bo_create_with(fd, WRITER_PAGES, 0);
-	for (end = barium_now() + 3 * barium_race_seconds(); barium_now() < end; rounds++) {
-		/* New objects, as nothing moves these into VRAM again. */
-		for (i = 0; i < WRITERS; i++) {
-			barium_bo_fini(fd, &bos[i]);
-			bos[i] = barium_bo_create_with(fd, WRITER_PAGES, 0);
-			barium_writer_start(&writers[i], bos[i].map, WRITER_PAGES);
-		}
-		usleep(2000);
-		barium_evict(fd);
-		for (i = 0; i < WRITERS; i++) {
-			barium_writer_stop(&writers[i]);
-			for (j = 0; j < WRITER_PAGES; j++)
-				igt_assert_eq_u64(barium_writer_counter(&writers[i], j),
-						  writers[i].count);
-		}
-		igt_assert_eq_u64(barium_in_vram(fd), 0);
-	}
-	igt_info("note: %zu rounds\n", rounds);
-	for (i = 0; i < WRITERS; i++)
-		barium_bo_fini(fd, &bos[i]);
+	igt_info("note: %zu rounds\n", barium_write_while_moved(fd, barium_evict));
 }
 
 /* Creates and closes objects of different sizes and kinds. */

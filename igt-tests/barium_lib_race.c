@@ -12,10 +12,14 @@
 #include <time.h>
 
 #include "igt.h"
+#include "barium_lib_mapping.h"
 #include "barium_lib_race.h"
 
 /* Handles are small numbers, so a thread can guess them. */
 #define GUESSES 12
+/* The threads of barium_write_while_moved(), and their pages. */
+#define WRITERS 3
+#define WRITER_PAGES 24
 #define RW (PROT_READ | PROT_WRITE)
 
 /* Stops all threads. Only the main thread may assert. */
@@ -254,4 +258,32 @@ void barium_writer_stop(struct barium_writer *writer)
 __u64 barium_writer_counter(const struct barium_writer *writer, size_t page)
 {
 	return *(__u64 *)(writer->map + page * barium_page_size());
+}
+
+size_t barium_write_while_moved(int fd, void (*move)(int fd))
+{
+	struct barium_writer writers[WRITERS];
+	struct barium_bo bos[WRITERS];
+	size_t i, j, rounds = 0;
+	double end;
+
+	for (end = barium_now() + 3 * barium_race_seconds(); barium_now() < end; rounds++) {
+		/* New objects, as nothing moves these into VRAM again. */
+		for (i = 0; i < WRITERS; i++) {
+			bos[i] = barium_bo_create(fd, WRITER_PAGES);
+			barium_writer_start(&writers[i], bos[i].map, WRITER_PAGES);
+		}
+		usleep(2000);
+		move(fd);
+		for (i = 0; i < WRITERS; i++) {
+			barium_writer_stop(&writers[i]);
+			for (j = 0; j < WRITER_PAGES; j++)
+				igt_assert_eq_u64(barium_writer_counter(&writers[i], j),
+						  writers[i].count);
+		}
+		igt_assert_eq_u64(barium_in_vram(fd), 0);
+		for (i = 0; i < WRITERS; i++)
+			barium_bo_fini(fd, &bos[i]);
+	}
+	return rounds;
 }

@@ -76,4 +76,10 @@ void barium_writer_stop(struct barium_writer *writer);
 /* Returns the counter in page @page. */
 __u64 barium_writer_counter(const struct barium_writer *writer, size_t page);
 
+/*
+ * Lets writers write to new objects in VRAM, calls @move, which moves these out, and asserts that
+ * no write was lost, again and again for three times the duration of a race. Returns how often.
+ */
+size_t barium_write_while_moved(int fd, void (*move)(int fd));
+
 #endif

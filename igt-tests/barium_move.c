@@ -85,9 +85,6 @@ IGT_TEST_DESCRIPTION("Checks objects that move between VRAM and system memory.")
 #define WIDTH 1280
 #define HEIGHT 800
 #define MANY 8
-/* The threads of the subtest write-while-moving, and their pages. */
-#define WRITERS 3
-#define WRITER_PAGES 24
 /* The objects that the subtest closed-frees-memory creates, one after the other. */
 #define ROUNDS 8
 /* The kernel's switch for huge pages of tmpfs. Its value "deny" overrides the options of mounts. */
@@ -355,33 +352,7 @@ static void test_usage(int fd)
 
 static void test_write_while_moving(int fd)
 {
-	struct barium_writer writers[WRITERS];
-	struct barium_bo bos[WRITERS];
-	size_t i, j, rounds = 0;
-	double end;
-
-	for (i = 0; i < WRITERS; i++)
-		bos[i] = barium_bo_create(fd, WRITER_PAGES);
-	for (end = barium_now() + 3 * barium_race_seconds(); barium_now() < end; rounds++) {
-		/* New objects, as nothing moves these into VRAM again. */
-		for (i = 0; i < WRITERS; i++) {
-			barium_bo_fini(fd, &bos[i]);
-			bos[i] = barium_bo_create(fd, WRITER_PAGES);
-			barium_writer_start(&writers[i], bos[i].map, WRITER_PAGES);
-		}
-		usleep(2000);
-		barium_move_out(fd);
-		for (i = 0; i < WRITERS; i++) {
-			barium_writer_stop(&writers[i]);
-			for (j = 0; j < WRITER_PAGES; j++)
-				igt_assert_eq_u64(barium_writer_counter(&writers[i], j),
-						  writers[i].count);
-		}
-		igt_assert_eq_u64(barium_in_vram(fd), 0);
-	}
-	igt_info("note: %zu moves\n", rounds);
-	for (i = 0; i < WRITERS; i++)
-		barium_bo_fini(fd, &bos[i]);
+	igt_info("note: %zu moves\n", barium_write_while_moved(fd, barium_move_out));
 }
 
 /* One object has left VRAM, another one found no room in it. Then there is room. */
