@@ -27,6 +27,14 @@ all_tests() {
 		core_hotunplug
 }
 
+# listed DIRECTORY: prints the selected IGT tests in DIRECTORY.
+listed() {
+	all=$1/all.list
+	[ -e "$all" ] || all=/tmp/$(printf '%s' "$1" | tr / -).list
+	[ -e "$all" ] || IGT_TEST_ROOT=$1 igt_runner --list-all >"$all" 2>"$all.log"
+	grep -E -- "${guest_tests:-.}" "$all"
+}
+
 # official_root TESTS: makes a directory with only these tests and the test-list.txt that igt_runner
 # needs.
 official_root() {

@@ -29,8 +29,7 @@ check load load
 wanted load || load
 "add_${guest_swap:-swap}"
 available=$(vram_available)
-IGT_TEST_ROOT=/barium/igt igt_runner --list-all | grep -E -- "${guest_tests:-.}" |
-	grep -E -- "${guest_mode_tests:-.}" >/tmp/swap.list
+listed /barium/igt | grep -E -- "${guest_mode_tests:-.}" >/tmp/swap.list
 tell begin igt-swap
 # If page faults move objects, the available VRAM depends on where they are, and no test compares it.
 [ "$guest_modes" != moves ] || export BARIUM_MOVES=1

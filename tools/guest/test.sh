@@ -25,14 +25,6 @@ load_in_mode() {
 	fi
 }
 
-# listed DIRECTORY: prints the selected IGT tests in DIRECTORY.
-listed() {
-	all=$1/all.list
-	[ -e "$all" ] || all=/tmp/$(printf '%s' "$1" | tr / -).list
-	[ -e "$all" ] || IGT_TEST_ROOT=$1 igt_runner --list-all >"$all" 2>"$all.log"
-	grep -E -- "${guest_tests:-.}" "$all"
-}
-
 # igt NAME DIRECTORY LEVEL: runs the tests listed on stdin with igt_runner. A kernel message of
 # level LEVEL (4: warning) or more severe makes a test fail.
 igt() {
