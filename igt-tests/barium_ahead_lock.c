@@ -34,6 +34,16 @@ IGT_TEST_DESCRIPTION("The mmap lock during MAP_AHEAD.");
 #define LIMIT_MS 100
 /* The pages of an object, which is too small for a huge entry. */
 #define PAGES 256
+/* The maximum time between SIGKILL and the exit of the process, in seconds. */
+#define EXIT_SECONDS 3
+/*
+ * The duration of a call of MAP_AHEAD that maps all pages, in seconds: longer than reads or the exit may
+ * take.
+ */
+#define CALL_SECONDS (2 * EXIT_SECONDS)
+/* The number of mappings for which a call is timed, and the largest number that a test makes. */
+#define TIMED 64
+#define MOST 16384
 
 /* A process that maps an object many times side by side and repeats MAP_AHEAD for all mappings. */
 struct mapper {
@@ -48,10 +58,10 @@ struct mapper {
 	bool mapped;
 };
 
-/* Maps the object mapper->times times, side by side. Returns the address of the first mapping. */
-static __u64 map_range(const struct mapper *mapper)
+/* Maps the object @times times, side by side. Returns the address of the first mapping. */
+static __u64 map_range(const struct mapper *mapper, size_t times)
 {
-	size_t at, size = mapper->times * mapper->bo.size;
+	size_t at, size = times * mapper->bo.size;
 	__u8 *room = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 			  -1, 0);
 
@@ -81,7 +91,7 @@ static void run_mapper(const struct mapper *mapper, int ready)
 	struct drm_barium_map_ahead range = { .size = mapper->times * mapper->bo.size };
 	pthread_t thread;
 
-	range.address = map_range(mapper);
+	range.address = map_range(mapper, mapper->times);
 	if (mapper->mapped && barium_ioctl(mapper->fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &range))
 		_exit(3);
 	if (pthread_create(&thread, NULL, map_and_unmap, NULL))
@@ -94,13 +104,31 @@ static void run_mapper(const struct mapper *mapper, int ready)
 	}
 }
 
+/*
+ * Returns the number of mappings for which MAP_AHEAD takes CALL_SECONDS. With debug options, the
+ * kernel takes several times as long for a mapping, and for freeing its page table at the end.
+ */
+static size_t slow_times(const struct mapper *mapper)
+{
+	struct drm_barium_map_ahead range = { .size = TIMED * mapper->bo.size };
+	double seconds;
+	size_t times;
+
+	range.address = map_range(mapper, TIMED);
+	seconds = barium_now();
+	do_ioctl(mapper->fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &range);
+	seconds = barium_now() - seconds;
+	munmap((void *)(uintptr_t)range.address, range.size);
+	times = CALL_SECONDS / seconds * TIMED;
+	return times < TIMED ? TIMED : times < MOST ? times : MOST;
+}
+
 /* Starts a process and waits until it calls MAP_AHEAD. */
-static struct mapper start_mapper(size_t times, bool mapped)
+static struct mapper start_mapper(bool mapped)
 {
 	struct mapper mapper = {
 		.fd = barium_new_client(),
 		.holder = -1,
-		.times = times,
 		.mapped = mapped,
 	};
 	int ready[2];
@@ -110,6 +138,8 @@ static struct mapper start_mapper(size_t times, bool mapped)
 		mapper.bo = barium_bo_create(mapper.fd, PAGES);
 	else
 		mapper.holder = barium_bo_create_scattered(mapper.fd, PAGES, &mapper.bo);
+	mapper.times = slow_times(&mapper);
+	igt_info("note: %zu mappings\n", mapper.times);
 	igt_assert_eq(pipe(ready), 0);
 	mapper.pid = fork();
 	igt_assert_lte(0, mapper.pid);
@@ -194,27 +224,28 @@ int igt_main()
 {
 	igt_describe("/proc/PID/cmdline can be read while PID calls MAP_AHEAD for mapped pages.");
 	igt_subtest("mapped") {
-		struct mapper mapper = start_mapper(4096, true);
+		struct mapper mapper = start_mapper(true);
 
 		check_reads(&mapper);
 	}
 
 	igt_describe("/proc/PID/cmdline can be read while PID calls MAP_AHEAD for unmapped pages.");
 	igt_subtest("unmapped") {
-		struct mapper mapper = start_mapper(16384, false);
+		struct mapper mapper = start_mapper(false);
 
 		check_reads(&mapper);
 	}
 
 	igt_describe("A process that is killed in MAP_AHEAD exits at once.");
 	igt_subtest("killed") {
-		struct mapper mapper = start_mapper(16384, false);
+		struct mapper mapper = start_mapper(false);
 		double start = barium_now();
 
 		/* Does not wait for exit to free the page tables, which takes long. */
 		kill(mapper.pid, SIGKILL);
 		while (!has_no_memory(mapper.pid)) {
-			igt_assert_f(barium_now() - start < 3, "the process is still alive\n");
+			igt_assert_f(barium_now() - start < EXIT_SECONDS,
+				     "the process is still alive\n");
 			usleep(1000);
 		}
 		kill_mapper(&mapper);

@@ -63,7 +63,7 @@ IGT_TEST_DESCRIPTION("Checks which objects leave VRAM when a contiguous object n
 /* A prime, for an order of the objects in which no neighbours follow each other. */
 #define STRIDE 1009
 /* The pages of a small object. Single pages take minutes on the debug kernel. */
-#define SMALL 4
+#define SMALL 8
 
 /* The display under test. */
 static struct barium_screen screen;

@@ -59,6 +59,7 @@
  * Description: Each mode of the connector can be set and displays the image.
  */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "igt.h"
 #include "barium_lib_scanout.h"
@@ -285,18 +286,19 @@ static void test_closed_handle(int fd)
 {
 	struct image image = create_image(fd, 1, 0, 0);
 	__u64 before = barium_vram_available(fd);
-	size_t page = barium_page_size(), count, i;
+	int filler = barium_reopen(fd, O_RDWR);
 	__u32 *handles;
 
 	barium_set_crtc(fd, &pipeline, image.fb, 0, 0);
 	barium_munmap(image.map, image.size);
 	gem_close(fd, image.handle);
 	igt_assert_eq_u64(barium_vram_available(fd), before);
-	count = barium_fill(fd, page, &handles);
-	check_scanout(1, 0, 0);
-	for (i = 0; i < count; i++)
-		gem_close(fd, handles[i]);
+	barium_fill(filler, 64 * barium_page_size(), &handles);
 	free(handles);
+	barium_fill(filler, barium_page_size(), &handles);
+	free(handles);
+	check_scanout(1, 0, 0);
+	close(filler);
 
 	barium_remove_fb(fd, image.fb);
 	igt_assert_eq_u64(barium_vram_available(fd), before + image.size);
