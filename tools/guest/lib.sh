@@ -28,6 +28,17 @@ ask() {
 	read -r answer <&3
 }
 
+# skip_kunit: from now on, KUnit runs no tests when a module is loaded.
+skip_kunit() {
+	[ ! -w /sys/module/kunit/parameters/filter_glob ] ||
+		printf none >/sys/module/kunit/parameters/filter_glob
+}
+# A selection of tests has those of KUnit only if it names them: kunit@...
+case ${guest_tests:-kunit} in
+*kunit*) ;;
+*) skip_kunit ;;
+esac
+
 # load_driver MODE: loads the driver with the module parameters of a mode: default, strict (a fault
 # maps one page), around (fault-around without huge entries), huge (huge entries without fault-around)
 # or moves (each fifth fault moves its object out of VRAM or into it). KUnit tests do not depend on the
@@ -41,8 +52,7 @@ load_driver() {
 	moves) modprobe barium move_every=5 ;;
 	*) return 1 ;;
 	esac || return
-	[ ! -w /sys/module/kunit/parameters/filter_glob ] ||
-		printf none >/sys/module/kunit/parameters/filter_glob
+	skip_kunit
 }
 
 # wanted NAME: returns true if the user selects this test (guest_tests, a regular expression).
