@@ -82,8 +82,8 @@ const MODE_TESTS: &str =
     "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access|prime(_share)?|lifetime|\
      hotunplug|hotunplug_race|rebind|race|race_unplug)@";
 const MODE_TESTS_DEBUG: &str =
-    "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@|\
-     @barium_faultinject_map@(touch|map-ahead)";
+    "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@";
+const MODE_TESTS_FAULTS: &str = "@barium_faultinject_map@(touch|map-ahead)";
 
 /// The tests of the guest with [`Mode::Moves`].
 const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race)@|\
@@ -132,11 +132,11 @@ pub const CFI_TESTS: &str = "^load$|^oracle@|^rebind@|^suspend@|\
      ^igt@barium_(access|cache_mode|create|debugger|dumb|fault|huge|hotunplug|kms|lifetime|mmap|prime|\
      prime_share|vblank)@|^igt@(kms_addfb_basic|kms_flip|kms_setmode|drm_read|core_)";
 
-/// The tests of `make faultinject`.
+/// The tests of `make faultinject`, and of a guest of `make test`.
 pub const FAULT_TESTS: &str = "^igt@barium_(system_)?(faultinject|bind_fails)|^kmemleak$|^vram@";
 
-/// All guests of `make test` in start order. The debug kernel's guest takes as long as all others
-/// together, so it is among the first; the optimised one beside it shows failures early.
+/// All guests of `make test` in start order. Those of the debug kernel take as long as all others
+/// together, so they are among the first; the optimised one beside them shows failures early.
 pub fn all(settings: &Settings) -> Vec<Guest> {
     if !settings.arch.is_native() {
         return foreign(settings.arch);
@@ -151,8 +151,19 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             modes: Mode::ALL.into(),
             mode_tests: MODE_TESTS_DEBUG,
             unplug_rounds: UNPLUG_ROUNDS,
+            // The guest beside it has these tests.
+            parameters: vec!["guest_faults=no".into()],
             limit: 3000,
-            typical: 800,
+            typical: 1200,
+            ..display(Flavour::Debug, "bochs-display")
+        },
+        Guest {
+            name: "debug/faults".into(),
+            tests: FAULT_TESTS,
+            modes: Mode::ALL.into(),
+            mode_tests: MODE_TESTS_FAULTS,
+            limit: 2000,
+            typical: 600,
             ..display(Flavour::Debug, "bochs-display")
         },
         fuzz(settings, FUZZ_SECONDS, FUZZ_SEED),
@@ -527,7 +538,7 @@ pub fn faultinject() -> Guest {
     Guest {
         name: "debug/faultinject".into(),
         modes: Mode::ALL.into(),
-        mode_tests: "@barium_faultinject_map@(touch|map-ahead)",
+        mode_tests: MODE_TESTS_FAULTS,
         boot: &["guest_fault_full=1"],
         limit: 4000,
         typical: 900,
