@@ -24,6 +24,9 @@
  * SUBTEST: imported
  * Description: An object that another device has exported has a line and a flag.
  *
+ * SUBTEST: imported-complete
+ * Description: An object that is being imported has no line until the driver has attached to it.
+ *
  * SUBTEST: many-objects
  * Description: The file lists a thousand objects, each once.
  *
@@ -249,6 +252,62 @@ static void test_imported(int fd)
 	close(buf);
 }
 
+/* Returns true if this process has created the object. */
+static bool is_own(const struct barium_status *status)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "[%d]", getpid());
+	return strstr(status->creator, pid);
+}
+
+struct import {
+	int fd, buf, err;
+	__u32 handle;
+	bool is_done;
+};
+
+static void *import_buffer(void *data)
+{
+	struct import *import = data;
+
+	import->err = __barium_import(import->fd, import->buf, &import->handle);
+	WRITE_ONCE(import->is_done, true);
+	return NULL;
+}
+
+/* vgem allocates the memory of its buffer when the driver attaches to it, which takes a while. */
+static void test_imported_complete(int fd)
+{
+	struct drm_mode_create_dumb dumb = { .width = 4096, .height = 2048, .bpp = 32 };
+	int vgem = barium_load_and_open("vgem");
+	struct import import = { .fd = fd };
+	size_t count, i, reads = 0;
+	struct barium_status *objects;
+	pthread_t thread;
+	bool is_done;
+
+	do_ioctl(vgem, DRM_IOCTL_MODE_CREATE_DUMB, &dumb);
+	import.buf = barium_export(vgem, dumb.handle);
+	igt_assert_eq(pthread_create(&thread, NULL, import_buffer, &import), 0);
+	do {
+		is_done = READ_ONCE(import.is_done);
+		count = barium_read_objects(fd, &objects);
+		for (i = 0; i < count; i++)
+			igt_assert_f(!is_own(&objects[i]) || barium_has_flag(&objects[i], "imported"),
+				     "the flags of an imported object are %s\n", objects[i].flags);
+		free(objects);
+		reads++;
+	} while (!is_done);
+	pthread_join(thread, NULL);
+	igt_assert_eq(import.err, 0);
+	check_flags(fd, import.handle, "system,imported", 1);
+	igt_info("note: %zu reads\n", reads);
+	gem_close(fd, import.handle);
+	close(import.buf);
+	close(vgem);
+}
+
 static void test_many(int fd)
 {
 	struct barium_status *objects;
@@ -267,13 +326,11 @@ static void add_up(int fd, const char *place, __u64 *total, __u64 *resident)
 {
 	struct barium_status *objects;
 	size_t count = barium_read_objects(fd, &objects), i;
-	char pid[16];
 
-	snprintf(pid, sizeof(pid), "[%d]", getpid());
 	*total = 0;
 	*resident = 0;
 	for (i = 0; i < count; i++) {
-		if (!strstr(objects[i].creator, pid) || strcmp(objects[i].place, place))
+		if (!is_own(&objects[i]) || strcmp(objects[i].place, place))
 			continue;
 		*total += objects[i].size;
 		*resident += objects[i].resident;
@@ -754,6 +811,10 @@ int igt_main()
 	igt_describe("An object that another device has exported has a line and a flag.");
 	igt_subtest("imported")
 		test_imported(barium_new_client());
+
+	igt_describe("An object that is being imported has no line.");
+	igt_subtest("imported-complete")
+		test_imported_complete(barium_new_client());
 
 	igt_describe("The file lists a thousand objects.");
 	igt_subtest("many-objects")

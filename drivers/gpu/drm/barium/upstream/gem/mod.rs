@@ -11,11 +11,11 @@
 //! - The shape it should have: `mmap`, `fault` and `access` as optional methods of
 //!   [`drm::gem::DriverObject`], from which upstream fills in `drm_gem_object_funcs`; objects
 //!   without a file (`drm_gem_private_object_init()`) as an option of the driver.
-//! - Why this is sound on 7.3: only [`create`] creates objects with [`object::Mapped`] data,
+//! - Why this is sound on 7.3: only [`NewObject`] creates objects with [`object::Mapped`] data,
 //!   because only this module can construct the argument of its `new`. The object that upstream
-//!   returns has neither a handle nor an offset, so no other thread can find it, and [`create`] may
-//!   replace its `funcs` by an extended copy, which is `static`, and drop its file. So every object
-//!   of the type that another thread can find has the extended `funcs`.
+//!   returns has neither a handle nor an offset, so no other thread can find it, and [`NewObject`]
+//!   may replace its `funcs` by an extended copy, which is `static`, and drop its file. So every
+//!   object of the type that another thread can find has the extended `funcs`.
 //! - Delete when upstream's objects can be mapped.
 //!
 //! A driver implements [`MappedObject`]. The callbacks in this file convert C's arguments to the
@@ -187,9 +187,6 @@ pub(crate) trait MappedObject: ObjectData {
 
 /// Creates an object of `size` bytes with driver data `data` and the placement record `place`.
 ///
-/// The function also allocates the fake offset, which must not change later: faults in mappings of
-/// the object's dma-buf compute the page from it too.
-///
 /// # Errors
 ///
 /// `EINVAL` if `size` is 0 or not a multiple of the page size; `ENOMEM`.
@@ -199,36 +196,73 @@ pub(crate) fn create<T: MappedObject>(
     data: T,
     place: Option<KBox<T::Place>>,
 ) -> Result<ARef<Object<T>>> {
-    if size == 0 || size % PAGE_SIZE != 0 {
-        return Err(EINVAL);
+    NewObject::new(dev, size, data, place)?.publish()
+}
+
+/// An object that is being created.
+///
+/// # Invariants
+///
+/// No other thread can find the object: it has neither a handle nor a fake offset.
+struct NewObject<T: MappedObject>(ARef<Object<T>>);
+
+impl<T: MappedObject> NewObject<T> {
+    /// Creates an object. See [`create`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`create`].
+    fn new(
+        dev: &drm::Device<T::Driver, Registered>,
+        size: usize,
+        data: T,
+        place: Option<KBox<T::Place>>,
+    ) -> Result<Self> {
+        if size == 0 || size % PAGE_SIZE != 0 {
+            return Err(EINVAL);
+        }
+        let obj = Object::<T>::new(dev, size, Args { data, place }).map_err(|err| match err {
+            // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode.
+            ENOSPC => ENOMEM,
+            other => other,
+        })?;
+        let raw = obj.as_raw();
+
+        // SAFETY: `raw` is a valid object. No other thread can find it, so nothing else uses its
+        // fields.
+        let upstream = unsafe { (*raw).funcs };
+        // SAFETY: `drm::gem::Object::new()` has pointed `funcs` to a constant.
+        let funcs = T::ops().extend(unsafe { &*upstream });
+        // SAFETY: `raw` is a valid object that no other thread can find. The new `funcs` are a copy
+        // of upstream's with more callbacks, and live as long as the module.
+        unsafe { (*raw).funcs = funcs };
+
+        // SAFETY: `raw` is a valid object that no other thread can find.
+        let file = unsafe { core::ptr::replace(&raw mut (*raw).filp, core::ptr::null_mut()) };
+        if !file.is_null() {
+            // SAFETY: The object owned the reference, and no longer points to the file.
+            unsafe { bindings::fput(file) };
+        }
+        // INVARIANT: The object was created above, and got neither a handle nor a fake offset.
+        Ok(Self(obj))
     }
-    let obj = Object::<T>::new(dev, size, Args { data, place }).map_err(|err| match err {
-        // `shmem_file_setup()` returns `ENOSPC` if it cannot allocate the inode.
-        ENOSPC => ENOMEM,
-        other => other,
-    })?;
-    let raw = obj.as_raw();
 
-    // SAFETY: `raw` is a valid object. No other thread can find it, so nothing else uses its
-    // fields.
-    let upstream = unsafe { (*raw).funcs };
-    // SAFETY: `drm::gem::Object::new()` has pointed `funcs` to a constant.
-    let funcs = T::ops().extend(unsafe { &*upstream });
-    // SAFETY: `raw` is a valid object that no other thread can find. The new `funcs` are a copy of
-    // upstream's with more callbacks, and live as long as the module.
-    unsafe { (*raw).funcs = funcs };
-
-    // SAFETY: `raw` is a valid object that no other thread can find.
-    let file = unsafe { core::ptr::replace(&raw mut (*raw).filp, core::ptr::null_mut()) };
-    if !file.is_null() {
-        // SAFETY: The object owned the reference, and no longer points to the file.
-        unsafe { bindings::fput(file) };
+    /// Allocates the fake offset, by which other threads can find the object ([`Objects`]), and returns
+    /// the object.
+    ///
+    /// The offset must not change later: faults in mappings of the object's dma-buf compute the page
+    /// from it too.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn publish(self) -> Result<ARef<Object<T>>> {
+        let obj = self.0;
+        let location = location::<T>(obj.place(&rcu::read_lock()));
+        obj.create_mmap_offset()?;
+        trace::object_create(&*obj, location);
+        Ok(obj)
     }
-
-    let location = location::<T>(obj.place(&rcu::read_lock()));
-    obj.create_mmap_offset()?;
-    trace::object_create(&*obj, location);
-    Ok(obj)
 }
 
 /// Returns where an object with the placement record `place` is.

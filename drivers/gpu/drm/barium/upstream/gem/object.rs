@@ -207,7 +207,7 @@ impl<T: ObjectData> DriverObject for Mapped<T> {
 
 /// Returns the object's fake offset in the device file, in pages.
 pub(crate) fn fake_offset<T: ObjectData>(obj: &Object<T>) -> usize {
-    // SAFETY: The object is valid, and its offset does not change once `super::create()` has
+    // SAFETY: The object is valid, and its offset does not change once `NewObject::publish()` has
     // allocated it.
     let start = unsafe { (*obj.as_raw()).vma_node.vm_node.start };
     // The offset manager allocates page offsets that fit in an `unsigned long`.

@@ -46,6 +46,7 @@ use super::{
         ObjectData, //
     },
     MappedObject,
+    NewObject,
     Reserved, //
 };
 use core::ptr::NonNull;
@@ -231,20 +232,20 @@ unsafe fn import<T: MappedObject>(
     let (parent, size, resv) = unsafe { ((*dev).dev, (*dma_buf).size, (*dma_buf).resv) };
     // SAFETY: The caller promises that `dev` is a registered device with this driver.
     let drm = unsafe { drm::Device::<T::Driver, drm::Registered>::from_raw(dev) };
-    let obj = super::create::<T>(drm, page_align(size).ok_or(EINVAL)?, T::imported(), None)?;
+    let new = NewObject::<T>::new(drm, page_align(size).ok_or(EINVAL)?, T::imported(), None)?;
     // SAFETY: Both are valid, as the caller promises, and this device outlives its objects.
     let attachment = from_err_ptr(unsafe { bindings::dma_buf_attach(dma_buf, parent) })?;
-    let raw = obj.as_raw();
+    let raw = new.0.as_raw();
     // SAFETY: The caller holds a reference to the dma-buf and so to its file. The object takes over
     // the new one, and `detach()` puts it.
     unsafe { bindings::get_file((*dma_buf).file) };
-    // SAFETY: No other thread can find the object. The reservation of the dma-buf is valid as long
-    // as the dma-buf.
+    // SAFETY: By the invariants of `NewObject`, no other thread can find the object. The reservation
+    // of the dma-buf is valid as long as the dma-buf.
     unsafe {
         (*raw).import_attach = attachment;
         (*raw).resv = resv;
     }
-    Ok(obj)
+    new.publish()
 }
 
 /// Returns the object that the dma-buf of `raw`, an imported object, represents, if another device
