@@ -65,7 +65,7 @@ impl VramPage {
 pub(super) enum Extents {
     None,
     One(Extent),
-    Many(KVec<Extent>),
+    Many(KVVec<Extent>),
 }
 
 impl Extents {
@@ -96,7 +96,7 @@ impl Extents {
             Self::None => *self = Self::One(extent),
             Self::One(last) if last.end() == offset => last.pages += pages,
             Self::One(first) => {
-                let mut extents = KVec::with_capacity(2, GFP_KERNEL_ACCOUNT)?;
+                let mut extents = KVVec::with_capacity(2, GFP_KERNEL_ACCOUNT)?;
                 extents.push(*first, GFP_KERNEL_ACCOUNT)?;
                 extents.push(extent, GFP_KERNEL_ACCOUNT)?;
                 *self = Self::Many(extents);
@@ -213,6 +213,18 @@ mod tests {
             assert_eq!(vram_page(&extents, page), Some(expected));
         }
         assert_eq!(extents.iter().count(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn an_allocation_can_have_more_extents_than_any_slab() -> Result {
+        const COUNT: usize = 200_000;
+        let mut extents = Extents::None;
+        for index in 0..COUNT {
+            extents.push(VramOffset((2 * index) << PAGE_SHIFT), 1)?;
+        }
+        assert_eq!(extents.iter().count(), COUNT);
+        assert_eq!(vram_page(&extents, COUNT - 1), Some(2 * (COUNT - 1)));
         Ok(())
     }
 

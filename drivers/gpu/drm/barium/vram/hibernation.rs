@@ -23,7 +23,7 @@ use kernel::{
 /// The allocated parts of VRAM, and memory for their contents.
 struct Contents {
     /// The offset and the length of each part, in bytes.
-    parts: KVec<(VramOffset, usize)>,
+    parts: KVVec<(VramOffset, usize)>,
     /// The contents of the parts, one after the other. The hibernation image includes these pages, as
     /// they are ordinary memory.
     memory: VVec<u8>,

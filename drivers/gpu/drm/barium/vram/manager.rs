@@ -255,7 +255,7 @@ impl VramManager {
     /// # Errors
     ///
     /// `ENOMEM` if there is no memory for the list.
-    pub(super) fn allocated(&self) -> Result<KVec<(VramOffset, usize)>> {
+    pub(super) fn allocated(&self) -> Result<KVVec<(VramOffset, usize)>> {
         without_fs_reclaim(|| {
             let mut state = self.0.state.lock();
             state.free_cache();
@@ -267,7 +267,7 @@ impl VramManager {
 /// Which parts of VRAM were in use at one moment. A part is an offset and a length in bytes.
 pub(crate) struct VramParts {
     /// The parts in use, including those in the cache, in ascending order.
-    pub(crate) used: KVec<(VramOffset, usize)>,
+    pub(crate) used: KVVec<(VramOffset, usize)>,
     /// The parts in the cache.
     pub(crate) cached: KVec<(VramOffset, usize)>,
     /// The result of [`VramManager::available`].
@@ -396,8 +396,8 @@ impl State {
     /// # Errors
     ///
     /// `ENOMEM` if there is no memory for the list.
-    fn used(&self) -> Result<KVec<(VramOffset, usize)>> {
-        let mut used = KVec::new();
+    fn used(&self) -> Result<KVVec<(VramOffset, usize)>> {
+        let mut used = KVVec::new();
         for pages in self.map.used_ranges() {
             let offset = VramOffset(pages.start << PAGE_SHIFT);
             used.push((offset, pages.len() << PAGE_SHIFT), GFP_KERNEL)?;
@@ -666,6 +666,21 @@ mod tests {
             .as_slice()
         );
         assert_eq!(manager.available(), available);
+        Ok(())
+    }
+
+    #[test]
+    fn the_list_of_parts_can_be_longer_than_any_slab() -> Result {
+        const PARTS: usize = 300_000;
+        let mut state = State {
+            map: PageMap::new(2 * PARTS)?,
+            cache: Cache(KVec::new()),
+            reclaimable: 0,
+        };
+        for part in 0..PARTS {
+            state.map.mark_used(2 * part..2 * part + 1);
+        }
+        assert_eq!(state.used()?.len(), PARTS);
         Ok(())
     }
 
