@@ -425,7 +425,8 @@ fn evict(
 ///
 /// # Errors
 ///
-/// - `ENOMEM` if objects have stayed because there is no memory for them. The others were moved.
+/// - `ENOMEM` if objects have stayed because there is no memory for them, or because the system's limit
+///   for committed memory is reached. The others were moved.
 /// - `EINTR` if `should_stop` has returned true, `ENODEV` if the device is unplugged: the rest has stayed.
 pub(crate) fn evict_all(dev: &BariumDevice, should_stop: impl Fn() -> bool) -> Result {
     let mut result = Ok(());
@@ -438,7 +439,7 @@ pub(crate) fn evict_all(dev: &BariumDevice, should_stop: impl Fn() -> bool) -> R
             let Err(err) = moved.ok_or(ENODEV)? else {
                 return Ok(Victim::Left);
             };
-            if err == ENOMEM {
+            if matches!(err, ENOMEM | ENOSPC) {
                 result = Err(ENOMEM);
             }
             Ok(Victim::Stays)
