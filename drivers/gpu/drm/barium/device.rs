@@ -27,8 +27,9 @@
 //! several small ones. A move removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU
 //! grace period, with 2 held, and with the mutex of the [`Pipe`] if the display may show the object.
 //! Before that, it tries the mutex of the object's kernel mapping. The lists of objects have a mutex of
-//! DRM (`gem_lru_mutex`), which is taken last. To choose the objects that leave VRAM, a thread walks the
-//! lists with this mutex held, and reads the placement records.
+//! DRM (`gem_lru_mutex`), which is taken last. To choose the objects that leave VRAM, a thread takes
+//! references to all objects of the lists with this mutex held, and reads their placement records after
+//! that.
 //!
 //! The shrinker runs in kswapd and in any allocation with `__GFP_FS`, so with 1, 2, 3 or the mutex of a
 //! kernel mapping held. For one object at a time, it tries to lock 2, and then does what a move does. It
@@ -239,6 +240,10 @@ pub(crate) struct Residents {
     lists: [Lru<BariumDriver>; Priority::ALL.len()],
 }
 
+/// The objects in VRAM at one moment, for each [`Priority`].
+pub(crate) type ResidentObjects =
+    [KVVec<ARef<<BariumDriver as drm::Driver>::Object>>; Priority::ALL.len()];
+
 impl Residents {
     /// Creates empty lists.
     ///
@@ -278,6 +283,17 @@ impl Residents {
     /// Removes `obj`.
     pub(crate) fn remove(obj: &<BariumDriver as drm::Driver>::Object) {
         Lru::<BariumDriver>::remove(obj);
+    }
+
+    /// Returns the objects of the lists, in the order of [`Priority::ALL`]. See [`Lru::objects`].
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn objects(&self, dev: &BariumDevice) -> Result<ResidentObjects> {
+        let [purgeable, unshowable, showable, shown] =
+            Priority::ALL.map(|priority| self.list(priority).objects(dev));
+        Ok([purgeable?, unshowable?, showable?, shown?])
     }
 
     /// Returns the first object of the list for `priority`.

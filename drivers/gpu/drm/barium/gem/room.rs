@@ -19,7 +19,8 @@ use crate::{
         BariumDevice,
         BariumRegistrationData,
         Client,
-        Priority, //
+        Priority,
+        ResidentObjects, //
     },
     place::Place,
     upstream::gem::{
@@ -32,6 +33,7 @@ use crate::{
         Needed,
         Occupancy,
         Rank,
+        VramManager,
         VramOffset,
         Window, //
     },
@@ -44,13 +46,11 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*,
     sizes::SZ_1M,
-    sync::aref::ARef, //
+    sync::rcu, //
 };
 
 /// The maximum number of windows that [`evict_window`] tries to free, one after another.
 const WINDOW_TRIES: usize = 16;
-/// The number of objects that other threads may add to the lists while a snapshot is made.
-const LATE: usize = 16;
 
 /// The maximum total size of objects that leave VRAM together, in bytes.
 const BATCH_SIZE: usize = SZ_1M;
@@ -193,6 +193,9 @@ fn evict_window(
                 }
             }
         }
+        // Frees the objects that their clients have closed meanwhile.
+        drop(tenants);
+        drop(search);
         if let Some(found) = alloc()? {
             return Ok(Some(found));
         }
@@ -210,9 +213,9 @@ enum Moved<'a> {
 
 /// Returns the number of the first `objects` that leave VRAM together, not 0: several small objects, or
 /// one large one. Programs that access one of them wait until all have left.
-fn batch_len(objects: &[ARef<BariumObject>]) -> usize {
+fn batch_len(objects: &[&BariumObject]) -> usize {
     let mut size = 0;
-    let fits = |obj: &&ARef<BariumObject>| {
+    let fits = |obj: &&&BariumObject| {
         size += obj.size();
         size <= BATCH_SIZE
     };
@@ -227,7 +230,7 @@ fn batch_len(objects: &[ARef<BariumObject>]) -> usize {
 ///
 /// `EINTR` on a signal.
 fn move_batch_out<'a>(
-    victims: &'a [ARef<BariumObject>],
+    victims: &[&'a BariumObject],
     reg: &BariumRegistrationData<'_>,
     busy: Busy,
 ) -> Result<Moved<'a>> {
@@ -256,15 +259,14 @@ fn address(data: &VramObject) -> *const VramObject {
 
 /// A search for objects that can leave VRAM for a contiguous one.
 struct Search<'a> {
-    dev: &'a BariumDevice<Registered>,
+    vram: &'a VramManager,
     /// The priorities of objects that can leave VRAM.
     victims: &'a [Priority],
     /// The client that needs the room; `None` for the display.
     client: Option<Client>,
     shares: Shares,
-    /// The numbers of objects in VRAM, and of their extents.
-    objects: usize,
-    extents: usize,
+    /// The objects that were in VRAM when the search began.
+    residents: ResidentObjects,
 }
 
 impl<'a> Search<'a> {
@@ -279,13 +281,10 @@ impl<'a> Search<'a> {
         client: Option<Client>,
         pages: usize,
     ) -> Result<Self> {
-        let (mut objects, mut extents) = (LATE, LATE);
-        for_each_resident(dev, |_, _, allocation| {
-            objects += 1;
-            extents += allocation.counts().0;
-        });
+        let residents = dev.residents().objects(dev)?;
+        let objects = residents.iter().map(|objects| objects.len()).sum();
         let mut shares = Shares::new(objects)?;
-        for_each_resident(dev, |obj, _, allocation| {
+        for_each_resident(&residents, |obj, _, allocation| {
             shares.add(obj.client, allocation.counts().1);
         });
         if let Some(client) = client {
@@ -293,12 +292,11 @@ impl<'a> Search<'a> {
         }
         shares.settle(dev.vram().size().bytes() / PAGE_SIZE);
         Ok(Self {
-            dev,
+            vram: dev.vram(),
             victims,
             client,
             shares,
-            objects,
-            extents,
+            residents,
         })
     }
 
@@ -321,11 +319,16 @@ impl<'a> Search<'a> {
     ///
     /// `ENOMEM`.
     fn snapshot(&self, kept: &[*const VramObject]) -> Result<Occupancy> {
-        let mut occupancy = Occupancy::new(self.dev.vram(), self.objects, self.extents)?;
+        let (mut objects, mut extents) = (0, 0);
+        for_each_resident(&self.residents, |_, _, allocation| {
+            objects += 1;
+            extents += allocation.counts().0;
+        });
+        let mut occupancy = Occupancy::new(self.vram, objects, extents)?;
         let mut position = 0;
         let showable = Rank::LOWEST.0 + 2;
-        let objects = u32::try_from(self.objects)?;
-        for_each_resident(self.dev, |obj, priority, allocation| {
+        let objects = u32::try_from(objects)?;
+        for_each_resident(&self.residents, |obj, priority, allocation| {
             if !self.may_leave(obj, priority) || kept.contains(&address(obj)) {
                 return;
             }
@@ -344,7 +347,7 @@ impl<'a> Search<'a> {
             };
             occupancy.add(allocation, Rank(rank), copies);
         });
-        occupancy.seal(self.dev.vram())?;
+        occupancy.seal(self.vram)?;
         Ok(occupancy)
     }
 
@@ -353,33 +356,29 @@ impl<'a> Search<'a> {
     /// # Errors
     ///
     /// `ENOMEM`.
-    fn tenants(&self, window: &Window) -> Result<KVVec<ARef<BariumObject>>> {
-        let mut found = KVVec::with_capacity(window.tenants + LATE, GFP_KERNEL)?;
-        for priority in Priority::ALL {
-            let list = self.dev.residents().list(priority);
-            list.collect(self.dev, &mut found, |obj, place| match place {
-                Place::Vram(allocation) => {
-                    self.may_leave(obj, priority) && window.intersects(allocation)
-                }
-                Place::System(_) => false,
-            });
-        }
+    fn tenants(&self, window: &Window) -> Result<KVVec<&BariumObject>> {
+        let mut found = KVVec::with_capacity(window.tenants, GFP_KERNEL)?;
+        for_each_resident(&self.residents, |obj, priority, allocation| {
+            if self.may_leave(obj, priority) && window.intersects(allocation) {
+                // An object that has moved into the window meanwhile may find no room.
+                let _ = found.push_within_capacity(obj);
+            }
+        });
         Ok(found)
     }
 }
 
-/// Calls `with` for each object in VRAM, with its priority, in the order of the lists.
-fn for_each_resident(
-    dev: &BariumDevice<Registered>,
-    mut with: impl FnMut(&VramObject, Priority, &Allocation),
+/// Calls `with` for each object of `residents` that is still in VRAM, with the priority that it had.
+fn for_each_resident<'r>(
+    residents: &'r ResidentObjects,
+    mut with: impl FnMut(&'r BariumObject, Priority, &Allocation),
 ) {
-    for priority in Priority::ALL {
-        dev.residents()
-            .list(priority)
-            .for_each(dev, |obj, place| match place {
-                Place::Vram(allocation) => with(obj, priority, allocation),
-                Place::System(_) => {}
-            });
+    for (priority, objects) in Priority::ALL.into_iter().zip(residents) {
+        for obj in objects {
+            if let Some(Place::Vram(allocation)) = obj.place(&rcu::read_lock()) {
+                with(obj, priority, allocation);
+            }
+        }
     }
 }
 

@@ -5,20 +5,15 @@
 //! C header: [`include/drm/drm_gem.h`](srctree/include/drm/drm_gem.h)
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: this type, and a method that calls a closure for each object, as
-//!   `drm_gem_lru_scan()` does. That function passes no data to its callback.
+//! - The shape it should have: this type. `drm_gem_lru_scan()` calls a function for each object, but
+//!   passes no data to it.
 //! - Why this is sound on 7.3: a list contains objects of one device only, whose `gem_lru_mutex`
 //!   protects it. An object is in at most one list. DRM removes it from there, under the mutex,
-//!   before it frees the object. [`Lru::first`] takes a reference unless the count is 0 already.
+//!   before it frees the object. [`Lru::first`] and [`Lru::objects`] take a reference unless the
+//!   count is 0 already. The methods call no code of the driver with the mutex held.
 //! - Delete when upstream has such a type.
 
-use super::{
-    super::raw,
-    object::{
-        Object,
-        ObjectData, //
-    }, //
-};
+use super::super::raw;
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
@@ -43,8 +38,7 @@ use kernel::{
             Atomic,
             Full,
             Relaxed, //
-        },
-        rcu, //
+        }, //
     },
     types::Opaque, //
 };
@@ -150,67 +144,37 @@ impl<D: drm::Driver> Lru<D> {
         unsafe { bindings::drm_gem_lru_remove(obj.as_raw()) };
     }
 
-    /// Calls `with` with the driver data and the placement record of each object of the list that
-    /// has a record, the first object first. Does nothing if the list has objects of another device
-    /// than `dev`. May sleep.
+    /// Returns the objects of the list, the first one first, except for those that are being freed.
+    /// May leave out the last ones if other threads add objects meanwhile. Returns no objects if the
+    /// list has objects of another device than `dev`. May sleep.
     ///
-    /// `with` must not sleep, and must not call a method of a list: it runs with the mutex of the
-    /// lists held, in an RCU read-side critical section. It gets no reference to the object, which
-    /// may be being freed.
-    pub(crate) fn for_each<T>(&self, dev: &drm::Device<D>, mut with: impl FnMut(&T, &T::Place))
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn objects(&self, dev: &drm::Device<D>) -> Result<KVVec<ARef<D::Object>>>
     where
-        D: drm::Driver<Object = Object<T>>,
-        T: ObjectData<Driver = D>,
+        D::Object: AlwaysRefCounted,
     {
+        let mut count = 0;
+        self.walk(dev, |_| count += 1);
+        let mut objects = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
         self.walk(dev, |obj| {
-            // SAFETY: By the type invariants, the object has the type `D::Object`. DRM takes the
-            // mutex, which `walk()` holds, to remove an object from the list before its driver data
-            // is dropped.
-            let obj = unsafe { Object::<T>::from_raw(obj) };
-            if let Some(place) = obj.place(&rcu::read_lock()) {
-                with(obj, place);
-            }
-        });
-    }
-
-    /// Appends the objects of the list for which `select` returns true to `found`, except for those
-    /// that are being freed, until `found` has no capacity left. May sleep.
-    ///
-    /// `select` gets the arguments of the closure of [`Self::for_each`], under the same conditions.
-    pub(crate) fn collect<T>(
-        &self,
-        dev: &drm::Device<D>,
-        found: &mut KVVec<ARef<Object<T>>>,
-        select: impl Fn(&T, &T::Place) -> bool,
-    ) where
-        D: drm::Driver<Object = Object<T>>,
-        T: ObjectData<Driver = D>,
-        Object<T>: AlwaysRefCounted,
-    {
-        self.walk(dev, |raw| {
-            if found.len() == found.capacity() {
+            // Without capacity, no reference is taken, which could not be put with the mutex held.
+            if objects.len() == objects.capacity() {
                 return;
             }
-            // SAFETY: By the type invariants, the object has the type `D::Object`. DRM takes the
-            // mutex, which `walk()` holds, to remove an object from the list before its driver data
-            // is dropped.
-            let obj = unsafe { Object::<T>::from_raw(raw) };
-            let is_selected = obj
-                .place(&rcu::read_lock())
-                .is_some_and(|place| select(obj, place));
-            // SAFETY: The object is valid, and its reference count may be 0.
-            if is_selected && unsafe { barium_gem_object_get_unless_zero(raw) } {
-                // SAFETY: `ARef` takes over the reference that was taken above.
-                let obj = unsafe { ARef::from_raw(NonNull::from(obj)) };
-                // Cannot fail, as there is capacity. So no reference is dropped with the mutex
-                // held.
-                let _ = found.push_within_capacity(obj);
+            // SAFETY: By the type invariants, `obj` is an object of type `D::Object`. DRM takes the
+            // mutex, which `walk()` holds, to remove an object from the list before it frees it.
+            if let Some(obj) = unsafe { get_unless_zero::<D>(obj) } {
+                let _ = objects.push_within_capacity(obj);
             }
         });
+        Ok(objects)
     }
 
-    /// Calls `with` for each object of the list, the first one first, with the mutex of the lists
-    /// held. Does nothing if the list has objects of another device than `dev`.
+    /// Calls `with`, which calls no other method, for each object of the list, the first one first,
+    /// with the mutex of the lists held. Does nothing if the list has objects of another device than
+    /// `dev`.
     fn walk(&self, dev: &drm::Device<D>, mut with: impl FnMut(*mut bindings::drm_gem_object)) {
         let dev = raw::drm_device(dev);
         if self.owner.load(Relaxed) != dev {
@@ -218,7 +182,8 @@ impl<D: drm::Driver> Lru<D> {
         }
         // SAFETY: The device is valid, and so is its mutex.
         let lock = unsafe { &raw mut (*dev).gem_lru_mutex };
-        // SAFETY: The mutex is valid, and no caller holds it.
+        // SAFETY: The mutex is valid. This thread does not hold it, because this file and DRM call
+        // no code of the driver with it held.
         unsafe { bindings::mutex_lock(lock) };
         // SAFETY: By the type invariants, the list is initialised.
         let head = unsafe { &raw mut (*self.list.get()).list };
@@ -257,13 +222,10 @@ impl<D: drm::Driver> Lru<D> {
         while node != head {
             // SAFETY: By the type invariants, the entries of the list are objects.
             let obj = unsafe { kernel::container_of!(node, bindings::drm_gem_object, lru_node) };
-            // SAFETY: DRM takes the mutex to remove an object from the list before it frees it.
-            if unsafe { barium_gem_object_get_unless_zero(obj) } {
-                // SAFETY: By the type invariants, the object has the type `D::Object`. The
-                // reference that was taken above keeps it valid.
-                let obj = NonNull::from(unsafe { D::Object::from_raw(obj) });
-                // SAFETY: `ARef` takes over that reference.
-                found = Some(unsafe { ARef::from_raw(obj) });
+            // SAFETY: By the type invariants, `obj` is an object of type `D::Object`. DRM takes the
+            // mutex to remove an object from the list before it frees it.
+            found = unsafe { get_unless_zero::<D>(obj) };
+            if found.is_some() {
                 break;
             }
             // SAFETY: The mutex that protects the list was taken above.
@@ -273,6 +235,28 @@ impl<D: drm::Driver> Lru<D> {
         unsafe { bindings::mutex_unlock(lock) };
         found
     }
+}
+
+/// Takes a reference to `obj`. Returns `None` if the object is being freed.
+///
+/// # Safety
+///
+/// `obj` must be an object of type `D::Object` whose memory has not been freed.
+unsafe fn get_unless_zero<D: drm::Driver>(
+    obj: *mut bindings::drm_gem_object,
+) -> Option<ARef<D::Object>>
+where
+    D::Object: AlwaysRefCounted,
+{
+    // SAFETY: The caller promises that the memory of the object has not been freed.
+    if !unsafe { barium_gem_object_get_unless_zero(obj) } {
+        return None;
+    }
+    // SAFETY: The caller promises that the object has this type. The reference that was taken above
+    // keeps it valid.
+    let obj = NonNull::from(unsafe { D::Object::from_raw(obj) });
+    // SAFETY: `ARef` takes over that reference.
+    Some(unsafe { ARef::from_raw(obj) })
 }
 
 impl<D: drm::Driver> Drop for Lru<D> {
