@@ -128,25 +128,12 @@ pub(super) fn make_room_for_display(
     if let Some(found) = evict_until(dev, reg, &Priority::ALL, alloc)? {
         return Ok(Some(found));
     }
-    let residents = dev.residents();
-    let mut first = None;
-    for _ in 0..max_objects(dev) {
-        let Some(obj) = residents.first(dev, Priority::Shown) else {
-            break;
-        };
-        let address: *const BariumObject = &raw const *obj;
-        if first == Some(address) {
-            break;
-        }
-        first.get_or_insert(address);
-        residents.move_to_end(&obj, Priority::Shown);
-        if move_down(dev, reg, &obj).is_ok() {
-            if let Some(found) = alloc()? {
-                return Ok(Some(found));
-            }
-        }
-    }
-    Ok(None)
+    for_each_victim(dev, Priority::Shown, |obj| {
+        Ok(match move_down(dev, reg, obj) {
+            Ok(()) => alloc()?.map_or(Victim::Stays, Victim::Last),
+            Err(_) => Victim::Stays,
+        })
+    })
 }
 
 /// Finds the range that is cheapest to free, among those that suit `needed`, moves out the objects
