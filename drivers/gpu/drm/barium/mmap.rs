@@ -77,8 +77,7 @@ use crate::{
         vma::{
             VmaNew,
             VmaPfnMap, //
-        },
-        wc_bar::PfnRange, //
+        }, //
     },
 };
 use core::ops::Range;
@@ -143,7 +142,13 @@ impl MappedObject for VramObject {
         }
         match fault.pmd_range() {
             Some(range) => range.insert_with(
-                |reg, place| pfn_range(place, range.first_page(), reg),
+                |reg, place| match place {
+                    Some(Place::Vram(allocation)) => {
+                        let page = allocation.page(range.first_page().0)?;
+                        reg.vram_bar().pfn_range(page)
+                    }
+                    _ => None,
+                },
                 || huge_neighbours(fault, &range),
             ),
             None => HugeVmFault::FALLBACK,
@@ -157,14 +162,14 @@ impl MappedObject for VramObject {
         in_page: usize,
         transfer: Transfer<'_>,
     ) -> Result<Served> {
-        let Some(place @ Place::Vram(_)) = obj.place() else {
+        let Some(Place::Vram(allocation)) = obj.place() else {
             access_system_memory(obj, page, in_page, transfer)?;
             return Ok(Served::Done);
         };
         let Some(reg) = reg else {
             return Ok(Served::ContentGone);
         };
-        let VramOffset(start) = place.vram_page(page).ok_or(EFAULT)?.offset();
+        let VramOffset(start) = allocation.page(page.0).ok_or(EFAULT)?.offset();
         let offset = VramOffset(start + in_page);
         match transfer {
             Transfer::Read(buf) => reg.vram_bar().read(offset, buf)?,
@@ -253,11 +258,11 @@ fn backing<'r, 'p>(
     page: PageIndex,
 ) -> Result<Backing<'r, 'p>, Missing> {
     match place {
-        Some(Place::Vram(_)) => {
+        Some(Place::Vram(allocation)) => {
             let reg = reg.ok_or(Missing::Device)?;
-            pfn_range(place, page, reg)
-                .map(Backing::Device)
-                .ok_or(Missing::Page)
+            let page = allocation.page(page.0).ok_or(Missing::Page)?;
+            let range = reg.vram_bar().pfn_range(page).ok_or(Missing::Page)?;
+            Ok(Backing::Device(range))
         }
         Some(Place::System(pages)) => pages
             .range(page.0)
@@ -291,18 +296,6 @@ fn access_system_memory(
         (None, Transfer::Read(_)) => Ok(()),
         _ => Err(EFAULT),
     }
-}
-
-/// Returns the PFN of page `page` of VRAM of an object with the placement record `place`, with the
-/// other PFNs of the same extent; `None` if the object has no such page in VRAM.
-// Not inlined, it returns through memory, which costs 1% per fault.
-#[inline(always)]
-fn pfn_range<'a>(
-    place: Option<&Place>,
-    page: PageIndex,
-    reg: &'a BariumRegistrationData<'_>,
-) -> Option<PfnRange<'a>> {
-    reg.vram_bar().pfn_range(place?.vram_page(page)?)
 }
 
 /// Returns the neighbours to insert together with the page of `fault`.

@@ -25,9 +25,6 @@ pub(crate) enum Place {
 impl Place {
     /// Returns the page of VRAM that backs page `page` of the object; `None` if the content is not
     /// in VRAM, or if the object has no such page.
-    ///
-    /// The fault path resolves pages of VRAM here and nowhere else.
-    #[inline]
     pub(crate) fn vram_page(&self, page: PageIndex) -> Option<VramPage> {
         match self {
             Self::Vram(allocation) => allocation.page(page.0),

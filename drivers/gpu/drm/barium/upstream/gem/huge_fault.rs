@@ -54,11 +54,11 @@ use super::{
     },
     fault::{
         scan,
+        with_place,
         Fault, //
     },
     object::{
         of_area,
-        with_place,
         Object,
         ObjectData,
         RegistrationData, //

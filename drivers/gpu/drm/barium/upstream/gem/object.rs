@@ -336,37 +336,6 @@ pub(super) unsafe fn with_registered<T: ObjectData, R>(
     Some(guard.registration_data_with(with))
 }
 
-/// Calls `with` with the registration data of the object's device, or `None` if the device is
-/// unplugged, and with the object's placement record, if it has one. Returns the result of `with`.
-///
-/// `with` runs inside an RCU read-side critical section. `drm_dev_unplug()` waits until it returns,
-/// if it gets the registration data.
-///
-/// # Safety
-///
-/// The device must have been registered before.
-#[inline(always)]
-pub(super) unsafe fn with_place<T: ObjectData, R>(
-    obj: &Object<T>,
-    with: impl for<'r, 'p> FnOnce(Option<&'r RegistrationData<'r, T>>, Option<&'p T::Place>) -> R,
-) -> R {
-    // SAFETY: `dev` points to the object's device, which is one of `T::Driver` and outlives the
-    // object. The caller promises that it has been registered.
-    let dev = unsafe { drm::Device::<T::Driver, drm::Ioctl>::from_raw((*obj.as_raw()).dev) };
-    let registered = dev.registration_guard();
-    let reg = registered.as_ref().map(|registered| {
-        registered
-            .registration_data_with(|reg| NonNull::from(reg).cast::<RegistrationData<'_, T>>())
-    });
-    let guard = rcu::read_lock();
-    // With a call for each case, the compiler does not inline `with`, which costs 2% per fault.
-    //
-    // SAFETY: The pointer is to the registration data, which is valid until `registered` is
-    // dropped, at the end of this function. `with` must accept any lifetime, so it keeps no
-    // reference.
-    with(reg.map(|reg| unsafe { reg.as_ref() }), obj.place(&guard))
-}
-
 /// Returns the object that the VMA's private data points to.
 ///
 /// # Safety
