@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tracepoints of the driver: what happens to the memory of an object. A fault that finds its
- * page in memory has none. upstream/trace.rs calls them through the functions of trace.c.
+ * The tracepoints of the driver, which report changes of the memory of an object. There is none for
+ * a fault that finds its page in memory. upstream/trace.rs calls them through the functions of
+ * trace.c.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM barium
@@ -21,7 +22,7 @@
 
 /*
  * minor is the number of the device's primary node, and object the fake offset of the object, which
- * identifies it in the debugfs files as well. pages is the size of the object.
+ * identifies it in the debugfs files as well. pages is the size of the object in pages.
  */
 DECLARE_EVENT_CLASS(barium_object,
 	TP_PROTO(struct drm_gem_object *obj, u32 place),

@@ -59,7 +59,7 @@ use kernel::{
     sync::atomic::Relaxed, //
 };
 
-/// What an object needs to leave VRAM, allocated before the object is touched, and when that began.
+/// The memory that an object needs to leave VRAM, allocated in advance, and the timer of the move.
 enum Leaving {
     /// Nothing: the client does not need the content.
     Purged(Timer<Purge>),
@@ -70,7 +70,7 @@ enum Leaving {
 }
 
 impl Leaving {
-    /// Allocates what the object needs to leave VRAM with its content.
+    /// Allocates the memory that the object needs to leave VRAM with its content.
     ///
     /// # Errors
     ///

@@ -58,7 +58,9 @@ const BATCH_SIZE: usize = SZ_1M;
 /// What to do about a victim whose reservation another thread has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Busy {
+    /// The victim stays.
     Skip,
+    /// The driver waits for the reservation.
     Wait,
 }
 
@@ -434,11 +436,13 @@ pub(crate) fn evict_all(dev: &BariumDevice, should_stop: impl Fn() -> bool) -> R
     result
 }
 
-/// What has become of a victim.
+/// The result for a victim of [`for_each_victim`].
 enum Victim<T> {
+    /// It has left VRAM.
     Left,
+    /// It has stayed in VRAM.
     Stays,
-    /// It has left VRAM, and this is the result: no other has to.
+    /// No other victim is needed, and this is the result.
     Last(T),
 }
 

@@ -6,7 +6,7 @@
 //! An object counts for the client that created it.
 //!
 //! This is arithmetic only. [`super::room`] reads the numbers from the objects when VRAM is full, so
-//! creating and closing objects costs nothing.
+//! the accounting costs nothing when an object is created or closed.
 
 use crate::device::Client;
 use kernel::prelude::*;
@@ -49,17 +49,17 @@ impl Shares {
         }
     }
 
-    /// Computes the shares in `vram` pages of VRAM. To be called after all objects were added.
+    /// Computes the shares in `vram` pages of VRAM, after all objects were added.
     pub(super) fn settle(&mut self, vram: usize) {
         self.usage.sort_unstable_by_key(|usage| usage.client);
         let mut last = 0;
         for next in 1..self.usage.len() {
             let (merged, rest) = self.usage.split_at_mut(next);
-            let (Some(usage), Some(of)) = (merged.get_mut(last), rest.first_mut()) else {
+            let (Some(usage), Some(other)) = (merged.get_mut(last), rest.first_mut()) else {
                 break;
             };
-            if usage.client == of.client {
-                usage.pages += of.pages;
+            if usage.client == other.client {
+                usage.pages += other.pages;
             } else {
                 last += 1;
                 self.usage.swap(last, next);

@@ -15,9 +15,9 @@
 //!
 //! # After unbind
 //!
-//! A removal waits for a callback that runs. So a callback that takes long enters a
-//! `registration_guard()` for each step, and ends when there is none any more. A program that has the
-//! file open gets `EIO` afterwards, and cannot open the file any more.
+//! The removal of a file waits for a callback that runs. So a callback that takes long enters a
+//! `registration_guard()` for each step, and ends once the device is unplugged. After that, accesses to
+//! the open file fail with `EIO`, and no program can open it.
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)

@@ -337,8 +337,7 @@ impl ShmemPages {
         (0..self.slots.len()).try_for_each(|index| self.fill(index, effort))
     }
 
-    /// Calls `with` with the bytes of page `index`; returns `None` if it is not allocated. `with` must
-    /// not sleep.
+    /// Calls `with` with the bytes of page `index`; returns `None` if it is not allocated.
     ///
     /// The pages of a placement record are mapped only while the record is published, when there is
     /// no exclusive reference to it.
@@ -423,7 +422,7 @@ pub(crate) struct UninitPages(ShmemPages);
 
 impl UninitPages {
     /// Calls `init` with the number and the bytes of each page, in ascending order. `init` returns these
-    /// bytes once it has initialised all of them. It must not sleep.
+    /// bytes once it has initialised all of them.
     ///
     /// # Errors
     ///

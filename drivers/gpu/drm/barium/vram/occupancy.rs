@@ -54,7 +54,7 @@ impl Needed {
     }
 }
 
-/// How much the driver wants to keep an object in VRAM.
+/// The rank of an object in VRAM: objects with a lower rank leave first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank(pub(crate) u32);
 

@@ -15,7 +15,7 @@
 //!
 //! [`PmdRange::insert_with`] fills the PMDs beside the fault's, in the same PMD table, with copies of
 //! the huge entry that `vmf_insert_pfn_pmd()` installed. The VMA keeps the PMD table for the same
-//! reason as a page table ([`super::fault`]). Their numbers count huge pages.
+//! reason as a page table ([`super::fault`]). A [`PageWindow`] counts huge pages here.
 //!
 //! # fork()
 //!
@@ -217,12 +217,11 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
 
     /// Inserts one huge entry for all of the range, and huge entries beside it.
     ///
-    /// `pfns` gets the object's placement record, and returns the range whose PFN backs
-    /// [`Self::first_page`]. `window` returns how many huge
-    /// pages before and after the range to map as well; those outside the PFN range, the VMA or the
-    /// PMD table, and those of which something is mapped already, are left out. Both closures run
-    /// inside the registration guard and an RCU read-side critical section, as in
-    /// [`Fault::insert_with`].
+    /// `pfns` gets the registration data and the object's placement record, and returns the range
+    /// whose PFN backs [`Self::first_page`]. `window` returns the huge pages beside the range to map as
+    /// well. The function leaves out those outside the PFN range, the VMA or the PMD table, and those
+    /// of which a page is mapped already. Both closures run inside the registration guard and an RCU
+    /// read-side critical section, as in [`Fault::insert_with`].
     ///
     /// Returns [`HugeVmFault::FALLBACK`] if the device is unplugged, if `pfns` returns `None`, or
     /// if the PFN range is too short or not aligned. Also returns it for a write fault on a
