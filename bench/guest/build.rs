@@ -14,7 +14,7 @@ fn main() {
         .arg(here.join("abi.h"))
         .arg("--output")
         .arg(out)
-        .args(["--allowlist-type", "drm_(barium_(get_param|gem_(create|mmap_offset))|qxl_(alloc|map)|mode_((create|map|destroy)_dumb|card_res|fb_cmd|crtc|crtc_page_flip|modeinfo)|gem_close)"])
+        .args(["--allowlist-type", "drm_(barium_(get_param|gem_(create|mmap_offset))|qxl_(alloc|map)|mode_((create|map|destroy)_dumb|card_res|fb_cmd|fb_dirty_cmd|crtc|crtc_page_flip|modeinfo)|clip_rect|gem_close)"])
         .args(["--allowlist-item", "BENCH_.*|DRM_MODE_PAGE_FLIP_EVENT|BARIUM_(PARAM_VRAM_AVAILABLE|GEM_CREATE_(CONTIGUOUS|SYSTEM))"])
         .args(["--no-layout-tests", "--with-derive-default", "--default-enum-style", "consts"])
         .args(["--", "-I/usr/include/libdrm"])

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use crate::abi;
+use crate::method::Method;
 use crate::sys::{self, Mapping};
 
 /// Size of a picture in pixels, and of a pixel in bits.
@@ -89,20 +90,41 @@ impl Screen {
     /// Creates a framebuffer with a dumb buffer.
     pub fn picture(&self) -> io::Result<Picture> {
         let dumb = self.dumb(WIDTH.into(), HEIGHT.into())?;
+        self.picture_of(dumb.handle, dumb.pitch, length(&dumb)?)
+    }
+
+    /// Creates a framebuffer with an object in system memory. `method` is that of the device.
+    pub fn picture_in_system_memory(&self, method: Method) -> io::Result<Picture> {
+        if method != Method::Barium {
+            return self.picture();
+        }
+        let pitch = u32::from(WIDTH) * (BPP / u8::BITS);
+        let mut create = abi::drm_barium_gem_create {
+            size: u64::from(pitch) * u64::from(HEIGHT),
+            flags: abi::BARIUM_GEM_CREATE_SYSTEM,
+            handle: 0,
+        };
+        sys::ioctl(&self.file, abi::BENCH_BARIUM_GEM_CREATE, &mut create)?;
+        let len = usize::try_from(create.size).map_err(io::Error::other)?;
+        self.picture_of(create.handle, pitch, len)
+    }
+
+    /// Creates a framebuffer with an object of `len` bytes.
+    fn picture_of(&self, handle: u32, pitch: u32, len: usize) -> io::Result<Picture> {
         let mut framebuffer = abi::drm_mode_fb_cmd {
             width: WIDTH.into(),
             height: HEIGHT.into(),
-            pitch: dumb.pitch,
+            pitch,
             bpp: BPP,
             depth: DEPTH,
-            handle: dumb.handle,
+            handle,
             ..abi::drm_mode_fb_cmd::default()
         };
         sys::ioctl(&self.file, abi::BENCH_ADD_FB, &mut framebuffer)?;
         Ok(Picture {
-            handle: dumb.handle,
+            handle,
             framebuffer: framebuffer.fb_id,
-            len: length(&dumb)?,
+            len,
         })
     }
 
@@ -151,6 +173,24 @@ impl Screen {
             ..abi::drm_mode_crtc_page_flip::default()
         };
         sys::ioctl(&self.file, abi::BENCH_PAGE_FLIP, &mut flip)
+    }
+
+    /// Reports that the top left `size` x `size` pixels of the picture that is shown have changed.
+    /// Returns when the screen shows them.
+    pub fn dirty(&self, picture: &Picture, size: u16) -> io::Result<()> {
+        let mut clips = [abi::drm_clip_rect {
+            x1: 0,
+            y1: 0,
+            x2: size,
+            y2: size,
+        }];
+        let mut dirty = abi::drm_mode_fb_dirty_cmd {
+            fb_id: picture.framebuffer,
+            num_clips: 1,
+            clips_ptr: sys::address(&mut clips),
+            ..abi::drm_mode_fb_dirty_cmd::default()
+        };
+        sys::ioctl(&self.file, abi::BENCH_DIRTY_FB, &mut dirty)
     }
 
     /// Waits for the flip's event.

@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::{display, full, lifecycle, processes, touch};
+use super::{display, full, lifecycle, processes, shadow, touch};
 use crate::method::Device;
 use crate::row::Outcome;
 use crate::Result;
@@ -47,6 +47,7 @@ pub fn all() -> Vec<Workload> {
     all.extend(processes::workloads());
     all.extend(display::workloads());
     all.extend(full::workloads());
+    all.extend(shadow::workloads());
     all
 }
 

@@ -17,7 +17,7 @@ use crate::sys::{TouchOffsets, PAGE};
 /// Name of the flip in the results.
 pub const FLIP: &str = "flip-1080p";
 /// Number of rounds of workloads that wait for the display, each of which takes at least a frame.
-const ROUNDS: usize = 32;
+pub const ROUNDS: usize = 32;
 /// Number of unmeasured flips at the start, which warm up caches.
 const WARM_UP_FLIPS: usize = 4;
 /// How often [`flips`] shows a picture.
@@ -70,8 +70,16 @@ pub fn redraw(screen: &Screen, picture: &Picture) -> io::Result<()> {
 
 /// Shows two pictures in turn and returns the costs.
 pub fn flips(screen: &Screen, show: impl Fn(&Picture) -> io::Result<()>) -> io::Result<Vec<u64>> {
-    let pictures = [screen.picture()?, screen.picture()?];
-    flips_of(screen, &pictures, WARM_UP_FLIPS, show)
+    flips_between(screen, &[screen.picture()?, screen.picture()?], show)
+}
+
+/// Shows `pictures` in turn and returns the costs.
+pub fn flips_between(
+    screen: &Screen,
+    pictures: &[Picture],
+    show: impl Fn(&Picture) -> io::Result<()>,
+) -> io::Result<Vec<u64>> {
+    flips_of(screen, pictures, WARM_UP_FLIPS, show)
 }
 
 /// Measures flips between drawn pictures that together have more than `vram` bytes.

@@ -11,6 +11,7 @@ pub mod full;
 pub mod lifecycle;
 pub mod processes;
 pub mod scaling;
+pub mod shadow;
 pub mod touch;
 pub mod traffic;
 
