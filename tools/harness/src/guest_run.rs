@@ -41,6 +41,9 @@ pub fn run(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
     if guest.unplug_rounds > 0 {
         parameters.push(format!("guest_unplug_rounds={}", guest.unplug_rounds));
     }
+    if !guest.failing_allocations {
+        parameters.push("guest_faults=no".into());
+    }
     parameters.extend(guest.boot.iter().map(|&word| word.into()));
     if runs_self_check(run) {
         parameters.push("guest_self_check=1".into());
@@ -170,7 +173,7 @@ fn igt_runs(settings: &Settings, run: &GuestRun<'_>) -> Vec<IgtRun> {
         )
     }));
     // Only the debug kernel has fault injection.
-    if run.guest.flavour == Flavour::Debug {
+    if run.guest.flavour == Flavour::Debug && run.guest.failing_allocations {
         runs.push(IgtRun::new("igt-faultinject", String::new()));
         runs.extend(others.iter().map(|mode| {
             IgtRun::new(
