@@ -37,8 +37,8 @@ IGT_TEST_DESCRIPTION("The mmap lock during MAP_AHEAD.");
 /* The maximum time between SIGKILL and the exit of the process, in seconds. */
 #define EXIT_SECONDS 3
 /*
- * The duration of a call of MAP_AHEAD that maps all pages, in seconds: longer than reads or the exit may
- * take.
+ * The duration of a call of MAP_AHEAD that maps all pages, in seconds: longer than reads or the
+ * exit may take.
  */
 #define CALL_SECONDS (2 * EXIT_SECONDS)
 /* The number of mappings for which a call is timed, and the largest number that a test makes. */

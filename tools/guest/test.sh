@@ -40,7 +40,7 @@ igt() {
 igt_barium() {
 	listed /barium/igt | grep -E -- "$2" >/tmp/ours.list
 	grep -Ev '@barium_(system_)?(faultinject|bind_fails|suspend|hibernate|oversubscribe)' /tmp/ours.list | igt "igt-barium$1" /barium/igt "${guest_warn_level:-4}"
-	[ ! -e /proc/self/fail-nth ] || [ "$guest_faults" = no ] ||
+	[ ! -e /proc/self/fail-nth ] || [ "${guest_faults-}" = no ] ||
 		grep -E '@barium_(system_)?(faultinject|bind_fails)' /tmp/ours.list | igt "igt-faultinject$1" /barium/igt 2
 }
 
