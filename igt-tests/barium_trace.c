@@ -30,7 +30,6 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -38,52 +37,15 @@
 #include "igt.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_picture.h"
+#include "barium_lib_trace.h"
 
 IGT_TEST_DESCRIPTION("Checks the driver's tracepoints.");
 
 #define SYSTEM BARIUM_GEM_CREATE_SYSTEM
 #define WIDTH 1280
 #define HEIGHT 800
-#define TRACEFS "/sys/kernel/tracing"
-#define TRACE TRACEFS "/instances/barium_trace"
 /* No operation of these tests takes longer. */
 #define MAX_NSEC 10000000000ull
-
-/* Writes @value to @file of the trace instance. Returns false if it cannot. */
-static bool set_trace(const char *file, const char *value)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), TRACE "/%s", file);
-	return !__barium_write_file(path, value);
-}
-
-static void end_trace(int sig)
-{
-	(void)sig;
-	set_trace("events/barium/enable", "0");
-	rmdir(TRACE);
-}
-
-/* Creates a trace instance that records all events of the driver. Skips if the kernel cannot. */
-static void begin_trace(void)
-{
-	/* Fails if tracefs is mounted already. */
-	mount("tracefs", TRACEFS, "tracefs", 0, NULL);
-	rmdir(TRACE);
-	igt_require_f(!mkdir(TRACE, 0700), "the kernel has no tracefs instances\n");
-	igt_install_exit_handler(end_trace);
-	igt_require_f(!access(TRACE "/events/sched", F_OK), "the kernel has no tracepoints\n");
-	igt_assert(set_trace("events/barium/enable", "1"));
-}
-
-static void clear_trace(void)
-{
-	FILE *trace = fopen(TRACE "/trace", "w");
-
-	igt_assert(trace);
-	fclose(trace);
-}
 
 struct event {
 	/* Without "barium_". */
@@ -104,12 +66,11 @@ struct event {
  */
 static struct event find_event(const char *name, __u64 object)
 {
-	FILE *trace = fopen(TRACE "/trace", "r");
+	FILE *trace = barium_open_trace();
 	struct event last = {}, event;
 	char line[512], *start, *more;
 	int items;
 
-	igt_assert(trace);
 	while (fgets(line, sizeof(line), trace)) {
 		start = strstr(line, ": barium_");
 		if (line[0] == '#' || !start)
@@ -180,7 +141,7 @@ static void test_objects(int fd)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
-		clear_trace();
+		barium_clear_trace();
 		bo = barium_bo_create_with(fd, 7, cases[i].flags);
 		offset = bo.offset;
 		check_event("object_create", offset, 1, 7, cases[i].first, 0);
@@ -200,7 +161,7 @@ static void test_move_out(int fd)
 
 	igt_assert_eq(__barium_gem_create(fd, &size, 0, &untouched), 0);
 	barium_stamp(touched.map, 0, 64, 1);
-	clear_trace();
+	barium_clear_trace();
 	barium_move_out(fd);
 	check_timed_event("move_out", touched.offset, 64, "system", 64);
 	check_timed_event("move_out", barium_gem_mmap_offset(fd, untouched), 5, "none", 0);
@@ -225,7 +186,7 @@ static void test_move_in(int fd)
 	offset = barium_gem_mmap_offset(fd, picture.dumb.handle);
 	pages = picture.dumb.size / barium_page_size();
 	igt_assert_eq_u64(barium_in_memory(fd), picture.dumb.size);
-	clear_trace();
+	barium_clear_trace();
 	barium_set_crtc(fd, &screen.pipe, picture.fb, 0, 0);
 	check_timed_event("move_in", offset, pages, "system", pages);
 	igt_assert_eq_u64(find_event("move_out", offset).count, 0);
@@ -244,7 +205,7 @@ static void test_purge(int fd)
 	barium_stamp(system.map, 0, 10, 1);
 	barium_madvise(fd, vram.handle, BARIUM_MADVISE_DONTNEED);
 	barium_madvise(fd, system.handle, BARIUM_MADVISE_DONTNEED);
-	clear_trace();
+	barium_clear_trace();
 	barium_move_out(fd);
 	check_timed_event("purge", vram.offset, 64, "vram", 64);
 	igt_assert_eq_u64(find_event("move_out", vram.offset).count, 0);
@@ -261,7 +222,7 @@ static void test_swap_out(int fd)
 
 	igt_require_f(barium_meminfo("SwapFree"), "the kernel has no swap\n");
 	barium_stamp(bo.map, 0, 10, 1);
-	clear_trace();
+	barium_clear_trace();
 	barium_shrink();
 	check_timed_event("swap_out", bo.offset, 64, "system", 10);
 	igt_assert_eq_u64(find_event("purge", bo.offset).count, 0);
@@ -273,7 +234,7 @@ static void test_slow_fault(int fd)
 {
 	struct barium_bo bo = barium_bo_create_with(fd, 64, SYSTEM);
 
-	clear_trace();
+	barium_clear_trace();
 	WRITE_ONCE(bo.map[17 * barium_page_size()], 1);
 	check_timed_event("slow_fault", bo.offset, 64, "system", 17);
 	WRITE_ONCE(bo.map[3 * barium_page_size()], 1);
@@ -288,7 +249,7 @@ static void test_fast_fault(int fd)
 	__u8 *again = barium_mmap(fd, system.handle, system.size);
 
 	barium_stamp(system.map, 0, 64, 1);
-	clear_trace();
+	barium_clear_trace();
 	barium_stamp(vram.map, 0, 64, 1);
 	barium_check_stamp(again, 0, 64, 1);
 	igt_assert_eq_u64(find_event("slow_fault", vram.offset).count, 0);
@@ -300,8 +261,10 @@ static void test_fast_fault(int fd)
 
 int igt_main()
 {
-	igt_fixture()
-		begin_trace();
+	igt_fixture() {
+		barium_begin_trace();
+		barium_trace_event("barium");
+	}
 
 	igt_describe("An object has an event when it is created and when it is freed.");
 	igt_subtest("objects")
