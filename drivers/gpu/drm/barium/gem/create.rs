@@ -49,10 +49,18 @@ use kernel::{
         Driver,
         Registered, //
     },
-    page,
+    page::{
+        self,
+        PAGE_SHIFT, //
+    },
     prelude::*,
     sync::aref::ARef, //
 };
+
+/// The maximum number of pages that are copied to make room for each page of a new object. The driver
+/// does not know whether the display will ever show it. If the display does, it makes room, whatever
+/// that costs.
+const MAX_COPIES_PER_NEW_PAGE: usize = 8;
 
 /// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.
 ///
@@ -83,8 +91,9 @@ pub(crate) fn create(
 
 /// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that `alloc`
 /// allocates, if there is room. To make room, it moves out only objects with a lower priority, and, for
-/// a contiguous object, objects of clients that use more than their share. A contiguous object then
-/// starts at `last_start` or below.
+/// a contiguous object, objects of clients that use more than their share. It copies at most
+/// [`MAX_COPIES_PER_NEW_PAGE`] for each of its pages. A contiguous object then starts at `last_start`
+/// or below.
 ///
 /// The allocation is cleared before a client can access the object.
 fn create_with(
@@ -110,7 +119,8 @@ fn create_with(
         .filter(|victim| **victim < priority)
         .count();
     let victims = &Priority::ALL[..victims];
-    let needed = Needed::new(size, last_start);
+    let max_copies = MAX_COPIES_PER_NEW_PAGE * (size >> PAGE_SHIFT);
+    let needed = Needed::new(size, last_start).copying_at_most(max_copies);
     let needed = (flags.contiguity == Contiguity::Contiguous).then_some(&needed);
     let Some(allocation) = room::make_room(dev, reg, victims, Some(client), needed, alloc)? else {
         return upstream::gem::create(dev, size, data, None);

@@ -68,8 +68,8 @@ enum Busy {
 /// blank picture, then the VRAM of unpinned objects whose priority is one of the `victims`, which
 /// are in ascending order. Returns `None` if `alloc` still fails.
 ///
-/// For a contiguous request, `needed` says which range of VRAM it needs. Then only objects in one
-/// such range leave VRAM, and none if there is no such range.
+/// For a contiguous request, `needed` says which range of VRAM it needs, and how many pages may be
+/// copied. Then only objects in one such range leave VRAM, and none if there is no such range.
 ///
 /// # Errors
 ///
@@ -97,9 +97,10 @@ pub(super) fn make_room(
             found => Ok(found),
         };
     };
+    let mut needed = *needed;
     for busy in [Busy::Skip, Busy::Wait] {
         if found.is_none() && !victims.is_empty() {
-            found = evict_window(dev, reg, victims, client, needed, busy, alloc)?;
+            found = evict_window(dev, reg, victims, client, &mut needed, busy, alloc)?;
         }
     }
     Ok(found)
@@ -140,7 +141,7 @@ pub(super) fn make_room_for_display(
 
 /// Finds the range that is cheapest to free, among those that suit `needed`, moves out the objects
 /// in it, and calls `alloc`. If an object stays, finds another range. Returns `None` if there is
-/// none.
+/// none. Subtracts the copied pages from the maximum in `needed`.
 ///
 /// An object that the display could show stays if a range contains only objects that rank below it:
 /// that have a lower priority, or that were moved into VRAM or shown longer ago. For other objects,
@@ -155,7 +156,7 @@ fn evict_window(
     reg: &BariumRegistrationData<'_>,
     victims: &[Priority],
     client: Option<Client>,
-    needed: &Needed,
+    needed: &mut Needed,
     busy: Busy,
     alloc: impl Fn() -> Result<Option<Allocation>>,
 ) -> Result<Option<Allocation>> {
@@ -165,6 +166,7 @@ fn evict_window(
         let Some(window) = search.snapshot(&kept)?.cheapest(needed) else {
             break;
         };
+        needed.pay_for(&window);
         let tenants = search.tenants(&window)?;
         let mut rest = tenants.as_slice();
         while !rest.is_empty() {

@@ -33,24 +33,41 @@ use kernel::{
 
 /// A request for a contiguous range that may be in use.
 #[derive(Clone, Copy)]
-pub(crate) struct Needed(RangeRequest);
+pub(crate) struct Needed {
+    range: RangeRequest,
+    /// The maximum number of pages to copy.
+    max_copies: usize,
+}
 
 impl Needed {
     /// Creates a request for `size` bytes, a whole number of pages and not 0, that start at
-    /// `last_start` or below.
+    /// `last_start` or below, whatever it costs to free them.
     pub(crate) fn new(size: usize, last_start: VramOffset) -> Self {
-        Self(RangeRequest {
-            pages: size >> PAGE_SHIFT,
-            last_start: last_start.0 >> PAGE_SHIFT,
-            chunk: PAGES_PER_TABLE,
-            slack: PAGES_PER_TABLE - 1,
-            min_head: 0,
-        })
+        Self {
+            range: RangeRequest {
+                pages: size >> PAGE_SHIFT,
+                last_start: last_start.0 >> PAGE_SHIFT,
+                chunk: PAGES_PER_TABLE,
+                slack: PAGES_PER_TABLE - 1,
+                min_head: 0,
+            },
+            max_copies: usize::MAX,
+        }
+    }
+
+    /// Limits the number of pages that are copied to free the range.
+    pub(crate) fn copying_at_most(self, max_copies: usize) -> Self {
+        Self { max_copies, ..self }
+    }
+
+    /// Subtracts the pages that are copied to free `window` from the maximum.
+    pub(crate) fn pay_for(&mut self, window: &Window) {
+        self.max_copies = self.max_copies.saturating_sub(window.copies);
     }
 
     /// Returns the number of pages.
     pub(crate) fn pages(&self) -> usize {
-        self.0.pages
+        self.range.pages
     }
 }
 
@@ -115,6 +132,8 @@ pub(crate) struct Window {
     pages: Range<usize>,
     /// The number of objects that have pages in it.
     pub(crate) tenants: usize,
+    /// The number of pages of these objects that are copied.
+    copies: usize,
 }
 
 impl Window {
@@ -228,14 +247,15 @@ impl Occupancy {
     }
 
     /// Returns the range that is cheapest to free, or `None` if pages that cannot be freed leave no
-    /// room.
+    /// room, or if it costs more copies than `needed` allows.
     ///
     /// No object in it has a higher rank than it must. Among such ranges, this is the one with the
     /// fewest pages to copy, then with the fewest objects, then with the most chunks for huge
     /// entries, then with the objects that were added first, and then the lowest one. A range of
     /// more than a third of VRAM that leaves no room for another one of its size costs as much as
     /// moving the object itself, which is what the driver then has to do.
-    pub(crate) fn cheapest(&mut self, &Needed(request): &Needed) -> Option<Window> {
+    pub(crate) fn cheapest(&mut self, needed: &Needed) -> Option<Window> {
+        let request = needed.range;
         let limit = self.lowest_limit(&request)?;
         let mut best = None;
         let mut page = Some(0);
@@ -256,10 +276,12 @@ impl Occupancy {
             sweep.run_all();
             best = sweep.best;
         }
-        best.map(|best| Window {
+        let window = best.map(|best| Window {
             pages: best.start..best.start + request.pages,
             tenants: best.tenants,
-        })
+            copies: best.copies - move_of_same(self.pages, best.start, request.pages),
+        });
+        window.filter(|window| window.copies <= needed.max_copies)
     }
 
     /// Returns the lowest rank such that a range suits `request` if all objects with this rank or a
@@ -388,12 +410,8 @@ impl Sweep<'_> {
                 }
                 first += 1;
             }
-            let move_of_same = match leaves_room_for_same(self.vram_pages, start, pages) {
-                true => 0,
-                false => pages,
-            };
             let cost = Cost {
-                copies: copies + move_of_same,
+                copies: copies + move_of_same(self.vram_pages, start, pages),
                 tenants,
                 chunks: Reverse(chunks(start, end, self.request.chunk)),
                 age,
@@ -406,6 +424,15 @@ impl Sweep<'_> {
                 tenant.in_range = 0;
             }
         }
+    }
+}
+
+/// Returns the number of pages to copy when an object with a range of `pages` pages that starts at `start`
+/// moves to make room for another one of its size: 0 if there is room beside it.
+fn move_of_same(vram_pages: usize, start: usize, pages: usize) -> usize {
+    match leaves_room_for_same(vram_pages, start, pages) {
+        true => 0,
+        false => pages,
     }
 }
 
@@ -423,13 +450,16 @@ mod tests {
     const CHUNK: usize = 8;
 
     fn request(pages: usize, last_start: usize) -> Needed {
-        Needed(RangeRequest {
-            pages,
-            last_start,
-            chunk: CHUNK,
-            slack: CHUNK - 1,
-            min_head: 0,
-        })
+        Needed {
+            range: RangeRequest {
+                pages,
+                last_start,
+                chunk: CHUNK,
+                slack: CHUNK - 1,
+                min_head: 0,
+            },
+            max_copies: usize::MAX,
+        }
     }
 
     /// Returns the extents of an object with one extent.
@@ -499,6 +529,22 @@ mod tests {
             &one(0..64),
         )?;
         assert_eq!(cheapest(&mut all, &request(10, 63)), Some((24..34, 1)));
+        Ok(())
+    }
+
+    #[test]
+    fn no_more_pages_are_copied_than_allowed() -> Result {
+        let mut all = snapshot(&[(&one(0..24), 0, 24), (&one(24..64), 0, 40)], &one(0..64))?;
+        let mut needed = request(10, 63).copying_at_most(48);
+        for _ in 0..2 {
+            let window = all.cheapest(&needed).ok_or(EINVAL)?;
+            needed.pay_for(&window);
+        }
+        assert_eq!(cheapest(&mut all, &needed), None);
+        // What it costs to move the object itself later does not count.
+        let needed = request(40, 63).copying_at_most(40);
+        assert_eq!(cheapest(&mut all, &needed), Some((24..64, 1)));
+        assert_eq!(cheapest(&mut all, &needed.copying_at_most(39)), None);
         Ok(())
     }
 

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+/**
+ * TEST: barium budget
+ * Description: How many pages a client has to copy because of other clients, and how often other
+ *   clients can make its objects leave VRAM.
+ * Category: Core
+ * Sub-category: DRM
+ * Functionality: Memory management
+ *
+ * SUBTEST: flips-move-nothing
+ * Description: Pictures that the display shows in turn stay in VRAM, whatever other clients create.
+ *
+ * SUBTEST: small-moves-little
+ * Description: A large object stays in VRAM when a small one is created, and leaves it when the
+ *   small one is shown.
+ *
+ * SUBTEST: loop-moves-once
+ * Description: A client that creates and closes a contiguous object again and again makes the
+ *   objects of another one leave VRAM once.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "igt.h"
+#include "barium_lib_mapping.h"
+#include "barium_lib_picture.h"
+
+IGT_TEST_DESCRIPTION("Checks how many pages clients copy because of other clients.");
+
+#define CONTIGUOUS BARIUM_GEM_CREATE_CONTIGUOUS
+/* Four pictures of these sizes fit into the VRAM of the usual test guest, 16 MiB. */
+#define WIDTH 1280
+#define HEIGHT 800
+#define PICTURES 3
+#define FLIPS 60
+#define ROUNDS 12
+/* The clients that disturb, in processes of their own. */
+#define OTHERS 2
+/* The files that such a client opens. Each has a share of VRAM. */
+#define FILES 4
+/* What each of them has to do before a test ends. */
+#define MIN_TURNS 8
+
+/* The display under test. */
+static struct barium_screen screen;
+
+/* Processes that disturb. */
+struct others {
+	pid_t pids[OTHERS];
+	/* How often each has completed a turn. */
+	__u32 *turns;
+};
+
+/* Starts processes that call @turn again and again, each with files and a number of its own. */
+static struct others start_others(int fd, void (*turn)(const int files[static FILES], __u32 *state))
+{
+	struct others others;
+	size_t i, j;
+
+	others.turns = mmap(NULL, barium_page_size(), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	igt_assert(others.turns != MAP_FAILED);
+	for (i = 0; i < OTHERS; i++) {
+		others.pids[i] = fork();
+		igt_assert_lte(0, others.pids[i]);
+		if (!others.pids[i]) {
+			__u32 state = i;
+			int files[FILES];
+
+			for (j = 0; j < FILES; j++)
+				files[j] = barium_reopen(fd, O_RDWR);
+			while (true) {
+				turn(files, &state);
+				__atomic_add_fetch(&others.turns[i], 1, __ATOMIC_RELAXED);
+			}
+		}
+	}
+	return others;
+}
+
+static bool have_disturbed(const struct others *others)
+{
+	size_t i;
+
+	for (i = 0; i < OTHERS; i++) {
+		igt_assert_eq(waitpid(others->pids[i], NULL, WNOHANG), 0);
+		if (READ_ONCE(others->turns[i]) < MIN_TURNS)
+			return false;
+	}
+	return true;
+}
+
+static void end_others(struct others *others)
+{
+	int status;
+	size_t i;
+
+	for (i = 0; i < OTHERS; i++) {
+		igt_assert_eq(kill(others->pids[i], SIGKILL), 0);
+		igt_assert_eq(waitpid(others->pids[i], &status, 0), others->pids[i]);
+		igt_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+	munmap(others->turns, barium_page_size());
+}
+
+/* Fills VRAM with contiguous objects, then with others, and closes them. */
+static void take_and_leave(const int files[static FILES], __u32 *state)
+{
+	static const size_t parts[] = { 2, 4, 16 };
+	struct barium_bo bos[FILES];
+	size_t pages, i, j, k;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		pages = barium_vram_size(files[0]) / barium_page_size() / parts[i];
+		for (j = 0; j < 2; j++) {
+			for (k = 0; k < FILES; k++) {
+				bos[k] = barium_bo_create_with(files[k], pages, j ? 0 : CONTIGUOUS);
+				WRITE_ONCE(bos[k].map[0], 1);
+			}
+			for (k = 0; k < FILES; k++)
+				barium_bo_fini(files[k], &bos[k]);
+		}
+	}
+}
+
+static void test_flips(int fd)
+{
+	struct barium_picture pictures[PICTURES];
+	struct others others;
+	size_t i;
+
+	igt_require_f(barium_vram_size(fd) == 16 << 20, "the pictures are to fit into 16 MiB\n");
+	barium_create_pictures(fd, &screen, pictures, PICTURES);
+	for (i = 0; i < PICTURES; i++)
+		barium_set_crtc(fd, &screen.pipe, pictures[i].fb, 0, 0);
+	others = start_others(fd, take_and_leave);
+	for (i = 0; i < FLIPS || !have_disturbed(&others); i++) {
+		igt_assert_eq_u64(barium_in_vram(fd), PICTURES * pictures[0].dumb.size);
+		barium_flip_to(fd, &screen, &pictures[i % PICTURES], i);
+	}
+	end_others(&others);
+	barium_switch_off(fd, &screen.pipe);
+	for (i = 0; i < PICTURES; i++)
+		barium_check_stamp(pictures[i].map, 0, pictures[i].dumb.size / barium_page_size(),
+				   i);
+	barium_destroy_pictures(fd, pictures, PICTURES);
+}
+
+static void test_small(int fd)
+{
+	int other = barium_reopen(fd, O_RDWR);
+	size_t pages = barium_vram_available(fd) / barium_page_size();
+	struct barium_bo large = barium_bo_create(other, pages), bo;
+	struct barium_picture picture;
+
+	igt_assert_eq_u64(barium_in_vram(other), large.size);
+	barium_stamp(large.map, 0, pages, 1);
+	picture = barium_create_picture(fd, &screen, 0, 2);
+	igt_require_f(picture.dumb.size < large.size / 8, "VRAM is small\n");
+	igt_assert_eq_u64(barium_in_vram(fd), 0);
+	igt_assert_eq_u64(barium_in_vram(other), large.size);
+	barium_set_crtc(fd, &screen.pipe, picture.fb, 0, 0);
+	igt_assert_eq_u64(barium_in_vram(fd), picture.dumb.size);
+	igt_assert_eq_u64(barium_in_memory(other), large.size);
+	barium_check_picture(&screen, &picture, 2);
+	barium_check_stamp(large.map, 0, pages, 1);
+	barium_switch_off(fd, &screen.pipe);
+	barium_destroy_picture(fd, &picture);
+	barium_bo_fini(other, &large);
+
+	/* An object of an eighth of the size makes room. */
+	large = barium_bo_create(other, pages);
+	igt_assert_eq_u64(barium_in_vram(other), large.size);
+	barium_stamp(large.map, 0, pages, 3);
+	bo = barium_bo_create_with(fd, (pages + 7) / 8, CONTIGUOUS);
+	igt_assert_eq_u64(barium_in_vram(fd), bo.size);
+	igt_assert_eq_u64(barium_in_memory(other), large.size);
+	barium_check_stamp(large.map, 0, pages, 3);
+	barium_bo_fini(fd, &bo);
+	barium_bo_fini(other, &large);
+	close(other);
+}
+
+static void test_loop(int fd)
+{
+	size_t pages = barium_vram_size(fd) / barium_page_size() / 16, i, j;
+	int other = barium_reopen(fd, O_RDWR);
+	struct barium_bo bos[12], bo;
+	__u64 left = 0;
+
+	for (j = 0; j < ARRAY_SIZE(bos); j++) {
+		bos[j] = barium_bo_create(fd, pages);
+		barium_stamp(bos[j].map, 0, pages, j);
+	}
+	for (i = 0; i < ROUNDS; i++) {
+		bo = barium_bo_create_with(other, 8 * pages, CONTIGUOUS);
+		barium_stamp(bo.map, 0, 8 * pages, i);
+		igt_assert_eq_u64(barium_in_vram(other), bo.size);
+		barium_bo_fini(other, &bo);
+		if (!i)
+			left = barium_in_memory(fd);
+		for (j = 0; j < ARRAY_SIZE(bos); j++) {
+			barium_check_stamp(bos[j].map, 0, pages, i + j);
+			barium_stamp(bos[j].map, 0, pages, i + j + 1);
+		}
+		igt_assert_lt_u64(0, left);
+		igt_assert_eq_u64(barium_in_memory(fd), left);
+	}
+	for (j = 0; j < ARRAY_SIZE(bos); j++)
+		barium_bo_fini(fd, &bos[j]);
+	close(other);
+}
+
+int igt_main()
+{
+	igt_describe("Pictures that are shown in turn stay in VRAM, whatever other clients create.");
+	igt_subtest("flips-move-nothing")
+		test_flips(barium_new_screen_client(&screen, WIDTH, HEIGHT));
+
+	igt_describe("A new small object moves no large one, unless it is shown.");
+	igt_subtest("small-moves-little")
+		test_small(barium_new_screen_client(&screen, 640, 480));
+
+	igt_describe("A loop that creates contiguous objects makes others leave VRAM once.");
+	igt_subtest("loop-moves-once")
+		test_loop(barium_new_client());
+}
