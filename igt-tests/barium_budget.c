@@ -10,6 +10,10 @@
  * SUBTEST: flips-move-nothing
  * Description: Pictures that the display shows in turn stay in VRAM, whatever other clients create.
  *
+ * SUBTEST: new-pictures-among-others
+ * Description: A client that creates and shows new pictures copies a limited number of pages for
+ *   each, while others take all VRAM that becomes available.
+ *
  * SUBTEST: small-moves-little
  * Description: A large object stays in VRAM when a small one is created, and leaves it when the
  *   small one is shown.
@@ -28,6 +32,8 @@
 #include "igt.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_picture.h"
+#include "barium_lib_race.h"
+#include "barium_lib_trace.h"
 
 IGT_TEST_DESCRIPTION("Checks how many pages clients copy because of other clients.");
 
@@ -38,12 +44,16 @@ IGT_TEST_DESCRIPTION("Checks how many pages clients copy because of other client
 #define PICTURES 3
 #define FLIPS 60
 #define ROUNDS 12
+#define NEW_PICTURES 2
 /* The clients that disturb, in processes of their own. */
 #define OTHERS 2
 /* The files that such a client opens. Each has a share of VRAM. */
 #define FILES 4
 /* What each of them has to do before a test ends. */
 #define MIN_TURNS 8
+/* The objects that such a client keeps, and their maximum number of pages. */
+#define KEPT 256
+#define MAX_PAGES 64
 
 /* The display under test. */
 static struct barium_screen screen;
@@ -151,6 +161,61 @@ static void test_flips(int fd)
 	barium_destroy_pictures(fd, pictures, PICTURES);
 }
 
+/* Replaces one of many small objects by a new one, which takes VRAM if any is available. */
+static void take(const int files[static FILES], __u32 *state)
+{
+	static struct barium_bo kept[KEPT];
+	static size_t next;
+	size_t i;
+
+	for (i = 0; i < KEPT / FILES; i++) {
+		int fd = files[next % FILES];
+
+		if (kept[next].map)
+			barium_bo_fini(fd, &kept[next]);
+		kept[next] = barium_bo_create(fd, 1 + barium_draw(state) % MAX_PAGES);
+		WRITE_ONCE(kept[next].map[0], 1);
+		next = (next + 1) % KEPT;
+	}
+}
+
+static void test_new_pictures(int fd)
+{
+	__u64 vram = barium_vram_size(fd) / barium_page_size(), before, created, moved = 0;
+	struct barium_picture picture, last = {};
+	struct others others;
+	size_t i;
+
+	barium_begin_trace();
+	barium_trace_event("barium/barium_move_in");
+	barium_trace_event("barium/barium_move_out");
+	others = start_others(fd, take);
+	while (!have_disturbed(&others))
+		usleep(1000);
+	for (i = 0; i < NEW_PICTURES; i++) {
+		before = barium_pages_moved_by(getpid());
+		picture = barium_create_picture(fd, &screen, 0, i);
+		created = barium_pages_moved_by(getpid());
+		if (last.map)
+			barium_flip_to(fd, &screen, &picture, i);
+		else
+			barium_set_crtc(fd, &screen.pipe, picture.fb, 0, 0);
+		moved = barium_pages_moved_by(getpid());
+		igt_info("%llu pages copied to create a picture, %llu to show it\n",
+			 created - before, moved - created);
+		igt_assert_lte_u64(created - before, 8 * picture.dumb.size / barium_page_size());
+		igt_assert_lte_u64(moved - created, vram);
+		barium_check_picture(&screen, &picture, i);
+		if (last.map)
+			barium_destroy_picture(fd, &last);
+		last = picture;
+	}
+	igt_assert_lt_u64(0, moved);
+	end_others(&others);
+	barium_switch_off(fd, &screen.pipe);
+	barium_destroy_picture(fd, &last);
+}
+
 static void test_small(int fd)
 {
 	int other = barium_reopen(fd, O_RDWR);
@@ -221,6 +286,10 @@ int igt_main()
 	igt_describe("Pictures that are shown in turn stay in VRAM, whatever other clients create.");
 	igt_subtest("flips-move-nothing")
 		test_flips(barium_new_screen_client(&screen, WIDTH, HEIGHT));
+
+	igt_describe("The pages that are copied for a new picture are limited, whatever others do.");
+	igt_subtest("new-pictures-among-others")
+		test_new_pictures(barium_new_screen_client(&screen, WIDTH, HEIGHT));
 
 	igt_describe("A new small object moves no large one, unless it is shown.");
 	igt_subtest("small-moves-little")

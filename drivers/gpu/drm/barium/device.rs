@@ -104,10 +104,22 @@ pub(crate) struct BariumData {
     huge_tmpfs: Option<TmpfsMount>,
     /// The number of objects that are pinned, and of shadows.
     pinned: Atomic<u32>,
+    /// The number of threads that make room for a picture that the display is going to show.
+    display_requests: Atomic<u32>,
     /// The number of faults, if [`Config::move_every`] is not 0.
     faults: Atomic<u32>,
     /// The number of clients so far.
     clients: Atomic<u32>,
+}
+
+/// Room is made for a picture that the display is going to show. As long as this exists, new objects get
+/// no VRAM: they would take what has become available for the picture.
+pub(crate) struct DisplayRequest<'a>(&'a Atomic<u32>);
+
+impl Drop for DisplayRequest<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 /// The number of a client, an open file of the device.
@@ -140,6 +152,7 @@ impl BariumData {
             swappable: Lru::new()?,
             huge_tmpfs,
             pinned: Atomic::new(0),
+            display_requests: Atomic::new(0),
             faults: Atomic::new(0),
             clients: Atomic::new(0),
         })
@@ -186,6 +199,17 @@ impl BariumData {
     /// Returns the number of objects that are pinned, and of shadows: of pictures that cannot leave VRAM.
     pub(crate) fn pinned(&self) -> &Atomic<u32> {
         &self.pinned
+    }
+
+    /// Begins to make room for a picture that the display is going to show.
+    pub(crate) fn begin_display_request(&self) -> DisplayRequest<'_> {
+        self.display_requests.fetch_add(1, Relaxed);
+        DisplayRequest(&self.display_requests)
+    }
+
+    /// Returns true while there is a [`DisplayRequest`].
+    pub(crate) fn does_display_need_room(&self) -> bool {
+        self.display_requests.load(Relaxed) != 0
     }
 
     /// Returns the number for a new client. It is unique as long as there were less than 2^32.

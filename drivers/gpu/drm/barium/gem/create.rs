@@ -65,7 +65,7 @@ const MAX_COPIES_PER_NEW_PAGE: usize = 8;
 /// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.
 ///
 /// An object in system memory gets its memory when it is accessed. So does one for which VRAM has no
-/// room.
+/// room, and one that is created while room is made for a picture.
 ///
 /// A contiguous object starts as low in VRAM as possible. It may start beyond the reach of the
 /// display, which depends on a pitch that is not known here.
@@ -110,7 +110,7 @@ fn create_with(
         return Err(ENOSPC);
     }
     let data = VramObject::new(flags, client);
-    if flags.system {
+    if flags.system || dev.does_display_need_room() {
         return upstream::gem::create(dev, size, data, None);
     }
     let priority = data.priority();

@@ -134,8 +134,8 @@ pub(crate) fn pin(
 }
 
 /// Allocates VRAM for a picture of `size` bytes, a whole number of pages, and moves out other objects if
-/// there is no room. The allocation starts at or below `preferred` if there is room, and at or below
-/// `last_start` otherwise. Its content is not cleared.
+/// there is no room. New objects get no VRAM meanwhile. The allocation starts at or below `preferred`
+/// if there is room, and at or below `last_start` otherwise. Its content is not cleared.
 ///
 /// # Errors
 ///
@@ -153,6 +153,7 @@ pub(crate) fn alloc_for_display(
         Err(ENOSPC) => dev.vram().alloc_low(size, last_start),
         result => result,
     };
+    let _request = dev.begin_display_request();
     let mut found = None;
     let needed = Needed::new(size, last_start.max(preferred));
     for attempt in 0..UNPIN_TRIES {
