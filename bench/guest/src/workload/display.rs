@@ -79,7 +79,7 @@ pub fn flips_between(
     pictures: &[Picture],
     show: impl Fn(&Picture) -> io::Result<()>,
 ) -> io::Result<Vec<u64>> {
-    flips_of(screen, pictures, WARM_UP_FLIPS, show)
+    flips_of(screen, pictures, WARM_UP_FLIPS, ROUNDS, show)
 }
 
 /// Measures flips between drawn pictures that together have more than `vram` bytes.
@@ -93,17 +93,29 @@ pub fn flip_beyond(screen: &Screen, vram: u64) -> io::Result<Outcome> {
         bytes += mapping.bytes();
         pictures.push(picture);
     }
-    flips_of(screen, &pictures, pictures.len(), |picture| {
+    flips_of(screen, &pictures, pictures.len(), ROUNDS, |picture| {
         screen.flip(picture)
     })
     .map(Outcome::Median)
 }
 
-/// Shows `pictures` in turn and returns the costs of [`ROUNDS`] flips, after `warm_up` other ones.
+/// Measures flips to drawn pictures, each of which is shown for the first time.
+pub fn first_flips(screen: &Screen, pictures: &[Picture]) -> io::Result<Outcome> {
+    // The last one is shown before.
+    let flips = pictures.len().saturating_sub(1);
+    let warm_up = WARM_UP_FLIPS.min(flips);
+    flips_of(screen, pictures, warm_up, flips - warm_up, |picture| {
+        screen.flip(picture)
+    })
+    .map(Outcome::Median)
+}
+
+/// Shows `pictures` in turn and returns the costs of `rounds` flips, after `warm_up` other ones.
 fn flips_of(
     screen: &Screen,
     pictures: &[Picture],
     warm_up: usize,
+    rounds: usize,
     show: impl Fn(&Picture) -> io::Result<()>,
 ) -> io::Result<Vec<u64>> {
     if let Some(last) = pictures.last() {
@@ -111,7 +123,7 @@ fn flips_of(
     }
     let meter = Meter::start()?;
     let mut costs = Vec::new();
-    for picture in pictures.iter().cycle().take(warm_up + ROUNDS) {
+    for picture in pictures.iter().cycle().take(warm_up + rounds) {
         costs.push(meter.cost(|| show(picture))?);
         screen.wait()?;
     }

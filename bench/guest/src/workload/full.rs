@@ -10,6 +10,7 @@ use super::{display, lifecycle, repeat};
 use crate::clock;
 use crate::method::{Device, Method, Object};
 use crate::row::{Outcome, Rounds};
+use crate::screen::Screen;
 use crate::sys::PAGE;
 
 /// Sizes of the objects that fill VRAM, in bytes: as many of the first size as there is room for, then
@@ -19,6 +20,8 @@ const SIZES: [usize; 4] = [EVICTED, 1 << 20, 64 << 10, PAGE];
 const EVICTED: usize = 8 << 20;
 /// Size of the objects that are created while VRAM is full, in bytes.
 const CREATED: usize = 1 << 20;
+/// Number of pictures that are moved into VRAM, which has room for all of them.
+const RETURNING: usize = 28;
 /// Minimum number of rounds.
 const MIN_ROUNDS: usize = 4;
 
@@ -39,6 +42,9 @@ pub fn workloads() -> Vec<Workload> {
             display::on_screen(device, |screen| {
                 display::flip_beyond(screen, last - first + 1)
             })
+        }),
+        Workload::new("flip-return-1080p".into(), |device| {
+            display::on_screen(device, |screen| flip_return(device, screen))
         }),
     ]
 }
@@ -87,6 +93,30 @@ fn evict(device: &Device, content: Content) -> io::Result<Outcome> {
         pages: EVICTED / PAGE,
         faults: None,
     }))
+}
+
+/// Measures flips to drawn pictures for which VRAM had no room when they were created. It has room when
+/// they are shown.
+fn flip_return(device: &Device, screen: &Screen) -> io::Result<Outcome> {
+    let mut others = Vec::new();
+    while let Some(available) = device.vram_available()? {
+        let other = screen.picture()?;
+        let size = screen.map(&other)?.bytes();
+        others.push(other);
+        if available < 2 * size {
+            break;
+        }
+    }
+    let mut pictures = Vec::new();
+    for _ in 0..RETURNING {
+        let picture = screen.picture()?;
+        screen.map(&picture)?.fill(1);
+        pictures.push(picture);
+    }
+    for other in others {
+        screen.discard(other)?;
+    }
+    display::first_flips(screen, &pictures)
 }
 
 /// Creates an object that takes up room in VRAM.
