@@ -3,7 +3,8 @@
  * Helpers for tests of tracepoints; see barium_lib_trace.h.
  */
 #include <ctype.h>
-#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,8 +15,8 @@
 #define TRACEFS "/sys/kernel/tracing"
 #define TRACE TRACEFS "/instances/barium_trace"
 
-/* Writes @value to the file that enables @event. Returns false if it cannot. */
-static bool enable(const char *event, const char *value)
+/* Writes @value, 0 or 1, to the file that enables @event. Returns false if it cannot. */
+static bool set_event(const char *event, const char *value)
 {
 	char path[256];
 
@@ -26,7 +27,7 @@ static bool enable(const char *event, const char *value)
 static void end_trace(int sig)
 {
 	(void)sig;
-	enable("barium", "0");
+	set_event("barium", "0");
 	rmdir(TRACE);
 }
 
@@ -42,7 +43,7 @@ void barium_begin_trace(void)
 
 void barium_trace_event(const char *event)
 {
-	igt_assert(enable(event, "1"));
+	igt_assert(set_event(event, "1"));
 }
 
 void barium_clear_trace(void)
@@ -79,7 +80,7 @@ __u64 barium_pages_moved_by(pid_t tid)
 {
 	FILE *trace = barium_open_trace();
 	char line[512], *start;
-	__u64 sum = 0, moved;
+	__u64 sum = 0;
 
 	while (fgets(line, sizeof(line), trace)) {
 		start = strstr(line, ": barium_move_");
@@ -87,8 +88,7 @@ __u64 barium_pages_moved_by(pid_t tid)
 			continue;
 		start = strstr(start, " moved=");
 		igt_assert(start);
-		igt_assert_eq(sscanf(start, " moved=%" SCNu64, (uint64_t *)&moved), 1);
-		sum += moved;
+		sum += strtoull(start + strlen(" moved="), NULL, 10);
 	}
 	fclose(trace);
 	return sum;
