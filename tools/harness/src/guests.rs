@@ -147,6 +147,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         Guest {
             modes: Mode::ALL.into(),
             self_check: true,
+            limit: 1000,
+            typical: 300,
             ..display(Flavour::Opt, "bochs-display")
         },
         Guest {
@@ -172,8 +174,8 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
         Guest {
             modes: Mode::ALL.into(),
             boot: SHARED_BARS,
-            limit: 600,
-            typical: 150,
+            limit: 1000,
+            typical: 300,
             ..display(Flavour::Stock, "bochs-display")
         },
         display(Flavour::Opt, "VGA"),
@@ -638,7 +640,7 @@ fn display(flavour: Flavour, device: &str) -> Guest {
         swap: false,
         kexec: false,
         unplug_rounds: 0,
-        limit: 400,
+        limit: 600,
         typical: 60,
         test_limit: 180,
         failing_allocations: true,
