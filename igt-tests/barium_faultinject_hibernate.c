@@ -23,10 +23,13 @@ IGT_TEST_DESCRIPTION("Hibernation without the memory to save VRAM.");
 /* A part of the name of the driver's callback, which allocates the memory. */
 #define CALLBACK "prepare_callback"
 /*
- * The list of the parts of VRAM, and memory for their contents, are among the first allocations.
+ * The list of the parts of VRAM, for which the kernel has a fallback, and memory for their contents
+ * are among the first allocations.
  * The later ones are single pages of that memory, far too many to try all: each try takes seconds.
  */
-#define TRIES 4
+#define TRIES 12
+/* The number of allocations without which hibernation must fail, among these. */
+#define REFUSED 2
 
 static void write_file(const char *path, const char *text)
 {
@@ -146,7 +149,7 @@ int igt_main()
 		igt_assert(enable & BARIUM_ENABLED);
 
 		restrict_to_callback();
-		for (nth = 1; nth <= TRIES; nth++) {
+		for (nth = 1; nth <= TRIES && refused < REFUSED; nth++) {
 			err = hibernate(nth, &failed);
 			igt_assert(failed);
 			/* The kernel handles some failures by a fallback. */
@@ -155,8 +158,9 @@ int igt_main()
 			igt_assert_eq(READ_ONCE(*reg), enable);
 			barium_check_stamp(map, 0, pages, 1);
 		}
-		igt_info("%u of %u failed allocations refuse hibernation\n", refused, TRIES);
-		igt_assert_lte(2, refused);
+		igt_info("note: %u of %u failed allocations refuse hibernation\n", refused,
+			 nth - 1);
+		igt_assert_eq(refused, REFUSED);
 		err = hibernate(0, &failed);
 		igt_assert(err);
 		igt_assert_neq(err, -ENOMEM);
