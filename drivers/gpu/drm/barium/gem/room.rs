@@ -83,10 +83,7 @@ pub(super) fn make_room(
     needed: Option<&Needed>,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
-    let alloc = || match alloc() {
-        Err(ENOSPC) => Ok(None),
-        result => result.map(Some),
-    };
+    let alloc = || none_if_full(alloc());
     let mut found = alloc()?;
     if found.is_none() && reg.pipe().release_blank() {
         found = alloc()?;
@@ -104,6 +101,14 @@ pub(super) fn make_room(
         }
     }
     Ok(found)
+}
+
+/// Returns `None` for the error `ENOSPC`.
+fn none_if_full(result: Result<Allocation>) -> Result<Option<Allocation>> {
+    match result {
+        Err(ENOSPC) => Ok(None),
+        result => result.map(Some),
+    }
 }
 
 /// Makes room as [`make_room`] does, for an object that the display is going to show: moves out any
@@ -124,10 +129,7 @@ pub(super) fn make_room_for_display(
     if found.is_some() || !may_move_pinned {
         return Ok(found);
     }
-    let alloc = || match alloc() {
-        Err(ENOSPC) => Ok(None),
-        result => result.map(Some),
-    };
+    let alloc = || none_if_full(alloc());
     if let Some(found) = evict_until(dev, reg, &Priority::ALL, alloc)? {
         return Ok(Some(found));
     }
