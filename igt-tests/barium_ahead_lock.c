@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 
 #include "igt.h"
+#include "barium_lib_mapping.h"
 #include "barium_lib_race.h"
 
 IGT_TEST_DESCRIPTION("The mmap lock during MAP_AHEAD.");
@@ -58,23 +59,6 @@ struct mapper {
 	bool mapped;
 };
 
-/* Maps the object @times times, side by side. Returns the address of the first mapping. */
-static __u64 map_range(const struct mapper *mapper, size_t times)
-{
-	size_t at, size = times * mapper->bo.size;
-	__u8 *room = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-			  -1, 0);
-
-	if (room == MAP_FAILED)
-		_exit(1);
-	for (at = 0; at < size; at += mapper->bo.size) {
-		if (mmap(room + at, mapper->bo.size, RW, MAP_SHARED | MAP_FIXED, mapper->fd,
-			 mapper->bo.offset) != room + at)
-			_exit(2);
-	}
-	return (uintptr_t)room;
-}
-
 /* Repeatedly takes the mmap lock for writing: all later readers then wait for this writer. */
 static void *map_and_unmap(void *data)
 {
@@ -91,7 +75,9 @@ static void run_mapper(const struct mapper *mapper, int ready)
 	struct drm_barium_map_ahead range = { .size = mapper->times * mapper->bo.size };
 	pthread_t thread;
 
-	range.address = map_range(mapper, mapper->times);
+	range.address = (uintptr_t)barium_map_times(mapper->fd, &mapper->bo, mapper->times);
+	if (!range.address)
+		_exit(1);
 	if (mapper->mapped && barium_ioctl(mapper->fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &range))
 		_exit(3);
 	if (pthread_create(&thread, NULL, map_and_unmap, NULL))
@@ -114,7 +100,8 @@ static size_t slow_times(const struct mapper *mapper)
 	double seconds;
 	size_t times;
 
-	range.address = map_range(mapper, TIMED);
+	range.address = (uintptr_t)barium_map_times(mapper->fd, &mapper->bo, TIMED);
+	igt_assert(range.address);
 	seconds = barium_now();
 	do_ioctl(mapper->fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &range);
 	seconds = barium_now() - seconds;

@@ -24,8 +24,8 @@ IGT_TEST_DESCRIPTION("Hibernation without the memory to save VRAM.");
 #define CALLBACK "prepare_callback"
 /*
  * The list of the parts of VRAM, for which the kernel has a fallback, and memory for their contents
- * are among the first allocations.
- * The later ones are single pages of that memory, far too many to try all: each try takes seconds.
+ * are among the first allocations. The later ones are single pages of that memory, far too many to
+ * try all: each try takes seconds.
  */
 #define TRIES 12
 /* The number of allocations without which hibernation must fail, among these. */

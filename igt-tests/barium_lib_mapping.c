@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 
 #include "igt.h"
 #include "barium_lib_mapping.h"
@@ -87,6 +88,22 @@ void barium_shrink(void)
 
 	igt_assert_eq(__barium_write_file(path, "4"), 0);
 	igt_assert_eq(__barium_write_file(path, "2"), 0);
+}
+
+void *barium_map_times(int fd, const struct barium_bo *bo, size_t times)
+{
+	size_t at, size = times * bo->size;
+	__u8 *area = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			  0);
+
+	if (area == MAP_FAILED)
+		return NULL;
+	for (at = 0; at < size; at += bo->size) {
+		if (mmap(area + at, bo->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+			 bo->offset) != area + at)
+			return NULL;
+	}
+	return area;
 }
 
 FILE *barium_debugfs(const char *name)

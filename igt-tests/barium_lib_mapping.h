@@ -45,6 +45,12 @@ void barium_check_vm_flags(const void *addr);
 /* Returns true if VmFlags in smaps has the two-letter code @flag for the VMA at @addr. */
 bool barium_has_vm_flag(const void *addr, const char *flag);
 
+/*
+ * Maps @bo @times times, side by side, so that MAP_AHEAD of all mappings takes long. Returns the
+ * address of the first one, or NULL.
+ */
+void *barium_map_times(int fd, const struct barium_bo *bo, size_t times);
+
 /* Skips if the module of test-module/ is not loaded. A test that forks calls this before. */
 void barium_require_entries(void);
 

@@ -53,9 +53,10 @@
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "igt.h"
+#include "barium_lib_mapping.h"
+#include "barium_lib_race.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Checks clients that exceed the limits of the system.");
@@ -91,14 +92,6 @@ static void check_client(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
-}
-
 /* Returns the size of all slab caches in bytes. */
 static long slab_bytes(void)
 {
@@ -128,7 +121,7 @@ static void test_many_objects(int fd)
 	__u64 page = barium_page_size(), before = barium_vram_available(fd), i;
 	__u64 available = before / page - LEFT, most = is_debug_kernel() ? MANY_DEBUG : MANY;
 	__u64 wanted = available < most ? available : most;
-	double start = now(), made, closed;
+	double start = barium_now(), made, closed;
 	long slab, cost;
 
 	slab = slab_bytes();
@@ -137,7 +130,7 @@ static void test_many_objects(int fd)
 		if (i % 1024 == 0)
 			check_client(other);
 	}
-	made = now();
+	made = barium_now();
 	cost = (slab_bytes() - slab) / (long)wanted;
 	igt_assert_eq_u64(barium_vram_available(other), before - wanted * page);
 	check_client(other);
@@ -145,7 +138,7 @@ static void test_many_objects(int fd)
 	/* Closing the file frees all its objects. */
 	i = barium_reopen(fd, O_RDWR);
 	close(fd);
-	closed = now();
+	closed = barium_now();
 	igt_assert_eq_u64(barium_vram_available(other), before);
 	check_client(other);
 	close(other);
@@ -289,7 +282,7 @@ static void test_fork_bomb(int fd)
 	__u64 before = barium_vram_available(fd);
 	struct bomb bomb = { .bo = barium_bo_create(fd, 64) };
 	int other = barium_reopen(fd, O_RDWR);
-	double end = now() + 2;
+	double end = barium_now() + 2;
 	size_t i;
 	pid_t pid;
 
@@ -309,7 +302,7 @@ static void test_fork_bomb(int fd)
 	}
 
 	/* Forking 20 children takes longer on a slow machine. */
-	while (now() < end || (READ_ONCE(*bomb.count) <= 20 && now() < end + 60))
+	while (barium_now() < end || (READ_ONCE(*bomb.count) <= 20 && barium_now() < end + 60))
 		check_client(other);
 	/* Repeats until no process is left: a killed one may have forked just before. */
 	do {
@@ -431,18 +424,13 @@ struct vast {
 static struct vast create_vast(int fd)
 {
 	struct vast vast = { .fd = fd };
-	__u8 *area;
-	size_t at;
+	size_t times;
 
 	vast.holder = barium_bo_create_scattered(fd, 256, &vast.bo);
-	vast.range.size = (is_debug_kernel() ? VAST_DEBUG : VAST) * vast.bo.size;
-	area = mmap(NULL, vast.range.size, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	igt_assert(area != MAP_FAILED);
-	vast.range.address = (uintptr_t)area;
-	for (at = 0; at < vast.range.size; at += vast.bo.size)
-		igt_assert(mmap(area + at, vast.bo.size, RW, MAP_SHARED | MAP_FIXED, fd,
-				vast.bo.offset) == area + at);
+	times = is_debug_kernel() ? VAST_DEBUG : VAST;
+	vast.range.size = times * vast.bo.size;
+	vast.range.address = (uintptr_t)barium_map_times(fd, &vast.bo, times);
+	igt_assert(vast.range.address);
 	return vast;
 }
 
@@ -462,10 +450,10 @@ static void test_ahead_interrupted(int fd)
 	int err;
 
 	sigaction(SIGALRM, &action, &old);
-	took = -now();
+	took = -barium_now();
 	setitimer(ITIMER_REAL, &after, NULL);
 	err = ioctl(fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &vast.range) ? -errno : 0;
-	took += now();
+	took += barium_now();
 	sigaction(SIGALRM, &old, NULL);
 	destroy_vast(&vast);
 
@@ -490,9 +478,9 @@ static double unplug_meanwhile(struct vast *vast, void (*unplug)(void))
 
 	igt_assert_eq(pthread_create(&thread, NULL, map_vast, vast), 0);
 	usleep(200000);
-	took = -now();
+	took = -barium_now();
 	unplug();
-	took += now();
+	took += barium_now();
 	vast->was_running = pthread_tryjoin_np(thread, NULL) == EBUSY;
 	if (vast->was_running)
 		pthread_join(thread, NULL);
