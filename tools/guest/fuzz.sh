@@ -33,9 +33,7 @@ search() {
 }
 
 tell begin load
-modprobe barium
-# The fuzzer loads the driver in each mode, and KUnit takes a minute each time.
-skip_kunit
+load_driver default
 [ ! -e "$kmemleak" ] || echo clear >"$kmemleak"
 if [ -n "$guest_fuzz_replay" ]; then
 	check fuzz@replay told replay "$fuzzer" replay /dev/vdd "$module"

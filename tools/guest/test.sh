@@ -35,8 +35,9 @@ igt() {
 
 # igt_barium SUFFIX TESTS: runs our tests that match TESTS. Fault injection tests run separately:
 # they need a kernel with fault injection, whose allocator warns about each failure. guest_faults=no
-# leaves them out. The harness finds reports of the checkers in the kernel log in any case. barium_oversubscribe needs a guest with little
-# memory (swap.sh), barium_suspend and barium_hibernate another way to run them (sleep_checks).
+# leaves them out. The harness finds reports of the checkers in the kernel log in any case.
+# barium_oversubscribe needs a guest with little memory (swap.sh), barium_suspend and barium_hibernate
+# another way to run them (sleep_checks).
 igt_barium() {
 	listed /barium/igt | grep -E -- "$2" >/tmp/ours.list
 	grep -Ev '@barium_(system_)?(faultinject|bind_fails|suspend|hibernate|oversubscribe)' /tmp/ours.list | igt "igt-barium$1" /barium/igt "${guest_warn_level:-4}"
