@@ -85,7 +85,6 @@ const MODE_TESTS: &str =
      hotunplug|hotunplug_race|rebind|race|race_unplug)@";
 const MODE_TESTS_DEBUG: &str =
     "@barium_(mmap|fault|fault_count|cache_mode|fork|huge|ahead|access)@";
-const MODE_TESTS_FAULTS: &str = "@barium_faultinject_map@(touch|map-ahead)";
 
 /// The tests of the guest with [`Mode::Moves`].
 const MOVE_TESTS: &str = "@barium_(mmap|access|fork|debugger|race|race_unplug|hotunplug_race)@|\
@@ -135,7 +134,7 @@ pub const CFI_TESTS: &str = "^load$|^oracle@|^rebind@|^suspend@|\
      prime_share|vblank)@|^igt@(kms_addfb_basic|kms_flip|kms_setmode|drm_read|core_)";
 
 /// The tests of `make faultinject`, and of a guest of `make test`.
-pub const FAULT_TESTS: &str = "^igt@barium_(system_)?(faultinject|bind_fails)|^kmemleak$|^vram@";
+const FAULT_TESTS: &str = "^igt@barium_(system_)?(faultinject|bind_fails)|^kmemleak$|^vram@";
 
 /// All guests of `make test` in start order. Those of the debug kernel take as long as all others
 /// together, so they are among the first; the optimised one beside them shows failures early.
@@ -161,15 +160,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             typical: 1200,
             ..display(Flavour::Debug, "bochs-display")
         },
-        Guest {
-            name: "debug/faults".into(),
-            tests: FAULT_TESTS,
-            modes: Mode::ALL.into(),
-            mode_tests: MODE_TESTS_FAULTS,
-            limit: 2000,
-            typical: 600,
-            ..display(Flavour::Debug, "bochs-display")
-        },
+        faults(),
         fuzz(settings, FUZZ_SECONDS, FUZZ_SEED),
         Guest {
             modes: Mode::ALL.into(),
@@ -537,17 +528,28 @@ pub fn unplug() -> Guest {
     }
 }
 
+/// The guest of `make test` in which allocations fail.
+fn faults() -> Guest {
+    Guest {
+        name: "debug/faults".into(),
+        tests: FAULT_TESTS,
+        modes: Mode::ALL.into(),
+        mode_tests: "@barium_faultinject_map@(touch|map-ahead)",
+        limit: 2000,
+        typical: 600,
+        ..display(Flavour::Debug, "bochs-display")
+    }
+}
+
 /// The guest of `make faultinject`.
 pub fn faultinject() -> Guest {
     Guest {
         name: "debug/faultinject".into(),
-        modes: Mode::ALL.into(),
-        mode_tests: MODE_TESTS_FAULTS,
         boot: &["guest_fault_full=1"],
         limit: 4000,
         typical: 900,
         test_limit: 2000,
-        ..display(Flavour::Debug, "bochs-display")
+        ..faults()
     }
 }
 

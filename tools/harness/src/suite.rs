@@ -55,14 +55,7 @@ pub fn run_with(settings: &Settings, guests: Vec<Guest>, programs: &[u8]) -> Res
 
 /// `make faultinject`: fails each allocation of each call once. Returns true if no test failed.
 pub fn faultinject(settings: &Settings) -> Result<bool> {
-    let guests = vec![guests::faultinject()];
-    run(
-        settings,
-        guests,
-        guests::FAULT_TESTS,
-        &[],
-        Report::default(),
-    )
+    run_with(settings, vec![guests::faultinject()], &[])
 }
 
 /// `make kcsan`: runs the race tests on a kernel with KCSAN. Returns true if no test failed.
