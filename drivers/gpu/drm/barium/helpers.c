@@ -276,22 +276,11 @@ static void barium_install_table(struct vm_fault *vmf)
 	spin_unlock(ptl);
 }
 
-/*
- * Ensures that a page table exists for @vmf, and returns true. The table is not freed while the
- * fault is served.
- *
- * Returns false if a huge PMD was installed concurrently. Also returns false if the PMD is empty
- * and @vmf has no preallocated page table, because the memory manager saw a huge PMD that has
- * been removed since: another fault could install a huge PMD before vmf_insert_pfn_prot()
- * allocates a page table, and that function does not handle a huge PMD.
- */
-bool barium_prepare_table(struct vm_fault *vmf)
+/* Returns true if a page table exists for @vmf. It is not freed while the fault is served. */
+bool barium_has_table(const struct vm_fault *vmf)
 {
-	pmd_t pmd;
+	pmd_t pmd = pmdp_get_lockless(vmf->pmd);
 
-	if (vmf->prealloc_pte)
-		barium_install_table(vmf);
-	pmd = pmdp_get_lockless(vmf->pmd);
 	return !pmd_none(pmd) && !pmd_leaf(pmd);
 }
 
@@ -360,13 +349,37 @@ void barium_zap_until_unlock(struct vm_area_struct *vma, unsigned long start, un
  */
 #define BARIUM_CPU_SETS_DIRTY IS_ENABLED(CONFIG_X86)
 
-/* Inserts @pfn, as vmf_insert_pfn_prot() does. No write to it faults if @prot allows writes. */
-vm_fault_t barium_insert_pfn(struct vm_area_struct *vma, unsigned long address, unsigned long pfn,
-			     pgprot_t prot)
+static vm_fault_t barium_insert_in_table(struct vm_fault *vmf, unsigned long pfn, pgprot_t prot)
 {
+	if (!barium_has_table(vmf))
+		return 0;
 	if (!BARIUM_CPU_SETS_DIRTY)
 		prot = pte_pgprot(pte_mkdirty(pfn_pte(0, prot)));
-	return vmf_insert_pfn_prot(vma, address, pfn, prot);
+	return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn, prot);
+}
+
+/* Not inlined, so that only the first fault in a page table saves registers. */
+static noinline vm_fault_t barium_insert_in_new_table(struct vm_fault *vmf, unsigned long pfn,
+						      pgprot_t prot)
+{
+	barium_install_table(vmf);
+	return barium_insert_in_table(vmf, pfn, prot);
+}
+
+/*
+ * Inserts @pfn for the fault @vmf, as vmf_insert_pfn_prot() does. No write to it faults if @prot
+ * allows writes.
+ *
+ * Returns 0, which vmf_insert_pfn_prot() never does, if a huge PMD was installed concurrently. Also
+ * returns 0 if the PMD is empty and @vmf has no preallocated page table, because the memory manager
+ * saw a huge PMD that has been removed since: another fault could install a huge PMD before
+ * vmf_insert_pfn_prot() allocates a page table, and that function does not handle a huge PMD.
+ */
+vm_fault_t barium_insert_pfn(struct vm_fault *vmf, unsigned long pfn, pgprot_t prot)
+{
+	if (vmf->prealloc_pte)
+		return barium_insert_in_new_table(vmf, pfn, prot);
+	return barium_insert_in_table(vmf, pfn, prot);
 }
 
 /* Returns the protection of entries beside @entry, which barium_insert_pfn() has installed. */

@@ -185,15 +185,15 @@ impl BarPart<'_> {
 ///
 /// # Invariants
 ///
-/// - BAR `index` of `pdev`, which is bound to the driver of this object, starts at physical address
-///   `phys` and has `len` bytes; `phys` is page aligned.
+/// - BAR `index` of `pdev`, which is bound to the driver of this object, has `len` bytes and is page
+///   aligned; its first PFN is `first_pfn`.
 /// - If `claimed` is set, this object has claimed the BAR.
 /// - `base` is its `ioremap_wc()` mapping, for all `len` bytes, until this object is dropped.
 pub(crate) struct WcBar<'a> {
     pdev: &'a pci::Device<Bound>,
     index: i32,
     claimed: bool,
-    phys: usize,
+    first_pfn: usize,
     len: usize,
     base: NonNull<c_void>,
     users: Arc<Users>,
@@ -275,33 +275,35 @@ impl<'a> WcBar<'a> {
             pdev,
             index,
             claimed,
-            phys,
+            first_pfn: phys >> PAGE_SHIFT,
             len,
             base,
             users,
         })
     }
 
-    /// Returns the PFN of page `index` of the `pages` pages that start at byte `offset` of the BAR,
-    /// together with the other pages. Returns `None` if `index` is not less than `pages`, if
-    /// `offset` is not page aligned, or if the BAR does not contain all the pages.
+    /// Returns the PFN of page `index` of the `pages` pages from page `first` of the BAR on, together
+    /// with the other pages. Returns `None` if `index` is not less than `pages`, or if the BAR does
+    /// not contain all the pages.
+    // A fault calls this. The PFNs of a BAR do not overflow, and a check for it would cost two
+    // instructions.
     #[inline]
     pub(crate) fn pfn_range(
         &self,
-        offset: usize,
+        first: usize,
         pages: usize,
         index: usize,
     ) -> Option<PfnRange<'_>> {
-        let behind = self.len.saturating_sub(offset) >> PAGE_SHIFT;
-        if offset % PAGE_SIZE != 0 || pages > behind || index >= pages {
+        let behind = (self.len >> PAGE_SHIFT).checked_sub(first)?;
+        if pages > behind || index >= pages {
             return None;
         }
         // INVARIANT: The BAR contains the pages, as was checked above. The range borrows `self`.
         Some(PfnRange {
-            pfn: ((self.phys + offset) >> PAGE_SHIFT) + index,
+            pfn: self.first_pfn.wrapping_add(first).wrapping_add(index),
             window: PageWindow {
                 before: index,
-                after: pages - 1 - index,
+                after: pages - index - 1,
             },
             _bar: PhantomData,
         })

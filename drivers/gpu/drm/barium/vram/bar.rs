@@ -23,6 +23,7 @@ use crate::upstream::{
 use core::mem::MaybeUninit;
 use kernel::{
     device::Bound,
+    page::PAGE_SHIFT,
     pci,
     prelude::*, //
 };
@@ -60,8 +61,8 @@ impl<'bound> VramBar<'bound> {
     /// the extent is not in the BAR.
     #[inline]
     pub(crate) fn pfn_range(&self, page: VramPage) -> Option<PfnRange<'_>> {
-        self.0
-            .pfn_range(page.extent_offset.0, page.extent_pages, page.index)
+        let first = page.extent_offset.0 >> PAGE_SHIFT;
+        self.0.pfn_range(first, page.extent_pages, page.index)
     }
 
     /// Returns a mapping of the `len` bytes from `offset` on, for DRM's in-kernel clients; `ERANGE`

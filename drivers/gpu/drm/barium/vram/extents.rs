@@ -129,16 +129,15 @@ impl Extents {
     /// Returns page `page` of the allocation. `None` if there is no such page.
     #[inline]
     pub(super) fn page(&self, page: usize) -> Option<VramPage> {
-        let (extent, index) = match self {
-            Self::None => return None,
-            // By the type invariants, the first extent starts at page 0.
-            Self::One(extent) => (extent, page),
-            Self::Many(extents) => {
-                let after = extents.partition_point(|extent| extent.first_page <= page);
-                // `after` is not 0, as the first extent starts at page 0.
-                let extent = extents.get(after.wrapping_sub(1))?;
-                (extent, page - extent.first_page)
-            }
+        // By the type invariants, the first extent starts at page 0.
+        let (extent, index) = if let Self::One(extent) = self {
+            (extent, page)
+        } else {
+            let extents = self.as_slice();
+            let after = extents.partition_point(|extent| extent.first_page <= page);
+            // `after` is 0 only if there are no extents, as the first one starts at page 0.
+            let extent = extents.get(after.wrapping_sub(1))?;
+            (extent, page - extent.first_page)
         };
         (index < extent.pages).then_some(VramPage {
             extent_offset: extent.offset,

@@ -110,12 +110,10 @@ use kernel::{
 extern "C" {
     fn barium_page_to_pfn(page: *mut bindings::page) -> c_ulong;
     fn barium_insert_pfn(
-        vma: *mut bindings::vm_area_struct,
-        address: c_ulong,
+        vmf: *mut bindings::vm_fault,
         pfn: c_ulong,
         prot: bindings::pgprot_t,
     ) -> bindings::vm_fault_t;
-    fn barium_prepare_table(vmf: *mut bindings::vm_fault) -> bool;
     fn barium_is_mapped_beside(vmf: *const bindings::vm_fault, distance: c_long) -> bool;
     fn barium_map_neighbours(
         vmf: *mut bindings::vm_fault,
@@ -150,6 +148,9 @@ impl VmFault {
     /// The memory manager must repeat the fault. Unless the fault must not wait, the lock of the
     /// VMA has been released.
     const RETRY: Self = Self(bindings::vm_fault_reason_VM_FAULT_RETRY);
+
+    /// `barium_insert_pfn()` has found no page table. No callback returns it.
+    const NO_TABLE: Self = Self(0);
 
     /// Returns the result as a `vm_fault_t`.
     #[inline]
@@ -492,19 +493,16 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         prot: bindings::pgprot_t,
     ) -> Result<MappedFault<'_, 'a, T>, VmFault> {
         // SAFETY: By the type invariants, the fault is being served, so a page table in
-        // `vmf->prealloc_pte` is not in use.
-        if !unsafe { barium_prepare_table(self.vmf) } {
-            // Either a huge entry maps the page. If it does not allow the access, the next fault
-            // calls `huge_fault`. Or the PMD is empty, and the memory manager preallocates a page
-            // table for the next fault.
-            return Err(VmFault::NOPAGE);
-        }
-        // SAFETY: By the type invariants, the VMA is PFNMAP and not copy-on-write, and the fault is
-        // served in it. The caller promises that `pfn` stays valid as long as the entry exists.
-        match VmFault(unsafe { barium_insert_pfn(self.vma(), self.address(), pfn, prot) }) {
+        // `vmf->prealloc_pte` is not in use; the VMA is PFNMAP and not copy-on-write. The caller
+        // promises that `pfn` stays valid as long as the entry exists.
+        match VmFault(unsafe { barium_insert_pfn(self.vmf, pfn, prot) }) {
             // INVARIANT: The entry is in a page table, which is not freed while the fault is served
             // (see the head of this file).
             VmFault::NOPAGE => Ok(MappedFault(self)),
+            // Either a huge entry maps the page. If it does not allow the access, the next fault
+            // calls `huge_fault`. Or the PMD is empty, and the memory manager preallocates a page
+            // table for the next fault.
+            VmFault::NO_TABLE => Err(VmFault::NOPAGE),
             other => Err(other),
         }
     }
@@ -628,15 +626,22 @@ pub(super) fn scan(max: usize, step: isize, is_mapped: impl Fn(isize) -> bool) -
 mod tests {
     use super::*;
 
-    /// Returns the result of `barium_prepare_table()` for a fault without a preallocated page
-    /// table, if the PMD is `pmd`.
+    // Defined in helpers.c.
+    #[expect(
+        improper_ctypes,
+        reason = "C's own types, some of them empty in this configuration"
+    )]
+    extern "C" {
+        fn barium_has_table(vmf: *const bindings::vm_fault) -> bool;
+    }
+
+    /// Returns the result of `barium_has_table()` for a fault whose PMD is `pmd`.
     fn has_table(pmd: usize) -> bool {
         let mut pmd = bindings::pmd_t { pmd };
         let mut vmf: bindings::vm_fault = pin_init::zeroed();
         vmf.pmd = &raw mut pmd;
-        // SAFETY: Without a preallocated page table, the function reads `*vmf->pmd` only, which is
-        // valid.
-        unsafe { barium_prepare_table(&raw mut vmf) }
+        // SAFETY: The function reads `*vmf->pmd` only, which is valid.
+        unsafe { barium_has_table(&raw const vmf) }
     }
 
     #[test]
