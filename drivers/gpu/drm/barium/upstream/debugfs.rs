@@ -2,22 +2,25 @@
 
 //! Files of a DRM device in debugfs, in the directory that DRM creates for the device.
 //!
-//! - Upstream today: [`kernel::debugfs`] creates directories and files of its own. It cannot add a file
-//!   to the directory of a DRM device, and its files do not keep the module loaded while they are open.
-//! - The shape it should have: [`File`], and a method of `drm::Device<T, Registered>` that adds one.
-//! - Why this is sound on 7.3: [`add`] gets a device that is registered, so `drm_dev_unplug()` waits
-//!   until it returns, and then removes the directory (`drm_debugfs_dev_fini()`). If registration fails,
-//!   the release of the device removes it. A removal waits until no callback runs, except for `release`,
-//!   and lets no other callback begin (`debugfs_file_get()` in `fs/debugfs/file.c`). So the device is
-//!   valid in each callback. `release` uses the `seq_file` only. The module stays loaded while a file is
-//!   open, because it is the owner of the file operations.
+//! - Upstream today: [`kernel::debugfs`] creates directories and files of its own. It cannot add a
+//!   file to the directory of a DRM device, and its files do not keep the module loaded while they
+//!   are open.
+//! - The shape it should have: [`File`], and a method of `drm::Device<T, Registered>` that adds
+//!   one.
+//! - Why this is sound on 7.3: [`add`] gets a device that is registered, so `drm_dev_unplug()`
+//!   waits until it returns, and then removes the directory (`drm_debugfs_dev_fini()`). If
+//!   registration fails, the release of the device removes it. A removal waits until no callback
+//!   runs, except for `release`, and lets no other callback begin (`debugfs_file_get()` in
+//!   `fs/debugfs/file.c`). So the device is valid in each callback. `release` uses the `seq_file`
+//!   only. The module stays loaded while a file is open, because it is the owner of the file
+//!   operations.
 //! - Delete when upstream has such a method.
 //!
 //! # After unbind
 //!
 //! The removal of a file waits for a callback that runs. So a callback that takes long enters a
-//! `registration_guard()` for each step, and ends once the device is unplugged. After that, accesses to
-//! the open file fail with `EIO`, and no program can open it.
+//! `registration_guard()` for each step, and ends once the device is unplugged. After that,
+//! accesses to the open file fail with `EIO`, and no program can open it.
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
@@ -52,8 +55,8 @@ pub(crate) trait File<D: drm::Driver>: Sized + 'static {
     /// The permissions of the file: those of the owner.
     const MODE: u16 = 0o400;
 
-    /// Prints the content of the file. The kernel calls this again, with a larger buffer, if the content
-    /// does not fit.
+    /// Prints the content of the file. The kernel calls this again, with a larger buffer, if the
+    /// content does not fit.
     ///
     /// # Errors
     ///
@@ -71,20 +74,21 @@ pub(crate) trait File<D: drm::Driver>: Sized + 'static {
     }
 }
 
-/// Adds the file `F` to the directory of `dev`. DRM removes it when the device is unplugged. Does nothing
-/// if debugfs has no such directory, or if the kernel lacks debugfs.
+/// Adds the file `F` to the directory of `dev`. DRM removes it when the device is unplugged. Does
+/// nothing if debugfs has no such directory, or if the kernel lacks debugfs.
 pub(crate) fn add<D: drm::Driver, F: File<D>>(dev: &drm::Device<D, Registered>) {
     let dev = raw::drm_device(dev);
-    // SAFETY: The device is valid. `drm_dev_unplug()` changes the field only after the critical section
-    // has ended that the state of the device guarantees.
+    // SAFETY: The device is valid. By its type state, this is inside a `drm_dev_enter()` section,
+    // and `drm_dev_unplug()` changes the field only after that section has ended.
     let dir = unsafe { (*dev).debugfs_root };
     if dir.is_null() {
         return;
     }
     #[cfg(CONFIG_DEBUG_FS)]
-    // SAFETY: The name is null-terminated. The directory is valid, or an error pointer, for which the
-    // function does nothing. The callbacks are those for a file with a device of driver `D` as its
-    // private data, which is valid until DRM has removed the file. Errors can be ignored.
+    // SAFETY: The name is null-terminated. The directory is valid, or an error pointer, for which
+    // the function does nothing. The callbacks are those for a file with a device of driver `D` as
+    // its private data, which is valid until DRM has removed the file. A driver can ignore errors
+    // of debugfs.
     unsafe {
         bindings::debugfs_create_file_full(
             F::NAME.as_char_ptr(),
@@ -117,11 +121,11 @@ impl<D: drm::Driver, F: File<D>> Callbacks<D, F> {
     ///
     /// # Safety
     ///
-    /// For `'a`, `dev` must be the private data of a file of [`add`], in a callback of this file other than
-    /// `release`.
+    /// For `'a`, `dev` must be the private data of a file of [`add`], in a callback of this file
+    /// other than `release`.
     unsafe fn device<'a>(dev: *mut c_void) -> &'a drm::Device<D, Ioctl> {
-        // SAFETY: The private data is a device of driver `D`, which has been registered. Its release waits
-        // for the callback.
+        // SAFETY: The private data is a device of driver `D`, which has been registered. Its
+        // release waits for the callback.
         unsafe { drm::Device::from_raw(dev.cast::<bindings::drm_device>()) }
     }
 
@@ -131,8 +135,8 @@ impl<D: drm::Driver, F: File<D>> Callbacks<D, F> {
     ///
     /// Only debugfs may call it, for a file of [`add`].
     unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-        // SAFETY: These are the arguments of this callback. The `seq_file` passes the private data of the
-        // inode on to `show()`.
+        // SAFETY: These are the arguments of this callback. The `seq_file` passes the private data
+        // of the inode on to `show()`.
         unsafe { bindings::single_open(file, Some(Self::show), (*inode).i_private) }
     }
 
@@ -142,7 +146,8 @@ impl<D: drm::Driver, F: File<D>> Callbacks<D, F> {
     ///
     /// Only a `seq_file` that `open()` has set up may call it.
     unsafe extern "C" fn show(seq: *mut bindings::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `open()` has set the private data. `seq_read()` calls this in the callback `read`.
+        // SAFETY: `open()` has set the private data. `seq_read()` calls this in the callback
+        // `read`.
         let dev = unsafe { Self::device((*seq).private) };
         // SAFETY: The `seq_file` is valid, and the caller has locked it.
         let out = unsafe { SeqFile::from_raw(seq) };
@@ -162,7 +167,8 @@ impl<D: drm::Driver, F: File<D>> Callbacks<D, F> {
     ) -> isize {
         // SAFETY: `single_open()` has stored the `seq_file` as the private data of the open file.
         let seq = unsafe { (*file).private_data }.cast::<bindings::seq_file>();
-        // SAFETY: `open()` has set the private data of the `seq_file`. This is the callback `write`.
+        // SAFETY: `open()` has set the private data of the `seq_file`. This is the callback
+        // `write`.
         let dev = unsafe { Self::device((*seq).private) };
         from_result(|| {
             let mut text = [0; MAX_WRITE];

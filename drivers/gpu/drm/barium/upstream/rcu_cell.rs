@@ -93,7 +93,7 @@ impl<T> RcuCell<T> {
     pub(crate) unsafe fn read_exclusive(&self) -> Option<&T> {
         let value = self.value.load(Acquire);
         // SAFETY: By the type invariants, a pointer that is not null points to a value that the
-        // cell owns. The caller promises that it stays in the cell.
+        // cell owns. By the safety requirements, it stays in the cell.
         unsafe { value.as_ref() }
     }
 
@@ -137,20 +137,21 @@ impl<T> Retired<T> {
         unsafe { this.take() }
     }
 
-    /// Waits until no reader uses any of the values, and returns them. Waits once for all of them, and
-    /// not at all if there are none. May sleep.
+    /// Waits until no reader uses any of the values, and returns them. Waits once for all of them,
+    /// and not at all if there are none. May sleep.
     pub(crate) fn all_after_grace_period<const N: usize>(
         values: [Option<Self>; N],
     ) -> [Option<KBox<T>>; N] {
         if values.iter().any(Option::is_some) {
-            // SAFETY: `synchronize_rcu_expedited()` requires a context that may sleep.
+            // SAFETY: `synchronize_rcu_expedited()` requires a context that may sleep, as does this
+            // function.
             unsafe { bindings::synchronize_rcu_expedited() };
         }
         values.map(|value| {
             let value = ManuallyDrop::new(value?);
             // SAFETY: By the type invariants, the pointer comes from `KBox::into_raw()`, and this
-            // object, which is not dropped, owned the value. Readers that got it from the cell did so
-            // before this call, and their critical sections have ended.
+            // object, which is not dropped, owned the value. Readers that got it from the cell did
+            // so before this call, and their critical sections have ended.
             Some(unsafe { KBox::from_raw(value.0.as_ptr()) })
         })
     }

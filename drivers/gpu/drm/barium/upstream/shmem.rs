@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! System memory of an object: the pages of a shmem file, which are allocated one at a time.
+//! System memory of an object: the pages of a shmem file, which are allocated one at a time, or all
+//! at once in folios ([`ShmemPages::alloc_uninit`]).
 //!
 //! C header: [`include/linux/shmem_fs.h`](srctree/include/linux/shmem_fs.h)
 //!
@@ -10,8 +11,8 @@
 //!   page.
 //! - Why this is sound on 7.3: [`ShmemPages`] owns the file. A page enters a slot together with a
 //!   reference, and leaves it only while the [`ShmemPages`] is borrowed exclusively or dropped, so
-//!   the page is valid as long as the [`ShmemPages`] is borrowed. Only page table entries outlive the
-//!   borrow; see [`super::gem::fault`].
+//!   the page is valid as long as the [`ShmemPages`] is borrowed. Only page table entries outlive
+//!   the borrow; see [`super::gem::fault`].
 //! - Delete when upstream has such a type.
 //!
 //! The pages are page cache of a file that no program can open. They are charged to the memory
@@ -79,7 +80,7 @@ extern "C" {
     fn barium_vunmap(address: *const c_void);
 }
 
-/// How hard to try to allocate a page.
+/// The effort to make to allocate a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
     /// Reclaim memory, and fail if that is not enough.
@@ -104,7 +105,8 @@ pub(crate) struct ShmemPages {
     file: NonNull<bindings::file>,
     slots: KVVec<Slot>,
     filled: Atomic<usize>,
-    /// A page may have content although its slot is empty: in the file's page cache or in swap.
+    /// True if a page may have content although its slot is empty: in the file's page cache or in
+    /// swap.
     may_be_swapped: bool,
 }
 
@@ -179,7 +181,8 @@ impl ShmemPages {
         Ok(UninitPages(self))
     }
 
-    /// Fills the slots, which are all empty, as [`Self::alloc_uninit`] does. On an error, some stay empty.
+    /// Fills the slots, which are all empty, as [`Self::alloc_uninit`] does. On an error, some stay
+    /// empty.
     fn fill_uninit(&mut self) -> Result {
         let mut index = 0;
         while index < self.slots.len() {
@@ -231,8 +234,8 @@ impl ShmemPages {
         })
     }
 
-    /// Allocates page `index`, filled with zeros, or reads it from swap, unless it is in memory. May
-    /// sleep.
+    /// Allocates page `index`, filled with zeros, or reads it from swap, unless it is in memory.
+    /// May sleep.
     ///
     /// # Errors
     ///
@@ -262,8 +265,8 @@ impl ShmemPages {
 
     /// Frees all pages. May sleep.
     ///
-    /// Dropping the [`ShmemPages`] also frees them, but only when the kernel closes the file, which it
-    /// does in the background.
+    /// Dropping the [`ShmemPages`] also frees them, but only when the kernel closes the file, which
+    /// it does in the background.
     pub(crate) fn discard(&mut self) {
         self.put_pages(barium_put_page);
         self.may_be_swapped = false;
@@ -271,7 +274,8 @@ impl ShmemPages {
         unsafe { barium_shmem_discard(self.file.as_ptr()) };
     }
 
-    /// Lets the kernel swap all pages out. Returns the number of pages that were in memory. May sleep.
+    /// Lets the kernel swap all pages out. Returns the number of pages that were in memory. May
+    /// sleep.
     ///
     /// [`Self::fill`] reads a page back.
     pub(crate) fn release(&mut self) -> usize {
@@ -301,8 +305,9 @@ impl ShmemPages {
         *self.filled.get_mut() = 0;
     }
 
-    /// Returns a scatter-gather list of all pages, for a device that `dev` shares them with. The caller owns
-    /// the list, and must not use it any more once the [`ShmemPages`] is dropped. May sleep.
+    /// Returns a scatter-gather list of all pages, for a device that `dev` shares them with. The
+    /// caller owns the list, and must not use it any more once the [`ShmemPages`] is dropped. May
+    /// sleep.
     ///
     /// # Errors
     ///
@@ -319,9 +324,9 @@ impl ShmemPages {
             return Err(ENOENT);
         }
         let pages = self.slots.as_ptr().cast_mut().cast::<*mut bindings::page>();
-        // SAFETY: The caller promises that `dev` is valid. By the type invariants, no slot is null, so no
-        // slot changes any more, and `Atomic` has the layout of the pointer in it. The function only reads
-        // the slots.
+        // SAFETY: By the safety requirements, `dev` is valid. By the type invariants, no slot is
+        // null, so no slot changes any more, and `Atomic` has the layout of the pointer in it. The
+        // function only reads the slots.
         let list = from_err_ptr(unsafe {
             bindings::drm_prime_pages_to_sg(dev, pages, self.slots.len().try_into()?)
         })?;
@@ -352,8 +357,8 @@ impl ShmemPages {
         // SAFETY: The page is mapped until `barium_kunmap_page()`. Its bytes are initialised, and
         // nothing else accesses them, as this object is borrowed exclusively.
         let result = with(unsafe { &mut *address.cast() });
-        // SAFETY: `barium_kmap_page()` returned the address. It is the last page that this thread has
-        // mapped, unless `with` has mapped others, which it has unmapped.
+        // SAFETY: `barium_kmap_page()` returned the address. It is the last page that this thread
+        // has mapped, unless `with` has mapped others, which it has unmapped.
         unsafe { barium_kunmap_page(address) };
         Some(result)
     }
@@ -372,9 +377,10 @@ impl ShmemPages {
             return Err(EINVAL);
         }
         let slots = self.slots.as_ptr().cast::<*mut bindings::page>();
-        // SAFETY: `Atomic` is transparent. By the type invariants, no slot is null, so none changes.
+        // SAFETY: `Atomic` is transparent. By the type invariants, no slot is null, so none
+        // changes.
         let start = unsafe { barium_vmap_pages(slots, c_uint::try_from(self.slots.len())?) };
-        // INVARIANT: The pages were mapped above. The caller promises to keep them.
+        // INVARIANT: The pages were mapped above.
         Ok(ShmemMap {
             start: NonNull::new(start).ok_or(ENOMEM)?,
             len: self.slots.len() << PAGE_SHIFT,
@@ -412,8 +418,8 @@ impl ShmemPages {
     }
 }
 
-/// The pages of a new file, all of which are allocated. Their bytes are those that the memory had before it
-/// was freed.
+/// The pages of a new file, all of which are allocated. Their bytes are those that the memory had
+/// before it was freed.
 ///
 /// # Invariants
 ///
@@ -421,8 +427,8 @@ impl ShmemPages {
 pub(crate) struct UninitPages(ShmemPages);
 
 impl UninitPages {
-    /// Calls `init` with the number and the bytes of each page, in ascending order. `init` returns these
-    /// bytes once it has initialised all of them.
+    /// Calls `init` with the number and the bytes of each page, in ascending order. `init` returns
+    /// these bytes once it has initialised all of them.
     ///
     /// # Errors
     ///
@@ -437,12 +443,12 @@ impl UninitPages {
             // SAFETY: By the type invariants, the slot holds a reference to the page.
             let address = unsafe { barium_kmap_page(page.as_ptr()) };
             let start = address.cast::<MaybeUninit<u8>>();
-            // SAFETY: The page is mapped until `barium_kunmap_page()`. By the type invariants, nothing
-            // else accesses it. Its bytes need not be initialised.
+            // SAFETY: The page is mapped until `barium_kunmap_page()`. By the type invariants,
+            // nothing else accesses it. Its bytes need not be initialised.
             let bytes = unsafe { slice::from_raw_parts_mut(start, PAGE_SIZE) };
             let initialised = init(index, bytes).map(|bytes| (bytes.as_ptr(), bytes.len()));
-            // SAFETY: `barium_kmap_page()` returned the address. It is the last page that this thread
-            // has mapped, unless `init` has mapped others, which it has unmapped.
+            // SAFETY: `barium_kmap_page()` returned the address. It is the last page that this
+            // thread has mapped, unless `init` has mapped others, which it has unmapped.
             unsafe { barium_kunmap_page(address) };
             // Bytes of this length at this address are those of the page.
             if initialised? != (address.cast_const().cast(), PAGE_SIZE) {
@@ -745,7 +751,7 @@ mod tests {
     /// `list` must be a valid list of whole pages, short enough for one array.
     unsafe fn pfns(list: NonNull<bindings::sg_table>) -> Result<KVec<usize>> {
         let mut pfns = KVec::new();
-        // SAFETY: The caller promises that the list is valid.
+        // SAFETY: By the safety requirements, the list is valid.
         let (entries, count) = unsafe { (list.as_ref().sgl, list.as_ref().orig_nents) };
         for i in 0..usize::try_from(count)? {
             // SAFETY: The array has `orig_nents` entries.

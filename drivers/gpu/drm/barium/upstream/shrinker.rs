@@ -162,7 +162,7 @@ unsafe extern "C" fn scan_callback<T: Shrink>(
     }
 }
 
-/// Calls `run`. Allocations of the current thread in it call no [`Shrink`].
+/// Calls `run`. Allocations that the current thread makes in `run` call no [`Shrink`].
 pub(crate) fn without_fs_reclaim<R>(run: impl FnOnce() -> R) -> R {
     // SAFETY: `barium_nofs_save()` has no preconditions. It changes a flag of the current thread.
     let flags = unsafe { barium_nofs_save() };

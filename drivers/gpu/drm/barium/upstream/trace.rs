@@ -2,16 +2,16 @@
 
 //! The driver's tracepoints, which `trace.h` defines.
 //!
-//! - Upstream today: `kernel::declare_trace!` finds the tracepoint in [`kernel::bindings`], so it works
-//!   for tracepoints in the headers that the kernel's own bindings include.
+//! - Upstream today: `kernel::declare_trace!` finds the tracepoint in [`kernel::bindings`], so it
+//!   works for tracepoints in the headers that the kernel's own bindings include.
 //! - The shape it should have: the same macro with a path to the tracepoint's `static`.
-//! - Why this is sound on 7.3: `trace.c` has a function for each tracepoint, which does nothing while the
-//!   tracepoint is disabled, or if the kernel has none. It reads the object, whose device is valid, and
-//!   keeps no pointer.
+//! - Why this is sound on 7.3: `trace.c` has a function for each tracepoint, which does nothing
+//!   while the tracepoint is disabled, or if the kernel has none. It reads the object, whose device
+//!   is valid, and keeps no pointer.
 //! - Delete when upstream's macro accepts such a path.
 //!
-//! A disabled tracepoint costs a call and a `nop` (a static branch). The duration of an operation is
-//! measured only if its tracepoint was enabled when the operation began.
+//! A disabled tracepoint costs a call and a `nop` (a static branch). The duration of an operation
+//! is measured only if its tracepoint was enabled when the operation began.
 //!
 //! C header: [`include/linux/tracepoint.h`](srctree/include/linux/tracepoint.h)
 
@@ -35,7 +35,7 @@ extern "C" {
     fn barium_trace_object_free(obj: *mut bindings::drm_gem_object, place: u32);
 }
 
-/// Where an object is. The numbers are those of `barium_show_place()` in `trace.h`.
+/// The place of an object's content. The numbers are those of `barium_show_place()` in `trace.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Where {
@@ -59,7 +59,8 @@ pub(super) fn object_create<O: IntoGEMObject>(obj: &O, place: Where) {
 ///
 /// `obj` must be an object that is not freed yet.
 pub(super) unsafe fn object_free(obj: *mut bindings::drm_gem_object, place: Where) {
-    // SAFETY: The caller promises that the object is valid. So is its device, which has a primary node.
+    // SAFETY: By the safety requirements, the object is valid. So is its device, which has a
+    // primary node.
     unsafe { barium_trace_object_free(obj, place as u32) };
 }
 
@@ -78,7 +79,7 @@ pub(crate) trait Event {
 
 /// An operation in progress. [`Self::end`] reports it; an operation that fails is not reported.
 pub(crate) struct Timer<E> {
-    /// When the operation began, if its event was enabled then.
+    /// The time at which the operation began, if its event was enabled then.
     start: Option<Instant<Monotonic>>,
     _event: PhantomData<fn() -> E>,
 }
@@ -135,8 +136,8 @@ macro_rules! declare_events {
                 number: u64,
                 ns: u64,
             ) {
-                // SAFETY: The caller promises that the object is valid. So is its device, which has a
-                // primary node.
+                // SAFETY: By the safety requirements, the object is valid. So is its device, which
+                // has a primary node.
                 unsafe { $emit(obj, place as u32, number, ns) };
             }
         }
@@ -144,18 +145,19 @@ macro_rules! declare_events {
 }
 
 declare_events! {
-    /// An object leaves VRAM. The place is the new one, and the number that of the pages whose content
-    /// was copied.
+    /// An object leaves VRAM. The place is the new one, and the number that of the pages whose
+    /// content was copied.
     MoveOut(barium_trace_move_out_enabled, barium_trace_move_out);
     /// An object is moved into VRAM. The place is the old one, and the number that of its pages.
     MoveIn(barium_trace_move_in_enabled, barium_trace_move_in);
-    /// The content of an object is dropped. The place is the old one, and the number that of the pages
-    /// that become free.
+    /// The content of an object is dropped. The place is the old one, and the number that of the
+    /// pages that become free.
     Purge(barium_trace_purge_enabled, barium_trace_purge);
-    /// The kernel may swap an object out from now on. The place is system memory, and the number that of
-    /// the pages that were in memory.
+    /// The kernel may swap an object out from now on. The place is system memory, and the number
+    /// that of the pages that were in memory.
     SwapOut(barium_trace_swap_out_enabled, barium_trace_swap_out);
-    /// A fault has waited for the reservation, and has allocated the page or read it from swap. The place
-    /// is the new one, and the number that of the page in the object.
+    /// A fault has locked the reservation, possibly after a wait, and has allocated the page or
+    /// read it from swap, unless another thread had done so. The place is the new one, and the
+    /// number that of the page in the object.
     SlowFault(barium_trace_slow_fault_enabled, barium_trace_slow_fault);
 }

@@ -91,7 +91,7 @@ impl<'a> VmaNew<'a> {
     /// For `'a`, `vma` must be undergoing setup in an `mmap` callback, for the object whose fake
     /// offset is `start` pages.
     pub(super) unsafe fn from_raw(vma: *mut bindings::vm_area_struct, start: usize) -> Self {
-        // INVARIANT: The caller promises the setup and the fake offset that the invariants require.
+        // INVARIANT: The safety requirements are the type invariants.
         Self {
             vma,
             start,
@@ -162,7 +162,7 @@ fn device_prot(vm_flags: vm_flags_t) -> bindings::pgprot_t {
 pub(super) unsafe fn system_memory_prot(
     vma: *const bindings::vm_area_struct,
 ) -> bindings::pgprot_t {
-    // SAFETY: The caller promises that `vma` is valid and does not change. Both members of the
+    // SAFETY: By the safety requirements, `vma` is valid and does not change. Both members of the
     // union are the flags.
     let (vm_flags, prot) = unsafe { ((*vma).__bindgen_anon_2.vm_flags, (*vma).vm_page_prot) };
     let vm_flags = if prot.pgprot == device_prot(vm_flags).pgprot {
@@ -190,15 +190,15 @@ pub(super) unsafe fn prepare_mprotect(
     start: c_ulong,
     end: c_ulong,
 ) {
-    // SAFETY: The caller promises that `vma` is valid and does not change. Both members of the
+    // SAFETY: By the safety requirements, `vma` is valid and does not change. Both members of the
     // union are the flags.
     let vm_flags = unsafe { (*vma).__bindgen_anon_2.vm_flags };
     // SAFETY: `vm_get_page_prot()` has no preconditions.
     let cached = unsafe { bindings::vm_get_page_prot(vm_flags) };
     // SAFETY: `barium_mprotect_changes_type()` has no preconditions.
     if unsafe { barium_mprotect_changes_type(cached, device_prot(vm_flags)) } {
-        // SAFETY: The caller promises that `vma` is a PFN mapping that contains the range, and that
-        // it holds the mmap lock for writing.
+        // SAFETY: By the safety requirements, `vma` is a PFN mapping that contains the range, and
+        // the caller holds the mmap lock for writing.
         unsafe { barium_zap_until_unlock(vma, start, end) };
     }
 }

@@ -5,7 +5,8 @@
 //! - Upstream today: its structs of callbacks are private constants, to which a driver cannot add.
 //! - The shape it should have: none; each struct should have the callbacks that drivers need.
 //! - Why this is sound on 7.3: the struct is written once, before any reference to it exists. It is
-//!   part of a `static` of the module, as are the functions that it points to.
+//!   part of a `static`, and the functions that it points to are in the module or in the kernel, so
+//!   both are valid while the module is loaded.
 //! - Delete when the last user is gone.
 
 use kernel::{

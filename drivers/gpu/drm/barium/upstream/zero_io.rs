@@ -27,11 +27,11 @@ use kernel::{
 pub(super) unsafe fn zero_io(start: *mut c_void, len: usize) {
     #[cfg(CONFIG_X86_64)]
     if start.addr() % x86::BLOCK == 0 && len % x86::BLOCK == 0 {
-        // SAFETY: The caller promises that the range is mapped device memory. It consists of whole
-        // blocks, as was checked above.
+        // SAFETY: By the safety requirements, the range is mapped device memory. It consists of
+        // whole blocks, as was checked above.
         return unsafe { x86::zero(start, len) };
     }
-    // SAFETY: The caller promises that the range is mapped device memory.
+    // SAFETY: By the safety requirements, the range is mapped device memory.
     unsafe { bindings::memset_io(start, 0, len) };
 }
 
@@ -73,8 +73,8 @@ mod x86 {
             }
             return;
         }
-        // SAFETY: The caller promises that the range is mapped device memory, and that it consists
-        // of whole words. The direction flag is clear in the kernel.
+        // SAFETY: By the safety requirements, the range is mapped device memory, and consists of
+        // whole words. The direction flag is clear in the kernel.
         unsafe {
             core::arch::asm!(
                 "rep stosq",
@@ -102,9 +102,10 @@ mod x86 {
     /// The preconditions are those of [`zero`], and `len` must not be 0. The CPU must have AVX, and
     /// the call must be between `kernel_fpu_begin_mask()` and `kernel_fpu_end()`.
     unsafe fn zero_avx(start: *mut c_void, len: usize) {
-        // SAFETY: The caller promises that the range is mapped device memory in whole blocks, one
-        // of which each round stores to. The compiler does not use `ymm0`, as the kernel is built
-        // without vector registers, and `kernel_fpu_begin_mask()` has saved userspace's `ymm0`.
+        // SAFETY: By the safety requirements, the range is mapped device memory in whole blocks,
+        // one of which each round stores to. The compiler does not use `ymm0`, as the kernel is
+        // built without vector registers, and `kernel_fpu_begin_mask()` has saved userspace's
+        // `ymm0`.
         unsafe {
             core::arch::asm!(
                 "vpxor %xmm0, %xmm0, %xmm0",

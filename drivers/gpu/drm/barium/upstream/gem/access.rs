@@ -107,8 +107,8 @@ impl<'a, T: ObjectData> Access<'a, T> {
         len: usize,
         write: bool,
     ) -> Result<Self> {
-        // SAFETY: The caller promises that `vma` is valid and does not change. The other member of
-        // the first union is for freed VMAs only; both members of the second one are the flags.
+        // SAFETY: By the safety requirements, `vma` is valid and does not change. The other member
+        // of the first union is for freed VMAs only; both members of the second one are the flags.
         let (span, vm_flags, pgoff) = unsafe {
             (
                 (*vma).__bindgen_anon_1.__bindgen_anon_1,
@@ -119,8 +119,8 @@ impl<'a, T: ObjectData> Access<'a, T> {
         if write && vm_flags & flags::WRITE == 0 {
             return Err(EINVAL);
         }
-        // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the VMA, and
-        // that it is valid.
+        // SAFETY: By the safety requirements, `vma` is a valid VMA that `mmap_callback` of this `T`
+        // has set up.
         let obj = unsafe { of_area(vma) };
 
         // If the VMA started before the object, `offset` would wrap for the pages before it, and
@@ -132,15 +132,16 @@ impl<'a, T: ObjectData> Access<'a, T> {
         let len = len.min(left_in_vma).min(left_in_obj);
 
         let transfer = if write {
-            // SAFETY: The caller promises that `buf` is valid for at least `len` bytes, that they
-            // are initialised, and that they stay so for `'a`.
+            // SAFETY: By the safety requirements, at least `len` bytes from `buf` on are valid and
+            // initialised for `'a`.
             Transfer::Write(unsafe { core::slice::from_raw_parts(buf.cast(), len) })
         } else {
             let buf = buf.cast::<u8>();
-            // SAFETY: The caller promises that at least `len` bytes may be written from `buf` on.
+            // SAFETY: By the safety requirements, at least `len` bytes may be written from `buf`
+            // on.
             unsafe { buf.write_bytes(0, len) };
-            // SAFETY: The bytes have just been initialised, and the caller promises that nothing
-            // else uses them for `'a`.
+            // SAFETY: The bytes were initialised above. By the safety requirements, nothing else
+            // uses them for `'a`.
             Transfer::Read(unsafe { core::slice::from_raw_parts_mut(buf, len) })
         };
         // INVARIANT: `len` exceeds neither the rest of the VMA nor that of the object. The VMA

@@ -7,8 +7,8 @@
 //!
 //! - Upstream today: [`kernel::mm::virt`] supports neither `vm_ops` nor faults.
 //! - The shape it should have: a `Fault` that only the callback constructs, with its own result
-//!   type; a function of the memory manager that inserts a range of PFNs (`vmf_insert_pfn_range()`),
-//!   because drivers should not take the page table lock.
+//!   type; a function of the memory manager that inserts a range of PFNs
+//!   (`vmf_insert_pfn_range()`), because drivers should not take the page table lock.
 //! - Why this is sound on 7.3: a [`Fault`] exists only within its callback, where the VMA does not
 //!   change. A PFN comes from a closure that receives the registration data and the object's
 //!   placement record, each for any lifetime. So a [`PfnRange`] borrows from the registration data
@@ -24,10 +24,11 @@
 //!
 //! # Results
 //!
-//! `fault` returns [`VmFault`] and `huge_fault` returns [`HugeVmFault`](super::huge_fault::HugeVmFault):
-//! the memory manager takes `VM_FAULT_FALLBACK` from the latter only. A driver can construct
-//! `VM_FAULT_NOPAGE` in neither type: only an insertion returns it, because it means that an entry
-//! is installed.
+//! `fault` returns [`VmFault`] and `huge_fault` returns
+//! [`HugeVmFault`](super::huge_fault::HugeVmFault): the memory manager takes `VM_FAULT_FALLBACK`
+//! from the latter only. A driver can construct `VM_FAULT_NOPAGE` in neither type. Only the methods
+//! of [`Fault`] and of [`PmdRange`](super::huge_fault::PmdRange) return it: a handler that returned
+//! it in other cases could let the process fault forever.
 //!
 //! # Faults that wait
 //!
@@ -141,7 +142,8 @@ pub(crate) struct VmFault(bindings::vm_fault_t);
 impl VmFault {
     /// The access cannot be served: the process gets `SIGBUS`.
     pub(crate) const SIGBUS: Self = Self(bindings::vm_fault_reason_VM_FAULT_SIGBUS);
-    /// An entry is installed, or the process must retry the access. Only an insertion returns it.
+    /// An entry is installed, or the process must repeat the access. Only the methods of [`Fault`]
+    /// return it.
     const NOPAGE: Self = Self(bindings::vm_fault_reason_VM_FAULT_NOPAGE);
     /// An allocation for the fault failed.
     const OOM: Self = Self(bindings::vm_fault_reason_VM_FAULT_OOM);
@@ -187,14 +189,14 @@ impl<'a, T: ObjectData> Fault<'a, T> {
     /// `mmap_callback` of the same `T` has set up.
     #[inline]
     pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
-        // SAFETY: The caller promises that `vmf` is the argument of a callback, so its `vma` is
+        // SAFETY: By the safety requirements, `vmf` is the argument of a callback, so its `vma` is
         // set.
         let vma = unsafe { (*vmf).__bindgen_anon_1.vma };
-        // INVARIANT: The caller promises that `mmap_callback` has set up the VMA. It succeeds only
-        // if `into_pfnmap()` does, and a device has no mappings before it is registered.
+        // INVARIANT: By the safety requirements, `mmap_callback` has set up the VMA. It succeeds
+        // only if `into_pfnmap()` does, and a device has no mappings before it is registered.
         Self {
             vmf,
-            // SAFETY: The caller promises that `mmap_callback` of this `T` has set up the VMA,
+            // SAFETY: By the safety requirements, `mmap_callback` of this `T` has set up the VMA,
             // which is valid while the fault is served.
             obj: unsafe { of_area(vma) },
         }
@@ -256,8 +258,8 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         }
     }
 
-    /// Returns the largest window that lies in both the VMA and the naturally aligned block of `pages`
-    /// pages around the fault.
+    /// Returns the largest window that lies in both the VMA and the naturally aligned block of
+    /// `pages` pages around the fault.
     #[inline(always)]
     pub(super) fn window_in_block(&self, pages: usize) -> PageWindow {
         let address = self.address();
@@ -269,8 +271,8 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         }
     }
 
-    /// Returns the largest window that one fault may insert: it lies in both the VMA and the naturally
-    /// aligned block of [`WINDOW_PAGES`] around the fault, which is in one page table.
+    /// Returns the largest window that one fault may insert: it lies in both the VMA and the
+    /// naturally aligned block of [`WINDOW_PAGES`] around the fault, which is in one page table.
     #[inline]
     pub(crate) fn max_window(&self) -> PageWindow {
         self.window_in_block(WINDOW_PAGES)
@@ -368,17 +370,19 @@ impl<'a, T: ObjectData> Fault<'a, T> {
             // manager holds its lock while the fault is served.
             Backing::System(range) => (range.pfn(), unsafe { system_memory_prot(self.vma()) }),
         };
-        // SAFETY: All entries are removed before the data is dropped from which `backing` borrows:
-        // by `drm_dev_unplug()` or `UnmapOnDrop` for the registration data, as the caller holds the
-        // guard, and by `Reserved::vacate()` for the record, as the caller is in a critical
-        // section. A record that is dropped with the object has no mappings any more.
+        // SAFETY: The data from which `backing` borrows is dropped only after all entries have been
+        // removed. `drm_dev_unplug()` or `UnmapOnDrop` removes them before the registration data is
+        // dropped, as the registration guard is held. `Reserved::vacate()` removes them before the
+        // record is dropped, as this is inside the critical section in which the record was read. A
+        // record that is dropped with the object has no mappings any more.
         let mapped = match unsafe { self.insert_pfn(pfn, prot) } {
             Ok(mapped) => mapped,
             Err(result) => return result,
         };
         let window = window(&mapped);
         if window != PageWindow::NONE {
-            // SAFETY: The caller's promises about `backing` cover all its PFNs.
+            // SAFETY: The safety requirements of this function apply to all PFNs of `backing`. The
+            // page of the fault was mapped above.
             unsafe { mapped.insert_neighbours(backing, window) };
         }
         VmFault::NOPAGE
@@ -386,9 +390,9 @@ impl<'a, T: ObjectData> Fault<'a, T> {
 
     /// Serves a fault whose page has no memory yet.
     ///
-    /// `populate` gets the reserved object, the page, and the number of pages after it that are
-    /// in the VMA and in the page table of the fault. It allocates memory for the page, and may do
-    /// so for the pages after it. It returns where the object is. `insert` then inserts the page; the
+    /// `populate` gets the reserved object, the page, and the number of pages after it that are in
+    /// the VMA and in the page table of the fault. It allocates memory for the page, and may do so
+    /// for the pages after it. It returns where the object is. `insert` then inserts the page; the
     /// reservation is still locked.
     ///
     /// If another thread has locked the reservation, or if memory is short, the function releases
@@ -523,7 +527,7 @@ pub(super) unsafe fn with_place<T: ObjectData, R>(
     with: impl for<'r, 'p> FnOnce(Option<&'r RegistrationData<'r, T>>, Option<&'p T::Place>) -> R,
 ) -> R {
     // SAFETY: `dev` points to the object's device, which is one of `T::Driver` and outlives the
-    // object. The caller promises that it has been registered.
+    // object. By the safety requirements, it has been registered.
     let dev = unsafe { drm::Device::<T::Driver, drm::Ioctl>::from_raw((*obj.as_raw()).dev) };
     let registered = dev.registration_guard();
     let reg = registered.as_ref().map(|registered| {
@@ -584,16 +588,16 @@ impl<T: ObjectData> MappedFault<'_, '_, T> {
             Backing::Device(range) => {
                 let window = window.min(range.window());
                 // SAFETY: By the type invariants, the fault is being served and its page table
-                // exists. The window lies in the VMA and in that page table, and the caller
-                // promises that its PFNs, which are all in `range`, are valid.
+                // exists. The window lies in the VMA and in that page table. Its PFNs are all in
+                // `range`, and valid by the safety requirements.
                 unsafe { barium_map_neighbours(vmf, range.pfn(), window.before, window.after) };
             }
             Backing::System(range) => {
                 let (slot, available) = range.slot();
                 let window = window.min(available);
                 // SAFETY: By the type invariants, the fault is being served and its page table
-                // exists. The window lies in the VMA, in that page table and in the slots, and the
-                // caller promises that the pages in the slots are valid.
+                // exists. The window lies in the VMA, in that page table and in the slots. The
+                // pages in the slots are valid by the safety requirements.
                 unsafe { barium_map_neighbour_pages(vmf, slot, window.before, window.after) };
             }
         }

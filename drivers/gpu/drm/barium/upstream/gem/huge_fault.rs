@@ -13,9 +13,9 @@
 //!
 //! # Neighbours
 //!
-//! [`PmdRange::insert_with`] fills the PMDs beside the fault's, in the same PMD table, with copies of
-//! the huge entry that `vmf_insert_pfn_pmd()` installed. The VMA keeps the PMD table for the same
-//! reason as a page table ([`super::fault`]). A [`PageWindow`] counts huge pages here.
+//! [`PmdRange::insert_with`] fills the PMDs beside the fault's, in the same PMD table, with copies
+//! of the huge entry that `vmf_insert_pfn_pmd()` installed. The VMA keeps the PMD table for the
+//! same reason as a page table ([`super::fault`]). A [`PageWindow`] counts huge pages here.
 //!
 //! # fork()
 //!
@@ -116,7 +116,7 @@ impl<'a, T: ObjectData> HugeFault<'a, T> {
     /// with the order of a PMD.
     #[inline]
     pub(super) unsafe fn from_raw(vmf: *mut bindings::vm_fault) -> Self {
-        // SAFETY: The caller promises that the requirements of `Fault::from_raw()` are met.
+        // SAFETY: The safety requirements include those of `Fault::from_raw()`.
         Self(unsafe { Fault::from_raw(vmf) })
     }
 
@@ -195,7 +195,7 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     /// in the same PMD table.
     ///
     /// A huge page counts as mapped if its page at the same offset as the page of the fault is
-    /// mapped, by a huge or a small entry. Otherwise, this works as
+    /// mapped, by a huge or a small entry. Otherwise, this works like
     /// [`MappedFault::scan_neighbours`](super::fault::MappedFault::scan_neighbours).
     #[inline]
     pub(crate) fn scan_neighbours(&self) -> PageWindow {
@@ -218,10 +218,10 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
     /// Inserts one huge entry for all of the range, and huge entries beside it.
     ///
     /// `pfns` gets the registration data and the object's placement record, and returns the range
-    /// whose PFN backs [`Self::first_page`]. `window` returns the huge pages beside the range to map as
-    /// well. The function leaves out those outside the PFN range, the VMA or the PMD table, and those
-    /// of which a page is mapped already. Both closures run inside the registration guard and an RCU
-    /// read-side critical section, as in [`Fault::insert_with`].
+    /// whose PFN backs [`Self::first_page`]. `window` returns the huge pages beside the range to
+    /// map as well. The function leaves out those outside the PFN range, the VMA or the PMD table,
+    /// and those of which a page is mapped already. Both closures run inside the registration guard
+    /// and an RCU read-side critical section, as in [`Fault::insert_with`].
     ///
     /// Returns [`HugeVmFault::FALLBACK`] if the device is unplugged, if `pfns` returns `None`, or
     /// if the PFN range is too short or not aligned. Also returns it for a write fault on a
@@ -295,7 +295,7 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
             let window = window.min(available).min(self.max_window());
             // SAFETY: By the invariants of `Fault`, the fault is being served. `max_window()`
             // limits the window to the VMA and the PMD table, and `available` limits it to `range`,
-            // for which the caller's promises hold.
+            // which meets the safety requirements of this function.
             unsafe { barium_map_huge_neighbours(self.fault.vmf, pfn, window.before, window.after) };
         }
         Some(HugeVmFault(result))
@@ -324,7 +324,7 @@ impl<T: ObjectData> PmdRange<'_, '_, T> {
 /// The caller must be the `open` callback, and `vma` its argument, whose private data is an object
 /// with data `T`.
 pub(super) unsafe fn wipe_on_fork<T: ObjectData>(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: The caller promises that `vma` is valid and maps an object with data `T`.
+    // SAFETY: By the safety requirements, `vma` is valid and maps an object with data `T`.
     let (mm, obj) = unsafe { ((*vma).vm_mm, of_area::<T>(vma)) };
     let is_own = kernel::current!()
         .mm()

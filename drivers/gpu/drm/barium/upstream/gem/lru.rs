@@ -5,8 +5,8 @@
 //! C header: [`include/drm/drm_gem.h`](srctree/include/drm/drm_gem.h)
 //!
 //! - Upstream today: nothing.
-//! - The shape it should have: this type. `drm_gem_lru_scan()` calls a function for each object, but
-//!   passes no data to it.
+//! - The shape it should have: this type. `drm_gem_lru_scan()` calls a function for each object,
+//!   but passes no data to it.
 //! - Why this is sound on 7.3: a list contains objects of one device only, whose `gem_lru_mutex`
 //!   protects it. An object is in at most one list. DRM removes it from there, under the mutex,
 //!   before it frees the object. [`Lru::first`] and [`Lru::objects`] take a reference unless the
@@ -145,8 +145,8 @@ impl<D: drm::Driver> Lru<D> {
     }
 
     /// Returns the objects of the list, the first one first, except for those that are being freed.
-    /// May leave out the last ones if other threads add objects meanwhile. Returns no objects if the
-    /// list has objects of another device than `dev`. May sleep.
+    /// May leave out the last ones if other threads add objects meanwhile. Returns no objects if
+    /// the list has objects of another device than `dev`. May sleep.
     ///
     /// # Errors
     ///
@@ -159,7 +159,8 @@ impl<D: drm::Driver> Lru<D> {
         self.walk(dev, |_| count += 1);
         let mut objects = KVVec::with_capacity(count, GFP_KERNEL_ACCOUNT)?;
         self.walk(dev, |obj| {
-            // Without capacity, no reference is taken, which could not be put with the mutex held.
+            // If the list is full, this takes no reference: it could not put it with the mutex
+            // held.
             if objects.len() == objects.capacity() {
                 return;
             }
@@ -173,8 +174,8 @@ impl<D: drm::Driver> Lru<D> {
     }
 
     /// Calls `with`, which calls no other method, for each object of the list, the first one first,
-    /// with the mutex of the lists held. Does nothing if the list has objects of another device than
-    /// `dev`.
+    /// with the mutex of the lists held. Does nothing if the list has objects of another device
+    /// than `dev`.
     fn walk(&self, dev: &drm::Device<D>, mut with: impl FnMut(*mut bindings::drm_gem_object)) {
         let dev = raw::drm_device(dev);
         if self.owner.load(Relaxed) != dev {
@@ -248,12 +249,12 @@ unsafe fn get_unless_zero<D: drm::Driver>(
 where
     D::Object: AlwaysRefCounted,
 {
-    // SAFETY: The caller promises that the memory of the object has not been freed.
+    // SAFETY: By the safety requirements, the memory of the object has not been freed.
     if !unsafe { barium_gem_object_get_unless_zero(obj) } {
         return None;
     }
-    // SAFETY: The caller promises that the object has this type. The reference that was taken above
-    // keeps it valid.
+    // SAFETY: By the safety requirements, the object has this type. The reference that was taken
+    // above keeps it valid.
     let obj = NonNull::from(unsafe { D::Object::from_raw(obj) });
     // SAFETY: `ARef` takes over that reference.
     Some(unsafe { ARef::from_raw(obj) })
@@ -266,7 +267,7 @@ impl<D: drm::Driver> Drop for Lru<D> {
         // SAFETY: The list is valid. An object that is being freed may change the pointer
         // concurrently, so it is read once.
         let is_empty = unsafe { (&raw mut (*head).next).read_volatile() } == head;
-        // An object in the list points to it: then the memory is leaked.
+        // An object that is still in the list points to the list, whose memory is leaked then.
         if is_empty {
             // SAFETY: The box is not used after this.
             unsafe { ManuallyDrop::drop(&mut self.list) };

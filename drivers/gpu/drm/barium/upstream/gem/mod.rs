@@ -19,8 +19,9 @@
 //! - Delete when upstream's objects can be mapped.
 //!
 //! A driver implements [`MappedObject`]. The callbacks in this file convert C's arguments to the
-//! types of the submodules: [`object`] defines the object, [`fault`], [`access`] and [`vmap`]
-//! implement its mappings, and [`prime`] exports and imports it.
+//! types of the submodules: [`object`] defines the object, [`resv`] its lock, and [`lru`] lists of
+//! objects. [`fault`], [`huge_fault`], [`access`] and [`vmap`] implement its mappings, and
+//! [`prime`] exports and imports it.
 
 mod access;
 pub(crate) mod fault;
@@ -154,12 +155,12 @@ pub(crate) trait MappedObject: ObjectData {
         transfer: Transfer<'_>,
     ) -> Result<Served>;
 
-    /// Returns the data of an object that represents a dma-buf of another device. It has no placement
-    /// record, and its mappings are those of the exporter.
+    /// Returns the data of an object that represents a dma-buf of another device. It has no
+    /// placement record, and its mappings are those of the exporter.
     fn imported() -> Self;
 
-    /// Brings the whole object to system memory, so that another device can access it, and allocates all
-    /// its pages. May sleep.
+    /// Brings the whole object to system memory, so that another device can access it, and
+    /// allocates all its pages. May sleep.
     ///
     /// # Errors
     ///
@@ -177,8 +178,8 @@ pub(crate) trait MappedObject: ObjectData {
     ///
     /// # Errors
     ///
-    /// DRM's `vmap` call fails with this error. It also fails, with `EINVAL`, if the returned mapping
-    /// is shorter than the object.
+    /// DRM's `vmap` call fails with this error. It also fails, with `EINVAL`, if the returned
+    /// mapping is shorter than the object.
     fn vmap<'p>(
         obj: &'p mut Reserved<'_, Self>,
         reg: Option<&RegistrationData<'_, Self>>,
@@ -247,11 +248,11 @@ impl<T: MappedObject> NewObject<T> {
         Ok(Self(obj))
     }
 
-    /// Allocates the fake offset, by which other threads can find the object ([`Objects`]), and returns
-    /// the object.
+    /// Allocates the fake offset, by which other threads can find the object ([`Objects`]), and
+    /// returns the object.
     ///
-    /// The offset must not change later: faults in mappings of the object's dma-buf compute the page
-    /// from it too.
+    /// The offset must not change later: faults in mappings of the object's dma-buf compute the
+    /// page from it too.
     ///
     /// # Errors
     ///
@@ -337,12 +338,12 @@ impl<T: MappedObject> Ops<T> {
 ///
 /// Only DRM may call it, for an object with these `funcs` without references.
 unsafe extern "C" fn free_callback<T: MappedObject>(raw: *mut bindings::drm_gem_object) {
-    // SAFETY: Only objects with data `T` have these `funcs`. Nothing else uses this one, so its record is
-    // not replaced.
+    // SAFETY: Only objects with data `T` have these `funcs`. Nothing else uses this one, so its
+    // record is not replaced.
     let place = unsafe { Object::<T>::from_raw(raw).place_reserved() };
     // SAFETY: The object is freed below.
     unsafe { trace::object_free(raw, location::<T>(place)) };
-    // SAFETY: The caller promises that nothing else uses the object.
+    // SAFETY: By the safety requirements, nothing else uses the object.
     unsafe { prime::detach(raw) };
     if let Some(free) = T::ops().upstream.get().and_then(|funcs| funcs.free) {
         // SAFETY: This is upstream's callback for the object, which has no references.
@@ -360,15 +361,15 @@ unsafe extern "C" fn mmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
-    // SAFETY: The caller promises that the object is valid. The field does not change.
+    // SAFETY: By the safety requirements, the object is valid. The field does not change.
     if let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) {
-        // SAFETY: The object keeps the attachment until it is freed, and these are the arguments of this
-        // callback.
+        // SAFETY: The object keeps the attachment until it is freed, and these are the arguments of
+        // this callback.
         return unsafe { prime::mmap_imported(raw, attachment, vma) };
     }
     // SAFETY: Only objects with data `T` have these `funcs`, and the caller holds a reference.
     let obj = unsafe { Object::<T>::from_raw(raw) };
-    // SAFETY: The caller promises that the VMA is being set up, for this object.
+    // SAFETY: By the safety requirements, the VMA is being set up, for this object.
     let vma = unsafe { VmaNew::from_raw(vma, fake_offset(obj)) };
     match T::mmap(obj, vma) {
         Ok(_) => 0,
@@ -395,15 +396,16 @@ unsafe extern "C" fn open_callback<T: MappedObject>(vma: *mut bindings::vm_area_
 ///
 /// # Safety
 ///
-/// Only the memory manager may call it, with the mmap lock held for writing, for a range of a VMA that
-/// `mmap_callback` has set up.
+/// Only the memory manager may call it, with the mmap lock held for writing, for a range of a VMA
+/// that `mmap_callback` has set up.
 unsafe extern "C" fn mprotect_callback(
     vma: *mut bindings::vm_area_struct,
     start: c_ulong,
     end: c_ulong,
     _new_flags: c_ulong,
 ) -> c_int {
-    // SAFETY: These are the arguments of this callback. `mmap_callback` calls `VmaNew::into_pfnmap()`.
+    // SAFETY: These are the arguments of this callback. `mmap_callback` calls
+    // `VmaNew::into_pfnmap()`.
     unsafe { vma::prepare_mprotect(vma, start, end) };
     0
 }
@@ -483,13 +485,13 @@ unsafe extern "C" fn access_callback<T: MappedObject>(
 ///
 /// # Safety
 ///
-/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference and
-/// whose reservation it has locked, and with a `map` that is valid for writes.
+/// Only DRM may call it, for an object with these `funcs`, to which the caller holds a reference
+/// and whose reservation it has locked, and with a `map` that is valid for writes.
 unsafe extern "C" fn vmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     map: *mut bindings::iosys_map,
 ) -> c_int {
-    // SAFETY: The caller promises that the object is valid. The field does not change.
+    // SAFETY: By the safety requirements, the object is valid. The field does not change.
     if let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) {
         // SAFETY: The object keeps the attachment until it is freed. Only objects with data `T`
         // have these `funcs`. The caller has locked the reservation, and `map` is valid for writes.
@@ -504,7 +506,7 @@ unsafe extern "C" fn vmap_callback<T: MappedObject>(
     let new = (!slot.is_used()).then(|| make_map(&mut reserved));
     match slot.get(obj.size(), || new.unwrap_or(Err(EINVAL))) {
         Ok(shared) => {
-            // SAFETY: The caller promises that `map` is valid for writes.
+            // SAFETY: By the safety requirements, `map` is valid for writes.
             unsafe { map.write(shared) };
             0
         }
@@ -515,8 +517,8 @@ unsafe extern "C" fn vmap_callback<T: MappedObject>(
 /// Returns a new mapping of the object, which the caller puts into the object's slot.
 fn make_map<T: MappedObject>(obj: &mut Reserved<'_, T>) -> Result<IoSysMap> {
     let size = obj.object().size();
-    // SAFETY: `T::vmap()` returns memory that it got from the object. The caller puts the mapping into
-    // the slot of this object.
+    // SAFETY: `T::vmap()` returns memory that it got from the object. The caller puts the mapping
+    // into the slot of this object.
     let map = |source: VmapSource<'_>| unsafe { source.map(size) };
     match obj.with_registered(|obj, reg| T::vmap(obj, Some(reg)).and_then(map)) {
         Some(result) => result,
@@ -535,7 +537,7 @@ unsafe extern "C" fn vunmap_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     map: *mut bindings::iosys_map,
 ) {
-    // SAFETY: The caller promises that the object is valid. The field does not change.
+    // SAFETY: By the safety requirements, the object is valid. The field does not change.
     if let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) {
         // SAFETY: The object keeps the attachment until it is freed. Only objects with data `T`
         // have these `funcs`. The caller has locked the reservation, and `vmap_callback()` has

@@ -72,7 +72,7 @@ pub(crate) trait ObjectData: Send + Sync + Sized + 'static {
     type Place: Send + Sync + 'static;
 }
 
-/// Where the content of an object belongs. Each object counts in one region.
+/// The kind of memory that an object is accounted to. Each object counts in one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Region {
     /// VRAM.
@@ -87,7 +87,7 @@ pub(crate) struct Usage {
     pub(crate) region: Region,
     /// The number of bytes of the object that have memory in the region.
     pub(crate) resident: usize,
-    /// The client does not need the content.
+    /// True if the client does not need the content.
     pub(crate) is_purgeable: bool,
 }
 
@@ -125,7 +125,7 @@ impl<T: ObjectData> Mapped<T> {
     ///
     /// The record must not be replaced while the result exists.
     pub(super) unsafe fn place_reserved(&self) -> Option<&T::Place> {
-        // SAFETY: The caller promises that the record is not replaced.
+        // SAFETY: By the safety requirements, the record is not replaced.
         unsafe { self.place.read_exclusive() }
     }
 
@@ -149,8 +149,8 @@ impl<T: ObjectData> Mapped<T> {
         self.had_huge_entry.store(true, Relaxed);
     }
 
-    /// Returns the number of pins. A pinned object stays where it is. Only a holder of the reservation
-    /// changes the number.
+    /// Returns the number of pins. A pinned object stays where it is. Only a holder of the
+    /// reservation changes the number.
     pub(super) fn pins(&self) -> &Atomic<u32> {
         &self.pins
     }
@@ -219,50 +219,53 @@ pub(in crate::upstream) fn pages<T: ObjectData>(obj: &Object<T>) -> usize {
     obj.size() >> PAGE_SHIFT
 }
 
-/// Returns true if another client, the display or another device may have access to the object: unless
-/// the object has one handle, and neither a name nor a dma-buf. A framebuffer counts as a handle, so the
-/// result can be false for an object with a framebuffer whose handles are closed.
+/// Returns true if another client, the display or another device may have access to the object.
+/// Returns false only if the object has exactly one handle, and neither a name nor a dma-buf. A
+/// framebuffer counts as a handle, so the result can be false for an object with a framebuffer
+/// whose handles are closed.
 ///
-/// The result is true before any of them gets access. DRM forgets the name and the dma-buf when the last
-/// handle is closed, although the dma-buf may live on: the object has no handle then.
+/// The result is true before any of them gets access. DRM clears the name and the dma-buf when the
+/// last handle is closed, although the dma-buf may live on: the object has no handle then.
 pub(crate) fn is_shared<T: ObjectData>(obj: &Object<T>) -> bool {
     let raw = obj.as_raw();
-    // SAFETY: The object is valid. Another CPU may change the fields concurrently: each is read once.
+    // SAFETY: The object is valid. Another CPU may change the fields concurrently: each is read
+    // once.
     let (name, dma_buf) = unsafe {
         (
             (&raw const (*raw).name).read_volatile(),
             (&raw const (*raw).dma_buf).read_volatile(),
         )
     };
-    // When the last handle is closed, DRM decrements the count, puts its reference to the dma-buf, which
-    // is a full barrier, and then clears the pointer. So this function reads the count last.
+    // When the last handle is closed, DRM decrements the count, puts its reference to the dma-buf,
+    // which is a full barrier, and then clears the pointer. So this function reads the count last.
     barrier::smp_mb(barrier::Read);
     // SAFETY: The object is valid. Another CPU may change the field concurrently: it is read once.
     let handles = unsafe { (&raw const (*raw).handle_count).read_volatile() };
     handles != 1 || name != 0 || !dma_buf.is_null()
 }
 
-/// Who uses an object.
+/// The users of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Users {
     /// The number of handles. A framebuffer counts as one.
     pub(crate) handles: u32,
-    /// The object has a name (`GEM_FLINK`).
+    /// True if the object has a name (`GEM_FLINK`).
     pub(crate) is_named: bool,
-    /// The object has a dma-buf.
+    /// True if the object has a dma-buf.
     pub(crate) is_exported: bool,
-    /// The object represents a dma-buf of another device.
+    /// True if the object represents a dma-buf of another device.
     pub(crate) is_imported: bool,
-    /// Another device has attached to the object.
+    /// True if another device has attached to the object.
     pub(crate) is_attached: bool,
-    /// The kernel maps the object, or is about to.
+    /// True if the kernel maps the object, or is about to.
     pub(crate) is_vmapped: bool,
 }
 
-/// Returns who uses `obj`. Waits for no lock, so the result may be out of date.
+/// Returns the users of `obj`. Waits for no lock, so the result may be out of date.
 pub(crate) fn users<T: ObjectData>(obj: &Object<T>) -> Users {
     let raw = obj.as_raw();
-    // SAFETY: The object is valid. Another CPU may change the fields concurrently: each is read once.
+    // SAFETY: The object is valid. Another CPU may change the fields concurrently: each is read
+    // once.
     let (handles, name, dma_buf, attachment) = unsafe {
         (
             (&raw const (*raw).handle_count).read_volatile(),
@@ -303,10 +306,11 @@ impl<T: ObjectData> Iterator for Objects<'_, T> {
     fn next(&mut self) -> Option<Self::Item> {
         let dev = raw::drm_device(self.dev);
         let start = c_ulong::try_from(self.start).ok()?;
-        // SAFETY: The device is valid. All nodes of its offset manager are members of GEM objects. DRM
-        // removes a node, under the manager's lock, before it frees the object.
+        // SAFETY: The device is valid. All nodes of its offset manager are members of GEM objects.
+        // DRM removes a node, under the manager's lock, before it frees the object.
         let obj = NonNull::new(unsafe { barium_gem_object_from(dev, start) })?;
-        // SAFETY: All objects of the device have the driver data `T`. The function has taken a reference.
+        // SAFETY: All objects of the device have the driver data `T`. The function has taken a
+        // reference.
         let obj = NonNull::from(unsafe { Object::<T>::from_raw(obj.as_ptr()) });
         // SAFETY: `ARef` takes over that reference.
         let obj = unsafe { ARef::from_raw(obj) };
@@ -330,7 +334,7 @@ pub(super) unsafe fn with_registered<T: ObjectData, R>(
     with: impl for<'r> FnOnce(&'r RegistrationData<'r, T>) -> R,
 ) -> Option<R> {
     // SAFETY: `dev` points to the object's device, which is one of `T::Driver` and outlives the
-    // object. The caller promises that it has been registered.
+    // object. By the safety requirements, it has been registered.
     let dev = unsafe { drm::Device::<T::Driver, drm::Ioctl>::from_raw((*obj.as_raw()).dev) };
     let guard = dev.registration_guard()?;
     Some(guard.registration_data_with(with))
@@ -346,9 +350,9 @@ pub(super) unsafe fn with_registered<T: ObjectData, R>(
 pub(in crate::upstream) unsafe fn of_area<'a, T: ObjectData>(
     vma: *const bindings::vm_area_struct,
 ) -> &'a Object<T> {
-    // SAFETY: The caller promises that `vma` is valid; its private data does not change.
+    // SAFETY: By the safety requirements, `vma` is valid; its private data does not change.
     let private = unsafe { (*vma).vm_private_data };
-    // SAFETY: The caller promises that the private data is an object of this type, to which the
+    // SAFETY: By the safety requirements, the private data is an object of this type, to which the
     // VMA holds a reference.
     unsafe { <Object<T> as IntoGEMObject>::from_raw(private.cast()) }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Dma-bufs of GEM objects: those that Barium exports, which programs can pass on and map, and to
-//! which other devices can attach, and those of other devices that Barium imports.
+//! Dma-bufs of GEM objects: those that the driver exports, which programs can pass on and map, and
+//! to which other devices can attach, and those of other devices that the driver imports.
 //!
 //! C headers: [`include/drm/drm_prime.h`](srctree/include/drm/drm_prime.h),
 //! [`include/linux/dma-buf.h`](srctree/include/linux/dma-buf.h)
@@ -111,15 +111,16 @@ pub(super) unsafe extern "C" fn export_callback(
 ///
 /// # Safety
 ///
-/// `raw` must be a valid object with data `T`. The calling thread must hold its reservation, and
-/// keep it until this function returns.
+/// `raw` must be a valid object with data `T`. The calling thread must hold its reservation until
+/// this function returns, and there must be no other [`Reserved`] for it.
 unsafe fn with_reserved<T: ObjectData, R>(
     raw: *mut bindings::drm_gem_object,
     with: impl FnOnce(&mut Reserved<'_, T>) -> R,
 ) -> R {
-    // SAFETY: The caller promises that this is a valid object with data `T`.
+    // SAFETY: By the safety requirements, this is a valid object with data `T`.
     let obj = unsafe { Object::<T>::from_raw(raw) };
-    // SAFETY: The caller promises that the reservation is locked, and uses no guard of this driver.
+    // SAFETY: By the safety requirements, this thread holds the reservation for the duration of the
+    // call, and there is no other guard for it.
     let mut reserved = unsafe { Reserved::held_by_caller(obj) };
     with(&mut reserved)
 }
@@ -136,8 +137,7 @@ pub(super) unsafe extern "C" fn pin_callback<T: MappedObject>(
         T::move_to_devices(obj)?;
         obj.pin()
     };
-    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it
-    // holds.
+    // SAFETY: By the safety requirements, `raw` is an object with data `T`, whose reservation DRM has locked, without a `Reserved`.
     match unsafe { with_reserved(raw, pin) } {
         Ok(()) => 0,
         Err(err) => err.to_errno(),
@@ -153,8 +153,7 @@ pub(super) unsafe extern "C" fn pin_callback<T: MappedObject>(
 pub(super) unsafe extern "C" fn unpin_callback<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
 ) {
-    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it
-    // holds.
+    // SAFETY: By the safety requirements, `raw` is an object with data `T`, whose reservation DRM has locked, without a `Reserved`.
     unsafe { with_reserved(raw, |obj: &mut Reserved<'_, T>| obj.unpin()) };
 }
 
@@ -173,8 +172,7 @@ pub(super) unsafe extern "C" fn sg_table_callback<T: MappedObject>(
         // SAFETY: The object is valid, and its device outlives it. The field does not change.
         unsafe { pages.sg_table((*raw).dev) }
     };
-    // SAFETY: The caller promises that `raw` is an object with data `T`, whose reservation it
-    // holds.
+    // SAFETY: By the safety requirements, `raw` is an object with data `T`, whose reservation DRM has locked, without a `Reserved`.
     match unsafe { with_reserved(raw, list) } {
         Ok(list) => list.as_ptr(),
         Err(err) => err.to_ptr(),
@@ -203,8 +201,8 @@ pub(in crate::upstream) unsafe extern "C" fn import_callback<T: MappedObject>(
         // `T`.
         Ok(ARef::from(unsafe { Object::<T>::from_raw(exported) }))
     } else {
-        // SAFETY: The caller promises that `dev` is a registered device all of whose objects have
-        // data `T`, and holds a reference to the dma-buf.
+        // SAFETY: By the safety requirements, `dev` is a registered device all of whose objects
+        // have data `T`, and the caller holds a reference to the dma-buf.
         unsafe { import::<T>(dev, dma_buf) }
     };
     match obj {
@@ -228,19 +226,19 @@ unsafe fn import<T: MappedObject>(
     dev: *mut bindings::drm_device,
     dma_buf: *mut bindings::dma_buf,
 ) -> Result<ARef<Object<T>>> {
-    // SAFETY: The caller promises that both are valid. These fields do not change.
+    // SAFETY: By the safety requirements, both are valid. These fields do not change.
     let (parent, size, resv) = unsafe { ((*dev).dev, (*dma_buf).size, (*dma_buf).resv) };
-    // SAFETY: The caller promises that `dev` is a registered device with this driver.
+    // SAFETY: By the safety requirements, `dev` is a registered device with this driver.
     let drm = unsafe { drm::Device::<T::Driver, drm::Registered>::from_raw(dev) };
     let new = NewObject::<T>::new(drm, page_align(size).ok_or(EINVAL)?, T::imported(), None)?;
-    // SAFETY: Both are valid, as the caller promises, and this device outlives its objects.
+    // SAFETY: By the safety requirements, both are valid. The device outlives its objects.
     let attachment = from_err_ptr(unsafe { bindings::dma_buf_attach(dma_buf, parent) })?;
     let raw = new.0.as_raw();
     // SAFETY: The caller holds a reference to the dma-buf and so to its file. The object takes over
     // the new one, and `detach()` puts it.
     unsafe { bindings::get_file((*dma_buf).file) };
-    // SAFETY: By the invariants of `NewObject`, no other thread can find the object. The reservation
-    // of the dma-buf is valid as long as the dma-buf.
+    // SAFETY: By the invariants of `NewObject`, no other thread can find the object. The
+    // reservation of the dma-buf is valid as long as the dma-buf.
     unsafe {
         (*raw).import_attach = attachment;
         (*raw).resv = resv;
@@ -265,7 +263,7 @@ unsafe fn exported_by_driver(
     }
     let exported = NonNull::new(exported.cast::<bindings::drm_gem_object>())?;
     // SAFETY: Only `export_callback()` creates dma-bufs with `OPS`. Their private data is a GEM
-    // object, to which the dma-buf holds a reference. The caller promises that `raw` is valid.
+    // object, to which the dma-buf holds a reference. By the safety requirements, `raw` is valid.
     // `funcs` does not change.
     let is_same_type = unsafe { core::ptr::eq((*exported.as_ptr()).funcs, (*raw).funcs) };
     is_same_type.then_some(exported)
@@ -280,11 +278,11 @@ pub(super) unsafe fn can_vmap(
     raw: *mut bindings::drm_gem_object,
     attachment: NonNull<bindings::dma_buf_attachment>,
 ) -> bool {
-    // SAFETY: The caller promises that the attachment is valid. The field does not change.
+    // SAFETY: By the safety requirements, the attachment is valid. The field does not change.
     let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
     // SAFETY: The object holds a reference to the dma-buf, whose operations are a constant.
     let has_vmap = unsafe { (*(*dma_buf).ops).vmap.is_some() };
-    // SAFETY: The caller promises that `raw` is valid; it represents `dma_buf`.
+    // SAFETY: By the safety requirements, `raw` is valid; it represents `dma_buf`.
     has_vmap || unsafe { exported_by_driver(raw, dma_buf) }.is_some()
 }
 
@@ -300,9 +298,9 @@ pub(super) unsafe fn vmap_imported<T: MappedObject>(
     attachment: NonNull<bindings::dma_buf_attachment>,
     map: *mut bindings::iosys_map,
 ) -> c_int {
-    // SAFETY: The caller promises that the attachment is valid. The field does not change.
+    // SAFETY: By the safety requirements, the attachment is valid. The field does not change.
     let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
-    // SAFETY: The caller promises that `raw` is valid; it represents `dma_buf`.
+    // SAFETY: By the safety requirements, `raw` is valid; it represents `dma_buf`.
     match unsafe { exported_by_driver(raw, dma_buf) } {
         // SAFETY: The object has the `funcs` of `raw`, so its data is a `T` too. Its reservation is
         // that of the dma-buf and so that of `raw`.
@@ -316,15 +314,16 @@ pub(super) unsafe fn vmap_imported<T: MappedObject>(
 ///
 /// # Safety
 ///
-/// As for [`vmap_imported`]; it must have filled in `map` for this object.
+/// The requirements of [`vmap_imported`] apply, and that function must have filled in `map` for
+/// this object.
 pub(super) unsafe fn vunmap_imported<T: MappedObject>(
     raw: *mut bindings::drm_gem_object,
     attachment: NonNull<bindings::dma_buf_attachment>,
     map: *mut bindings::iosys_map,
 ) {
-    // SAFETY: The caller promises that the attachment is valid. The field does not change.
+    // SAFETY: By the safety requirements, the attachment is valid. The field does not change.
     let dma_buf = unsafe { (*attachment.as_ptr()).dmabuf };
-    // SAFETY: The caller promises that `raw` is valid; it represents `dma_buf`.
+    // SAFETY: By the safety requirements, `raw` is valid; it represents `dma_buf`.
     match unsafe { exported_by_driver(raw, dma_buf) } {
         // SAFETY: `vmap_imported()` has mapped this object, whose data is a `T`.
         Some(exported) => unsafe { super::vunmap_callback::<T>(exported.as_ptr(), map) },
@@ -345,7 +344,7 @@ pub(super) unsafe fn with_cpu_access<R>(
     with: impl FnOnce(Result) -> R,
 ) -> R {
     const DIRECTION: bindings::dma_data_direction = bindings::dma_data_direction::DMA_FROM_DEVICE;
-    // SAFETY: The caller promises that the object is valid. The field does not change.
+    // SAFETY: By the safety requirements, the object is valid. The field does not change.
     let Some(attachment) = NonNull::new(unsafe { (*raw).import_attach }) else {
         return with(Ok(()));
     };
@@ -367,7 +366,7 @@ pub(super) unsafe fn with_cpu_access<R>(
 ///
 /// `raw` must be an object that is about to be freed, and that nothing else uses.
 pub(super) unsafe fn detach(raw: *mut bindings::drm_gem_object) {
-    // SAFETY: The caller promises that the object is valid.
+    // SAFETY: By the safety requirements, the object is valid.
     if !unsafe { (*raw).import_attach }.is_null() {
         // SAFETY: `import()` has set the attachment, and has taken a reference to the dma-buf,
         // which this call puts. There is no scatter-gather list.
@@ -387,8 +386,8 @@ pub(super) unsafe fn mmap_imported(
     attachment: NonNull<bindings::dma_buf_attachment>,
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
-    // SAFETY: The caller promises that `vma` is undergoing setup. Both members of the union are the
-    // flags.
+    // SAFETY: By the safety requirements, `vma` is undergoing setup. Both members of the union are
+    // the flags.
     let vm_flags = unsafe { (*vma).__bindgen_anon_2.vm_flags };
     if vm_flags & (flags::SHARED | flags::MAYWRITE) == flags::MAYWRITE {
         return EINVAL.to_errno();

@@ -71,9 +71,10 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
     ///
     /// # Safety
     ///
-    /// The caller must have locked the reservation, and passes the lock on to the guard.
+    /// The current thread must have locked the reservation. The guard takes the lock over.
     unsafe fn new(obj: &'a Object<T>) -> Self {
-        // INVARIANT: The caller promises that the reservation is locked, and passes the lock on.
+        // INVARIANT: By the safety requirements, the current thread has locked the reservation, and
+        // the guard takes the lock over.
         Self {
             obj,
             _nts: NotThreadSafe,
@@ -121,7 +122,8 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
     /// The caller must hold the lock of the reservation for `'a`, and must not have another guard
     /// for it.
     pub(super) unsafe fn held_by_caller(obj: &'a Object<T>) -> ManuallyDrop<Self> {
-        // SAFETY: The caller holds the lock. The guard does not unlock it, as it is not dropped.
+        // SAFETY: By the safety requirements, the caller holds the lock. The guard does not unlock
+        // it, as it is not dropped.
         ManuallyDrop::new(unsafe { Self::new(obj) })
     }
 
@@ -195,9 +197,9 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         })
     }
 
-    /// Takes the placement records of all objects of the batch out, as [`Self::vacate`] does, and waits
-    /// once for all of them. The result has `None` for an object without a record, and for one for
-    /// which [`Self::is_held`] returns true. May sleep.
+    /// Takes the placement records of all objects of the batch out, as [`Self::vacate`] does, and
+    /// waits once for all of them. The result has `None` for an object without a record, and for
+    /// one for which [`Self::is_held`] returns true. May sleep.
     pub(crate) fn vacate_all<'r>(
         batch: &'r mut Batch<'a, T>,
     ) -> [Option<Vacated<'r, 'a, T>>; BATCH] {
@@ -222,8 +224,8 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
         })
     }
 
-    /// Removes the page table entries of all mappings of the object. After [`drain`], the memory contains
-    /// all that was written through these mappings.
+    /// Removes the page table entries of all mappings of the object. After [`drain`], the memory
+    /// contains all that was written through these mappings.
     fn unmap(&self) {
         let bytes = |len: usize| bindings::loff_t::try_from(len).unwrap_or(bindings::loff_t::MAX);
         let start = bytes(fake_offset(self.obj) << PAGE_SHIFT);
@@ -236,10 +238,11 @@ impl<'a, T: ObjectData> Reserved<'a, T> {
     }
 }
 
-/// Waits until no CPU has stores in its write-combining buffers that a program has issued before this
-/// call. May sleep.
+/// Waits until no CPU has stores in its write-combining buffers that a program has issued before
+/// this call. May sleep.
 fn drain() {
-    // An interrupt drains the buffers. The TLB flush of `Reserved::unmap()` does not interrupt every CPU.
+    // An interrupt drains the buffers. The TLB flush of `Reserved::unmap()` does not interrupt
+    // every CPU.
     //
     // SAFETY: The function requires a context in which interrupts are enabled, as they are where a
     // thread may sleep.

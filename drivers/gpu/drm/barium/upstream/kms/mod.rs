@@ -185,7 +185,7 @@ impl<K: Driver> MaybeUnplugged<'_, K> {
     /// `dev` must be a device of `K::Driver` that is valid for the lifetime of the result and has
     /// been registered.
     unsafe fn from_raw(dev: *mut bindings::drm_device) -> Self {
-        // INVARIANT: The caller promises that `dev` is such a device, valid for `'a`.
+        // INVARIANT: By the safety requirements, `dev` is such a device, valid for `'a`.
         Self {
             raw: dev,
             _device: PhantomData,

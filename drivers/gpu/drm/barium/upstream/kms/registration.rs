@@ -8,7 +8,7 @@
 //! - Why this is sound on 7.3: devres owns the registration and drops it while the parent is still
 //!   bound. The registration can borrow from the parent only: the closure that creates its hardware
 //!   data must accept any lifetime of the parent.
-//! - When callbacks run: a device *has been registered*, in the words of this folder, once
+//! - When callbacks run: in the comments of this directory, a device *has been registered* once
 //!   `drm_dev_register()` has been called for it. That function creates the device nodes, and
 //!   `drm::Registration::new()` stores the registration data before it calls it. So clients open
 //!   files, and create and map objects, only after the data is stored, but possibly before
