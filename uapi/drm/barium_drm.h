@@ -177,9 +177,10 @@ struct drm_barium_gem_info {
  *
  * Errors: EINVAL if @size is 0, @address or @size is not a multiple of the page size, the range
  * wraps around, or @flags or @pad is not 0; EFAULT if part of the range is not a mapping of an
- * object of this device, or is mapped with PROT_NONE; EINTR if a signal is pending; ENOMEM if the
- * kernel is out of memory for page tables. When the ioctl fails part way, the pages before the
- * address at which it failed stay mapped.
+ * object of this device, or is mapped with PROT_NONE, or if an access to it would raise SIGBUS;
+ * EINTR if a signal is pending; ENOMEM if the kernel is out of memory for page tables, or for the
+ * pages of an object in system memory. When the ioctl fails part way, the pages before the address
+ * at which it failed stay mapped.
  */
 struct drm_barium_map_ahead {
 	/** @address: Start of the range in the address space of the caller, in bytes. */

@@ -116,7 +116,7 @@ impl File<BariumDriver> for VramMap {
     }
 }
 
-/// Who a part of VRAM belongs to.
+/// The owner of a part of VRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     /// Nobody.
@@ -153,9 +153,10 @@ struct Part {
     owner: Owner,
 }
 
-/// Calls `with` for consecutive parts of VRAM, which has `size` bytes. `used` are the parts in use, and
-/// `parts` those whose owner is known, both in ascending order. The latter were found at another moment:
-/// of those that overlap, or that are not in use, this function omits what does not fit.
+/// Calls `with` for consecutive parts of VRAM, which has `size` bytes. `used` are the parts in use,
+/// and `parts` those whose owner is known, both in ascending order. The latter were found at
+/// another moment, so they may overlap each other, or lie outside the parts in use. This function
+/// cuts them there.
 fn for_each_part<'p>(
     size: usize,
     used: impl Iterator<Item = Range<usize>>,

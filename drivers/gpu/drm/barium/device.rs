@@ -10,32 +10,32 @@
 //! # Lock order
 //!
 //! 1. `mmap_lock`, or the lock of one VMA (the memory manager takes it before a fault)
-//! 2. the reservation of an object (`dma_resv`): a thread waits for one at most, and only tries to lock
-//!    others while it holds one
+//! 2. the reservation of an object (`dma_resv`): a thread waits for one at most, and only tries to
+//!    lock others while it holds one
 //! 3. `registration_guard()` (SRCU)
 //! 4. the mutexes of [`VramManager`], or the mutex of [`Pipe`]
 //!
 //! No two of the mutexes are held at once. The fault path takes 1 and 3, and never 4, except for
 //! [`Config::move_every`]. It takes 2 only for a page that has no memory yet, or whose object is
 //! being moved, after it has left 3. The driver allocates memory with 2 held, so reclaim may run
-//! with it held. A fault reads the placement record in an RCU read-side critical section, inside 3
-//! or without it, in which it takes the locks of page tables only. DRM takes its mode setting locks
-//! before 3.
+//! with it held. A fault reads the placement record in an RCU read-side critical section, with or
+//! without 3 held. In that section, it takes page table locks only. DRM takes its mode setting
+//! locks before 3.
 //!
 //! An ioctl or a commit that makes room in VRAM takes 2 inside 3. This cannot deadlock, because no
-//! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object, or of
-//! several small ones. A move removes all mappings of the object (`i_mmap_rwsem`) and waits for an RCU
-//! grace period, with 2 held, and with the mutex of the [`Pipe`] if the display may show the object.
-//! Before that, it tries the mutex of the object's kernel mapping. The lists of objects have a mutex of
-//! DRM (`gem_lru_mutex`), which is taken last. To choose the objects that leave VRAM, a thread takes
-//! references to all objects of the lists with this mutex held, and reads their placement records after
-//! that.
+//! thread waits for unplugging with 2 held. Unplugging waits for the move of at most one object, or
+//! of several small ones. A move removes all mappings of the object (`i_mmap_rwsem`) and waits for
+//! an RCU grace period, with 2 held, and with the mutex of the [`Pipe`] if the display may show the
+//! object. Before that, it tries the mutex of the object's kernel mapping. The lists of objects
+//! have a mutex of DRM (`gem_lru_mutex`), which is taken last. To choose the objects that leave
+//! VRAM, a thread takes references to all objects of the lists with this mutex held, and reads
+//! their placement records after that.
 //!
-//! The shrinker runs in kswapd and in any allocation with `__GFP_FS`, so with 1, 2, 3 or the mutex of a
-//! kernel mapping held. For one object at a time, it tries to lock 2, and then does what a move does. It
-//! may free the object, and so take the mutexes of [`VramManager`]. Therefore a thread that holds one of
-//! these allocates without `__GFP_FS`, and a thread that holds `gem_lru_mutex` does not allocate. The
-//! shrinker does not take the mutex of [`Pipe`].
+//! The shrinker runs in kswapd and in any allocation with `__GFP_FS`, so with 1, 2, 3 or the mutex
+//! of a kernel mapping held. For one object at a time, it tries to lock 2, and then takes the locks
+//! that a move takes. It may free the object, and so take a mutex of [`VramManager`]. Therefore a
+//! thread that holds a mutex of [`VramManager`] allocates without `__GFP_FS`, and a thread that
+//! holds `gem_lru_mutex` does not allocate. The shrinker does not take the mutex of [`Pipe`].
 //!
 //! Before a commit and after it, DRM takes 2, outside 3, to map and unmap an object that is shown
 //! through a shadow. The commit itself takes neither 2 nor the mutexes of [`VramManager`].
@@ -76,20 +76,21 @@ pub(crate) type BariumDevice<Ctx = drm::Normal> = drm::Device<BariumDriver, Ctx>
 /// The configuration of a device, from the module parameters.
 #[derive(Clone, Copy)]
 pub(crate) struct Config {
-    /// A fault also maps the neighbours of its page that the program will probably access.
+    /// True if a fault also maps the neighbours of its page that the program will probably access.
     pub(crate) fault_around: bool,
-    /// A fault maps a huge entry if the offset in VRAM and the address are aligned for one.
+    /// True if a fault maps a huge entry where the offset in VRAM and the address are aligned for
+    /// one.
     pub(crate) huge: bool,
     /// For tests: if this is not 0, each fault whose number is a multiple of it moves its object
     /// out of VRAM or into it. A huge fault with such a number only falls back to a small entry.
     pub(crate) move_every: u32,
-    /// The device has a render node. Programs take it for a GPU that renders: a compositor or Mesa
-    /// then fails where it would have used the CPU.
+    /// True if the device has a render node. Programs take it for a GPU that renders: a compositor
+    /// or Mesa then fails where it would have used the CPU.
     pub(crate) render_node: bool,
 }
 
-/// Data that lives as long as the DRM device: an object may outlive the hardware, and the VRAM manager
-/// accounts for it until it is freed.
+/// Data that lives as long as the DRM device: an object may outlive the hardware, and the VRAM
+/// manager accounts for it until it is freed.
 pub(crate) struct BariumData {
     vram: VramManager,
     limits: ModeLimits,
@@ -112,8 +113,8 @@ pub(crate) struct BariumData {
     clients: Atomic<u32>,
 }
 
-/// Room is made for a picture that the display is going to show. As long as this exists, new objects get
-/// no VRAM: they would take what has become available for the picture.
+/// A request for VRAM for a picture that the display is going to show. While it exists, new objects
+/// get no VRAM: they would take the VRAM that has become available for the picture.
 pub(crate) struct DisplayRequest<'a>(&'a Atomic<u32>);
 
 impl Drop for DisplayRequest<'_> {
@@ -127,7 +128,7 @@ impl Drop for DisplayRequest<'_> {
 pub(crate) struct Client(pub(crate) u32);
 
 impl Client {
-    /// The number of no client, for objects that are never in VRAM.
+    /// A number that no client has, for objects that are never in VRAM.
     pub(crate) const NONE: Self = Self(u32::MAX);
 }
 
@@ -184,8 +185,8 @@ impl BariumData {
         &self.purgeable
     }
 
-    /// Returns the other objects in system memory, in the order in which they got their first page. An
-    /// object that the kernel can swap out is in no list until it is accessed.
+    /// Returns the other objects in system memory, in the order in which they got their first page.
+    /// An object that the kernel can swap out is in no list until it is accessed.
     pub(crate) fn swappable(&self) -> &Lru<BariumDriver> {
         &self.swappable
     }
@@ -196,7 +197,8 @@ impl BariumData {
         self.huge_tmpfs.as_ref()
     }
 
-    /// Returns the number of objects that are pinned, and of shadows: of pictures that cannot leave VRAM.
+    /// Returns the number of objects that are pinned, and of shadows: of pictures that cannot leave
+    /// VRAM.
     pub(crate) fn pinned(&self) -> &Atomic<u32> {
         &self.pinned
     }
@@ -212,7 +214,7 @@ impl BariumData {
         self.display_requests.load(Relaxed) != 0
     }
 
-    /// Returns the number for a new client. It is unique as long as there were less than 2^32.
+    /// Returns the number for a new client. It is unique among the first 2^32 - 1 clients.
     pub(crate) fn new_client(&self) -> Client {
         Client(self.clients.fetch_add(1, Relaxed))
     }
@@ -231,11 +233,11 @@ impl BariumData {
     }
 }
 
-/// The priority of an object for VRAM, as `priority` of a `ttm_buffer_object`: the objects
-/// with the lowest priority leave VRAM first.
+/// The priority of an object for VRAM, as `priority` of a `ttm_buffer_object`: the objects with the
+/// lowest priority leave VRAM first.
 ///
-/// The device has no engine but scanout, and a program accesses system memory at least as fast as
-/// VRAM.
+/// Only scanout needs VRAM: the device has no other engine, and a program accesses system memory at
+/// least as fast as VRAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Priority {
     /// The client does not need the content, so the driver drops it.
@@ -258,8 +260,8 @@ impl Priority {
     ];
 }
 
-/// The objects in VRAM, in a list for each [`Priority`]. In each list, the object that was moved into
-/// VRAM or shown longest ago is the first.
+/// The objects in VRAM, in a list for each [`Priority`]. In each list, the object that was moved
+/// into VRAM or shown longest ago is the first.
 pub(crate) struct Residents {
     lists: [Lru<BariumDriver>; Priority::ALL.len()],
 }
@@ -330,8 +332,8 @@ impl Residents {
     }
 }
 
-/// Data that lives only while the driver is bound. Dropping it first zaps all mappings of user
-/// space.
+/// Data that lives only while the driver is bound. When it is dropped, it zaps all user mappings
+/// before it releases the hardware.
 pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, BariumHardware<'bound>>;
 
 /// The mapped BARs of a bound device: its registers and VRAM.

@@ -141,9 +141,9 @@ impl pci::Driver for BariumDriver {
 }
 
 /// Mappings keep their page table entries: the PM core freezes user space before the device sleeps,
-/// and thaws it after the PCI core has restored the BARs. QEMU keeps VRAM during suspend to RAM. Before
-/// hibernation, the driver moves all objects out of VRAM that can be moved. It saves what has stayed, and
-/// restores that afterwards.
+/// and thaws it after the PCI core has restored the BARs. QEMU keeps VRAM during suspend to RAM.
+/// Before hibernation, the driver moves all objects out of VRAM that can be moved. It saves the
+/// rest of the VRAM in use, and restores it afterwards.
 impl SystemSleep for BariumDriver {
     fn prepare(
         pdev: &pci::Device<Bound>,
@@ -153,7 +153,8 @@ impl SystemSleep for BariumDriver {
         if transition != Transition::Hibernation {
             return Ok(());
         }
-        // An object that stays, also for want of memory, is saved with the rest of VRAM, if that is possible.
+        // An object that stays, for example because there is no memory to move it to, is saved with
+        // the rest of VRAM, if there is memory for that.
         let _ = gem::evict_all(&data.drm.device(), || false);
         data.drm
             .with_registered(|dev| data.backup.prepare(dev.vram()))
@@ -201,7 +202,8 @@ impl SystemSleep for BariumDriver {
     }
 
     fn restore(pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) -> Result {
-        // Before the display is enabled, so that it does not show the boot kernel's content of VRAM.
+        // Before the display is enabled, so that it does not show the boot kernel's content of
+        // VRAM.
         let restored = data
             .drm
             .with_registered(|dev| {

@@ -2,9 +2,9 @@
 
 //! The GEM object of this driver: its state, its place in the lists, and its system memory.
 //!
-//! [`create`](mod@create) creates an object, [`crate::mmap`] decides how it is mapped, [`pins`] keeps it
-//! where the display shows it, [`moves`] moves it, [`room`] makes room for it in VRAM, [`reclaim`] gives its
-//! system memory back to the kernel, and [`status`] describes it for people.
+//! [`create`](mod@create) creates an object, [`crate::mmap`] decides how it is mapped, [`pins`]
+//! keeps it where the display shows it, [`moves`] moves it, [`room`] makes room for it in VRAM,
+//! [`reclaim`] gives its system memory back to the kernel, and [`status`] describes it for people.
 
 mod create;
 mod moves;
@@ -94,40 +94,41 @@ pub(crate) struct VramObject {
     client: Client,
     needed: NeededSoon,
     history: FaultHistory,
-    /// The object may have other content than zeros: a program or the kernel has mapped it, or another
-    /// device has attached to it.
+    /// True if the object may have other content than zeros: a program or the kernel has mapped it,
+    /// or another device has attached to it.
     has_been_mapped: Atomic<bool>,
-    /// The display has shown the object.
+    /// True if the display has shown the object.
     has_been_shown: Atomic<bool>,
-    /// The number of plane states for which the object has to stay where it is in VRAM. Only a thread
-    /// that has locked the reservation increments it.
+    /// The number of plane states for which the object has to stay where it is in VRAM. Only a
+    /// thread that has locked the reservation increments it.
     pins: Atomic<u32>,
-    /// The client does not need the content. Only a thread that has locked the reservation changes the
-    /// flag.
+    /// True if the client does not need the content. Only a thread that has locked the reservation
+    /// changes the flag.
     is_purgeable: Atomic<bool>,
-    /// The driver has dropped the content since the client last declared that it needs it. Only a thread
-    /// that has locked the reservation changes the flag.
+    /// True if the driver has dropped the content since the client last declared that it needs it.
+    /// Only a thread that has locked the reservation changes the flag.
     was_purged: Atomic<bool>,
     /// The process that created the object.
     #[cfg(CONFIG_DEBUG_FS)]
     creator: Process,
 }
 
-/// What the client has declared about the content of an object (`BARIUM_MADVISE_*`).
+/// The declaration of a client about the content of an object (`BARIUM_MADVISE_*`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Madv {
-    /// It needs the content.
+    /// The client needs the content.
     WillNeed,
-    /// It does not need the content. If the driver drops the content, the object reads as zero.
+    /// The client does not need the content. If the driver drops the content, the object reads as
+    /// zero.
     DontNeed,
 }
 
-/// The flags that an object was created with: where the client wants its content to be.
+/// The flags that an object was created with. They limit the memory that its content can be in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct CreateFlags {
     /// Whether the object has to be contiguous while it is in VRAM.
     contiguity: Contiguity,
-    /// The object belongs in system memory.
+    /// True if the object belongs in system memory: the driver never moves it into VRAM.
     system: bool,
 }
 
@@ -225,12 +226,14 @@ impl VramObject {
     }
 }
 
-/// Returns the page of VRAM that backs page `page` of `obj`; `None` if the object has no such page.
+/// Returns the page of VRAM that backs page `page` of `obj`; `None` if the object is not in VRAM or
+/// has no such page.
 pub(crate) fn vram_page(obj: &BariumObject, page: PageIndex) -> Option<VramPage> {
     obj.place(&rcu::read_lock())?.vram_page(page)
 }
 
-/// Returns the offset of `obj` in VRAM if it is there and the display can show it, otherwise `None`.
+/// Returns the offset of `obj` in VRAM if it is there and the display can show it, otherwise
+/// `None`.
 pub(crate) fn contiguous_offset(obj: &BariumObject) -> Option<VramOffset> {
     vram_page(obj, PageIndex(0))
         .filter(|_| obj.is_showable())
@@ -242,8 +245,8 @@ pub(crate) fn is_in_system(obj: &BariumObject) -> bool {
     obj.is_system() || matches!(obj.place(&rcu::read_lock()), Some(Place::System(_)))
 }
 
-/// Moves the object to the end of the list for its place and its priority, and removes it from any other
-/// list.
+/// Moves the object to the end of the list for its place and its priority, and removes it from any
+/// other list.
 fn update_list(obj: &Reserved<'_, VramObject>) {
     let object = obj.object();
     match obj.place() {
@@ -254,16 +257,16 @@ fn update_list(obj: &Reserved<'_, VramObject>) {
     }
 }
 
-/// Ends the effect of `DONTNEED`, and updates the list of the object. The driver keeps the content until
-/// the client declares again that it does not need it.
+/// Ends the effect of `DONTNEED`, and updates the list of the object. The driver keeps the content
+/// until the client declares again that it does not need it.
 fn keep(obj: &Reserved<'_, VramObject>) {
     obj.object().is_purgeable.store(false, Relaxed);
     update_list(obj);
 }
 
-/// Ends the effect of `DONTNEED` for `obj`, which has got a framebuffer. DRM counts the framebuffer as a
-/// handle: once the client has closed its own handle, [`upstream::gem::is_shared`] returns false, although
-/// the client can still show the object.
+/// Ends the effect of `DONTNEED` for `obj`, which has got a framebuffer. DRM counts the framebuffer
+/// as a handle: once the client has closed its own handle, [`upstream::gem::is_shared`] returns
+/// false, although the client can still show the object.
 pub(crate) fn keep_content(obj: &BariumObject) {
     keep(&Reserved::lock(obj));
 }
@@ -273,8 +276,8 @@ pub(crate) fn keep_content(obj: &BariumObject) {
 ///
 /// # Errors
 ///
-/// - `EBUSY` for [`Madv::DontNeed`] if the display shows the object in VRAM, or if the object is shared
-///   or has a framebuffer.
+/// - `EBUSY` for [`Madv::DontNeed`] if the display shows the object in VRAM, or if the object is
+///   shared or has a framebuffer.
 /// - `EINTR` on a signal.
 pub(crate) fn set_madv(obj: &BariumObject, madv: Madv) -> Result<bool> {
     let reserved = Reserved::lock_interruptible(obj)?;
@@ -402,7 +405,8 @@ pub(crate) fn populate_all(obj: &mut Reserved<'_, VramObject>) -> Result {
     }
 }
 
-/// Moves the object to system memory, where other devices can access it, and allocates all its pages.
+/// Moves the object to system memory, where other devices can access it, and allocates all its
+/// pages.
 ///
 /// # Errors
 ///
@@ -420,8 +424,8 @@ pub(crate) fn move_to_devices(obj: &mut Reserved<'_, VramObject>) -> Result {
     Ok(())
 }
 
-/// Returns the memory that `obj` uses. An object without memory counts in the region for which it was
-/// created.
+/// Returns the memory that `obj` uses. An object without memory counts in the region for which it
+/// was created.
 pub(crate) fn usage(obj: &BariumObject) -> Usage {
     let (region, resident) = match obj.place(&rcu::read_lock()) {
         Some(Place::Vram(_)) => (Region::Vram, obj.size()),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Wrappers of macros and inline functions, for which bindgen generates no bindings, and loops
- * over page table entries and nodes, which use such macros. Nothing else belongs here. The files in
- * upstream/ declare the functions that they use.
+ * Wrappers of macros and inline functions, for which bindgen generates no bindings, and short
+ * functions that consist mostly of such calls, such as loops over page table entries. Nothing else
+ * belongs here. The files in upstream/ declare the functions that they use.
  */
 #include <drm/drm_atomic.h>
 #include <drm/drm_atomic_helper.h>
@@ -108,7 +108,7 @@ struct file *barium_shmem_file(struct vfsmount *mnt, loff_t size)
 	if (IS_ERR(file))
 		return file;
 	mapping_set_unevictable(file->f_mapping);
-	/* Only for barium_shmem_new_pages(). */
+	/* Only barium_shmem_new_pages() allocates with this mask. */
 	mapping_set_gfp_mask(file->f_mapping, GFP_HIGHUSER | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	return file;
 }
@@ -221,15 +221,18 @@ void barium_shmem_discard(struct file *file)
 	shmem_truncate_range(file_inode(file), 0, (loff_t)-1);
 }
 
-/* Returns true if a shrinker may take locks with which file systems allocate memory. */
+/*
+ * Returns true if the allocation that runs a shrinker has __GFP_FS, so that the shrinker may take
+ * locks under which other threads allocate without it.
+ */
 bool barium_may_shrink(const struct shrink_control *control)
 {
 	return control->gfp_mask & __GFP_FS;
 }
 
 /*
- * Tells lockdep that a shrinker runs in reclaim, also if the memory manager has not, as for
- * /proc/sys/vm/drop_caches.
+ * Tells lockdep that a shrinker runs in reclaim. The memory manager does not tell it when
+ * /proc/sys/vm/drop_caches runs the shrinker.
  */
 void barium_shrink_begin(const struct shrink_control *control)
 {
@@ -494,7 +497,7 @@ void barium_map_huge_neighbours(struct vm_fault *vmf, unsigned long pfn, unsigne
 
 	if (!pmd_present(entry) || !pmd_leaf(entry) || pmd_pfn(entry) != pfn)
 		goto unlock;
-	/* With a deposit, each huge entry needs a page table of its own, for splitting. */
+	/* Each huge entry would need a page table of its own, for the case that it is split. */
 	if (arch_needs_pgtable_deposit())
 		goto unlock;
 

@@ -222,7 +222,7 @@ impl MappedObject for VramObject {
     }
 }
 
-/// Why a page of an object has no memory that a fault could insert.
+/// The reason why a fault cannot insert a page of an object.
 enum Missing {
     /// The object has no such page.
     Page,
@@ -360,8 +360,8 @@ fn huge_neighbours(
 pub(crate) fn map_ahead(dev: &BariumDevice, addresses: Range<usize>) -> Result {
     let Config { fault_around, .. } = dev.config();
     upstream::map_ahead::map_ahead(dev, addresses, |obj, page, pages| {
-        // With this, one fault maps the rest of the extent, or allocates and maps the rest of the
-        // part.
+        // With this range set, one fault maps the rest of the extent in VRAM, or allocates and maps
+        // all `pages` in system memory.
         obj.needed().set(page.0..page.0 + pages);
         match gem::vram_page(obj, page) {
             Some(page) if fault_around => pages.min(page.extent_pages - page.index),

@@ -18,7 +18,8 @@ use crate::{
 pub(crate) enum Place {
     /// The content is in VRAM.
     Vram(Allocation),
-    /// The content is in system memory, or in swap. The pages that have not been allocated read as zero.
+    /// The content is in system memory, or in swap. The pages that have not been allocated read as
+    /// zero.
     System(ShmemPages),
 }
 

@@ -16,7 +16,7 @@ void barium_trace_object_free(struct drm_gem_object *obj, u32 place)
 	trace_barium_object_free(obj, place);
 }
 
-/* @number is moved or page of the event. */
+/* @number is the field moved or page of the event. */
 #define BARIUM_TIMED_EVENT(name)							\
 bool barium_trace_##name##_enabled(void)						\
 {											\

@@ -55,8 +55,10 @@ DEFINE_EVENT(barium_object, barium_object_free,
 );
 
 /*
- * An operation that has taken ns nanoseconds. moved is the number of pages that were copied, or
- * whose memory was given back. place is the new place for move_out, and the old one for the others.
+ * An operation that has taken ns nanoseconds. moved is a number of pages: for move_out those that
+ * were copied, for move_in all of the object, for purge those whose memory was freed, and for
+ * swap_out those that were in memory. place is the new place for move_out, and the old one for the
+ * others.
  */
 DECLARE_EVENT_CLASS(barium_memory,
 	TP_PROTO(struct drm_gem_object *obj, u32 place, u64 moved, u64 ns),
@@ -95,8 +97,9 @@ BARIUM_MEMORY_EVENT(barium_purge);
 BARIUM_MEMORY_EVENT(barium_swap_out);
 
 /*
- * A fault that has waited for the reservation, and has allocated a page, whose number is page, or
- * has read it from swap. ns is the time that this has taken.
+ * A fault that has locked the reservation, possibly after a wait, and has allocated the page whose
+ * number is page or read it from swap, unless another thread had done so. ns is the duration of all
+ * this.
  */
 TRACE_EVENT(barium_slow_fault,
 	TP_PROTO(struct drm_gem_object *obj, u32 place, u64 page, u64 ns),

@@ -130,13 +130,13 @@ fn scanout(
     limits.scanout(&picture, u64::try_from(start.0)? + offset)
 }
 
-/// Returns two offsets in VRAM for the object of a plane in `state`: the highest start from which
-/// the device can scan out each line of the framebuffer as the first one, and the highest for this
-/// picture.
+/// Returns two offsets in VRAM for the object of a plane in `state`: the highest start with which
+/// the device can scan out each line of the framebuffer as the first one, and the highest start
+/// with which it can show this picture.
 ///
 /// # Errors
 ///
-/// `EINVAL` if the device cannot show the picture wherever the object is.
+/// `EINVAL` if the device cannot show the picture at any offset of the object.
 fn last_starts(limits: &ModeLimits, state: &PlaneState<'_, Display>) -> Result<[VramOffset; 2]> {
     let (picture, offset) = picture(state);
     let framebuffer = &state.framebuffer;
@@ -210,7 +210,7 @@ impl Copied {
     ///
     /// # Errors
     ///
-    /// As for [`Shadow::update`].
+    /// Those of [`Shadow::update`].
     fn update(
         &self,
         reg: &BariumRegistrationData<'_>,

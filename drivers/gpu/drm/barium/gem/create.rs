@@ -2,8 +2,8 @@
 
 //! Creates objects: those of `GEM_CREATE`, and dumb buffers.
 //!
-//! Checks the request, and decides whether the object begins in VRAM, and where. [`super::room`] makes the
-//! room.
+//! Checks the request, and decides whether the object begins in VRAM, and where. [`super::room`]
+//! makes the room.
 
 use super::{
     moves,
@@ -57,18 +57,20 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// The maximum number of pages that are copied to make room for each page of a new object. The driver
-/// does not know whether the display will ever show it. If the display does, it makes room, whatever
-/// that costs.
+/// The maximum number of pages that are copied to make room for each page of a new object. The
+/// driver does not know whether the display will ever show it. If the display does, it makes room,
+/// whatever that costs.
 const MAX_COPIES_PER_NEW_PAGE: usize = 8;
 
 /// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.
 ///
-/// An object in system memory gets its memory when it is accessed. So does one for which VRAM has no
-/// room, and one that is created while room is made for a picture.
+/// An object in system memory gets its memory when it is accessed. So does one for which VRAM has
+/// no room, and one that is created while there is a
+/// [`DisplayRequest`](crate::device::DisplayRequest).
 ///
-/// A contiguous object starts as low in VRAM as possible. It may start beyond the reach of the
-/// display, which depends on a pitch that is not known here.
+/// A contiguous object starts where [`VramManager::alloc`](crate::vram::VramManager::alloc) places
+/// it. That may be beyond the reach of the display, which depends on a pitch that is not known
+/// here.
 ///
 /// # Errors
 ///
@@ -89,11 +91,11 @@ pub(crate) fn create(
     })
 }
 
-/// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that `alloc`
-/// allocates, if there is room. To make room, it moves out only objects with a lower priority, and, for
-/// a contiguous object, objects of clients that use more than their share. It copies at most
-/// [`MAX_COPIES_PER_NEW_PAGE`] for each of its pages. A contiguous object then starts at `last_start`
-/// or below.
+/// Creates an object of `size` bytes. Unless it belongs in system memory, it gets the VRAM that
+/// `alloc` allocates, if there is room. To make room, the function moves out only objects with a
+/// lower priority, and, for a contiguous object, objects of clients that use more than their share.
+/// It copies at most [`MAX_COPIES_PER_NEW_PAGE`] pages for each page of the new object. A
+/// contiguous object then starts at `last_start` or below.
 ///
 /// The allocation is cleared before a client can access the object.
 fn create_with(
@@ -149,8 +151,9 @@ impl DumbBuffers for VramObject {
     }
 
     /// Creates a contiguous buffer, low enough in VRAM that the scanout can start at each of its
-    /// lines. If there is no room there, a buffer that is smaller than every mode is placed anywhere:
-    /// the reach is shorter for short lines, and the buffer on the screen can occupy all of it.
+    /// lines. If there is no room there, a buffer that is smaller than every mode is placed
+    /// anywhere: the reach is shorter for short lines, and the buffer on the screen can occupy all
+    /// of it.
     ///
     /// # Errors
     ///

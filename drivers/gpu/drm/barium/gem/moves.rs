@@ -2,10 +2,10 @@
 
 //! Moves objects between VRAM and system memory.
 //!
-//! The caller has locked the reservation of the object, and passes the VRAM to move it to. If a move
-//! fails, the object stays where it is. During a move, the object has no placement record, so a
-//! fault waits for the reservation. The content is copied after all mappings have been removed, so
-//! no write is lost.
+//! The caller has locked the reservation of the object, and passes the VRAM to move it to. If a
+//! move fails, the object stays where it is. During a move, the object has no placement record, so
+//! a fault waits for the reservation. The content is copied after all mappings have been removed,
+//! so no write is lost.
 //!
 //! [`purge`] drops the content of an object instead of moving it, if its client does not need the
 //! content.
@@ -91,8 +91,9 @@ impl Leaving {
         }
         // First, because this allocation invokes the OOM killer if the pages leave no memory.
         let record = KBox::new_uninit(GFP_KERNEL_ACCOUNT)?;
-        // All pages are filled, so huge ones waste nothing. An object that gets its memory page by page
-        // (`super::populate()`) has small ones: an access to one page must not cost a huge page.
+        // All pages are filled, so huge ones waste nothing. An object that gets its memory page by
+        // page (`super::populate()`) has small ones: an access to one page must not cost a huge
+        // page.
         let pages = ShmemPages::with_mount(object.dev().huge_tmpfs(), object.size() >> PAGE_SHIFT)?
             .alloc_uninit()?;
         Ok(Self::Copied(timer, pages, record))
@@ -112,8 +113,8 @@ impl Leaving {
     ) -> Result {
         match self {
             Self::Purged(timer) => purge_vacated(object, vacated, timer)?,
-            // `mmap()` sets the flag before a program can access the object. The caller has waited for
-            // all faults that could have mapped it, so now the flag tells whether one did.
+            // `mmap()` sets the flag before a program can access the object. The caller has waited
+            // for all faults that could have mapped it, so now the flag tells whether one did.
             Self::Empty(_) if object.may_have_content() => return Err(EAGAIN),
             Self::Empty(timer) => {
                 drop(vacated.leave_empty());
@@ -159,9 +160,10 @@ pub(super) fn move_out(
     Ok(())
 }
 
-/// Moves all objects of `batch` out of VRAM, as [`move_out`] does, or drops their content if their clients
-/// do not need it. Waits once until no program can access them. Skips objects that are not in VRAM. Returns
-/// the number of an object that stays, if there is one: then others may have left or not.
+/// Moves all objects of `batch` out of VRAM, as [`move_out`] does, or drops their content if their
+/// clients do not need it. Waits once until no program can access them. Skips objects that are not
+/// in VRAM. Returns the index of an object that stays, if there is one. Each of the others may then
+/// have left VRAM or not.
 pub(super) fn move_all_out(
     batch: &mut Batch<'_, VramObject>,
     reg: &BariumRegistrationData<'_>,
@@ -223,8 +225,8 @@ pub(super) fn move_all_out(
 ///
 /// # Errors
 ///
-/// `EBUSY` if the object is pinned or shared, if the kernel maps it, or if another device is attached to
-/// it.
+/// `EBUSY` if the object is pinned or shared, if the kernel maps it, or if another device is
+/// attached to it.
 fn purge(obj: &mut Reserved<'_, VramObject>) -> Result {
     let object = obj.object();
     if object.is_pinned() {
@@ -244,8 +246,8 @@ fn purge_vacated(
     mut vacated: Vacated<'_, '_, VramObject>,
     timer: Timer<Purge>,
 ) -> Result {
-    // A client that has got access to the object may have written to it until `vacate()` removed the
-    // mappings. A client that gets access after this check reads zeros.
+    // A client that has got access to the object may have written to it until `vacate()` removed
+    // the mappings. A client that gets access after this check reads zeros.
     if upstream::gem::is_shared(object) {
         return Err(EBUSY);
     }
@@ -280,8 +282,8 @@ pub(super) fn purge_or_keep(obj: &mut Reserved<'_, VramObject>) -> Result {
 ///
 /// # Errors
 ///
-/// `ENOENT` if the object is not in system memory; `EBUSY` if the kernel maps the object, or if another
-/// device is attached to it.
+/// `ENOENT` if the object is not in system memory; `EBUSY` if the kernel maps the object, or if
+/// another device is attached to it.
 pub(super) fn release(obj: &mut Reserved<'_, VramObject>) -> Result<usize> {
     let Some(Place::System(_)) = obj.place() else {
         return Err(ENOENT);
@@ -303,8 +305,8 @@ pub(super) fn release(obj: &mut Reserved<'_, VramObject>) -> Result<usize> {
 ///
 /// # Errors
 ///
-/// `EBUSY` if the kernel maps the object, or if another device is attached to it; `ENOMEM`; `EIO` if
-/// the kernel cannot read the object from swap.
+/// `EBUSY` if the kernel maps the object, or if another device is attached to it; `ENOMEM`; `EIO`
+/// if the kernel cannot read the object from swap.
 pub(super) fn move_in(
     obj: &mut Reserved<'_, VramObject>,
     reg: &BariumRegistrationData<'_>,
@@ -339,13 +341,13 @@ pub(super) fn move_in(
     Ok(())
 }
 
-/// Moves an object, which may be pinned and shown, to `allocation`, a lower part of VRAM. The display
-/// continues to show it.
+/// Moves an object, which may be pinned and shown, to `allocation`, a lower part of VRAM. The
+/// display continues to show it.
 ///
 /// # Errors
 ///
-/// `ENOENT` if the object is not in VRAM; `EBUSY` if the kernel maps it, or if another device is attached
-/// to it; `ENOMEM`.
+/// `ENOENT` if the object is not in VRAM; `EBUSY` if the kernel maps it, or if another device is
+/// attached to it; `ENOMEM`.
 pub(super) fn relocate(
     obj: &mut Reserved<'_, VramObject>,
     reg: &BariumRegistrationData<'_>,
@@ -411,8 +413,9 @@ fn for_each_page(
     Ok(())
 }
 
-/// Moves the object out of VRAM, or into it if VRAM has room: for the module parameter `move_every`.
-/// Does nothing if that is not possible, and for an object that belongs in system memory.
+/// Moves the object out of VRAM, or into it if VRAM has room: for the module parameter
+/// `move_every`. Does nothing if that is not possible, and for an object that belongs in system
+/// memory.
 pub(super) fn shuffle(obj: &mut Reserved<'_, VramObject>) {
     let object = obj.object();
     if object.is_system() {

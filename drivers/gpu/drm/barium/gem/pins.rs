@@ -45,11 +45,11 @@ use kernel::{
     }, //
 };
 
-/// The maximum number of attempts to make room while more than one object is pinned, 1 ms apart. A busy
-/// machine runs the worker that unpins objects late.
+/// The maximum number of attempts to make room while more than one object is pinned, 1 ms apart. A
+/// busy machine runs the worker that unpins objects late.
 const UNPIN_TRIES: u32 = 1000;
-/// The number of these attempts in which pinned objects stay where they are. The previous picture is
-/// usually unpinned at the next vblank.
+/// The number of these attempts in which pinned objects stay where they are. The previous picture
+/// is usually unpinned at the next vblank.
 const FLIP_TRIES: u32 = 30;
 
 /// The result of [`pin_in_place`].
@@ -133,14 +133,15 @@ pub(crate) fn pin(
     }
 }
 
-/// Allocates VRAM for a picture of `size` bytes, a whole number of pages, and moves out other objects if
-/// there is no room. New objects get no VRAM meanwhile. The allocation starts at or below `preferred`
-/// if there is room, and at or below `last_start` otherwise. Its content is not cleared.
+/// Allocates VRAM for a picture of `size` bytes, a whole number of pages, and moves out other
+/// objects if there is no room. New objects get no VRAM meanwhile. The allocation starts at or
+/// below `preferred` if there is room, and at or below `last_start` otherwise. Its content is not
+/// cleared.
 ///
 /// # Errors
 ///
-/// - `ENOSPC` if pinned pictures leave no room, or if there is no memory for the objects that would have
-///   to leave VRAM.
+/// - `ENOSPC` if pinned pictures leave no room, or if there is no memory for the objects that would
+///   have to leave VRAM.
 /// - `ENOMEM`; `EINTR` on a signal.
 pub(crate) fn alloc_for_display(
     dev: &BariumDevice<Registered>,

@@ -4,9 +4,9 @@
 //! their clients do not need it. For a contiguous object, only those in one range of VRAM leave,
 //! which [`crate::vram::Occupancy`] selects.
 //!
-//! The caller holds no reservation, and waits for one at a time. Small objects leave VRAM together, so
-//! that they share the wait for a grace period: the others of such a batch are only locked if
-//! no other thread holds their reservation.
+//! The caller holds no reservation, and waits for one at a time. Small objects leave VRAM together,
+//! so that they share the wait for a grace period: the others of such a batch are only locked if no
+//! other thread holds their reservation.
 
 use super::{
     moves,
@@ -55,7 +55,7 @@ const WINDOW_TRIES: usize = 16;
 /// The maximum total size of objects that leave VRAM together, in bytes.
 const BATCH_SIZE: usize = SZ_1M;
 
-/// What to do about a victim whose reservation another thread has locked.
+/// The way to handle a victim whose reservation another thread has locked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Busy {
     /// The victim stays.
@@ -145,10 +145,10 @@ pub(super) fn make_room_for_display(
 /// in it, and calls `alloc`. If an object stays, finds another range. Returns `None` if there is
 /// none. Subtracts the copied pages from the maximum in `needed`.
 ///
-/// An object that the display could show stays if a range contains only objects that rank below it:
-/// that have a lower priority, or that were moved into VRAM or shown longer ago. For other objects,
-/// the order does not matter. Nothing moves them into VRAM again, so only the cost of the move
-/// counts.
+/// An object that the display could show stays if another suitable range contains only objects that
+/// rank below it: objects with a lower priority, or objects that were moved into VRAM or shown
+/// longer ago. The order of objects that the display cannot show does not matter. Nothing moves
+/// them into VRAM again, so only the cost of the move counts.
 ///
 /// # Errors
 ///
@@ -204,8 +204,8 @@ enum Moved<'a> {
     AllBut(&'a BariumObject),
 }
 
-/// Returns the number of the first `objects` that leave VRAM together, not 0: several small objects, or
-/// one large one. Programs that access one of them wait until all have left.
+/// Returns the number of the first `objects` that leave VRAM together, not 0: several small
+/// objects, or one large one. Programs that access one of them wait until all have left.
 fn batch_len(objects: &[&BariumObject]) -> usize {
     let mut size = 0;
     let fits = |obj: &&&BariumObject| {
@@ -217,7 +217,8 @@ fn batch_len(objects: &[&BariumObject]) -> usize {
 
 /// Moves `victims`, at most [`BATCH`] objects, out of VRAM, or drops their content.
 ///
-/// Waits for at most one reservation, that of the first object, if `busy` says so.
+/// Waits for at most one reservation, that of the first object, and only if `busy` is
+/// [`Busy::Wait`].
 ///
 /// # Errors
 ///
@@ -245,7 +246,7 @@ fn move_batch_out<'a>(
     Ok(stays.map_or(Moved::All(count), |victim| Moved::AllBut(victim)))
 }
 
-/// Returns the address of the object's data, by which a search knows the object.
+/// Returns the address of the object's data, which identifies the object in a search.
 fn address(data: &VramObject) -> *const VramObject {
     data
 }
@@ -293,9 +294,9 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Returns true if the object can leave VRAM. Besides those with the right priority, these are
-    /// objects that the display has not shown, if their client uses more than its share, and the one
-    /// that needs the room does not.
+    /// Returns true if the object can leave VRAM: if it is not pinned, and its priority is one of
+    /// the `victims`. An object that the display has not shown can also leave if its client uses
+    /// more than its share, and the client that needs the room does not.
     fn may_leave(&self, obj: &VramObject, priority: Priority) -> bool {
         let is_fair = || {
             self.client
@@ -353,7 +354,7 @@ impl<'a> Search<'a> {
         let mut found = KVVec::with_capacity(window.tenants, GFP_KERNEL)?;
         for_each_resident(&self.residents, |obj, priority, allocation| {
             if self.may_leave(obj, priority) && window.intersects(allocation) {
-                // An object that has moved into the window meanwhile may find no room.
+                // The list may have no room for an object that was moved into the window meanwhile.
                 let _ = found.push_within_capacity(obj);
             }
         });
@@ -361,7 +362,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Calls `with` for each object of `residents` that is still in VRAM, with the priority that it had.
+/// Calls `with` for each object of `residents` that is still in VRAM, with the priority that it
+/// had.
 fn for_each_resident<'r>(
     residents: &'r ResidentObjects,
     mut with: impl FnMut(&'r BariumObject, Priority, &Allocation),
@@ -410,16 +412,18 @@ fn evict(
     })
 }
 
-/// Moves all objects out of VRAM that can be moved, or drops their content if their clients do not need
-/// it. Objects that the display shows, or that the kernel maps, stay.
+/// Moves all objects out of VRAM that can be moved, or drops their content if their clients do not
+/// need it. Objects that the display shows, or that the kernel maps, stay.
 ///
-/// Unplugging waits for the move of one object, as long as the caller has no `registration_guard()`.
+/// Unplugging waits for the move of one object, as long as the caller has no
+/// `registration_guard()`.
 ///
 /// # Errors
 ///
-/// - `ENOMEM` if objects have stayed because there is no memory for them, or because the system's limit
-///   for committed memory is reached. The others were moved.
-/// - `EINTR` if `should_stop` has returned true, `ENODEV` if the device is unplugged: the rest has stayed.
+/// - `ENOMEM` if objects have stayed because there is no memory for them, or because the system's
+///   limit for committed memory is reached. The others were moved.
+/// - `EINTR` if `should_stop` has returned true, `ENODEV` if the device is unplugged: the remaining
+///   objects have stayed.
 pub(crate) fn evict_all(dev: &BariumDevice, should_stop: impl Fn() -> bool) -> Result {
     let mut result = Ok(());
     for priority in Priority::ALL {
@@ -450,8 +454,9 @@ enum Victim<T> {
     Last(T),
 }
 
-/// Calls `with` for the objects with this `priority` that are in VRAM, the first one of the list each
-/// time, until all others have left, or until it returns [`Victim::Last`].
+/// Calls `with` for the objects with this `priority` that are in VRAM, the first one of the list
+/// each time, until only objects for which it has returned [`Victim::Stays`] are left, or until it
+/// returns [`Victim::Last`].
 ///
 /// # Errors
 ///

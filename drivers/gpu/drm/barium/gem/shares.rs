@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How much of VRAM each client uses, and whether that is more than its share.
+//! The VRAM that each client uses, compared with its share.
 //!
-//! The share is the same for all clients: VRAM divided by the number of clients that have objects in it.
-//! An object counts for the client that created it.
+//! The share is the same for all clients: VRAM divided by the number of clients that have objects
+//! in it. An object counts for the client that created it.
 //!
-//! This is arithmetic only. [`super::room`] reads the numbers from the objects when VRAM is full, so
-//! the accounting costs nothing when an object is created or closed.
+//! This is arithmetic only. [`super::room`] reads the numbers from the objects when VRAM is full,
+//! so the accounting costs nothing when an object is created or closed.
 
 use crate::device::Client;
 use kernel::prelude::*;
@@ -38,8 +38,8 @@ impl Shares {
         })
     }
 
-    /// Adds an object of `pages` pages of `client`. Allocates no memory: an object for which there is no
-    /// room is left out.
+    /// Adds an object of `client` with `pages` pages. Allocates no memory: leaves out an object for
+    /// which the list has no room.
     pub(super) fn add(&mut self, client: Client, pages: usize) {
         match self.usage.last_mut() {
             Some(last) if last.client == client => last.pages += pages,

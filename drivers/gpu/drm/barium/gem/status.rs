@@ -150,12 +150,12 @@ pub(crate) struct ObjectPart {
     pub(crate) len: usize,
     /// The fake offset of the object, in bytes.
     pub(crate) object: usize,
-    /// The object has to stay there.
+    /// True if the object has to stay there.
     pub(crate) is_pinned: bool,
 }
 
-/// Returns the parts of VRAM that belong to objects, in no particular order. Locks the reservation of
-/// each object in turn.
+/// Returns the parts of VRAM that belong to objects, in no particular order. Locks the reservation
+/// of each object in turn.
 ///
 /// # Errors
 ///

@@ -5,8 +5,8 @@
 //! That device cannot blank the screen: if it is disabled, QEMU's window keeps the last picture. So
 //! the driver shows a black picture of the mode's size instead.
 //!
-//! The picture counts as available VRAM. If there is no room for another allocation, the driver frees
-//! the picture, and disables the device if it shows the picture.
+//! The picture counts as available VRAM. If there is no room for another allocation, the driver
+//! frees the picture, and disables the device if it shows the picture.
 
 use super::limits::{
     ModeLimits,
@@ -39,7 +39,8 @@ impl Blank {
     ///
     /// # Errors
     ///
-    /// `ENOSPC` if VRAM has no room for it; `EINVAL` if the device cannot show such a picture; `ENOMEM`.
+    /// `ENOSPC` if VRAM has no room for it; `EINVAL` if the device cannot show such a picture;
+    /// `ENOMEM`.
     pub(super) fn new(
         limits: &ModeLimits,
         vram: &VramManager,
@@ -47,9 +48,10 @@ impl Blank {
         width: u16,
         height: u16,
     ) -> Result<Self> {
-        // Zero is black in both formats. The picture lies as high as the display can show it. A picture
-        // with 16 bits per pixel that does not reach the end of VRAM would split the VRAM that buffers
-        // can use, because the reach is longer for their larger pixels. So it then gets 32 bits.
+        // Zero is black in both formats. The picture lies as high as the display can show it. A
+        // picture with 16 bits per pixel that does not reach the end of VRAM would split the VRAM
+        // that buffers can use, because the reach is longer for their larger pixels. So it then
+        // gets 32 bits.
         let smallest = Self::picture(limits, Fourcc::RGB565, u16::BITS, width, height)?;
         let is_at_end = |(picture, last_start): &(Picture, u64)| {
             let end = picture.len().and_then(|len| last_start.checked_add(len));

@@ -40,8 +40,8 @@ struct Programmed {
     scanout: Option<Scanout>,
     /// The value of the byte order register; `None` if unknown.
     byte_order: Option<ByteOrder>,
-    /// True if the attribute controller of a VGA shows the picture; false if it blanks the screen or if
-    /// its state is unknown.
+    /// True if the attribute controller of a VGA shows the picture; false if it blanks the screen
+    /// or if its state is unknown.
     is_picture_on: bool,
 }
 
@@ -59,7 +59,7 @@ struct State {
     programmed: Programmed,
     /// A black picture to show instead of nothing, if there is one. Only `bochs-display` needs one.
     blank: Option<Blank>,
-    /// The screen is blank, or was blank before a reset.
+    /// True if the screen is blank, or was blank before a reset.
     is_blank: bool,
 }
 
@@ -74,7 +74,8 @@ pub(crate) struct Pipe<'bound> {
 }
 
 impl<'bound> Pipe<'bound> {
-    /// Creates a pipe. Stores the mode of the device for [`Self::hand_back`], and does not change it.
+    /// Creates a pipe. Stores the mode of the device for [`Self::hand_back`], and does not change
+    /// it.
     ///
     /// # Errors
     ///
@@ -124,8 +125,8 @@ impl<'bound> Pipe<'bound> {
         Ok(())
     }
 
-    /// Calls `copy`, which copies the part `old` of VRAM to the offset `new`, which is lower. If the
-    /// device shows a picture that starts in `old`, makes it show the copy.
+    /// Calls `copy`, which copies the part `old` of VRAM to the offset `new`, which is lower. If
+    /// the device shows a picture that starts in `old`, makes it show the copy.
     ///
     /// # Errors
     ///
@@ -186,9 +187,10 @@ impl<'bound> Pipe<'bound> {
         }
     }
 
-    /// Creates a blank picture of `width` by `height` pixels for [`Self::show_nothing`], if the device
-    /// needs one. If VRAM has no room for it, creates the smallest one that the device can show; QEMU's
-    /// window then becomes as small. If there is no room for that either, there is no blank picture.
+    /// Creates a blank picture of `width` by `height` pixels for [`Self::show_nothing`], if the
+    /// device needs one. If VRAM has no room for it, creates the smallest one that the device can
+    /// show; QEMU's window then becomes as small. If there is no room for that either, there is no
+    /// blank picture.
     ///
     /// Does nothing while the screen is blank.
     pub(crate) fn prepare_blank(
@@ -226,8 +228,8 @@ impl<'bound> Pipe<'bound> {
         }
     }
 
-    /// Blanks the screen. If `bochs-display` has no blank picture, this function disables the device, and
-    /// QEMU's window keeps the last picture.
+    /// Blanks the screen. If `bochs-display` has no blank picture, this function disables the
+    /// device, and QEMU's window keeps the last picture.
     ///
     /// Marks all register values as unknown. So switching the display off and on writes all
     /// registers, whatever values the device had.
@@ -246,13 +248,14 @@ impl<'bound> Pipe<'bound> {
         state.is_blank = true;
     }
 
-    /// Returns the offset of the blank picture in VRAM, and its length in bytes; `None` if there is none.
+    /// Returns the offset of the blank picture in VRAM, and its length in bytes; `None` if there is
+    /// none.
     pub(crate) fn blank_part(&self) -> Option<(VramOffset, usize)> {
         self.state.lock().blank.as_ref().and_then(Blank::part)
     }
 
-    /// Frees the blank picture. If the device shows it, disables the device first. Returns true if there
-    /// was a blank picture.
+    /// Frees the blank picture. If the device shows it, disables the device first. Returns true if
+    /// there was a blank picture.
     pub(crate) fn release_blank(&self) -> bool {
         let mut state = self.state.lock();
         let blank = state.blank.take();
@@ -271,10 +274,10 @@ impl<'bound> Pipe<'bound> {
         self.regs.disable();
     }
 
-    /// Prepares the display for the next kernel: sets the mode in which this driver found it, with a
-    /// black picture, or leaves it disabled if it was disabled. kexec passes the firmware's framebuffer
-    /// on to the next kernel, whose driver for it (efifb, vesafb or simpledrm) draws into it but cannot
-    /// set a mode.
+    /// Prepares the display for the next kernel: sets the mode in which this driver found it, with
+    /// a black picture, or leaves it disabled if it was disabled. kexec passes the firmware's
+    /// framebuffer on to the next kernel, whose driver for it (efifb, vesafb or simpledrm) draws
+    /// into it but cannot set a mode.
     pub(crate) fn hand_back(&self, bar: &VramBar<'_>) {
         self.disable();
         let Some(firmware) = &self.firmware else {
@@ -288,8 +291,8 @@ impl<'bound> Pipe<'bound> {
         }
     }
 
-    /// Marks all register values as unknown, and blanks the screen if it was blank. Must be called after
-    /// a reset of the device.
+    /// Marks all register values as unknown, and blanks the screen if it was blank. Must be called
+    /// after a reset of the device.
     pub(crate) fn restore(&self, bar: &VramBar<'_>) {
         let mut state = self.state.lock();
         state.programmed = Programmed::UNKNOWN;

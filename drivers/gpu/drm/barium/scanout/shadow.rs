@@ -53,8 +53,8 @@ pub(crate) struct Shadow {
     start: VramOffset,
     picture: Picture,
     scanout: Scanout,
-    /// The last update has left all pixels of its picture in the shadow, and none of them is out of
-    /// date. Only commits change this, one at a time.
+    /// True if the last update has left all pixels of its picture in the shadow, and none of them
+    /// is out of date. Only commits change this, one at a time.
     is_complete: Atomic<bool>,
 }
 
@@ -76,7 +76,7 @@ impl Shadow {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the device cannot show it wherever it is in VRAM.
+    /// `EINVAL` if the device cannot show it at any offset in VRAM.
     pub(crate) fn picture(
         limits: &ModeLimits,
         format: Fourcc,
@@ -149,9 +149,10 @@ impl Shadow {
         bar.part(self.start, self.picture.len().ok_or(EINVAL)?.try_into()?)
     }
 
-    /// Copies `damage`, rectangles of the framebuffer `source`, from `bytes`, those of its object.
-    /// Copies everything if the shadow does not have the rest of the picture. `is_coherent` is
-    /// false if `bytes` may be out of date: the next update then copies everything again.
+    /// Copies `damage`, rectangles of the framebuffer `source`, from `bytes`, the bytes of its
+    /// object. Copies the whole picture if the shadow does not contain the rest of it.
+    /// `is_coherent` is false if `bytes` may be out of date: the next update then copies everything
+    /// again.
     ///
     /// Called in a commit: takes no lock and allocates nothing.
     ///

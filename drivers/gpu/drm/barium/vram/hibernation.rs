@@ -3,10 +3,11 @@
 //! Saves VRAM across hibernation.
 //!
 //! VRAM loses its contents while the machine is off; the kernel restores system memory from the
-//! hibernation image. So the driver copies the parts of VRAM that are still allocated to system memory
-//! before the kernel creates the image, and copies them back after the kernel has restored it. Before
-//! that, it has moved all objects out of VRAM that can be moved ([`crate::driver`]): what is left are
-//! pictures that are shown, and objects that the kernel maps.
+//! hibernation image. So the driver copies the parts of VRAM that are still allocated to system
+//! memory before the kernel creates the image, and copies them back after the kernel has restored
+//! it. Before that, it has moved all objects out of VRAM that can be moved ([`crate::driver`]). The
+//! rest consists of pictures that are shown, objects that the kernel maps, and objects for which
+//! there is no system memory.
 
 use super::{
     VramBar,
@@ -24,16 +25,16 @@ use kernel::{
 struct Contents {
     /// The offset and the length of each part, in bytes.
     parts: KVVec<(VramOffset, usize)>,
-    /// The contents of the parts, one after the other. The hibernation image includes these pages, as
-    /// they are ordinary memory.
+    /// The contents of the parts, one after the other. The hibernation image includes these pages,
+    /// as they are ordinary memory.
     memory: VVec<u8>,
-    /// How many bytes of VRAM were available when the memory was allocated.
+    /// The number of bytes of VRAM that were available when the memory was allocated.
     available: u64,
-    /// Whether `memory` holds the contents.
+    /// True if `memory` holds the contents.
     is_filled: bool,
 }
 
-/// Room for a copy of the contents of VRAM; `None` except during hibernation.
+/// The memory for a copy of the contents of VRAM; `None` except during hibernation.
 pub(crate) struct VramBackup(Pin<KBox<Mutex<Option<Contents>>>>);
 
 impl VramBackup {

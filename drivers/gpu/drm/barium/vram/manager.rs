@@ -2,23 +2,25 @@
 
 //! The VRAM manager, which allocates VRAM in whole pages.
 //!
-//! This is accounting only: the manager accesses neither VRAM nor registers, and also works after the
-//! hardware is gone.
+//! This is accounting only: the manager accesses neither VRAM nor registers, and also works after
+//! the hardware is gone.
 //!
 //! # Placement
 //!
 //! A display can scan a picture out only if it is contiguous and starts low enough in VRAM. So the
-//! manager places contiguous allocations as low as possible. For all others, the buddy allocator
-//! takes the highest free block of each order that it needs.
+//! manager places contiguous allocations as low as possible. The exception is an allocation of more
+//! than a third of VRAM: if only that leaves room for another one of its size, it lies as high as
+//! possible. For all others, the buddy allocator takes the highest free block of each order that it
+//! needs.
 //!
 //! Huge entries can map as much of each allocation as its size allows. The buddy allocator aligns a
 //! block to its own size, and serves a size that is no power of two with blocks of falling order. A
-//! contiguous allocation starts where it contains as many naturally aligned chunks of a huge entry's
-//! size as possible, and at the start of a chunk if that skips only a few pages. An allocation never
-//! fails, or takes more than its size, for the sake of huge entries.
+//! contiguous allocation starts where it contains as many naturally aligned chunks of a huge
+//! entry's size as possible, and at the start of a chunk if that skips only a few pages. An
+//! allocation never fails, or takes more than its size, for the sake of huge entries.
 //!
-//! A blank picture, which blanks the screen of a `bochs-display`, lies as high as possible. Its owner
-//! frees it when there is no room for another allocation, so it counts as available.
+//! A blank picture, which blanks the screen of a `bochs-display`, lies as high as possible. Its
+//! owner frees it when there is no room for another allocation, so it counts as available.
 
 use super::{
     extents::{
@@ -76,8 +78,8 @@ struct Inner {
 /// The manager allocates from the buddy allocator, and frees to it, with the mutex held. So the map
 /// and the buddy allocator agree whenever the mutex is not held.
 ///
-/// The shrinker may free an object, and then takes the mutex to free its VRAM. So the manager allocates
-/// memory in [`without_fs_reclaim`] while it holds the mutex.
+/// The shrinker may free an object, and then takes the mutex to free its VRAM. So the manager
+/// allocates memory in [`without_fs_reclaim`] while it holds the mutex.
 struct State {
     /// The pages that are allocated from the buddy allocator, including those in the cache.
     map: PageMap,
@@ -144,13 +146,13 @@ impl VramManager {
         self.0.size
     }
 
-    /// Returns the number of bytes that are not allocated at the time of the call, or that their owners
-    /// free if another allocation needs them.
+    /// Returns the number of bytes that are not allocated at the time of the call, or that their
+    /// owners free if another allocation needs them.
     pub(crate) fn available(&self) -> u64 {
         self.0.state.lock().available()
     }
 
-    /// Returns which parts of VRAM are in use.
+    /// Returns the parts of VRAM that are in use.
     ///
     /// # Errors
     ///
@@ -177,12 +179,12 @@ impl VramManager {
 
     /// Allocates `size` bytes, a whole number of pages and not 0. Their content is not cleared.
     ///
-    /// A contiguous allocation starts as low as possible.
+    /// A contiguous allocation lies low in VRAM, as the head of this file describes.
     ///
     /// # Errors
     ///
-    /// - `ENOSPC` if less than `size` bytes are free, or, for a contiguous allocation, if no free range
-    ///   is large enough.
+    /// - `ENOSPC` if less than `size` bytes are free, or, for a contiguous allocation, if no free
+    ///   range is large enough.
     /// - `ENOMEM` if there is no kernel memory for the accounting.
     /// - `EINVAL` if `size` is 0 or not a whole number of pages.
     pub(crate) fn alloc(&self, size: usize, contiguity: Contiguity) -> Result<Allocation> {
@@ -194,8 +196,9 @@ impl VramManager {
         })
     }
 
-    /// Allocates `size` contiguous bytes, a whole number of pages and not 0, as low as possible, so that
-    /// they start at `last_start` or below. Their content is not cleared.
+    /// Allocates `size` contiguous bytes, a whole number of pages and not 0, that start at
+    /// `last_start` or below: low in VRAM, as the head of this file describes. Their content is not
+    /// cleared.
     ///
     /// # Errors
     ///
@@ -210,11 +213,11 @@ impl VramManager {
         })
     }
 
-    /// Allocates `size` contiguous bytes, a whole number of pages and not 0, as high as possible, but so
-    /// that they start at `last_start` or below. Their content is not cleared.
+    /// Allocates `size` contiguous bytes, a whole number of pages and not 0, as high as possible,
+    /// but so that they start at `last_start` or below. Their content is not cleared.
     ///
-    /// The allocation counts as available. So its owner must drop it before the driver fails another
-    /// allocation with `ENOSPC`.
+    /// The allocation counts as available. So its owner must drop it before the driver fails
+    /// another allocation with `ENOSPC`.
     ///
     /// # Errors
     ///
@@ -249,8 +252,8 @@ impl VramManager {
         })
     }
 
-    /// Frees the cache. Returns the offset and the length in bytes of each allocated part of VRAM, in
-    /// ascending order.
+    /// Frees the cache. Returns the offset and the length in bytes of each allocated part of VRAM,
+    /// in ascending order.
     ///
     /// # Errors
     ///
@@ -264,7 +267,7 @@ impl VramManager {
     }
 }
 
-/// Which parts of VRAM were in use at one moment. A part is an offset and a length in bytes.
+/// The parts of VRAM that were in use at one moment. A part is an offset and a length in bytes.
 pub(crate) struct VramParts {
     /// The parts in use, including those in the cache, in ascending order.
     pub(crate) used: KVVec<(VramOffset, usize)>,
@@ -281,7 +284,7 @@ struct Request {
     contiguity: Contiguity,
     /// The highest page of VRAM that a contiguous allocation may start at.
     last_start: usize,
-    /// The allocation is one for [`VramManager::alloc_reclaimable`].
+    /// True for a request of [`VramManager::alloc_reclaimable`].
     is_reclaimable: bool,
 }
 
@@ -328,8 +331,9 @@ impl Inner {
             GFP_KERNEL_ACCOUNT,
         )
         .map_err(|err| match err {
-            // According to the map, enough pages are free, or all pages of the range. So the cause is
-            // memory: `gpu_buddy_alloc_blocks()` returns `ENOSPC` also if it cannot split a block.
+            // According to the map, enough pages are free, or all pages of the range. So the cause
+            // is memory: `gpu_buddy_alloc_blocks()` returns `ENOSPC` also if it cannot split a
+            // block.
             ENOSPC => ENOMEM,
             other => other,
         })?;
@@ -342,7 +346,8 @@ impl Inner {
             )?;
         }
         // `gpu_buddy_alloc_blocks()` returns more than was requested if it has no memory to trim a
-        // block. No request of this driver needs trimming, but the interface does not guarantee that.
+        // block. No request of this driver needs trimming, but the interface does not guarantee
+        // that.
         if !is_complete(&extents, request) {
             return Err(ENOMEM);
         }
@@ -406,8 +411,8 @@ impl State {
     }
 
     /// Returns the lowest page at which a contiguous allocation contains the most chunks for huge
-    /// entries and has no short head. If there is none, returns the lowest page at which it contains
-    /// the most chunks, the lowest page at which it fits, or `None`.
+    /// entries and has no short head. If there is none, returns the lowest page at which it
+    /// contains the most chunks, the lowest page at which it fits, or `None`.
     fn lowest_start(&self, request: &Request) -> Option<usize> {
         let anywhere = RangeRequest {
             pages: request.pages,
@@ -422,11 +427,13 @@ impl State {
             .find_map(|request| self.map.lowest_free_range(request))
     }
 
-    /// Returns the page at which a contiguous allocation starts, or `None` if there is no room for it.
+    /// Returns the page at which a contiguous allocation starts, or `None` if there is no room for
+    /// it.
     ///
-    /// This is the lowest page. But an allocation of more than a third of VRAM starts at the highest page
-    /// if only that leaves room for another one of its size, once all others are freed: the display shows
-    /// two pictures in turn, and the one that it shows cannot be moved to an overlapping range.
+    /// Usually this is the lowest page. An allocation of more than a third of VRAM starts at the
+    /// highest page instead if only that leaves room for another one of its size, once all others
+    /// are freed: the display shows two pictures in turn, and the one that it shows cannot be moved
+    /// to an overlapping range.
     fn contiguous_start(&self, request: &Request) -> Option<usize> {
         if request.is_reclaimable {
             return self
@@ -473,7 +480,7 @@ impl State {
 struct Blocks {
     extents: Extents,
     contiguity: Contiguity,
-    /// The blocks are from [`VramManager::alloc_reclaimable`].
+    /// True for blocks of [`VramManager::alloc_reclaimable`].
     is_reclaimable: bool,
     /// `None` only after [`Self::take`].
     buddy_blocks: Option<Pin<KBox<AllocatedBlocks>>>,
@@ -482,8 +489,8 @@ struct Blocks {
 impl Blocks {
     /// Returns true if these blocks, which are in the cache, can serve `request`.
     ///
-    /// Blocks of a [`Contiguity::Any`] allocation lie high in VRAM, so they do not suit a contiguous
-    /// request.
+    /// Blocks of a [`Contiguity::Any`] allocation lie high in VRAM, so they do not suit a
+    /// contiguous request.
     fn suits(&self, request: &Request) -> bool {
         let is_low_enough = |extent: &Extent| extent.vram_pages().start <= request.last_start;
         !request.is_reclaimable
@@ -505,8 +512,8 @@ impl Blocks {
 
 /// An allocated part of VRAM. Dropping it frees that part.
 ///
-/// Its pages are numbered from 0: within an extent by ascending offset, and the extents in the order
-/// in which the buddy allocator returned their blocks, large ones first.
+/// Its pages are numbered from 0: within an extent by ascending offset, and the extents in the
+/// order in which the buddy allocator returned their blocks, large ones first.
 pub(crate) struct Allocation {
     blocks: Blocks,
     manager: Arc<Inner>,
@@ -545,8 +552,8 @@ impl Drop for Allocation {
     }
 }
 
-/// Returns true if `extents` have exactly the requested number of pages, in one extent if the request
-/// is contiguous.
+/// Returns true if `extents` have exactly the requested number of pages, in one extent if the
+/// request is contiguous.
 fn is_complete(extents: &Extents, request: &Request) -> bool {
     extents.pages() == request.pages && (request.contiguity == Contiguity::Any || extents.is_one())
 }

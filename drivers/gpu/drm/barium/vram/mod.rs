@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! VRAM: the BAR to access it ([`bar`]), its allocation ([`manager`], with the bitmap in [`page_map`]
-//! and the extents in [`extents`]), the choice of the objects that leave it ([`occupancy`]), and a copy of
-//! its content during hibernation ([`hibernation`]).
+//! VRAM: the BAR to access it ([`bar`]), its allocation ([`manager`], with the bitmap in
+//! [`page_map`] and the extents in [`extents`]), the choice of the objects that leave it
+//! ([`occupancy`]), and a copy of its content during hibernation ([`hibernation`]).
 //!
-//! Offsets are in bytes from the start of VRAM. This room does not use GEM objects.
+//! Offsets are in bytes from the start of VRAM. This module does not use GEM objects.
 
 mod bar;
 mod extents;

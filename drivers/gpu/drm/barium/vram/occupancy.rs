@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A snapshot of which object has which pages of VRAM, and the search for the range of pages that
+//! A snapshot of the objects in VRAM and of their pages, and the search for the range of pages that
 //! is cheapest to free.
 //!
 //! A contiguous object needs one range. All objects in this range have to leave VRAM, also those
@@ -99,7 +99,8 @@ struct Part {
     tenant: usize,
 }
 
-/// What it costs to free a range. The smallest value is the best.
+/// The cost of freeing a range. The fields are compared in order, and the smallest value is the
+/// best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Cost {
     /// The number of pages to copy.
@@ -175,9 +176,9 @@ impl Occupancy {
         })
     }
 
-    /// Adds an object that can leave VRAM, which copies `copies` pages. The caller adds the objects
-    /// that should leave first before the others. Allocates no memory: an object for which there is
-    /// no room counts as one that cannot leave.
+    /// Adds an object that can leave VRAM, for which the driver has to copy `copies` pages. The
+    /// caller adds the objects that should leave first before the others. Allocates no memory: an
+    /// object for which the snapshot has no room counts as one that cannot leave.
     pub(crate) fn add(&mut self, allocation: &Allocation, rank: Rank, copies: usize) {
         self.add_parts(allocation.vram_pages(), rank, copies);
     }
@@ -252,8 +253,9 @@ impl Occupancy {
     /// No object in it has a higher rank than it must. Among such ranges, this is the one with the
     /// fewest pages to copy, then with the fewest objects, then with the most chunks for huge
     /// entries, then with the objects that were added first, and then the lowest one. A range of
-    /// more than a third of VRAM that leaves no room for another one of its size costs as much as
-    /// moving the object itself, which is what the driver then has to do.
+    /// more than a third of VRAM that leaves no room for another one of its size also costs the
+    /// copy of its own pages: the driver has to move the new object later, to make room for that
+    /// other one.
     pub(crate) fn cheapest(&mut self, needed: &Needed) -> Option<Window> {
         let request = needed.range;
         let limit = self.lowest_limit(&request)?;
@@ -427,8 +429,8 @@ impl Sweep<'_> {
     }
 }
 
-/// Returns the number of pages to copy when an object with a range of `pages` pages that starts at `start`
-/// moves to make room for another one of its size: 0 if there is room beside it.
+/// Returns the number of pages to copy when an object with a range of `pages` pages that starts at
+/// `start` moves to make room for another one of its size: 0 if there is room beside it.
 fn move_of_same(vram_pages: usize, start: usize, pages: usize) -> usize {
     match leaves_room_for_same(vram_pages, start, pages) {
         true => 0,
@@ -541,7 +543,7 @@ mod tests {
             needed.pay_for(&window);
         }
         assert_eq!(cheapest(&mut all, &needed), None);
-        // What it costs to move the object itself later does not count.
+        // The cost of a later move of the object itself does not count.
         let needed = request(40, 63).copying_at_most(40);
         assert_eq!(cheapest(&mut all, &needed), Some((24..64, 1)));
         assert_eq!(cheapest(&mut all, &needed.copying_at_most(39)), None);

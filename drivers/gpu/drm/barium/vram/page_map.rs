@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A bitmap of the pages of VRAM that are in use, and the search for the lowest free range.
+//! A bitmap of the pages of VRAM that are in use, and the search for free ranges.
 //!
-//! The buddy allocator serves a contiguous request with the highest block of a fitting power of two.
-//! A display can scan out only the low part of VRAM, so the manager finds the lowest range here, and
-//! then requests exactly that range from the buddy allocator.
+//! The buddy allocator serves a contiguous request with the highest block of a fitting power of
+//! two. A display can scan out only the low part of VRAM, so the manager finds the lowest range
+//! here, and then requests exactly that range from the buddy allocator.
 //!
 //! All numbers are pages from the start of VRAM.
 
@@ -15,8 +15,8 @@ use kernel::prelude::*;
 ///
 /// # Invariants
 ///
-/// `words` has a bit for each of `pages` pages, and the bits behind the last page are set. `free` is
-/// the number of bits that are clear. All pages below `first_free` are in use.
+/// `words` has a bit for each of `pages` pages, and the bits behind the last page are set. `free`
+/// is the number of bits that are clear. All pages below `first_free` are in use.
 pub(super) struct PageMap {
     words: KVec<u64>,
     pages: usize,
@@ -36,8 +36,8 @@ pub(super) struct RangeRequest {
     /// The number of pages that a huge entry maps, a power of two. A *chunk* is an aligned range of
     /// this many pages.
     pub(super) chunk: usize,
-    /// The maximum length of the *head*, the pages before the first chunk boundary in the range. With
-    /// `chunk - 1` the range may start anywhere; with 0 it starts at a chunk boundary.
+    /// The maximum length of the *head*, the pages before the first chunk boundary in the range.
+    /// With `chunk - 1` the range may start anywhere; with 0 it starts at a chunk boundary.
     pub(super) slack: usize,
     /// The minimum length of a head. A range that starts at a chunk boundary has none.
     pub(super) min_head: usize,
@@ -64,8 +64,8 @@ impl RangeRequest {
         Self { min_head, ..self }
     }
 
-    /// Returns the lowest page at or above `page` that the request allows the range to start at. `None`
-    /// if the number overflows.
+    /// Returns the lowest page at or above `page` that the request allows the range to start at.
+    /// `None` if the number overflows.
     pub(super) fn first_start(&self, page: usize) -> Option<usize> {
         let in_front = page.wrapping_neg() & (self.chunk - 1);
         let head = match in_front.min(self.slack) {
@@ -87,8 +87,8 @@ impl PageMap {
         if let (Some(last), rest @ 1..) = (words.last_mut(), pages % WORD_BITS) {
             *last = u64::MAX << rest;
         }
-        // INVARIANT: `words` has `pages` bits, rounded up to whole words; the bits behind the last page
-        // are set above, all others are clear.
+        // INVARIANT: `words` has `pages` bits, rounded up to whole words; the bits behind the last
+        // page are set above, all others are clear.
         Ok(Self {
             words,
             pages,
@@ -146,8 +146,8 @@ impl PageMap {
         }
     }
 
-    /// Returns the start of the lowest free range that `request` describes, or `None` if there is no
-    /// such range.
+    /// Returns the start of the lowest free range that `request` describes, or `None` if there is
+    /// no such range.
     pub(super) fn lowest_free_range(&self, request: &RangeRequest) -> Option<usize> {
         let mut page = self.first_free;
         loop {
@@ -221,8 +221,8 @@ impl PageMap {
     }
 }
 
-/// Returns true if the pages of VRAM, which has `vram_pages`, before or after a range of `pages` pages that
-/// starts at `start` are at least as many.
+/// Returns true if VRAM, which has `vram_pages` pages, has at least `pages` pages before or after
+/// the range of `pages` pages that starts at `start`.
 pub(super) fn leaves_room_for_same(vram_pages: usize, start: usize, pages: usize) -> bool {
     start >= pages || vram_pages.saturating_sub(start).saturating_sub(pages) >= pages
 }
