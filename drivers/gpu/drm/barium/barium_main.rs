@@ -17,12 +17,11 @@
 //! The device scans a contiguous object out in place, without a copy: [`display`] implements DRM's
 //! mode setting objects, and [`scanout`] programs the registers of [`dispi`].
 //!
-//! # Rooms
+//! # Modules
 //!
-//! A room is a top-level module of this crate. It uses rooms in lower rows only, so that no two
-//! rooms use each other.
+//! Each top-level module uses modules in lower rows only, so that no two modules use each other.
 //!
-//! | room | is in charge of | uses |
+//! | module | is in charge of | uses |
 //! | --- | --- | --- |
 //! | `barium_main` | the module and its parameters | [`driver`], [`device`], [`upstream`] |
 //! | [`driver`] | PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table | all below |
@@ -37,7 +36,7 @@
 //! | [`dispi`] | the registers of the device | [`vram`] |
 //! | [`vram`] | the allocation of VRAM, its BAR and its backup | [`upstream`], [`units`] |
 //! | [`fault_around`] | which neighbours a fault maps: numbers only | [`upstream`], [`units`] |
-//! | [`upstream`] | abstractions that the kernel crate lacks; the only room with `unsafe` code | [`units`] |
+//! | [`upstream`] | abstractions that the kernel crate lacks; the only module with `unsafe` code | [`units`] |
 //! | [`uapi`] | the ABI | |
 //! | [`units`] | types of numbers: pages, windows, offsets | |
 

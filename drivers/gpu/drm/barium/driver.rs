@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Connects the rooms: PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table.
+//! Connects the modules: PCI ids, probe, the operations of the PCI bus and of DRM, the ioctl table.
 
 use crate::{
     debugfs,

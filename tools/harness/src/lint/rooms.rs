@@ -3,7 +3,7 @@
 //! Checks the direction of the dependencies between the rooms (top-level modules) of the driver's
 //! crate.
 //!
-//! The documentation of `barium_main.rs` has a table of rooms below its heading `# Rooms`. The
+//! The documentation of `barium_main.rs` has a table of rooms below its heading `# Modules`. The
 //! first column names a room, the last column the rooms that it uses, all of them in lower rows.
 //! The check requires that the table has this form, that each room uses only the rooms in its row,
 //! and that `upstream` uses only rooms that use none. The pieces of `upstream` (its files and
@@ -47,7 +47,7 @@ pub fn check(files: &[File]) -> Vec<String> {
             }
         }
     }
-    findings.extend(rooms.cycles("rooms"));
+    findings.extend(rooms.cycles("modules"));
     findings.extend(pieces.cycles("pieces of upstream"));
     let names: BTreeSet<&str> = modules.iter().map(|path| room(path, &modules)).collect();
     match files.iter().find(|file| file.path == "barium_main.rs") {
@@ -73,7 +73,7 @@ fn table(root: &Source) -> Vec<Row> {
         .filter(|comment| comment.kind == "//!")
         .flat_map(|comment| comment.lines.iter().map(|line| line.trim()));
     let rows = lines
-        .skip_while(|line| *line != "# Rooms")
+        .skip_while(|line| *line != "# Modules")
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'))
         // The header and the separator.
@@ -109,14 +109,14 @@ fn quoted(text: &str) -> impl Iterator<Item = String> + '_ {
 /// Checks the table, and that it allows all uses. Returns the findings.
 fn check_table(table: &[Row], names: &BTreeSet<&str>, rooms: &Graph) -> Vec<String> {
     if table.is_empty() {
-        return vec!["barium_main.rs: no table below `# Rooms`".into()];
+        return vec!["barium_main.rs: no table below `# Modules`".into()];
     }
     let mut findings = Vec::new();
     for (number, row) in table.iter().enumerate() {
         for name in row.uses.iter().chain([&row.room]) {
             if !names.contains(name.as_str()) {
                 findings.push(format!(
-                    "barium_main.rs: the table has {name}, which is no room"
+                    "barium_main.rs: the table has {name}, which is no module"
                 ));
             }
         }
@@ -148,7 +148,7 @@ fn check_table(table: &[Row], names: &BTreeSet<&str>, rooms: &Graph) -> Vec<Stri
         }
         if from == UPSTREAM && rooms.edges.keys().any(|(other, _)| other == to) {
             findings.push(format!(
-                "{place}: upstream uses {to}, which uses other rooms"
+                "{place}: upstream uses {to}, which uses other modules"
             ));
         }
     }
@@ -459,7 +459,7 @@ mod tests {
             })
             .collect();
         let root = format!(
-            "//! # Rooms\n//!\n//! | room | is | uses |\n//! | - | - | - |\n\
+            "//! # Modules\n//!\n//! | module | is | uses |\n//! | - | - | - |\n\
              //! | `barium_main` | | all below |\n{}\nmod a;\n",
             rows.concat()
         );
@@ -535,7 +535,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                "a cycle among the rooms, in the knot of a, b, c:\
+                "a cycle among the modules, in the knot of a, b, c:\
                  \n    a uses b (a.rs:1)\n    b uses c (b/mod.rs:2)\n    c uses a (c.rs:1)",
                 "c.rs:1: c uses a, which the table does not have"
             ]
@@ -570,7 +570,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                "barium_main.rs: the table has d, which is no room",
+                "barium_main.rs: the table has d, which is no module",
                 "barium_main.rs: a uses d, which has no lower row",
                 "barium_main.rs: c uses a, which has no lower row",
                 "barium_main.rs: the table has no row for b"
@@ -599,7 +599,7 @@ mod tests {
         );
         assert_eq!(
             found,
-            ["upstream/x.rs:1: upstream uses a, which uses other rooms"]
+            ["upstream/x.rs:1: upstream uses a, which uses other modules"]
         );
     }
 
