@@ -497,8 +497,8 @@ impl<'a, T: ObjectData> Fault<'a, T> {
         prot: bindings::pgprot_t,
     ) -> Result<MappedFault<'_, 'a, T>, VmFault> {
         // SAFETY: By the type invariants, the fault is being served, so a page table in
-        // `vmf->prealloc_pte` is not in use; the VMA is PFNMAP and not copy-on-write. The caller
-        // promises that `pfn` stays valid as long as the entry exists.
+        // `vmf->prealloc_pte` is not in use; the VMA is PFNMAP and not copy-on-write. By the safety
+        // requirements, `pfn` stays valid as long as the entry exists.
         match VmFault(unsafe { barium_insert_pfn(self.vmf, pfn, prot) }) {
             // INVARIANT: The entry is in a page table, which is not freed while the fault is served
             // (see the head of this file).
