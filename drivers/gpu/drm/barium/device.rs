@@ -37,6 +37,10 @@
 //! thread that holds a mutex of [`VramManager`] allocates without `__GFP_FS`, and a thread that
 //! holds `gem_lru_mutex` does not allocate. The shrinker does not take the mutex of [`Pipe`].
 //!
+//! A write to `dmem.max` takes 2, and 3 inside 2, in an SRCU read-side critical section of the dmem
+//! controller. Unbinding waits for that critical section after it has unplugged the device, with
+//! none of these locks held.
+//!
 //! Before a commit and after it, DRM takes 2, outside 3, to map and unmap an object that is shown
 //! through a shadow. The commit itself takes neither 2 nor the mutexes of [`VramManager`].
 
@@ -46,6 +50,7 @@ use crate::{
         Pipe, //
     },
     upstream::{
+        dmem,
         gem::Lru,
         kms::registration::UnmapOnDrop,
         tmpfs::TmpfsMount, //
@@ -336,16 +341,31 @@ impl Residents {
 /// before it releases the hardware.
 pub(crate) type BariumRegistrationData<'bound> = UnmapOnDrop<BariumDriver, BariumHardware<'bound>>;
 
-/// The mapped BARs of a bound device: its registers and VRAM.
+/// The mapped BARs of a bound device: its registers and VRAM. And the region that VRAM is charged
+/// to, which is unregistered at unbind: no lock of this driver is held then.
 pub(crate) struct BariumHardware<'bound> {
+    dmem: dmem::Region<BariumDriver>,
     pipe: Pipe<'bound>,
     vram_bar: VramBar<'bound>,
 }
 
 impl<'bound> BariumHardware<'bound> {
     /// Creates the data of a bound device.
-    pub(crate) fn new(pipe: Pipe<'bound>, vram_bar: VramBar<'bound>) -> Self {
-        Self { pipe, vram_bar }
+    pub(crate) fn new(
+        dmem: dmem::Region<BariumDriver>,
+        pipe: Pipe<'bound>,
+        vram_bar: VramBar<'bound>,
+    ) -> Self {
+        Self {
+            dmem,
+            pipe,
+            vram_bar,
+        }
+    }
+
+    /// Returns the region of VRAM, which is charged to cgroups.
+    pub(crate) fn dmem(&self) -> &dmem::Region<BariumDriver> {
+        &self.dmem
     }
 
     /// Returns the pipe, which programs the display.

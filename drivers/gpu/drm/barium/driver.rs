@@ -6,6 +6,7 @@ use crate::{
     debugfs,
     device::{
         BariumData,
+        BariumDevice,
         BariumDriver,
         BariumHardware,
         BariumRegistrationData,
@@ -29,6 +30,7 @@ use crate::{
     uapi::*,
     upstream::{
         self,
+        dmem,
         drm_driver::Nodes,
         kms::registration::{
             self,
@@ -123,10 +125,11 @@ impl pci::Driver for BariumDriver {
         };
         let drm = upstream::drm_driver::alloc::<Self, _>(pdev, Ok(data), nodes, &OPS)?;
         let drm = display::set_up(drm)?;
+        let dmem = dmem::Region::new(drm.device(), c"vram", properties.vram.bytes())?;
         let drm = registration::register::<Display, _>(pdev, drm, |pdev| {
             let bar = VramBar::new(pdev, properties.vram)?;
             let pipe = Pipe::new(dispi::Registers::new(pdev)?, &properties)?;
-            Ok(BariumHardware::new(pipe, bar))
+            Ok(BariumHardware::new(dmem, pipe, bar))
         })?;
 
         dev_info!(pdev, "{} MiB of VRAM\n", properties.vram.mib());
@@ -216,6 +219,12 @@ impl SystemSleep for BariumDriver {
 
     fn shutdown(_pdev: &pci::Device<Bound>, data: Pin<&BoundDevice>) {
         display::shutdown(&data.drm);
+    }
+}
+
+impl dmem::Reclaim for BariumDriver {
+    fn reclaim(dev: &BariumDevice, pool: dmem::Pool<'_>, bytes: u64) -> Result {
+        gem::evict_charged(dev, pool, bytes)
     }
 }
 

@@ -4,11 +4,13 @@
 //!
 //! [`create`](mod@create) creates an object, [`crate::mmap`] decides how it is mapped, [`pins`]
 //! keeps it where the display shows it, [`moves`] moves it, [`room`] makes room for it in VRAM,
-//! [`reclaim`] gives its system memory back to the kernel, and [`status`] describes it for people.
+//! [`protection`] tells which objects cgroups keep there, [`reclaim`] gives its system memory back to
+//! the kernel, and [`status`] describes it for people.
 
 mod create;
 mod moves;
 mod pins;
+mod protection;
 mod reclaim;
 mod room;
 mod shares;
@@ -24,7 +26,10 @@ pub(crate) use self::{
         Pinned, //
     },
     reclaim::SystemMemory,
-    room::evict_all,
+    room::{
+        evict_all,
+        evict_charged, //
+    },
     status::{
         vram_parts,
         Status, //

@@ -12,6 +12,7 @@
 #include <drm/drm_modeset_lock.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
+#include <linux/cgroup_dmem.h>
 #include <linux/fs_context.h>
 #include <linux/highmem.h>
 #include <linux/io.h>
@@ -630,6 +631,100 @@ bool barium_may_log(void)
 					   DEFAULT_RATELIMIT_BURST, RATELIMIT_MSG_ON_RELEASE);
 
 	return __ratelimit(&limit);
+}
+
+/* The owner of a dmem region. Its callback is Rust code, which casts the pointers. */
+struct barium_dmem_owner {
+	int (*reclaim)(void *pool, u64 bytes, const void *owner);
+};
+
+static int barium_dmem_reclaim(struct dmem_cgroup_pool_state *pool, u64 bytes, void *priv)
+{
+	const struct barium_dmem_owner *owner = priv;
+
+	return owner->reclaim(pool, bytes, owner);
+}
+
+static const struct dmem_cgroup_ops barium_dmem_ops = {
+	.reclaim = barium_dmem_reclaim,
+};
+
+/*
+ * Registers a dmem region of @size bytes, not 0. Returns NULL in a kernel without the controller,
+ * and an error pointer on failure.
+ */
+struct dmem_cgroup_region *barium_dmem_register(struct drm_device *dev, const char *name, u64 size,
+						struct barium_dmem_owner *owner)
+{
+	const struct dmem_cgroup_init init = {
+		.size = size,
+		.ops = &barium_dmem_ops,
+		.reclaim_priv = owner,
+	};
+
+	return dmem_cgroup_register_region(&init, "drm/%s/%s", dev->unique, name);
+}
+
+void barium_dmem_unregister(struct dmem_cgroup_region *region)
+{
+	dmem_cgroup_unregister_region(region);
+}
+
+int barium_dmem_try_charge(struct dmem_cgroup_region *region, u64 size,
+			   struct dmem_cgroup_pool_state **pool,
+			   struct dmem_cgroup_pool_state **limit)
+{
+	return dmem_cgroup_try_charge(region, size, pool, limit);
+}
+
+void barium_dmem_uncharge(struct dmem_cgroup_pool_state *pool, u64 size)
+{
+	dmem_cgroup_uncharge(pool, size);
+}
+
+void barium_dmem_put(struct dmem_cgroup_pool_state *pool)
+{
+	dmem_cgroup_pool_state_put(pool);
+}
+
+/* The protection of dmem: a value of the enum Protection in upstream/dmem.rs. */
+enum barium_dmem_protection {
+	BARIUM_DMEM_NONE,
+	BARIUM_DMEM_LOW,
+	BARIUM_DMEM_FULL,
+};
+
+/*
+ * Returns the protection of the memory that is charged to @pool, while memory is freed for the
+ * limit of @limit. It is full if @pool does not count for this limit.
+ */
+unsigned int barium_dmem_protection_in(struct dmem_cgroup_pool_state *limit,
+				       struct dmem_cgroup_pool_state *pool)
+{
+	bool hit_low = false;
+
+	if (dmem_cgroup_state_evict_valuable(limit, pool, false, &hit_low))
+		return BARIUM_DMEM_NONE;
+	return hit_low ? BARIUM_DMEM_LOW : BARIUM_DMEM_FULL;
+}
+
+/*
+ * Returns the protection of the memory that is charged to @pool, while memory is freed for that of
+ * @other, which is charged to the same region. The protection is that below the common ancestor of
+ * the two cgroups.
+ */
+unsigned int barium_dmem_protection_from(struct dmem_cgroup_pool_state *pool,
+					 struct dmem_cgroup_pool_state *other)
+{
+	struct dmem_cgroup_pool_state *root = dmem_cgroup_get_common_ancestor(pool, other);
+	unsigned int protection = BARIUM_DMEM_NONE;
+
+	if (dmem_cgroup_below_min(root, pool))
+		protection = BARIUM_DMEM_FULL;
+	else if (dmem_cgroup_below_low(root, pool))
+		protection = BARIUM_DMEM_LOW;
+	dmem_cgroup_pool_state_put(root);
+	return protection;
 }
 
 #if IS_MODULE(CONFIG_DRM)

@@ -64,8 +64,8 @@ const MAX_COPIES_PER_NEW_PAGE: usize = 8;
 
 /// Creates an object of `size` bytes, rounded up to whole pages, that reads as zero.
 ///
-/// An object in system memory gets its memory when it is accessed. So does one for which VRAM has
-/// no room, and one that is created while there is a
+/// An object in system memory gets its memory when it is accessed. So does one for which VRAM, or
+/// the limit of the client's cgroup, has no room, and one that is created while there is a
 /// [`DisplayRequest`](crate::device::DisplayRequest).
 ///
 /// A contiguous object starts where [`VramManager::alloc`](crate::vram::VramManager::alloc) places
@@ -124,8 +124,11 @@ fn create_with(
     let max_copies = MAX_COPIES_PER_NEW_PAGE * (size >> PAGE_SHIFT);
     let needed = Needed::new(size, last_start).copying_at_most(max_copies);
     let needed = (flags.contiguity == Contiguity::Contiguous).then_some(&needed);
-    let Some(allocation) = room::make_room(dev, reg, victims, Some(client), needed, alloc)? else {
-        return upstream::gem::create(dev, size, data, None);
+    let room = room::make_room(dev, reg, size, victims, Some(client), needed, alloc);
+    let allocation = match room {
+        Ok(Some(allocation)) => allocation,
+        Ok(None) | Err(EDQUOT) => return upstream::gem::create(dev, size, data, None),
+        Err(err) => return Err(err),
     };
     moves::clear(reg.vram_bar(), &allocation)?;
     let place = KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?;

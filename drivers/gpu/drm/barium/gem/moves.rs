@@ -342,7 +342,7 @@ pub(super) fn move_in(
 }
 
 /// Moves an object, which may be pinned and shown, to `allocation`, a lower part of VRAM. The
-/// display continues to show it.
+/// display continues to show it. The charge to a cgroup stays the same.
 ///
 /// # Errors
 ///
@@ -369,9 +369,11 @@ pub(super) fn relocate(
     let mut record = Some(KBox::new(Place::Vram(allocation), GFP_KERNEL_ACCOUNT)?);
     reg.pipe().relocate(object.dev().limits(), old, new, || {
         let mut vacated = obj.vacate()?;
-        if let (Some(Place::Vram(from)), Some(Place::Vram(to))) = (vacated.old(), record.as_deref())
+        if let (Some(Place::Vram(from)), Some(Place::Vram(to))) =
+            (vacated.old(), record.as_deref_mut())
         {
             copy(reg.vram_bar(), from, to, &mut buffer)?;
+            to.take_charge(from);
         }
         // The old record is dropped after the mutex of the pipe.
         record = record.take().and_then(|new| vacated.publish(new));
@@ -424,12 +426,10 @@ pub(super) fn shuffle(obj: &mut Reserved<'_, VramObject>) {
     let _ = obj.with_registered(|obj, reg| match obj.place() {
         Some(Place::Vram(_)) => move_out(obj, reg),
         _ => {
+            let charge = reg.dmem().charge(object.size())?;
             let vram = object.dev().vram();
-            move_in(
-                obj,
-                reg,
-                vram.alloc(object.size(), object.flags.contiguity)?,
-            )
+            let allocation = vram.alloc(object.size(), object.flags.contiguity)?;
+            move_in(obj, reg, allocation.charge_to(charge))
         }
     });
 }

@@ -133,15 +133,16 @@ pub(crate) fn pin(
     }
 }
 
-/// Allocates VRAM for a picture of `size` bytes, a whole number of pages, and moves out other
-/// objects if there is no room. New objects get no VRAM meanwhile. The allocation starts at or
+/// Allocates VRAM for a picture of `size` bytes, a whole number of pages, charges it to the cgroup
+/// of the current task, and moves out other objects if there is no room. New objects get no VRAM meanwhile. The allocation starts at or
 /// below `preferred` if there is room, and at or below `last_start` otherwise. Its content is not
 /// cleared.
 ///
 /// # Errors
 ///
-/// - `ENOSPC` if pinned pictures leave no room, or if there is no memory for the objects that would
-///   have to leave VRAM.
+/// - `ENOSPC` if pinned pictures, or objects that `dmem.min` protects, leave no room, if the limit
+///   of the cgroup does not allow it, or if there is no memory for the objects that would have to
+///   leave VRAM.
 /// - `ENOMEM`; `EINTR` on a signal.
 pub(crate) fn alloc_for_display(
     dev: &BariumDevice<Registered>,
@@ -155,28 +156,44 @@ pub(crate) fn alloc_for_display(
         result => result,
     };
     let _request = dev.begin_display_request();
-    let mut found = None;
+    let mut found = Ok(None);
     let needed = Needed::new(size, last_start.max(preferred));
     for attempt in 0..UNPIN_TRIES {
         // A worker unpins the previous picture some time after a flip.
         let may_unpin = dev.pinned().load(Acquire) >= 2;
         let may_move_pinned = !may_unpin || attempt >= FLIP_TRIES;
-        found = room::make_room_for_display(dev, reg, &needed, may_move_pinned, alloc)?;
-        if found.is_some() || !may_unpin {
+        found = room::make_room_for_display(dev, reg, &needed, may_move_pinned, alloc);
+        if !matches!(found, Ok(None) | Err(EDQUOT)) || !may_unpin {
             break;
         }
         fsleep(Delta::from_millis(1));
     }
-    found.ok_or_else(|| {
-        log_no_room(dev, reg, size);
-        ENOSPC
-    })
+    match found {
+        Ok(Some(allocation)) => return Ok(allocation),
+        Ok(None) => log_no_room(dev, reg, size),
+        Err(EDQUOT) => log_limit(dev, size),
+        Err(err) => return Err(err),
+    }
+    Err(ENOSPC)
 }
 
 /// Undoes one successful [`pin`] or [`pin_in_place`] of `obj`. Takes no lock.
 pub(crate) fn unpin(obj: &BariumObject) {
     if obj.pins.fetch_sub(1, Full) == 1 {
         obj.dev().pinned().fetch_sub(1, Full);
+    }
+}
+
+/// Logs that the limit of its cgroup does not allow the current process the `size` bytes of VRAM
+/// that it needs.
+fn log_limit(dev: &BariumDevice<Registered>, size: usize) {
+    if process::may_log() {
+        dev_notice!(
+            dev.as_ref(),
+            "{}: dmem.max of its cgroup leaves no room for {} KiB of VRAM\n",
+            process::current_process(),
+            size / SZ_1K
+        );
     }
 }
 

@@ -4,12 +4,21 @@
 //! their clients do not need it. For a contiguous object, only those in one range of VRAM leave,
 //! which [`crate::vram::Occupancy`] selects.
 //!
+//! VRAM is charged to the cgroup of the current task, in kernels with the dmem controller. If that
+//! would exceed a limit, only objects leave VRAM that count for it. `dmem.min` protects objects from
+//! leaving; `dmem.low` does so while others can leave.
+//!
 //! The caller holds no reservation, and waits for one at a time. Small objects leave VRAM together,
 //! so that they share the wait for a grace period: the others of such a batch are only locked if no
 //! other thread holds their reservation.
 
 use super::{
     moves,
+    protection::{
+        in_two_passes,
+        Need,
+        Protected, //
+    },
     shares::Shares,
     BariumObject,
     VramObject, //
@@ -23,10 +32,17 @@ use crate::{
         ResidentObjects, //
     },
     place::Place,
-    upstream::gem::{
-        Batch,
-        Reserved,
-        BATCH, //
+    upstream::{
+        dmem::{
+            Charge,
+            Pool,
+            TryCharge, //
+        },
+        gem::{
+            Batch,
+            Reserved,
+            BATCH, //
+        },
     },
     vram::{
         Allocation,
@@ -43,10 +59,16 @@ use kernel::{
         gem::BaseObject,
         Registered, //
     },
-    page::PAGE_SIZE,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*,
     sizes::SZ_1M,
-    sync::rcu, //
+    sync::{
+        rcu,
+        Arc, //
+    }, //
 };
 
 /// The maximum number of windows that [`evict_window`] tries to free, one after another.
@@ -64,20 +86,39 @@ enum Busy {
     Wait,
 }
 
-/// Calls `alloc`. While it fails with `ENOSPC`, frees VRAM and calls it again: first frees the
-/// blank picture, then the VRAM of unpinned objects whose priority is one of the `victims`, which
-/// are in ascending order. Returns `None` if `alloc` still fails.
+/// Charges `size` bytes of VRAM, and calls `alloc`, which allocates as much. While it fails with
+/// `ENOSPC`, frees VRAM and calls it again: first frees the blank picture, then the VRAM of unpinned
+/// objects whose priority is one of the `victims`, which are in ascending order. Returns `None` if
+/// `alloc` still fails.
 ///
 /// For a contiguous request, `needed` says which range of VRAM it needs, and how many pages may be
 /// copied. Then only objects in one such range leave VRAM, and none if there is no such range.
 ///
 /// # Errors
 ///
+/// - Those of [`charge`].
 /// - The errors of `alloc`, except for `ENOSPC`.
 /// - `ENOMEM` if there is no kernel memory for the search; `EINTR` on a signal.
 pub(super) fn make_room(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
+    size: usize,
+    victims: &[Priority],
+    client: Option<Client>,
+    needed: Option<&Needed>,
+    alloc: impl Fn() -> Result<Allocation>,
+) -> Result<Option<Allocation>> {
+    let charge = charge(dev, reg, size, victims)?;
+    let need = Need::Vram(charge.as_deref());
+    let found = free_room(dev, reg, need, victims, client, needed, alloc)?;
+    Ok(found.map(|found| found.charge_to(charge)))
+}
+
+/// Does what [`make_room`] does, for VRAM that is charged.
+fn free_room(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    need: Need<'_>,
     victims: &[Priority],
     client: Option<Client>,
     needed: Option<&Needed>,
@@ -88,19 +129,126 @@ pub(super) fn make_room(
     if found.is_none() && reg.pipe().release_blank() {
         found = alloc()?;
     }
+    if found.is_some() || victims.is_empty() {
+        return Ok(found);
+    }
     let Some(needed) = needed else {
-        return match found {
-            None => evict_until(dev, reg, victims, alloc),
-            found => Ok(found),
-        };
+        return evict_until(dev, reg, need, victims, alloc);
     };
     let mut needed = *needed;
-    for busy in [Busy::Skip, Busy::Wait] {
-        if found.is_none() && !victims.is_empty() {
-            found = evict_window(dev, reg, victims, client, &mut needed, busy, alloc)?;
+    in_two_passes(need, |protected| {
+        let pages = needed.pages();
+        let search = || Search::new(dev, protected, victims, client, pages);
+        match evict_window(reg, search, &mut needed, Busy::Skip, alloc)? {
+            None => evict_window(reg, search, &mut needed, Busy::Wait, alloc),
+            found => Ok(found),
+        }
+    })
+}
+
+/// Charges `size` bytes of VRAM to the cgroup of the current task. If that would exceed a limit,
+/// moves out objects that count for the limit and whose priority is one of the `victims`.
+///
+/// # Errors
+///
+/// - `EDQUOT` if the limit would still be exceeded.
+/// - `ENOMEM` if there is no kernel memory; `EINTR` on a signal.
+fn charge(
+    dev: &BariumDevice<Registered>,
+    reg: &BariumRegistrationData<'_>,
+    size: usize,
+    victims: &[Priority],
+) -> Result<Option<Arc<Charge>>> {
+    for _ in 0..max_objects(dev) {
+        let limit = match reg.dmem().try_charge(size)? {
+            TryCharge::Charged(charge) => return Ok(charge),
+            TryCharge::Limited(limit) => limit,
+        };
+        let mut has_moved = false;
+        let found = for_each_unprotected(dev, Need::Limit(limit.pool()), victims, |victim| {
+            if !move_out(victim, reg, Busy::Wait)? {
+                return Ok(None);
+            }
+            has_moved = true;
+            Ok(match reg.dmem().try_charge(size)? {
+                TryCharge::Charged(charge) => Some(charge),
+                TryCharge::Limited(_) => None,
+            })
+        })?;
+        if let Some(charge) = found {
+            return Ok(charge);
+        }
+        if !has_moved {
+            break;
         }
     }
-    Ok(found)
+    Err(EDQUOT)
+}
+
+/// Moves objects out of VRAM that are charged to the cgroup of `pool` or to cgroups below it, until
+/// `bytes` bytes are free, or drops their content. Unpinned objects leave in ascending order of
+/// their priority, whoever they belong to.
+///
+/// Unplugging waits for the move of one object, as long as the caller has no
+/// `registration_guard()`.
+///
+/// # Errors
+///
+/// Only if no object has left VRAM: `ENOSPC` if none can; `ENODEV` if the device is unplugged;
+/// `EINTR` on a signal; `ENOMEM`.
+pub(crate) fn evict_charged(dev: &BariumDevice, pool: Pool<'_>, bytes: u64) -> Result {
+    let mut freed = 0;
+    let result = for_each_unprotected(dev, Need::Limit(pool), &Priority::ALL, |victim| {
+        if victim.is_pinned() {
+            return Ok(None);
+        }
+        let moved = Reserved::lock_interruptible(victim)?.with_registered(leave_vram);
+        if moved.ok_or(ENODEV)?.is_ok() {
+            freed += u64::try_from(victim.size())?;
+        }
+        Ok((freed >= bytes).then_some(()))
+    });
+    match freed {
+        0 => result.and(Err(ENOSPC)),
+        _ => Ok(()),
+    }
+}
+
+/// Calls `with` for the objects in VRAM that are not protected and whose priority is one of the
+/// `victims`, in ascending order of their priority, until it returns a result. See
+/// [`in_two_passes`].
+///
+/// # Errors
+///
+/// Those of `with`; `ENOMEM`.
+fn for_each_unprotected<T>(
+    dev: &BariumDevice,
+    need: Need<'_>,
+    victims: &[Priority],
+    mut with: impl FnMut(&BariumObject) -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    in_two_passes(need, |protected| {
+        let residents = dev.residents().objects(dev)?;
+        for (priority, objects) in Priority::ALL.iter().zip(&residents) {
+            if !victims.contains(priority) {
+                continue;
+            }
+            for obj in objects.iter() {
+                if !is_in_vram(obj) || protected.keeps(obj) {
+                    continue;
+                }
+                if let Some(result) = with(obj)? {
+                    return Ok(Some(result));
+                }
+            }
+        }
+        Ok(None)
+    })
+}
+
+/// Returns true if `obj` is in VRAM.
+fn is_in_vram(obj: &BariumObject) -> bool {
+    matches!(obj.place(&rcu::read_lock()), Some(Place::Vram(_)))
 }
 
 /// Returns `None` for the error `ENOSPC`.
@@ -125,25 +273,27 @@ pub(super) fn make_room_for_display(
     may_move_pinned: bool,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
-    let found = make_room(dev, reg, &Priority::ALL, None, Some(needed), &alloc)?;
-    if found.is_some() || !may_move_pinned {
-        return Ok(found);
+    let charge = charge(dev, reg, needed.pages() << PAGE_SHIFT, &Priority::ALL)?;
+    let need = Need::Vram(charge.as_deref());
+    let mut found = free_room(dev, reg, need, &Priority::ALL, None, Some(needed), &alloc)?;
+    if found.is_none() && may_move_pinned {
+        let alloc = || none_if_full(alloc());
+        found = evict_until(dev, reg, need, &Priority::ALL, alloc)?;
+        if found.is_none() {
+            found = for_each_victim(dev, Priority::Shown, |obj| {
+                Ok(match move_down(dev, reg, obj) {
+                    Ok(()) => alloc()?.map_or(Victim::Stays, Victim::Last),
+                    Err(_) => Victim::Stays,
+                })
+            })?;
+        }
     }
-    let alloc = || none_if_full(alloc());
-    if let Some(found) = evict_until(dev, reg, &Priority::ALL, alloc)? {
-        return Ok(Some(found));
-    }
-    for_each_victim(dev, Priority::Shown, |obj| {
-        Ok(match move_down(dev, reg, obj) {
-            Ok(()) => alloc()?.map_or(Victim::Stays, Victim::Last),
-            Err(_) => Victim::Stays,
-        })
-    })
+    Ok(found.map(|found| found.charge_to(charge)))
 }
 
-/// Finds the range that is cheapest to free, among those that suit `needed`, moves out the objects
-/// in it, and calls `alloc`. If an object stays, finds another range. Returns `None` if there is
-/// none. Subtracts the copied pages from the maximum in `needed`.
+/// Finds the range that is cheapest to free, among those that suit `needed`, in a search that
+/// `begin` begins, moves out the objects in it, and calls `alloc`. If an object stays, finds another
+/// range. Returns `None` if there is none. Subtracts the copied pages from the maximum in `needed`.
 ///
 /// An object that the display could show stays if another suitable range contains only objects that
 /// rank below it: objects with a lower priority, or objects that were moved into VRAM or shown
@@ -153,18 +303,16 @@ pub(super) fn make_room_for_display(
 /// # Errors
 ///
 /// Those of [`make_room`].
-fn evict_window(
-    dev: &BariumDevice<Registered>,
+fn evict_window<'a>(
     reg: &BariumRegistrationData<'_>,
-    victims: &[Priority],
-    client: Option<Client>,
+    begin: impl Fn() -> Result<Search<'a>>,
     needed: &mut Needed,
     busy: Busy,
     alloc: impl Fn() -> Result<Option<Allocation>>,
 ) -> Result<Option<Allocation>> {
     let mut kept = KVec::new();
     for _ in 0..WINDOW_TRIES {
-        let search = Search::new(dev, victims, client, needed.pages())?;
+        let search = begin()?;
         let Some(window) = search.snapshot(&kept)?.cheapest(needed) else {
             break;
         };
@@ -259,7 +407,7 @@ struct Search<'a> {
     /// The client that needs the room; `None` for the display.
     client: Option<Client>,
     shares: Shares,
-    /// The objects that were in VRAM when the search began.
+    /// The objects that were in VRAM when the search began, except for those that are protected.
     residents: ResidentObjects,
 }
 
@@ -271,11 +419,12 @@ impl<'a> Search<'a> {
     /// `ENOMEM`.
     fn new(
         dev: &'a BariumDevice<Registered>,
+        protected: &Protected<'_>,
         victims: &'a [Priority],
         client: Option<Client>,
         pages: usize,
     ) -> Result<Self> {
-        let residents = dev.residents().objects(dev)?;
+        let mut residents = dev.residents().objects(dev)?;
         let objects = residents.iter().map(|objects| objects.len()).sum();
         let mut shares = Shares::new(objects)?;
         for_each_resident(&residents, |obj, _, allocation| {
@@ -285,6 +434,9 @@ impl<'a> Search<'a> {
             shares.add(client, pages);
         }
         shares.settle(dev.vram().size().bytes() / PAGE_SIZE);
+        for objects in &mut residents {
+            objects.retain(|obj| !protected.keeps(obj));
+        }
         Ok(Self {
             vram: dev.vram(),
             victims,
@@ -382,17 +534,20 @@ fn for_each_resident<'r>(
 fn evict_until(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
+    need: Need<'_>,
     victims: &[Priority],
     alloc: impl Fn() -> Result<Option<Allocation>>,
 ) -> Result<Option<Allocation>> {
-    for busy in [Busy::Skip, Busy::Wait] {
-        for &priority in victims {
-            if let Some(found) = evict(dev, reg, priority, busy, &alloc)? {
-                return Ok(Some(found));
+    in_two_passes(need, |protected| {
+        for busy in [Busy::Skip, Busy::Wait] {
+            for &priority in victims {
+                if let Some(found) = evict(dev, reg, protected, priority, busy, &alloc)? {
+                    return Ok(Some(found));
+                }
             }
         }
-    }
-    Ok(None)
+        Ok(None)
+    })
 }
 
 /// Moves out objects with this `priority` until `alloc` succeeds. Returns `None` if it still fails
@@ -400,15 +555,18 @@ fn evict_until(
 fn evict(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
+    protected: &Protected<'_>,
     priority: Priority,
     busy: Busy,
     alloc: impl Fn() -> Result<Option<Allocation>>,
 ) -> Result<Option<Allocation>> {
     for_each_victim(dev, priority, |victim| {
-        Ok(match move_out(victim, reg, busy)? {
-            true => alloc()?.map_or(Victim::Left, Victim::Last),
-            false => Victim::Stays,
-        })
+        Ok(
+            match !protected.keeps(victim) && move_out(victim, reg, busy)? {
+                true => alloc()?.map_or(Victim::Left, Victim::Last),
+                false => Victim::Stays,
+            },
+        )
     })
 }
 

@@ -8,6 +8,7 @@
 //! policy through traits and closures.
 
 pub(crate) mod debugfs;
+pub(crate) mod dmem;
 pub(crate) mod drm_driver;
 pub(crate) mod dumb;
 pub(crate) mod fault_costs;

@@ -36,6 +36,7 @@ use super::{
     VramSize, //
 };
 use crate::upstream::{
+    dmem::Charge,
     shrinker::without_fs_reclaim,
     vma::PAGES_PER_TABLE, //
 };
@@ -249,6 +250,7 @@ impl VramManager {
         Ok(Allocation {
             blocks,
             manager: self.0.clone(),
+            charge: None,
         })
     }
 
@@ -510,16 +512,36 @@ impl Blocks {
     }
 }
 
-/// An allocated part of VRAM. Dropping it frees that part.
+/// An allocated part of VRAM. Dropping it frees that part, and then ends the charge for it.
 ///
 /// Its pages are numbered from 0: within an extent by ascending offset, and the extents in the
 /// order in which the buddy allocator returned their blocks, large ones first.
 pub(crate) struct Allocation {
     blocks: Blocks,
     manager: Arc<Inner>,
+    /// The charge to a cgroup, for all pages. `None` for an allocation that counts as available,
+    /// and in a kernel without the dmem controller.
+    charge: Option<Arc<Charge>>,
 }
 
 impl Allocation {
+    /// Sets the charge, which is for the size of the allocation.
+    pub(crate) fn charge_to(self, charge: Option<Arc<Charge>>) -> Self {
+        let mut allocation = self;
+        allocation.charge = charge;
+        allocation
+    }
+
+    /// Takes the charge over from `other`, which has the same size.
+    pub(crate) fn take_charge(&mut self, other: &mut Self) {
+        self.charge = other.charge.take();
+    }
+
+    /// Returns the charge, if there is one.
+    pub(crate) fn charge(&self) -> Option<&Arc<Charge>> {
+        self.charge.as_ref()
+    }
+
     /// Returns page `page` of the allocation, or `None` if there is no such page. Takes no lock.
     #[inline]
     pub(crate) fn page(&self, page: usize) -> Option<VramPage> {

@@ -55,7 +55,8 @@ pub(crate) struct ReadyKmsDevice<K: Driver> {
 }
 
 impl<K: Driver> ReadyKmsDevice<K> {
-    pub(super) fn device(&self) -> &drm::Device<K::Driver> {
+    /// Returns the device, which is not registered yet.
+    pub(crate) fn device(&self) -> &drm::Device<K::Driver> {
         &self.drm
     }
 
