@@ -10,13 +10,16 @@ use crate::{
     dispi,
     display::Display,
     scanout::Pipe,
-    upstream::kms::{
-        client,
-        registration::{
-            register,
-            RegisteredKmsDevice, //
-        },
-        ReadyKmsDevice, //
+    upstream::{
+        dmem,
+        kms::{
+            client,
+            registration::{
+                register,
+                RegisteredKmsDevice, //
+            },
+            ReadyKmsDevice, //
+        }, //
     },
     vram::VramBar,
 };
@@ -30,11 +33,12 @@ fn bind(
     pdev: &pci::Device<Bound>,
     ready: ReadyKmsDevice<Display>,
     properties: &dispi::Properties,
+    dmem: dmem::Region<BariumDriver>,
 ) -> Result<RegisteredKmsDevice<BariumDriver>> {
     register::<Display, _>(pdev, ready, |pdev| {
         let bar = VramBar::new(pdev, properties.vram)?;
         let pipe = Pipe::new(dispi::Registers::new(pdev)?, properties)?;
-        Ok(BariumHardware::new(pipe, bar))
+        Ok(BariumHardware::new(dmem, pipe, bar))
     })
 }
 
