@@ -198,13 +198,14 @@ static void test_own(int fd)
 	barium_dmem_set("a", "dmem.max", max);
 	create_all(fd, "a", bos, 10);
 	igt_assert_eq_u64(barium_dmem_charged("a"), max);
-	bo = create_in(fd, "a", 2 * PAGES, CONTIGUOUS, 5);
-	igt_assert_eq_u64(barium_dmem_charged("a"), max);
-	igt_assert_eq_u64(barium_in_vram(fd), max);
+	/* Two objects have to leave. */
+	bo = create_in(fd, "a", PAGES + PAGES / 2, CONTIGUOUS, 5);
+	igt_assert_eq_u64(barium_dmem_charged("a"), max - size / 2);
+	igt_assert_eq_u64(barium_in_vram(fd), max - size / 2);
 	igt_assert_eq_u64(barium_in_memory(fd), 2 * size);
 	igt_assert_eq_u64(barium_dmem_charged("b"), max);
 	igt_assert_eq_u64(barium_in_vram(other), max);
-	barium_check_stamp(bo.map, 0, 2 * PAGES, 5);
+	barium_check_stamp(bo.map, 0, PAGES + PAGES / 2, 5);
 	barium_bo_fini(fd, &bo);
 	check_and_close_all(fd, bos, 10);
 	check_and_close_all(other, others, 20);
@@ -255,8 +256,9 @@ static void test_lowered(int fd)
 
 	barium_dmem_create("a");
 	barium_dmem_create("b");
-	create_all(fd, "a", bos, 10);
+	/* The other cgroup's objects are the oldest. */
 	create_all(other, "b", others, 20);
+	create_all(fd, "a", bos, 10);
 	barium_dmem_set("a", "dmem.max", OBJECTS * size);
 	igt_assert_eq_u64(barium_dmem_charged("a"), OBJECTS * size);
 	barium_dmem_set("a", "dmem.max", 2 * size + size / 2);
