@@ -4,8 +4,8 @@
 //!
 //! [`create`](mod@create) creates an object, [`crate::mmap`] decides how it is mapped, [`pins`]
 //! keeps it where the display shows it, [`moves`] moves it, [`room`] makes room for it in VRAM,
-//! [`protection`] tells which objects cgroups keep there, [`reclaim`] gives its system memory back to
-//! the kernel, and [`status`] describes it for people.
+//! [`protection`] tells which objects cgroups keep there, [`reclaim`] gives its system memory back
+//! to the kernel, and [`status`] describes it for people.
 
 mod create;
 mod moves;

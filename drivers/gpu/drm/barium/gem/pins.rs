@@ -134,9 +134,9 @@ pub(crate) fn pin(
 }
 
 /// Allocates VRAM for a picture of `size` bytes, a whole number of pages, charges it to the cgroup
-/// of the current task, and moves out other objects if there is no room. New objects get no VRAM meanwhile. The allocation starts at or
-/// below `preferred` if there is room, and at or below `last_start` otherwise. Its content is not
-/// cleared.
+/// of the current task, and moves out other objects if there is no room. New objects get no VRAM
+/// meanwhile. The allocation starts at or below `preferred` if there is room, and at or below
+/// `last_start` otherwise. Its content is not cleared.
 ///
 /// # Errors
 ///

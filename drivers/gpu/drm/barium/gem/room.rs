@@ -5,8 +5,8 @@
 //! which [`crate::vram::Occupancy`] selects.
 //!
 //! VRAM is charged to the cgroup of the current task, in kernels with the dmem controller. If that
-//! would exceed a limit, only objects leave VRAM that count for it. `dmem.min` protects objects from
-//! leaving; `dmem.low` does so while others can leave.
+//! would exceed a limit, only objects leave VRAM that count for it. `dmem.min` protects objects
+//! from leaving; `dmem.low` does so while others can leave.
 //!
 //! The caller holds no reservation, and waits for one at a time. Small objects leave VRAM together,
 //! so that they share the wait for a grace period: the others of such a batch are only locked if no
@@ -87,9 +87,9 @@ enum Busy {
 }
 
 /// Charges `size` bytes of VRAM, and calls `alloc`, which allocates as much. While it fails with
-/// `ENOSPC`, frees VRAM and calls it again: first frees the blank picture, then the VRAM of unpinned
-/// objects whose priority is one of the `victims`, which are in ascending order. Returns `None` if
-/// `alloc` still fails.
+/// `ENOSPC`, frees VRAM and calls it again: first frees the blank picture, then the VRAM of
+/// unpinned objects whose priority is one of the `victims`, which are in ascending order. Returns
+/// `None` if `alloc` still fails.
 ///
 /// For a contiguous request, `needed` says which range of VRAM it needs, and how many pages may be
 /// copied. Then only objects in one such range leave VRAM, and none if there is no such range.
@@ -292,8 +292,9 @@ pub(super) fn make_room_for_display(
 }
 
 /// Finds the range that is cheapest to free, among those that suit `needed`, in a search that
-/// `begin` begins, moves out the objects in it, and calls `alloc`. If an object stays, finds another
-/// range. Returns `None` if there is none. Subtracts the copied pages from the maximum in `needed`.
+/// `begin` begins, moves out the objects in it, and calls `alloc`. If an object stays, finds
+/// another range. Returns `None` if there is none. Subtracts the copied pages from the maximum in
+/// `needed`.
 ///
 /// An object that the display could show stays if another suitable range contains only objects that
 /// rank below it: objects with a lower priority, or objects that were moved into VRAM or shown

@@ -282,9 +282,9 @@ impl<'a> WcBar<'a> {
         })
     }
 
-    /// Returns the PFN of page `index` of the `pages` pages from page `first` of the BAR on, together
-    /// with the other pages. Returns `None` if `index` is not less than `pages`, or if the BAR does
-    /// not contain all the pages.
+    /// Returns the PFN of page `index` of the `pages` pages from page `first` of the BAR on,
+    /// together with the other pages. Returns `None` if `index` is not less than `pages`, or if the
+    /// BAR does not contain all the pages.
     // A fault calls this. The PFNs of a BAR do not overflow, and a check for it would cost two
     // instructions.
     #[inline]
