@@ -687,44 +687,28 @@ void barium_dmem_put(struct dmem_cgroup_pool_state *pool)
 	dmem_cgroup_pool_state_put(pool);
 }
 
-/* The protection of dmem: a value of the enum Protection in upstream/dmem.rs. */
-enum barium_dmem_protection {
-	BARIUM_DMEM_NONE,
-	BARIUM_DMEM_LOW,
-	BARIUM_DMEM_FULL,
-};
-
-/*
- * Returns the protection of the memory that is charged to @pool, while memory is freed for the
- * limit of @limit. It is full if @pool does not count for this limit.
- */
-unsigned int barium_dmem_protection_in(struct dmem_cgroup_pool_state *limit,
-				       struct dmem_cgroup_pool_state *pool)
+bool barium_dmem_evict_valuable(struct dmem_cgroup_pool_state *limit,
+				struct dmem_cgroup_pool_state *pool, bool *hit_low)
 {
-	bool hit_low = false;
-
-	if (dmem_cgroup_state_evict_valuable(limit, pool, false, &hit_low))
-		return BARIUM_DMEM_NONE;
-	return hit_low ? BARIUM_DMEM_LOW : BARIUM_DMEM_FULL;
+	return dmem_cgroup_state_evict_valuable(limit, pool, false, hit_low);
 }
 
-/*
- * Returns the protection of the memory that is charged to @pool, while memory is freed for that of
- * @other, which is charged to the same region. The protection is that below the common ancestor of
- * the two cgroups.
- */
-unsigned int barium_dmem_protection_from(struct dmem_cgroup_pool_state *pool,
-					 struct dmem_cgroup_pool_state *other)
+struct dmem_cgroup_pool_state *barium_dmem_common_ancestor(struct dmem_cgroup_pool_state *a,
+							   struct dmem_cgroup_pool_state *b)
 {
-	struct dmem_cgroup_pool_state *root = dmem_cgroup_get_common_ancestor(pool, other);
-	unsigned int protection = BARIUM_DMEM_NONE;
+	return dmem_cgroup_get_common_ancestor(a, b);
+}
 
-	if (dmem_cgroup_below_min(root, pool))
-		protection = BARIUM_DMEM_FULL;
-	else if (dmem_cgroup_below_low(root, pool))
-		protection = BARIUM_DMEM_LOW;
-	dmem_cgroup_pool_state_put(root);
-	return protection;
+bool barium_dmem_below_min(struct dmem_cgroup_pool_state *root,
+			   struct dmem_cgroup_pool_state *pool)
+{
+	return dmem_cgroup_below_min(root, pool);
+}
+
+bool barium_dmem_below_low(struct dmem_cgroup_pool_state *root,
+			   struct dmem_cgroup_pool_state *pool)
+{
+	return dmem_cgroup_below_low(root, pool);
 }
 
 #if IS_MODULE(CONFIG_DRM)

@@ -6,11 +6,13 @@
 
 use super::BariumObject;
 use crate::{
+    device::BariumDriver,
     place::Place,
     upstream::dmem::{
         Charge,
         Pool,
-        Protection, //
+        Protection,
+        Region, //
     }, //
 };
 use core::cell::Cell;
@@ -25,11 +27,19 @@ use kernel::{
 /// What objects leave VRAM for.
 #[derive(Clone, Copy)]
 pub(super) enum Need<'a> {
-    /// VRAM for an object with this charge. There is none in a kernel without the dmem controller.
-    Vram(Option<&'a Charge>),
+    /// VRAM for an object with this charge to this region. There is no charge in a kernel without
+    /// the dmem controller.
+    Vram(Option<(&'a Region<BariumDriver>, &'a Charge)>),
     /// The limit of this pool. Only the objects that are charged to its cgroup, or to cgroups below
     /// it, may leave.
     Limit(Pool<'a>),
+}
+
+impl<'a> Need<'a> {
+    /// VRAM for an object with this charge to `region`.
+    pub(super) fn vram(region: &'a Region<BariumDriver>, charge: Option<&'a Charge>) -> Self {
+        Self::Vram(charge.map(|charge| (region, charge)))
+    }
 }
 
 /// Decides which objects stay in VRAM because they are protected.
@@ -44,19 +54,15 @@ pub(super) struct Protected<'a> {
 impl Protected<'_> {
     /// Returns true if `obj` has to stay in VRAM. The caller has not locked its reservation.
     pub(super) fn keeps(&self, obj: &BariumObject) -> bool {
-        if let Need::Vram(None) = self.need {
-            return false;
-        }
         // Computing the protection may sleep. An object that is not in VRAM needs none.
-        let Some(charge) = charge(obj) else {
-            return false;
-        };
         let protection = match self.need {
-            Need::Vram(None) => Protection::None,
-            Need::Vram(Some(other)) => charge.protection_from(other),
-            Need::Limit(pool) => pool.protection_of(&charge),
+            Need::Vram(None) => None,
+            Need::Vram(Some((region, other))) => {
+                charge(obj).map(|charged| region.protection_of(&charged, other))
+            }
+            Need::Limit(pool) => charge(obj).map(|charged| pool.protection_of(&charged)),
         };
-        match protection {
+        match protection.unwrap_or(Protection::None) {
             Protection::None => false,
             Protection::Full => true,
             Protection::Low if self.ignores_low => false,

@@ -109,7 +109,7 @@ pub(super) fn make_room(
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
     let charge = charge(dev, reg, size, victims)?;
-    let need = Need::Vram(charge.as_deref());
+    let need = Need::vram(reg.dmem(), charge.as_deref());
     let found = free_room(dev, reg, need, victims, client, needed, alloc)?;
     Ok(found.map(|found| found.charge_to(charge)))
 }
@@ -216,7 +216,8 @@ pub(crate) fn evict_charged(dev: &BariumDevice, pool: Pool<'_>, bytes: u64) -> R
 
 /// Calls `with` for the objects in VRAM that are not protected and whose priority is one of the
 /// `victims`, in ascending order of their priority, until it returns a result. See
-/// [`in_two_passes`].
+/// [`in_two_passes`]. Unlike [`for_each_victim`], leaves the lists in the order of age: most
+/// objects may be those of other cgroups, which stay.
 ///
 /// # Errors
 ///
@@ -229,17 +230,12 @@ fn for_each_unprotected<T>(
 ) -> Result<Option<T>> {
     in_two_passes(need, |protected| {
         let residents = dev.residents().objects(dev)?;
-        for (priority, objects) in Priority::ALL.iter().zip(&residents) {
-            if !victims.contains(priority) {
+        for (priority, obj) in in_order(&residents) {
+            if !victims.contains(&priority) || !is_in_vram(obj) || protected.keeps(obj) {
                 continue;
             }
-            for obj in objects.iter() {
-                if !is_in_vram(obj) || protected.keeps(obj) {
-                    continue;
-                }
-                if let Some(result) = with(obj)? {
-                    return Ok(Some(result));
-                }
+            if let Some(result) = with(obj)? {
+                return Ok(Some(result));
             }
         }
         Ok(None)
@@ -274,7 +270,7 @@ pub(super) fn make_room_for_display(
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
     let charge = charge(dev, reg, needed.pages() << PAGE_SHIFT, &Priority::ALL)?;
-    let need = Need::Vram(charge.as_deref());
+    let need = Need::vram(reg.dmem(), charge.as_deref());
     let mut found = free_room(dev, reg, need, &Priority::ALL, None, Some(needed), &alloc)?;
     if found.is_none() && may_move_pinned {
         let alloc = || none_if_full(alloc());
@@ -521,13 +517,18 @@ fn for_each_resident<'r>(
     residents: &'r ResidentObjects,
     mut with: impl FnMut(&'r BariumObject, Priority, &Allocation),
 ) {
-    for (priority, objects) in Priority::ALL.into_iter().zip(residents) {
-        for obj in objects {
-            if let Some(Place::Vram(allocation)) = obj.place(&rcu::read_lock()) {
-                with(obj, priority, allocation);
-            }
+    for (priority, obj) in in_order(residents) {
+        if let Some(Place::Vram(allocation)) = obj.place(&rcu::read_lock()) {
+            with(obj, priority, allocation);
         }
     }
+}
+
+/// Returns the objects of `residents`, each with the priority that it had, in ascending order of
+/// their priority.
+fn in_order(residents: &ResidentObjects) -> impl Iterator<Item = (Priority, &BariumObject)> {
+    let lists = Priority::ALL.into_iter().zip(residents);
+    lists.flat_map(|(priority, objects)| objects.iter().map(move |obj| (priority, &**obj)))
 }
 
 /// Moves out objects with the priorities `victims`, in this order, until `alloc` succeeds. Returns

@@ -12,7 +12,7 @@
 //! - The shape it should have: [`Region`], [`Charge`] and [`Reclaim`], and a function that takes a
 //!   reference to a pool.
 //! - Why this is sound on 7.3: a [`Charge`] owns the references to the pool and to its cgroup that
-//!   `dmem_cgroup_try_charge()` takes, and a [`LimitPool`] those to the limiting one. So both may
+//!   `dmem_cgroup_try_charge()` takes, and an [`OwnedPool`] those to another one. So both may
 //!   outlive the region and the directory of the cgroup. A pool keeps its region in memory.
 //!   `dmem_cgroup_unregister_region()` prevents further callbacks and waits for those that run
 //!   (`dmemcg_srcu`), and [`Region`] drops what they use after that. The functions of helpers.c
@@ -69,8 +69,14 @@ extern "C" {
     ) -> c_int;
     fn barium_dmem_uncharge(pool: *mut c_void, size: u64);
     fn barium_dmem_put(pool: *mut c_void);
-    fn barium_dmem_protection_in(limit: *mut c_void, pool: *mut c_void) -> c_uint;
-    fn barium_dmem_protection_from(pool: *mut c_void, other: *mut c_void) -> c_uint;
+    fn barium_dmem_evict_valuable(
+        limit: *mut c_void,
+        pool: *mut c_void,
+        hit_low: *mut bool,
+    ) -> bool;
+    fn barium_dmem_common_ancestor(a: *mut c_void, b: *mut c_void) -> *mut c_void;
+    fn barium_dmem_below_min(root: *mut c_void, pool: *mut c_void) -> bool;
+    fn barium_dmem_below_low(root: *mut c_void, pool: *mut c_void) -> bool;
 }
 
 /// A driver that frees memory of its device when the limit of a cgroup is lowered below its usage.
@@ -121,7 +127,7 @@ pub(crate) enum TryCharge {
     /// The memory is charged; `None` in a kernel without the controller.
     Charged(Option<Arc<Charge>>),
     /// Nothing is charged, because the limit of this pool would have been exceeded.
-    Limited(LimitPool),
+    Limited(OwnedPool),
 }
 
 impl<D: Reclaim> Region<D> {
@@ -184,6 +190,29 @@ impl<D: Reclaim> Region<D> {
             TryCharge::Limited(_) => Err(EDQUOT),
         }
     }
+
+    /// Returns the protection of `charged` while memory is freed for that of `other`: the one below
+    /// the common ancestor of their cgroups. Both are charged to this region. May sleep.
+    pub(crate) fn protection_of(&self, charged: &Charge, other: &Charge) -> Protection {
+        let pool = charged.pool.as_ptr();
+        // SAFETY: By the type invariants, both pools are valid.
+        let root = unsafe { barium_dmem_common_ancestor(pool, other.pool.as_ptr()) };
+        // INVARIANT: The function has taken references to the pool that it has returned.
+        let root = NonNull::new(root).map(OwnedPool);
+        let raw = root
+            .as_ref()
+            .map_or(ptr::null_mut(), |root| root.0.as_ptr());
+        // SAFETY: By the type invariants, both pools are valid. Without an ancestor, the pointer is
+        // null, and the function uses the pool of the root cgroup.
+        if unsafe { barium_dmem_below_min(raw, pool) } {
+            return Protection::Full;
+        }
+        // SAFETY: By the type invariants, both pools are valid. A null pointer means the same.
+        match unsafe { barium_dmem_below_low(raw, pool) } {
+            true => Protection::Low,
+            false => Protection::None,
+        }
+    }
 }
 
 /// See [`Region::try_charge`]. `region` is registered.
@@ -206,7 +235,7 @@ fn try_charge(region: NonNull<c_void>, size: usize) -> Result<TryCharge> {
         }
         (Ok(()), None, _) => Ok(TryCharge::Charged(None)),
         // INVARIANT: The function has taken the references to the limiting pool.
-        (Err(EAGAIN), _, Some(limit)) => Ok(TryCharge::Limited(LimitPool(limit))),
+        (Err(EAGAIN), _, Some(limit)) => Ok(TryCharge::Limited(OwnedPool(limit))),
         (Err(err), ..) => Err(err),
     }
 }
@@ -262,23 +291,20 @@ pub(crate) enum Protection {
     Full,
 }
 
-impl Protection {
-    fn from_raw(raw: c_uint) -> Self {
-        match raw {
-            0 => Self::None,
-            1 => Self::Low,
-            _ => Self::Full,
-        }
-    }
-}
-
 impl Pool<'_> {
     /// Returns the protection of `charged` while memory is freed for the limit of this pool. Memory
     /// that does not count for this limit has full protection.
     pub(crate) fn protection_of(self, charged: &Charge) -> Protection {
-        let (limit, charged) = (self.0.as_ptr(), charged.pool.as_ptr());
-        // SAFETY: By the type invariants, both pools are valid.
-        Protection::from_raw(unsafe { barium_dmem_protection_in(limit, charged) })
+        let mut hit_low = false;
+        // SAFETY: By the type invariants, both pools are valid. `hit_low` is valid for writes.
+        let may_be_taken = unsafe {
+            barium_dmem_evict_valuable(self.0.as_ptr(), charged.pool.as_ptr(), &raw mut hit_low)
+        };
+        match (may_be_taken, hit_low) {
+            (true, _) => Protection::None,
+            (false, true) => Protection::Low,
+            (false, false) => Protection::Full,
+        }
     }
 }
 
@@ -299,16 +325,6 @@ unsafe impl Send for Charge {}
 // SAFETY: Several threads may read the state of a pool at once.
 unsafe impl Sync for Charge {}
 
-impl Charge {
-    /// Returns the protection of this memory, while memory is freed for memory that is charged to
-    /// the pool of `other`. The region must be registered.
-    pub(crate) fn protection_from(&self, other: &Charge) -> Protection {
-        let (pool, other) = (self.pool.as_ptr(), other.pool.as_ptr());
-        // SAFETY: By the type invariants, both pools are valid.
-        Protection::from_raw(unsafe { barium_dmem_protection_from(pool, other) })
-    }
-}
-
 impl Drop for Charge {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, `size` bytes are charged to the pool, and this object
@@ -317,14 +333,14 @@ impl Drop for Charge {
     }
 }
 
-/// A pool whose limit prevented a charge.
+/// A pool that stays valid as long as this object.
 ///
 /// # Invariants
 ///
 /// This object owns a reference to the pool, and one to its cgroup.
-pub(crate) struct LimitPool(NonNull<c_void>);
+pub(crate) struct OwnedPool(NonNull<c_void>);
 
-impl LimitPool {
+impl OwnedPool {
     /// Returns the pool.
     pub(crate) fn pool(&self) -> Pool<'_> {
         // INVARIANT: By the type invariants, the pool is valid as long as `self`.
@@ -332,7 +348,7 @@ impl LimitPool {
     }
 }
 
-impl Drop for LimitPool {
+impl Drop for OwnedPool {
     fn drop(&mut self) {
         // SAFETY: By the type invariants, this object owns the references that the function puts.
         unsafe { barium_dmem_put(self.0.as_ptr()) };
