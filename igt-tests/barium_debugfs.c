@@ -596,14 +596,15 @@ static void test_evict_no_memory(int fd)
 	struct barium_bo small = barium_bo_create_with(fd, 4, 0);
 	int err;
 
-	barium_cgroup_init();
+	barium_cgroup_init("memory");
+	barium_cgroup_create("a");
 	barium_stamp(large.map, 0, 2048, 1);
 	barium_stamp(small.map, 0, 4, 2);
-	igt_assert_eq(barium_cgroup_enter(), 0);
-	igt_assert_eq(barium_cgroup_set("memory.swap.max", "0"), 0);
-	igt_assert_eq(barium_cgroup_set("memory.max", "2M"), 0);
+	barium_cgroup_enter("a");
+	barium_cgroup_set("a", "memory.swap.max", "0");
+	barium_cgroup_set("a", "memory.max", "2M");
 	err = __barium_evict(fd);
-	igt_assert_eq(barium_cgroup_leave(), 0);
+	barium_cgroup_enter("");
 	igt_assert_eq(err, -ENOMEM);
 	check_place(fd, large.handle, "vram", large.size);
 	check_place(fd, small.handle, "system", small.size);

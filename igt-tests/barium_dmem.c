@@ -85,9 +85,9 @@ static struct barium_bo create_in(int fd, const char *group, size_t pages, __u32
 {
 	struct barium_bo bo;
 
-	barium_dmem_enter(group);
+	barium_cgroup_enter(group);
 	bo = barium_bo_create_with(fd, pages, flags);
-	barium_dmem_enter("");
+	barium_cgroup_enter("");
 	barium_stamp(bo.map, 0, pages, seed);
 	return bo;
 }
@@ -139,7 +139,7 @@ static void test_charged(int fd)
 	size_t i;
 
 	igt_assert_eq_u64(barium_dmem_get("", "dmem.capacity"), barium_vram_size(fd));
-	barium_dmem_create("a");
+	barium_cgroup_create("a");
 	root = barium_dmem_charged("");
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		bos[i] = create_in(fd, "a", sizes[i], flags[i], i);
@@ -167,7 +167,7 @@ static void test_max(int fd)
 	__u64 size = PAGES * barium_page_size(), max = (OBJECTS - 2) * size;
 	struct barium_bo bos[OBJECTS], again;
 
-	barium_dmem_create("a");
+	barium_cgroup_create("a");
 	barium_dmem_set("a", "dmem.max", max + size / 2);
 	create_all(fd, "a", bos, 10);
 	igt_assert_eq_u64(barium_dmem_charged("a"), max);
@@ -192,8 +192,8 @@ static void test_own(int fd)
 	struct barium_bo bos[OBJECTS], others[OBJECTS], bo;
 	int other = barium_reopen(fd, O_RDWR);
 
-	barium_dmem_create("a");
-	barium_dmem_create("b");
+	barium_cgroup_create("a");
+	barium_cgroup_create("b");
 	create_all(other, "b", others, 20);
 	barium_dmem_set("a", "dmem.max", max);
 	create_all(fd, "a", bos, 10);
@@ -218,10 +218,10 @@ static void test_parent(int fd)
 	struct barium_bo bos[OBJECTS], siblings[OBJECTS], others[OBJECTS], bo;
 	int sibling = barium_reopen(fd, O_RDWR), other = barium_reopen(fd, O_RDWR);
 
-	barium_dmem_create("p");
-	barium_dmem_create("p/a");
-	barium_dmem_create("p/b");
-	barium_dmem_create("c");
+	barium_cgroup_create("p");
+	barium_cgroup_create("p/a");
+	barium_cgroup_create("p/b");
+	barium_cgroup_create("c");
 	create_all(other, "c", others, 30);
 	create_all(sibling, "p/b", siblings, 20);
 	create_all(fd, "p/a", bos, 10);
@@ -254,8 +254,8 @@ static void test_lowered(int fd)
 	struct barium_bo bos[OBJECTS], others[OBJECTS];
 	int other = barium_reopen(fd, O_RDWR);
 
-	barium_dmem_create("a");
-	barium_dmem_create("b");
+	barium_cgroup_create("a");
+	barium_cgroup_create("b");
 	/* The other cgroup's objects are the oldest. */
 	create_all(other, "b", others, 20);
 	create_all(fd, "a", bos, 10);
@@ -274,6 +274,18 @@ static void test_lowered(int fd)
 	close(other);
 }
 
+/* Creates objects of @size bytes that are not needed, in half of the parts of VRAM. */
+static void create_unneeded(int fd, __u64 size)
+{
+	__u32 handle;
+	size_t i;
+
+	for (i = 0; i < PARTS / 2; i++) {
+		handle = barium_gem_create(fd, size);
+		barium_madvise(fd, handle, DONTNEED);
+	}
+}
+
 /*
  * Fills VRAM with objects that are not needed: half of it for "a", and then the rest for "b".
  * Returns the pages of an object.
@@ -281,22 +293,19 @@ static void test_lowered(int fd)
 static size_t fill_unneeded(int fd)
 {
 	size_t pages = barium_vram_available(fd) / barium_page_size() / PARTS, i;
-	__u32 *handles, handle;
+	__u32 *handles;
 
-	barium_dmem_create("a");
-	barium_dmem_create("b");
-	barium_dmem_enter("a");
-	for (i = 0; i < PARTS / 2; i++) {
-		handle = barium_gem_create(fd, pages * barium_page_size());
-		barium_madvise(fd, handle, DONTNEED);
-	}
-	barium_dmem_enter("b");
+	barium_cgroup_create("a");
+	barium_cgroup_create("b");
+	barium_cgroup_enter("a");
+	create_unneeded(fd, pages * barium_page_size());
+	barium_cgroup_enter("b");
 	i = barium_fill(fd, pages * barium_page_size(), &handles);
 	igt_assert_lt(0, i);
 	while (i)
 		barium_madvise(fd, handles[--i], DONTNEED);
 	free(handles);
-	barium_dmem_enter("");
+	barium_cgroup_enter("");
 	return pages;
 }
 
@@ -354,24 +363,20 @@ static void test_sibling(int fd)
 	size_t pages = barium_vram_available(fd) / barium_page_size() / PARTS, i;
 	__u64 size = pages * barium_page_size(), a = PARTS / 2 * size;
 	int other = barium_reopen(fd, O_RDWR);
-	__u32 handle;
 
-	barium_dmem_create("p");
-	barium_dmem_create("p/a");
-	barium_dmem_create("p/b");
-	barium_dmem_enter("p/a");
-	for (i = 0; i < PARTS / 2; i++) {
-		handle = barium_gem_create(fd, size);
-		barium_madvise(fd, handle, DONTNEED);
-	}
+	barium_cgroup_create("p");
+	barium_cgroup_create("p/a");
+	barium_cgroup_create("p/b");
+	barium_cgroup_enter("p/a");
+	create_unneeded(fd, size);
 	/* The parent has no protection, so the root's other children may take it all. */
 	barium_dmem_set("p/a", "dmem.min", a);
 	igt_assert_eq_u64(barium_dmem_charged("p/a"), a);
-	barium_dmem_enter("p/b");
+	barium_cgroup_enter("p/b");
 	for (i = 0; i < PARTS; i++)
 		barium_gem_create(other, size);
 	igt_assert_eq_u64(barium_dmem_charged("p/a"), a);
-	barium_dmem_enter("");
+	barium_cgroup_enter("");
 	barium_gem_create(other, 2 * size);
 	igt_assert_lt_u64(barium_dmem_charged("p/a"), a);
 	close(other);
@@ -383,15 +388,15 @@ static void test_others(int fd)
 	int other = barium_reopen(fd, O_RDWR);
 	struct barium_picture picture;
 
-	barium_dmem_create("a");
-	barium_dmem_create("b");
+	barium_cgroup_create("a");
+	barium_cgroup_create("b");
 	bo = create_in(fd, "a", PAGES, 0, 1);
-	barium_dmem_enter("a");
+	barium_cgroup_enter("a");
 	picture = barium_create_picture(fd, &screen, 0, 2);
 	igt_assert_eq_u64(barium_dmem_charged("a"), bo.size + picture.dumb.size);
 
 	/* The object leaves VRAM for one of "b", which pays for its own VRAM only. */
-	barium_dmem_enter("");
+	barium_cgroup_enter("");
 	fill(fd, barium_vram_available(fd) / barium_page_size());
 	large = create_in(other, "b", barium_vram_available(fd) / barium_page_size() + 1,
 			  CONTIGUOUS, 3);
@@ -402,12 +407,12 @@ static void test_others(int fd)
 	/* Whoever shows a picture that is not in VRAM pays for it. */
 	barium_dmem_set("a", "dmem.max", 0);
 	igt_assert_eq_u64(barium_dmem_charged("a"), 0);
-	barium_dmem_enter("b");
+	barium_cgroup_enter("b");
 	barium_set_crtc(fd, &screen.pipe, picture.fb, 0, 0);
 	barium_check_picture(&screen, &picture, 2);
 	igt_assert_eq_u64(barium_dmem_charged("a"), 0);
 	igt_assert_eq_u64(barium_dmem_charged("b"), picture.dumb.size);
-	barium_dmem_enter("");
+	barium_cgroup_enter("");
 	barium_switch_off(fd, &screen.pipe);
 	barium_destroy_picture(fd, &picture);
 	wait_until_uncharged("b");
@@ -422,8 +427,8 @@ static void test_shown(int fd)
 	__u64 limit;
 	size_t i;
 
-	barium_dmem_create("a");
-	barium_dmem_enter("a");
+	barium_cgroup_create("a");
+	barium_cgroup_enter("a");
 	barium_create_pictures(fd, &screen, pictures, 1);
 	limit = 2 * pictures[0].dumb.size;
 	barium_dmem_set("a", "dmem.max", limit);
@@ -440,7 +445,7 @@ static void test_shown(int fd)
 	}
 	igt_assert_lte_u64(barium_dmem_get("a", "dmem.peak"), limit);
 	barium_switch_off(fd, &screen.pipe);
-	barium_dmem_enter("");
+	barium_cgroup_enter("");
 	barium_destroy_pictures(fd, pictures, ARRAY_SIZE(pictures));
 	wait_until_uncharged("a");
 }
@@ -450,8 +455,8 @@ static void test_shown_beyond(int fd)
 	struct barium_picture pictures[2];
 	int log = barium_open_log();
 
-	barium_dmem_create("a");
-	barium_dmem_enter("a");
+	barium_cgroup_create("a");
+	barium_cgroup_enter("a");
 	barium_create_pictures(fd, &screen, pictures, ARRAY_SIZE(pictures));
 	barium_set_crtc(fd, &screen.pipe, pictures[0].fb, 0, 0);
 	/* The kernel gives up on the picture that is shown. */
@@ -468,7 +473,7 @@ static void test_shown_beyond(int fd)
 	barium_flip_to(fd, &screen, &pictures[1], 1);
 	barium_check_picture(&screen, &pictures[1], 1);
 	barium_switch_off(fd, &screen.pipe);
-	barium_dmem_enter("");
+	barium_cgroup_enter("");
 	barium_destroy_pictures(fd, pictures, ARRAY_SIZE(pictures));
 	close(log);
 }
@@ -480,12 +485,12 @@ static void test_min_display(int fd)
 	__u64 a;
 	int ret;
 
-	barium_dmem_create("a");
-	barium_dmem_enter("a");
+	barium_cgroup_create("a");
+	barium_cgroup_enter("a");
 	fill(other, PAGES);
 	a = barium_dmem_charged("a");
 	barium_dmem_set("a", "dmem.min", a);
-	barium_dmem_enter("");
+	barium_cgroup_enter("");
 	picture = barium_create_picture(fd, &screen, 0, 1);
 	/* The console may leave room. */
 	ret = __barium_set_crtc(fd, &screen.pipe, picture.fb, 0, 0, &screen.pipe.mode);
@@ -506,9 +511,9 @@ static void test_removed(int fd)
 	__u64 root = barium_dmem_charged(""), size = PAGES * barium_page_size();
 	struct barium_bo bos[OBJECTS];
 
-	barium_dmem_create("a");
+	barium_cgroup_create("a");
 	create_all(fd, "a", bos, 10);
-	barium_dmem_remove("a");
+	barium_cgroup_remove("a");
 	igt_assert_eq_u64(barium_dmem_charged("") - root, OBJECTS * size);
 	/* Objects that no cgroup protects any more leave as before. */
 	barium_move_out(fd);
@@ -537,7 +542,7 @@ static void test_unplug(int fd)
 	size_t i, j;
 	int ret;
 
-	barium_dmem_create("a");
+	barium_cgroup_create("a");
 	for (i = 0; i < ROUNDS; i++) {
 		for (j = 0; j < OBJECTS; j++)
 			bos[j] = create_in(fd, "a", PAGES << j, 0, j);
@@ -568,89 +573,89 @@ int igt_main()
 
 	igt_describe("An object is charged while it is in VRAM, and only then.");
 	igt_subtest("charged-and-uncharged") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		barium_require_debugfs();
 		test_charged(barium_new_client());
 	}
 
 	igt_describe("An object that exceeds the limit is in system memory.");
 	igt_subtest("max-places-in-system") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_max(barium_new_client());
 	}
 
 	igt_describe("A contiguous object makes others of its cgroup leave VRAM at the limit.");
 	igt_subtest("max-moves-own-out") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_own(barium_new_client());
 	}
 
 	igt_describe("At the limit of a parent, objects of all cgroups below it can leave VRAM.");
 	igt_subtest("max-of-parent") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_parent(barium_new_client());
 	}
 
 	igt_describe("Objects leave VRAM when the limit is lowered.");
 	igt_subtest("max-lowered-reclaims") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_lowered(barium_new_client());
 	}
 
 	igt_describe("Objects that dmem.low protects leave VRAM only if no others can.");
 	igt_subtest("low-respected-first-pass") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_low(barium_new_client());
 	}
 
 	igt_describe("Objects that dmem.min protects do not leave VRAM for other cgroups.");
 	igt_subtest("min-never-broken") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_min(barium_new_client());
 	}
 
 	igt_describe("dmem.min protects a cgroup from another one with the same parent.");
 	igt_subtest("min-of-sibling") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_sibling(barium_new_client());
 	}
 
 	igt_describe("An object is charged to the cgroup that has created or shown it.");
 	igt_subtest("other-cgroups-pay-nothing") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_others(barium_new_screen_client(&screen, 640, 480));
 	}
 
 	igt_describe("A client flips between more pictures than its limit allows in VRAM.");
 	igt_subtest("shown-within-max") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_shown(barium_new_screen_client(&screen, 640, 480));
 	}
 
 	igt_describe("Showing a picture fails if the limit does not allow it in VRAM.");
 	igt_subtest("shown-beyond-max") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_shown_beyond(barium_new_screen_client(&screen, 640, 480));
 	}
 
 	igt_describe("Objects that dmem.min protects do not leave VRAM for a picture.");
 	igt_subtest("min-against-display") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_min_display(barium_new_screen_client(&screen, 640, 480));
 	}
 
 	igt_describe("Objects outlive the cgroup that they are charged to.");
 	igt_subtest("cgroup-removed-with-objects") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_removed(barium_new_client());
 	}
 
 	igt_describe("The device can be unbound while limits are lowered.");
 	igt_subtest("unplug-while-reclaiming") {
-		barium_dmem_reset();
+		barium_cgroup_reset();
 		test_unplug(barium_new_bound_client());
 	}
 
 	igt_fixture()
-		barium_dmem_reset();
+		barium_cgroup_reset();
 }

@@ -1,25 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Helpers for tests of memory cgroups. A test has one cgroup of its own.
+ * Helpers for tests of cgroups, with one controller: "memory" or "dmem".
+ *
+ * A cgroup is a path below the root cgroup of the tests ("a", "parent/a"), and "" is that root.
  */
 #ifndef BARIUM_LIB_CGROUP_H
 #define BARIUM_LIB_CGROUP_H
 
-/* Creates the cgroup, and removes it when the program exits. Skips if there are no cgroups. */
-void barium_cgroup_init(void);
-/* Removes the cgroup, and moves the calling process out of it before. */
+#include <stdio.h>
+
+/*
+ * Mounts the cgroups, and removes those of the test when the program exits. Skips if the kernel has
+ * no cgroups, or not this controller.
+ */
+void barium_cgroup_init(const char *controller);
+/* Undoes barium_cgroup_init(). */
 void barium_cgroup_fini(void);
+/* Moves the calling process to the root, and removes the cgroups of the test. */
+void barium_cgroup_reset(void);
 
-/* Moves the calling process into the cgroup. Returns 0 or a negative errno. */
-int barium_cgroup_enter(void);
-/* Moves the calling process out of the cgroup. Returns 0 or a negative errno. */
-int barium_cgroup_leave(void);
+/* Creates a cgroup. Its parent gets no processes then. */
+void barium_cgroup_create(const char *group);
+/* Removes a cgroup without processes. */
+void barium_cgroup_remove(const char *group);
+/* Moves the calling process to a cgroup. Returns 0 or a negative errno. */
+int __barium_cgroup_enter(const char *group);
+void barium_cgroup_enter(const char *group);
 
-/* Writes @value to the file @name of the cgroup ("memory.high"). Returns 0 or a negative errno. */
-int barium_cgroup_set(const char *name, const char *value);
-/* Returns the number in the file @name of the cgroup ("memory.current"). */
-long barium_cgroup_get(const char *name);
-/* Returns the number after @key in the file "memory.stat" of the cgroup. */
-long barium_cgroup_stat(const char *key);
+/* Writes @value to the file @name of a cgroup ("memory.high"). Returns 0 or a negative errno. */
+int __barium_cgroup_set(const char *group, const char *name, const char *value);
+void barium_cgroup_set(const char *group, const char *name, const char *value);
+/* Opens the file @name of a cgroup for reading. */
+FILE *barium_cgroup_open(const char *group, const char *name);
+/* Returns the number in the file @name of a cgroup ("memory.current"). */
+long barium_cgroup_get(const char *group, const char *name);
+/* Returns the number after @key in the file "memory.stat" of a cgroup. */
+long barium_cgroup_stat(const char *group, const char *key);
 
 #endif

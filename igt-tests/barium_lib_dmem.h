@@ -1,35 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Helpers for tests of the dmem controller: cgroups that VRAM is charged to, with the kernel's own
- * numbers for the region of the device.
- *
- * A cgroup is a path below the root cgroup of the tests ("a", "parent/a"), and "" is that root.
+ * Helpers for tests of the dmem controller: the kernel's own numbers for the region of the device,
+ * in the cgroups of barium_lib_cgroup.h.
  */
 #ifndef BARIUM_LIB_DMEM_H
 #define BARIUM_LIB_DMEM_H
 
 #include "barium_lib.h"
+#include "barium_lib_cgroup.h"
 
 /* The value "max" of a limit. */
 #define BARIUM_DMEM_MAX UINT64_MAX
 
-/*
- * Mounts the cgroups, and removes those of the test when the program exits. Skips if the kernel has
- * no cgroups or no dmem controller. The region is that of the device of barium_open_render().
- */
+/* Calls barium_cgroup_init(). The region is that of the device of barium_open_render(). */
 void barium_dmem_init(void);
-/*
- * For the start of a subtest: moves the calling process to the root, and removes the cgroups that
- * the previous subtest has left.
- */
-void barium_dmem_reset(void);
-
-/* Creates a cgroup. Its parent gets no processes then. */
-void barium_dmem_create(const char *group);
-/* Removes a cgroup without processes. */
-void barium_dmem_remove(const char *group);
-/* Moves the calling process to a cgroup. */
-void barium_dmem_enter(const char *group);
 
 /*
  * Writes @bytes for the region to the file @name of a cgroup ("dmem.max"). Returns 0 or a negative

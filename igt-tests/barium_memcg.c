@@ -38,14 +38,14 @@ IGT_TEST_DESCRIPTION("Kernel memory is charged to the memory cgroup of the clien
 /* Returns the bytes that are charged to the cgroup, to within BATCH pages. */
 static long charged(void)
 {
-	return barium_cgroup_get("memory.current");
+	return barium_cgroup_get("a", "memory.current");
 }
 
 /* Returns the bytes that are charged for slab objects. */
 static long charged_slab(void)
 {
 	sleep(FLUSH);
-	return barium_cgroup_stat("slab_unreclaimable");
+	return barium_cgroup_stat("a", "slab_unreclaimable");
 }
 
 static void test_objects(int fd)
@@ -105,7 +105,7 @@ static void test_system_pages(int fd)
 	igt_assert_lte((OBJECTS / 2 - BATCH) * page, half);
 
 	igt_fork(child, 1) {
-		igt_assert_eq(barium_cgroup_leave(), 0);
+		barium_cgroup_enter("");
 		barium_stamp(bo.map + OBJECTS / 2 * page, OBJECTS / 2, OBJECTS / 2, 1);
 	}
 	igt_waitchildren();
@@ -120,8 +120,9 @@ int igt_main()
 {
 	igt_fixture() {
 		barium_prepare_unplug();
-		barium_cgroup_init();
-		igt_assert_eq(barium_cgroup_enter(), 0);
+		barium_cgroup_init("memory");
+		barium_cgroup_create("a");
+		barium_cgroup_enter("a");
 	}
 
 	igt_describe("The driver's allocations for objects are charged.");

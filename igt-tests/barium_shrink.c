@@ -326,17 +326,18 @@ static void test_swapped(int fd)
 	int round;
 
 	require_swap(true);
-	barium_cgroup_init();
-	igt_assert_eq(barium_cgroup_enter(), 0);
+	barium_cgroup_init("memory");
+	barium_cgroup_create("a");
+	barium_cgroup_enter("a");
 	barium_stamp(bo.map, 0, half, 1);
-	igt_assert_eq(barium_cgroup_leave(), 0);
+	barium_cgroup_enter("");
 	for (round = 1; round < 4; round++) {
 		barium_check_stamp(again, 0, half, round);
 		barium_shrink();
 		igt_assert_eq_u64(barium_in_memory(fd), 0);
 		/* It fails if it cannot reclaim all of that, which is more than there is. */
-		barium_cgroup_set("memory.reclaim", "64M");
-		igt_assert_lte_u64(half * page / 2, barium_cgroup_get("memory.swap.current"));
+		__barium_cgroup_set("a", "memory.reclaim", "64M");
+		igt_assert_lte_u64(half * page / 2, barium_cgroup_get("a", "memory.swap.current"));
 		barium_check_stamp(bo.map, 0, half, round);
 		igt_assert_eq_u64(barium_in_memory(fd), half * page);
 		barium_stamp(again, 0, half, round + 1);
@@ -358,17 +359,18 @@ static void test_left_vram_swapped(int fd)
 
 	require_swap(true);
 	barium_stamp(bo.map, 0, pages, 1);
-	barium_cgroup_init();
-	igt_assert_eq(barium_cgroup_enter(), 0);
+	barium_cgroup_init("memory");
+	barium_cgroup_create("a");
+	barium_cgroup_enter("a");
 	barium_move_out(fd);
-	igt_assert_eq(barium_cgroup_leave(), 0);
+	barium_cgroup_enter("");
 	for (round = 1; round < 4; round++) {
 		igt_assert_eq_u64(barium_in_vram(fd), 0);
 		barium_shrink();
 		igt_assert_eq_u64(barium_in_memory(fd), 0);
 		/* It fails if it cannot reclaim all of that, which is more than there is. */
-		barium_cgroup_set("memory.reclaim", "64M");
-		igt_assert_lte_u64(bo.size / 2, barium_cgroup_get("memory.swap.current"));
+		__barium_cgroup_set("a", "memory.reclaim", "64M");
+		igt_assert_lte_u64(bo.size / 2, barium_cgroup_get("a", "memory.swap.current"));
 		/* One page in the middle, first. */
 		barium_check_stamp(bo.map + pages / 2 * page, pages / 2, 1, round);
 		barium_check_stamp(again, 0, pages, round);

@@ -131,7 +131,7 @@ static void hold(const struct scene *scene)
 	};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (barium_cgroup_enter())
+	if (__barium_cgroup_enter("a"))
 		_exit(1);
 	ioctl(scene->fd, DRM_IOCTL_BARIUM_MAP_AHEAD, &arg);
 	for (;;)
@@ -147,7 +147,7 @@ static struct scene start(void)
 	if (leftover)
 		kill_and_wait(leftover);
 	scene.bo = barium_bo_create_with(scene.fd, PAGES, BARIUM_GEM_CREATE_SYSTEM);
-	igt_assert_eq(barium_cgroup_set("memory.high", "4096"), 0);
+	barium_cgroup_set("a", "memory.high", "4096");
 	scene.holder = fork();
 	igt_assert_lte(0, scene.holder);
 	if (!scene.holder)
@@ -410,7 +410,7 @@ static void test_content(void)
 			      0);
 	}
 	usleep(500000);
-	igt_assert_eq(barium_cgroup_set("memory.high", "max"), 0);
+	barium_cgroup_set("a", "memory.high", "max");
 	kill_and_wait(scene.holder);
 	leftover = 0;
 	for (i = 0; i < ARRAY_SIZE(touchers); i++)
@@ -423,8 +423,10 @@ static void test_content(void)
 
 int igt_main()
 {
-	igt_fixture()
-		barium_cgroup_init();
+	igt_fixture() {
+		barium_cgroup_init("memory");
+		barium_cgroup_create("a");
+	}
 
 	igt_describe("A fault in a page that has memory does not wait for the reservation.");
 	igt_subtest("allocated-does-not-wait")
