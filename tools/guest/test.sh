@@ -45,8 +45,9 @@ igt_barium() {
 		grep -E '@barium_(system_)?(faultinject|bind_fails)' /tmp/ours.list | igt "igt-faultinject$1" /barium/igt 2
 }
 
-# sleep_checks: runs barium_suspend and barium_hibernate without igt_runner: the kernel logs an error about
-# QEMU's RTC after each wake-up, and one about swap space, which igt_runner would count as a failure of the test.
+# sleep_checks: runs barium_suspend and barium_hibernate without igt_runner: the kernel logs an error about the
+# RTC's ACPI event after each wake-up, as SeaBIOS has not set up q35's ACPI registers again, and one about swap
+# space, which igt_runner would count as a failure of the test.
 sleep_checks() {
 	for kind in suspend hibernate; do
 		for subtest in $("barium_$kind" --list-subtests); do

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::oracle::{self, Found};
-use crate::qemu::Machine;
+use crate::qemu::{Machine, Processor};
 use crate::qmp::Qmp;
 use crate::report::{Entry, Outcome};
 use crate::screen::{self, Shot};
@@ -91,7 +91,6 @@ pub fn run(
         hibernates: false,
         wake: None,
         ended: false,
-        was_asleep: false,
         lost_interrupt: false,
         cpus: String::new(),
     };
@@ -172,8 +171,6 @@ struct Session<'a> {
     ended: bool,
     /// The guest suspends until something wakes it: when to do that.
     wake: Option<Instant>,
-    /// The guest was suspended at the last check.
-    was_asleep: bool,
     /// QEMU has lost an interrupt of the guest.
     lost_interrupt: bool,
     /// Where the state of the CPUs of a guest that was not done in its time is, in parentheses.
@@ -222,6 +219,7 @@ impl Session<'_> {
                 }
             }
             self.wake_if_due();
+            self.wake_if_still();
             if self.check_panic_screen() || self.check_halted_display() {
                 return Ok(());
             }
@@ -236,7 +234,6 @@ impl Session<'_> {
                     start.elapsed().as_secs(),
                     self.activity()
                 ));
-                self.wake_if_stuck();
                 if let Some((cpu, vector)) = self.find_lost_interrupt() {
                     self.lost_interrupt = true;
                     return Err(format!(
@@ -276,21 +273,18 @@ impl Session<'_> {
         let _ = Qmp::connect(&self.machine.qmp_socket()).and_then(|mut qmp| qmp.wake());
     }
 
-    /// Wakes a suspended guest: sometimes its RTC alarm does not fire.
-    fn wake_if_stuck(&mut self) {
-        let socket = self.machine.qmp_socket();
-        let is_asleep = Qmp::connect(&socket)
-            .and_then(|mut qmp| {
-                let is_asleep = qmp.is_asleep()?;
-                if is_asleep && self.was_asleep {
-                    self.tell("still suspended: waking it up");
-                    qmp.wake()?;
-                }
-                Ok(is_asleep)
-            })
-            // A QEMU that has just exited does not answer.
-            .unwrap_or(false);
-        self.was_asleep = is_asleep;
+    /// Wakes a guest that is suspended if its clock counts instructions: the clock stands then, so that the
+    /// alarm that the guest has set does not go off.
+    fn wake_if_still(&mut self) {
+        if self.machine.processor != Processor::Counting {
+            return;
+        }
+        let Ok(mut qmp) = Qmp::connect(&self.machine.qmp_socket()) else {
+            return; // A QEMU that has just exited does not answer.
+        };
+        if qmp.is_asleep() == Ok(true) {
+            let _ = qmp.wake();
+        }
     }
 
     /// Connects to QEMU's socket, which appears soon after QEMU starts.
