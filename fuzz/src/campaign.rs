@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -37,12 +38,43 @@ const REPLAYS_OF_RACES: usize = 20;
 /// Interval of progress messages.
 const TELL: Duration = Duration::from_secs(30);
 
-/// For each mode: the share of the time, in percent, after which the campaign switches to it.
+/// For each mode: the share of the campaign, in percent, after which the campaign switches to it.
 const MODES: [u128; Mode::ALL.len()] = [0, 55, 70, 85];
 
-/// Returns the mode for this point in a campaign of this length.
-fn mode_at(elapsed: Duration, length: Duration) -> u8 {
-    let percent = elapsed.as_millis() * 100 / length.as_millis().max(1);
+/// When a campaign ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Length {
+    /// After this time.
+    Time(Duration),
+    /// After this number of programs, however long a busy machine takes for them.
+    Programs(u64),
+}
+
+impl Length {
+    /// Returns how much of the campaign is over, in percent.
+    fn percent(self, elapsed: Duration, programs: u64) -> u128 {
+        match self {
+            Self::Time(time) => elapsed.as_millis() * 100 / time.as_millis().max(1),
+            Self::Programs(all) => u128::from(programs) * 100 / u128::from(all.max(1)),
+        }
+    }
+}
+
+impl FromStr for Length {
+    type Err = String;
+
+    /// Parses a number of programs, or of seconds: `150`, `120s`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<u64>().map_err(|e| format!("{text}: {e}"));
+        match text.strip_suffix('s') {
+            Some(seconds) => Ok(Self::Time(Duration::from_secs(number(seconds)?))),
+            None => Ok(Self::Programs(number(text)?)),
+        }
+    }
+}
+
+/// Returns the mode of a campaign of which this much is over, in percent.
+fn mode_at(percent: u128) -> u8 {
     let begun = MODES.iter().filter(|begin| percent >= **begin).count();
     u8::try_from(begun.saturating_sub(1)).unwrap_or(0)
 }
@@ -110,12 +142,16 @@ impl Campaign {
         }
     }
 
-    /// Runs for `length`. Returns true if nothing was found.
-    pub fn run(&mut self, length: Duration) -> Result<bool, String> {
+    /// Runs until the campaign is over. Returns true if nothing was found.
+    pub fn run(&mut self, length: Length) -> Result<bool, String> {
         let start = Instant::now();
         let mut told = start;
-        while start.elapsed() < length && self.findings.len() < MOST_FINDINGS {
-            let mode = mode_at(start.elapsed(), length);
+        loop {
+            let percent = length.percent(start.elapsed(), self.programs);
+            if percent >= 100 || self.findings.len() >= MOST_FINDINGS {
+                break;
+            }
+            let mode = mode_at(percent);
             if mode != self.mode {
                 self.mode = mode;
                 self.seed_corpus[0].extend(seed_corpus::mappings(&mut self.random));

@@ -45,9 +45,9 @@ use shared::Shared;
 use supervisor::Supervisor;
 
 const USAGE: &str = "usage:
-  barium-fuzz run DISK SEED SECONDS DIR MODULE
-                                          loads the module, and searches that long; leaves what it
-                                          finds in DIR
+  barium-fuzz run DISK SEED LENGTH DIR MODULE
+                                          loads the module, runs that many programs, or as many as
+                                          it can in that time (120s); leaves what it finds in DIR
   barium-fuzz replay DISK MODULE          runs the programs on the disk, tells their steps
   barium-fuzz show DISK                   tells what calls they are made of
   barium-fuzz soak SEED SECONDS DIR       a mixed load, with a look for growth at marks";
@@ -67,8 +67,8 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result<bool, String> {
     match *arguments {
-        ["run", disk, seed, seconds, dir, module] => {
-            let (seed, seconds) = (number(seed)?, number(seconds)?);
+        ["run", disk, seed, length, dir, module] => {
+            let (seed, length) = (number(seed)?, length.parse()?);
             let mut module = Module::new(module);
             let loaded = module.load(Mode::ALL[0])?;
             // The driver has logged that bochs held the other displays. bochs would also bind our
@@ -77,7 +77,7 @@ fn run(arguments: &[&str]) -> Result<bool, String> {
             let supervisor = Supervisor::new(env()?, module, open(disk)?)?;
             let mut campaign = Campaign::new(supervisor, seed, Path::new(dir));
             campaign.see(&loaded);
-            campaign.run(Duration::from_secs(seconds))
+            campaign.run(length)
         }
         ["replay", disk, module] => {
             let mut module = Module::new(module);

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of the fuzzer: it generates programs for guest_fuzz_seconds from the seed
-# guest_fuzz_seed. With guest_fuzz_replay, it runs the programs that the host has put on the
-# exchange disk.
+# Scenario of the fuzzer: it generates programs from the seed guest_fuzz_seed. guest_fuzz_length is
+# their number, or a time in seconds (120s). With guest_fuzz_replay, it runs the programs that the
+# host has put on the exchange disk.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
@@ -29,7 +29,7 @@ search() {
 	rmmod barium
 	# shellcheck disable=SC2086 # one argument for each
 	strangers $displays
-	told fuzz "$fuzzer" run /dev/vdd "${guest_fuzz_seed:?}" "${guest_fuzz_seconds:?}" "$results/fuzz" "$module"
+	told fuzz "$fuzzer" run /dev/vdd "${guest_fuzz_seed:?}" "${guest_fuzz_length:?}" "$results/fuzz" "$module"
 }
 
 tell begin load

@@ -7,7 +7,7 @@
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/barium/bin:/barium/igt HOME=/root TERM="${TERM:-linux}"
 export guest_run guest_kernel guest_modes guest_mode_tests guest_self_check guest_test_timeout
 export guest_unplug_rounds guest_race_seconds guest_warn_level guest_fault_full guest_width guest_height
-export guest_fuzz_seconds guest_fuzz_seed guest_fuzz_replay guest_hibernate guest_displays
+export guest_fuzz_length guest_fuzz_seed guest_fuzz_replay guest_soak_seconds guest_hibernate guest_displays
 export guest_console guest_firmware_fb guest_render_node guest_hold_open guest_in_tree guest_stage
 export guest_next_driver guest_cost guest_console_tty guest_control_tty
 

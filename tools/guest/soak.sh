@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# Scenario of `make soak`: runs a mixed load for guest_fuzz_seconds.
+# Scenario of `make soak`: runs a mixed load for guest_soak_seconds.
 # shellcheck source=lib.sh
 . /barium/guest/lib.sh
 
 soak() {
 	mkdir -p "$results/soak"
-	told soak /barium/fuzz/barium-fuzz soak "${guest_fuzz_seed:?}" "${guest_fuzz_seconds:?}" "$results/soak"
+	told soak /barium/fuzz/barium-fuzz soak "${guest_fuzz_seed:?}" "${guest_soak_seconds:?}" "$results/soak"
 }
 
 tell begin load

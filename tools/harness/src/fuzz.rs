@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use crate::coverage::{self, Coverage, Point};
-use crate::guests::Guest;
+use crate::guests::{FuzzLength, Guest};
 use crate::report::Entry;
 use crate::settings::{Flavour, Settings};
 use crate::{command, guests, shorten, suite, Result};
@@ -42,7 +42,7 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
     };
     // The guest takes whole seconds.
     let seconds = (settings.fuzz_minutes * 60.0) as u32;
-    let mut guest = guests::fuzz(settings, seconds, seed);
+    let mut guest = guests::fuzz(settings, FuzzLength::Seconds(seconds), seed);
     guest.flavour = settings.kernel.unwrap_or(guest.flavour);
     if programs.is_empty() {
         println!("[fuzz] {seconds} s from seed {seed}");

@@ -161,7 +161,7 @@ pub fn all(settings: &Settings) -> Vec<Guest> {
             ..display(Flavour::Debug, "bochs-display")
         },
         faults(),
-        fuzz(settings, FUZZ_SECONDS, FUZZ_SEED),
+        fuzz(settings, FuzzLength::Programs(FUZZ_PROGRAMS), FUZZ_SEED),
         Guest {
             modes: Mode::ALL.into(),
             boot: SHARED_BARS,
@@ -478,12 +478,25 @@ fn kexec_to_bochs(fb: &str, device: &str) -> Guest {
     guest
 }
 
-/// Duration and seed of the fuzzer in `make test`.
-const FUZZ_SECONDS: u32 = 120;
+/// When the fuzzer ends.
+pub enum FuzzLength {
+    /// After this number of seconds.
+    Seconds(u32),
+    /// After this number of programs.
+    Programs(u32),
+}
+
+/// Number of the fuzzer's programs and its seed in `make test`.
+const FUZZ_PROGRAMS: u32 = 150;
 const FUZZ_SEED: u64 = 1;
 
 /// The guest with the fuzzer: short in `make test`, long in `make fuzz`.
-pub fn fuzz(settings: &Settings, seconds: u32, seed: u64) -> Guest {
+pub fn fuzz(settings: &Settings, length: FuzzLength, seed: u64) -> Guest {
+    // A program takes a second, two on a busy machine.
+    let (parameter, seconds) = match length {
+        FuzzLength::Seconds(seconds) => (format!("{seconds}s"), seconds),
+        FuzzLength::Programs(programs) => (programs.to_string(), 2 * programs),
+    };
     let mut displays = run::display("bochs-display");
     // The second display has no EDID.
     let second = "secondary-vga,id=vga,romfile=,edid=off,bus=port1";
@@ -494,7 +507,7 @@ pub fn fuzz(settings: &Settings, seconds: u32, seed: u64) -> Guest {
         name: "debug/fuzz".into(),
         scenario: "fuzz",
         parameters: vec![
-            format!("guest_fuzz_seconds={seconds}"),
+            format!("guest_fuzz_length={parameter}"),
             format!("guest_fuzz_seed={seed}"),
         ],
         // Shortening a failing program takes extra time.
@@ -509,10 +522,14 @@ pub fn soak(settings: &Settings, seconds: u32, seed: u64) -> Guest {
     Guest {
         name: "debug/soak".into(),
         scenario: "soak",
+        parameters: vec![
+            format!("guest_soak_seconds={seconds}"),
+            format!("guest_fuzz_seed={seed}"),
+        ],
         devices: run::display("bochs-display"),
         limit: 1200 + seconds * 2,
         typical: 200 + seconds,
-        ..fuzz(settings, seconds, seed)
+        ..fuzz(settings, FuzzLength::Seconds(seconds), seed)
     }
 }
 
