@@ -28,6 +28,10 @@
  * SUBTEST: purgeable
  * Description: The memory of objects that are not needed has keys.
  *
+ * SUBTEST: copy-time
+ * Description: The time in which an object is copied out of VRAM counts for the client that has
+ *   created it, and not for the one that needs the room.
+ *
  * SUBTEST: racing
  * Description: The keys are read while another thread creates and closes objects.
  *
@@ -45,12 +49,15 @@
 #include "igt.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_prime.h"
+#include "barium_lib_race.h"
 #include "barium_lib_unplug.h"
 
 IGT_TEST_DESCRIPTION("Checks the memory that clients use, in fdinfo.");
 
 /* Objects of the subtest many-handles. */
 #define MANY 1000
+/* Pages of the objects of the subtest copy-time. */
+#define COPIED 64
 /* Reads of fdinfo in the subtest racing. */
 #define READS 200
 
@@ -108,6 +115,7 @@ static void test_keys(int fd)
 	check_usage(fd, 0, 0);
 	check_usage(other, 0, 0);
 	igt_assert(read_usage(fd).client != read_usage(other).client);
+	igt_assert_eq_u64(barium_copy_time(fd), 0);
 }
 
 static void test_sums(int fd)
@@ -221,6 +229,29 @@ static void test_purgeable(int fd)
 	barium_bo_fini(fd, &bo);
 }
 
+static void test_copy_time(int fd)
+{
+	int other = barium_reopen(fd, O_RDWR);
+	struct barium_bo bo = barium_bo_create_with(fd, COPIED, 0);
+	double elapsed;
+	__u64 ns;
+
+	/* An object that was never mapped has no content to copy. */
+	barium_gem_create(other, COPIED * barium_page_size());
+	barium_stamp(bo.map, 0, COPIED, 1);
+	igt_assert_eq_u64(barium_copy_time(fd), 0);
+	elapsed = barium_now();
+	barium_move_out(fd);
+	elapsed = barium_now() - elapsed;
+	igt_assert_eq_u64(barium_in_vram(fd), 0);
+	ns = barium_copy_time(fd);
+	igt_assert(ns > 0);
+	igt_assert(ns / 1e9 <= elapsed);
+	igt_assert_eq_u64(barium_copy_time(other), 0);
+	barium_bo_fini(fd, &bo);
+	igt_assert_eq_u64(barium_copy_time(fd), ns);
+}
+
 struct churn {
 	int fd;
 	bool stop;
@@ -302,6 +333,10 @@ int igt_main()
 	igt_describe("The memory of objects that are not needed has keys.");
 	igt_subtest("purgeable")
 		test_purgeable(barium_new_client());
+
+	igt_describe("The time of a copy counts for the client that has created the object.");
+	igt_subtest("copy-time")
+		test_copy_time(barium_new_client());
 
 	igt_describe("The keys are read while another thread creates and closes objects.");
 	igt_subtest("racing")

@@ -28,22 +28,43 @@ __u64 barium_size_of(const char *value)
 	return size;
 }
 
-__u64 barium_client_bytes(int fd, const char *key)
+/* Stores the value of a key in the fdinfo of an open node. Returns false if the key is missing. */
+static bool read_fdinfo(int fd, const char *key, char value[static LINE_LEN])
 {
-	__u64 bytes = UINT64_MAX;
-	char path[64], line[256];
+	char path[64], line[LINE_LEN];
 	size_t len = strlen(key);
+	bool found = false;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	file = fopen(path, "r");
 	igt_assert(file);
 	while (fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, key, len) && !strncmp(line + len, ":\t", 2))
-			bytes = barium_size_of(line + len + 2);
+		if (!strncmp(line, key, len) && !strncmp(line + len, ":\t", 2)) {
+			snprintf(value, LINE_LEN, "%s", line + len + 2);
+			found = true;
+		}
 	}
 	fclose(file);
-	return bytes;
+	return found;
+}
+
+__u64 barium_client_bytes(int fd, const char *key)
+{
+	char value[LINE_LEN];
+
+	return read_fdinfo(fd, key, value) ? barium_size_of(value) : UINT64_MAX;
+}
+
+__u64 barium_copy_time(int fd)
+{
+	char value[LINE_LEN], *unit;
+	__u64 ns;
+
+	igt_assert(read_fdinfo(fd, "drm-engine-copy", value));
+	ns = strtoull(value, &unit, 10);
+	igt_assert_f(!strcmp(unit, " ns\n"), "the unit is %s\n", unit);
+	return ns;
 }
 
 __u64 barium_in_vram(int fd)

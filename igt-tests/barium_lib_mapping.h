@@ -17,6 +17,8 @@ __u64 barium_size_of(const char *value);
  * UINT64_MAX if the key is missing.
  */
 __u64 barium_client_bytes(int fd, const char *key);
+/* Returns how long CPUs have copied the content of the client's objects, by fdinfo, in ns. */
+__u64 barium_copy_time(int fd);
 
 /* Return how much of the client's objects is in VRAM, and in system memory, by fdinfo, in bytes. */
 __u64 barium_in_vram(int fd);

@@ -60,6 +60,10 @@
  * Description: An object that is shown keeps its memory when the kernel is short of memory. After
  *   that, it keeps its content.
  *
+ * SUBTEST: copy-time
+ * Description: The time in which a copy is drawn counts for the client, and that in which an
+ *   object is copied into VRAM.
+ *
  * SUBTEST: removed
  * Description: The copy is freed when its framebuffer is removed or the client is closed.
  *
@@ -73,6 +77,7 @@
 #include <fcntl.h>
 
 #include "igt.h"
+#include "barium_lib_debugfs.h"
 #include "barium_lib_image.h"
 #include "barium_lib_mapping.h"
 #include "barium_lib_unplug.h"
@@ -128,6 +133,22 @@ static void test_system(int fd)
 		igt_assert_eq_u64(barium_vram_available(fd), before);
 		barium_destroy_image(fd, &image);
 	}
+}
+
+static void test_copy_time(int fd)
+{
+	struct barium_image image = create(fd, 1), vram = create_in_vram(fd, 2);
+	__u64 ns = barium_copy_time(fd);
+
+	barium_show_image(fd, &display, &image);
+	igt_assert(barium_copy_time(fd) > ns);
+	barium_switch_off(fd, &display.pipe);
+	barium_evict(fd);
+	ns = barium_copy_time(fd);
+	barium_show_image(fd, &display, &vram);
+	igt_assert(barium_copy_time(fd) > ns);
+	barium_destroy_image(fd, &image);
+	barium_destroy_image(fd, &vram);
 }
 
 static void test_flip(int fd)
@@ -568,6 +589,12 @@ int igt_main()
 	igt_describe("An object that is shown keeps its memory, and after that its content.");
 	igt_subtest("shrink-while-shown")
 		test_shrink(barium_new_bound_primary_client());
+
+	igt_describe("The time in which CPUs copy to the screen counts for the client.");
+	igt_subtest("copy-time") {
+		barium_require_debugfs();
+		test_copy_time(barium_new_bound_primary_client());
+	}
 
 	igt_describe("The copy is freed when its framebuffer is removed or the client is closed.");
 	igt_subtest("removed")

@@ -35,8 +35,26 @@ survives() {
 	end_desktop
 }
 
+# gputop_lists: IGT's gputop lists the compositor with its memory and its copies. It leaves out clients that
+# keep no engine busy, so what is not shown leaves VRAM again and again, and each flip copies a buffer in.
+gputop_lists() {
+	start_sway
+	desktop_shows sway@gputop $preferred
+	evict=/sys/kernel/debug/dri/$(devices_of barium)/evict
+	(while echo 1 >"$evict"; do sleep 0.2; done) &
+	evicting=$!
+	COLUMNS=80 LINES=24 TERM=linux gputop -d 1 -n 10 >/tmp/gputop.txt ||
+		fail "gputop ended with $?"
+	kill $evicting
+	sed 's/\x1b[^a-zA-Z]*[a-zA-Z]//g' /tmp/gputop.txt
+	grep -q "MEM *RSS *copy *NAME" /tmp/gputop.txt || fail "no header"
+	grep -Eq "^[0-9]+ +[0-9]+M .* sway *$" /tmp/gputop.txt || fail "sway is not listed"
+	end_desktop
+}
+
 modprobe barium
 for program in sway cage xorg; do
 	check "$program@draws" uses "$program"
 	check "$program@rebind" survives "$program"
 done
+check sway@gputop gputop_lists

@@ -68,7 +68,12 @@ use kernel::{
         atomic::{
             Atomic,
             Relaxed, //
-        }, //
+        },
+        Arc, //
+    },
+    time::{
+        Instant,
+        Monotonic, //
     }, //
 };
 
@@ -130,11 +135,40 @@ impl Drop for DisplayRequest<'_> {
 
 /// The number of a client, an open file of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Client(pub(crate) u32);
+pub(crate) struct ClientId(pub(crate) u32);
 
-impl Client {
+impl ClientId {
     /// A number that no client has, for objects that are never in VRAM.
     pub(crate) const NONE: Self = Self(u32::MAX);
+}
+
+/// A client. It lives as long as its file, and as the objects that it has created.
+pub(crate) struct Client {
+    id: ClientId,
+    /// The result of [`Self::copy_time`].
+    copy_time: Atomic<u64>,
+}
+
+impl Client {
+    /// Returns the number of the client.
+    pub(crate) fn id(&self) -> ClientId {
+        self.id
+    }
+
+    /// Returns how long CPUs have copied the content of objects that the client has created, in
+    /// nanoseconds.
+    pub(crate) fn copy_time(&self) -> u64 {
+        self.copy_time.load(Relaxed)
+    }
+
+    /// Calls `copy`, which copies the content of an object of the client, and measures the time.
+    pub(crate) fn time_copy<R>(&self, copy: impl FnOnce() -> R) -> R {
+        let start = Instant::<Monotonic>::now();
+        let result = copy();
+        let ns = u64::try_from(start.elapsed().as_nanos()).unwrap_or(0);
+        self.copy_time.fetch_add(ns, Relaxed);
+        result
+    }
 }
 
 impl BariumData {
@@ -219,9 +253,17 @@ impl BariumData {
         self.display_requests.load(Relaxed) != 0
     }
 
-    /// Returns the number for a new client. It is unique among the first 2^32 - 1 clients.
-    pub(crate) fn new_client(&self) -> Client {
-        Client(self.clients.fetch_add(1, Relaxed))
+    /// Creates a client. Its number is unique among those of the first 2^32 - 1 clients.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new_client(&self) -> Result<Arc<Client>> {
+        let client = Client {
+            id: ClientId(self.clients.fetch_add(1, Relaxed)),
+            copy_time: Atomic::new(0),
+        };
+        Ok(Arc::new(client, GFP_KERNEL_ACCOUNT)?)
     }
 
     /// Returns true if [`Config::move_every`] requires the calling fault to move its object.

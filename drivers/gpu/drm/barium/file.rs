@@ -31,24 +31,25 @@ use kernel::{
         Registered, //
     },
     page::PAGE_SIZE,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
-/// A client. Its handles are in `drm_file`.
-pub(crate) struct File(Client);
+/// The file of a client. Its handles are in `drm_file`.
+pub(crate) struct File(Arc<Client>);
 
 impl drm::file::DriverFile for File {
     type Driver = BariumDriver;
 
     fn open(dev: &BariumDevice) -> Result<Pin<KBox<Self>>> {
-        Ok(KBox::new(Self(dev.new_client()), GFP_KERNEL)?.into())
+        Ok(KBox::new(Self(dev.new_client()?), GFP_KERNEL)?.into())
     }
 }
 
 impl File {
-    /// Returns the number of the client.
-    pub(crate) fn client(&self) -> Client {
-        self.0
+    /// Returns the client.
+    pub(crate) fn client(&self) -> &Arc<Client> {
+        &self.0
     }
 
     /// IOCTL: get_param: Returns a parameter of the device.
@@ -82,7 +83,8 @@ impl File {
         args: &mut drm_barium_gem_create,
         file: &drm::File<File>,
     ) -> Result<u32> {
-        let obj = gem::create(dev, reg, file.inner().client(), args.size, args.flags)?;
+        let client = file.inner().get_ref().client();
+        let obj = gem::create(dev, reg, client, args.size, args.flags)?;
         args.handle = obj.create_handle(file)?;
         args.size = u64::try_from(obj.size())?;
         Ok(0)

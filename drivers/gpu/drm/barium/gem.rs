@@ -44,6 +44,7 @@ use crate::upstream::process::{
 use crate::{
     device::{
         Client,
+        ClientId,
         Priority,
         Residents, //
     },
@@ -85,7 +86,8 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        rcu, //
+        rcu,
+        Arc, //
     }, //
 };
 
@@ -95,8 +97,8 @@ pub(crate) type BariumObject = upstream::gem::Object<VramObject>;
 /// The driver data of a GEM object. Its placement record says where its content is.
 pub(crate) struct VramObject {
     flags: CreateFlags,
-    /// The client that has created the object.
-    client: Client,
+    /// The client that has created the object; `None` if another device has.
+    client: Option<Arc<Client>>,
     needed: NeededSoon,
     history: FaultHistory,
     /// True if the object may have other content than zeros: a program or the kernel has mapped it,
@@ -138,7 +140,7 @@ struct CreateFlags {
 }
 
 impl VramObject {
-    fn new(flags: CreateFlags, client: Client) -> Self {
+    fn new(flags: CreateFlags, client: Option<Arc<Client>>) -> Self {
         Self {
             flags,
             client,
@@ -160,7 +162,21 @@ impl VramObject {
             contiguity: Contiguity::Any,
             system: true,
         };
-        Self::new(flags, Client::NONE)
+        Self::new(flags, None)
+    }
+
+    /// Returns the number of the client that has created the object.
+    fn client_id(&self) -> ClientId {
+        self.client.as_ref().map_or(ClientId::NONE, |c| c.id())
+    }
+
+    /// Calls `copy`, which copies the content of the object, and measures the time for the
+    /// statistics of its client.
+    pub(crate) fn time_copy<R>(&self, copy: impl FnOnce() -> R) -> R {
+        match &self.client {
+            Some(client) => client.time_copy(copy),
+            None => copy(),
+        }
     }
 
     /// Returns true if the object may have other content than zeros.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Wrappers of macros and inline functions, for which bindgen generates no bindings, and short
- * functions that consist mostly of such calls, such as loops over page table entries. Nothing else
- * belongs here. The files in upstream/ declare the functions that they use.
+ * Wrappers of macros, of inline functions and of a function with variable arguments, for which the
+ * kernel has no bindings, and short functions that consist mostly of such calls, such as loops over
+ * page table entries. Nothing else belongs here. The files in upstream/ declare the functions that
+ * they use.
  */
 #include <drm/drm_atomic.h>
 #include <drm/drm_atomic_helper.h>
@@ -10,6 +11,7 @@
 #include <drm/drm_gem.h>
 #include <drm/drm_mm.h>
 #include <drm/drm_modeset_lock.h>
+#include <drm/drm_print.h>
 #include <drm/drm_vma_manager.h>
 #include <linux/aperture.h>
 #include <linux/cgroup_dmem.h>
@@ -709,6 +711,12 @@ bool barium_dmem_below_low(struct dmem_cgroup_pool_state *root,
 			   struct dmem_cgroup_pool_state *pool)
 {
 	return dmem_cgroup_below_low(root, pool);
+}
+
+/* Prints the time of the CPU's copies for a client, in the form of drm-usage-stats.rst. */
+void barium_print_copy_time(struct drm_printer *printer, u64 ns)
+{
+	drm_printf(printer, "drm-engine-copy:\t%llu ns\n", ns);
 }
 
 #if IS_MODULE(CONFIG_DRM)

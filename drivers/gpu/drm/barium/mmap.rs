@@ -82,7 +82,10 @@ use crate::{
 };
 use core::ops::Range;
 use kernel::{
-    drm::gem::BaseObject,
+    drm::{
+        gem::BaseObject,
+        Driver, //
+    },
     page::PAGE_SHIFT,
     prelude::*, //
 };
@@ -195,6 +198,10 @@ impl MappedObject for VramObject {
 
     fn usage(obj: &BariumObject) -> Usage {
         gem::usage(obj)
+    }
+
+    fn copy_time(file: &<BariumDriver as Driver>::File) -> u64 {
+        file.client().copy_time()
     }
 
     /// # Errors

@@ -224,14 +224,16 @@ impl Copied {
             x: state.x,
             y: state.y,
         };
-        self.source.read(|bytes, begun| {
-            self.shadow.update(
-                reg.vram_bar(),
-                &source,
-                bytes,
-                begun.is_ok(),
-                damage.rects(),
-            )
+        framebuffer.object().time_copy(|| {
+            self.source.read(|bytes, begun| {
+                self.shadow.update(
+                    reg.vram_bar(),
+                    &source,
+                    bytes,
+                    begun.is_ok(),
+                    damage.rects(),
+                )
+            })
         })
     }
 

@@ -54,7 +54,10 @@ use kernel::{
         PAGE_SHIFT, //
     },
     prelude::*,
-    sync::aref::ARef, //
+    sync::{
+        aref::ARef,
+        Arc, //
+    }, //
 };
 
 /// The maximum number of pages that are copied to make room for each page of a new object. The
@@ -80,7 +83,7 @@ const MAX_COPIES_PER_NEW_PAGE: usize = 8;
 pub(crate) fn create(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
-    client: Client,
+    client: &Arc<Client>,
     size: u64,
     flags: u32,
 ) -> Result<ARef<BariumObject>> {
@@ -101,7 +104,7 @@ pub(crate) fn create(
 fn create_with(
     dev: &BariumDevice<Registered>,
     reg: &BariumRegistrationData<'_>,
-    client: Client,
+    client: &Arc<Client>,
     size: usize,
     flags: CreateFlags,
     last_start: VramOffset,
@@ -111,7 +114,7 @@ fn create_with(
         log_no_room(dev, reg, size);
         return Err(ENOSPC);
     }
-    let data = VramObject::new(flags, client);
+    let data = VramObject::new(flags, Some(client.clone()));
     if flags.system || dev.does_display_need_room() {
         return upstream::gem::create(dev, size, data, None);
     }
@@ -124,7 +127,7 @@ fn create_with(
     let max_copies = MAX_COPIES_PER_NEW_PAGE * (size >> PAGE_SHIFT);
     let needed = Needed::new(size, last_start).copying_at_most(max_copies);
     let needed = (flags.contiguity == Contiguity::Contiguous).then_some(&needed);
-    let room = room::make_room(dev, reg, size, victims, Some(client), needed, alloc);
+    let room = room::make_room(dev, reg, size, victims, Some(client.id()), needed, alloc);
     let allocation = match room {
         Ok(Some(allocation)) => allocation,
         Ok(None) | Err(EDQUOT) => return upstream::gem::create(dev, size, data, None),

@@ -124,9 +124,11 @@ impl Leaving {
                 let Some(Place::Vram(from)) = vacated.old() else {
                     return Err(EINVAL);
                 };
-                let pages = pages.init(|index, bytes| {
-                    let offset = from.page(index).ok_or(EINVAL)?.offset();
-                    reg.vram_bar().read_uninit(offset, bytes)
+                let pages = object.time_copy(|| {
+                    pages.init(|index, bytes| {
+                        let offset = from.page(index).ok_or(EINVAL)?.offset();
+                        reg.vram_bar().read_uninit(offset, bytes)
+                    })
                 })?;
                 let record = record.write(Place::System(pages));
                 drop(vacated.publish(record));
@@ -325,19 +327,20 @@ pub(super) fn move_in(
     let Place::Vram(to) = &*record else {
         return Err(EINVAL);
     };
+    let object = obj.object();
     let mut vacated = obj.vacate()?;
-    match vacated.old() {
-        None => clear(bar, to)?,
+    object.time_copy(|| match vacated.old() {
+        None => clear(bar, to),
         Some(Place::System(pages)) => for_each_page(to, |index, offset| {
             pages
                 .with_page(index, |bytes| bar.write(offset, bytes))
                 .unwrap_or_else(|| bar.clear(offset, PAGE_SIZE))
-        })?,
-        Some(Place::Vram(from)) => copy(bar, from, to, &mut buffer)?,
-    }
+        }),
+        Some(Place::Vram(from)) => copy(bar, from, to, &mut buffer),
+    })?;
     drop(vacated.publish(record));
     super::update_list(obj);
-    timer.end(obj.object(), from, obj.object().size() >> PAGE_SHIFT);
+    timer.end(object, from, object.size() >> PAGE_SHIFT);
     Ok(())
 }
 
@@ -372,7 +375,7 @@ pub(super) fn relocate(
         if let (Some(Place::Vram(from)), Some(Place::Vram(to))) =
             (vacated.old(), record.as_deref_mut())
         {
-            copy(reg.vram_bar(), from, to, &mut buffer)?;
+            object.time_copy(|| copy(reg.vram_bar(), from, to, &mut buffer))?;
             to.take_charge(from);
         }
         // The old record is dropped after the mutex of the pipe.

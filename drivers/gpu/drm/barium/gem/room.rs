@@ -27,7 +27,7 @@ use crate::{
     device::{
         BariumDevice,
         BariumRegistrationData,
-        Client,
+        ClientId,
         Priority,
         ResidentObjects, //
     },
@@ -104,7 +104,7 @@ pub(super) fn make_room(
     reg: &BariumRegistrationData<'_>,
     size: usize,
     victims: &[Priority],
-    client: Option<Client>,
+    client: Option<ClientId>,
     needed: Option<&Needed>,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
@@ -120,7 +120,7 @@ fn free_room(
     reg: &BariumRegistrationData<'_>,
     need: Need<'_>,
     victims: &[Priority],
-    client: Option<Client>,
+    client: Option<ClientId>,
     needed: Option<&Needed>,
     alloc: impl Fn() -> Result<Allocation>,
 ) -> Result<Option<Allocation>> {
@@ -402,7 +402,7 @@ struct Search<'a> {
     /// The priorities of objects that can leave VRAM.
     victims: &'a [Priority],
     /// The client that needs the room; `None` for the display.
-    client: Option<Client>,
+    client: Option<ClientId>,
     shares: Shares,
     /// The objects that were in VRAM when the search began, except for those that are protected.
     residents: ResidentObjects,
@@ -418,14 +418,14 @@ impl<'a> Search<'a> {
         dev: &'a BariumDevice<Registered>,
         protected: &Protected<'_>,
         victims: &'a [Priority],
-        client: Option<Client>,
+        client: Option<ClientId>,
         pages: usize,
     ) -> Result<Self> {
         let mut residents = dev.residents().objects(dev)?;
         let objects = residents.iter().map(|objects| objects.len()).sum();
         let mut shares = Shares::new(objects)?;
         for_each_resident(&residents, |obj, _, allocation| {
-            shares.add(obj.client, allocation.counts().1);
+            shares.add(obj.client_id(), allocation.counts().1);
         });
         if let Some(client) = client {
             shares.add(client, pages);
@@ -450,7 +450,7 @@ impl<'a> Search<'a> {
         let is_fair = || {
             self.client
                 .is_some_and(|client| !self.shares.is_above(client))
-                && self.shares.is_above(obj.client)
+                && self.shares.is_above(obj.client_id())
         };
         !obj.is_pinned()
             && (self.victims.contains(&priority) || priority == Priority::Showable && is_fair())
@@ -480,7 +480,7 @@ impl<'a> Search<'a> {
                 true => 0,
                 false => allocation.counts().1,
             };
-            let is_above = self.shares.is_above(obj.client);
+            let is_above = self.shares.is_above(obj.client_id());
             let rank = match priority {
                 Priority::Purgeable => 0,
                 Priority::Unshowable => u32::from(copies != 0 && !is_above),

@@ -8,12 +8,12 @@
 //! This is arithmetic only. [`super::room`] reads the numbers from the objects when VRAM is full,
 //! so the accounting costs nothing when an object is created or closed.
 
-use crate::device::Client;
+use crate::device::ClientId;
 use kernel::prelude::*;
 
 /// The pages of VRAM that a client uses.
 struct Usage {
-    client: Client,
+    client: ClientId,
     pages: usize,
 }
 
@@ -40,7 +40,7 @@ impl Shares {
 
     /// Adds an object of `client` with `pages` pages. Allocates no memory: leaves out an object for
     /// which the list has no room.
-    pub(super) fn add(&mut self, client: Client, pages: usize) {
+    pub(super) fn add(&mut self, client: ClientId, pages: usize) {
         match self.usage.last_mut() {
             Some(last) if last.client == client => last.pages += pages,
             _ => {
@@ -70,7 +70,7 @@ impl Shares {
     }
 
     /// Returns the number of pages that `client` uses.
-    fn pages(&self, client: Client) -> usize {
+    fn pages(&self, client: ClientId) -> usize {
         self.usage
             .binary_search_by_key(&client, |usage| usage.client)
             .ok()
@@ -79,7 +79,7 @@ impl Shares {
     }
 
     /// Returns true if `client` uses more than its share.
-    pub(super) fn is_above(&self, client: Client) -> bool {
+    pub(super) fn is_above(&self, client: ClientId) -> bool {
         self.pages(client) > self.share
     }
 }
@@ -91,7 +91,7 @@ mod tests {
     fn shares(vram: usize, objects: &[(u32, usize)]) -> Result<Shares> {
         let mut shares = Shares::new(objects.len())?;
         for &(client, pages) in objects {
-            shares.add(Client(client), pages);
+            shares.add(ClientId(client), pages);
         }
         shares.settle(vram);
         Ok(shares)
@@ -100,18 +100,18 @@ mod tests {
     #[test]
     fn a_single_client_may_use_all() -> Result {
         let all = shares(64, &[(7, 32), (7, 32)])?;
-        assert!(!all.is_above(Client(7)));
-        assert_eq!(all.pages(Client(7)), 64);
-        assert!(!shares(64, &[])?.is_above(Client(7)));
+        assert!(!all.is_above(ClientId(7)));
+        assert_eq!(all.pages(ClientId(7)), 64);
+        assert!(!shares(64, &[])?.is_above(ClientId(7)));
         Ok(())
     }
 
     #[test]
     fn a_client_without_objects_counts_if_it_was_added() -> Result {
         let all = shares(64, &[(7, 33), (3, 0)])?;
-        assert!(all.is_above(Client(7)));
-        assert!(!all.is_above(Client(3)));
-        assert!(!shares(64, &[(7, 32), (3, 0)])?.is_above(Client(7)));
+        assert!(all.is_above(ClientId(7)));
+        assert!(!all.is_above(ClientId(3)));
+        assert!(!shares(64, &[(7, 32), (3, 0)])?.is_above(ClientId(7)));
         Ok(())
     }
 
@@ -122,10 +122,10 @@ mod tests {
             &[(3, 1), (1, 10), (2, 20), (1, 11), (3, 5), (2, 1), (1, 1)],
         )?;
         for (client, pages, is_above) in [(1, 22, true), (2, 21, true), (3, 6, false)] {
-            assert_eq!(all.pages(Client(client)), pages);
-            assert_eq!(all.is_above(Client(client)), is_above);
+            assert_eq!(all.pages(ClientId(client)), pages);
+            assert_eq!(all.is_above(ClientId(client)), is_above);
         }
-        assert_eq!(all.pages(Client(4)), 0);
+        assert_eq!(all.pages(ClientId(4)), 0);
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory that a client uses, in `/proc/PID/fdinfo/FD`.
+//! The memory that a client uses, and the time that copies for it have taken, in
+//! `/proc/PID/fdinfo/FD`.
 //!
 //! `Documentation/gpu/drm-usage-stats.rst` describes the keys. They call VRAM `vram`, and system
-//! memory `memory`.
+//! memory `memory`. The device has no engine, so the CPU copies what moves between the two: the keys
+//! call it the engine `copy`.
 //!
 //! - Upstream today: the constant `drm_driver` of [`kernel::drm::Driver`] has no `show_fdinfo`. The
 //!   helper `drm_show_memory_stats()` counts all objects as system memory.
@@ -24,15 +26,23 @@ use super::gem::{
 };
 use kernel::{
     bindings,
-    drm::gem::IntoGEMObject,
+    drm::{
+        self,
+        gem::IntoGEMObject, //
+    },
     prelude::*, //
 };
+
+// Defined in helpers.c.
+extern "C" {
+    fn barium_print_copy_time(printer: *mut bindings::drm_printer, ns: u64);
+}
 
 /// The regions, with their names in the keys.
 const REGIONS: [(Region, &CStr); 2] = [(Region::Vram, c"vram"), (Region::System, c"memory")];
 
-/// The statistics to print besides `drm-total` and `drm-shared`. The device has no engine on which
-/// an object could be active.
+/// The statistics to print besides `drm-total` and `drm-shared`. No object is active on an engine: a
+/// copy ends before its object can be used again.
 const STATUS: bindings::drm_gem_object_status =
     bindings::drm_gem_object_status_DRM_GEM_OBJECT_RESIDENT
         | bindings::drm_gem_object_status_DRM_GEM_OBJECT_PURGEABLE;
@@ -40,7 +50,8 @@ const STATUS: bindings::drm_gem_object_status =
 /// The `drm_driver.show_fdinfo` callback. Prints, for each region, the total size of the objects to
 /// which the client has handles (`drm-total-vram`), the memory that they use (`drm-resident-vram`),
 /// the part of that memory whose content the client does not need (`drm-purgeable-vram`), and the
-/// size of the objects that have other handles or a dma-buf, too (`drm-shared-vram`).
+/// size of the objects that have other handles or a dma-buf, too (`drm-shared-vram`). Then prints the
+/// time of the copies (`drm-engine-copy`).
 ///
 /// # Safety
 ///
@@ -108,4 +119,10 @@ pub(super) unsafe extern "C" fn show_callback<T: MappedObject>(
             )
         };
     }
+    // SAFETY: DRM calls this for an open file of a device with this driver, so `File::open()` has
+    // initialised it.
+    let file = unsafe { drm::File::<<T::Driver as drm::Driver>::File>::from_raw(client) };
+    let ns = T::copy_time(file.inner().get_ref());
+    // SAFETY: DRM passes a valid printer.
+    unsafe { barium_print_copy_time(printer, ns) };
 }

@@ -173,6 +173,10 @@ pub(crate) trait MappedObject: ObjectData {
     /// Returns the memory that the object uses, for the statistics of a client. Takes no lock.
     fn usage(obj: &Object<Self>) -> Usage;
 
+    /// Returns how long CPUs have copied the content of objects of the client `file`, in
+    /// nanoseconds, for its statistics.
+    fn copy_time(file: &<Self::Driver as drm::Driver>::File) -> u64;
+
     /// Returns the memory of the whole object, for the kernel to map. `reg` is `None` if the device
     /// is unplugged.
     ///
