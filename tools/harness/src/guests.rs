@@ -406,7 +406,7 @@ fn reach(number: u32, displays: Displays, console: bool) -> Guest {
         scenario: "reach",
         devices: arguments,
         parameters,
-        limit: 200,
+        limit: 400,
         typical: 20,
         ..display(Flavour::Opt, "")
     }
