@@ -70,7 +70,7 @@ pub enum FileCall {
     Dup { client: Pick },
     /// `close()` of a dma-buf.
     CloseBuffer { buffer: Pick },
-    /// Other file operations: read, seek, poll and so on.
+    /// Other file operations: read, seek, poll and so on. [`FileCall::KINDS`] is their number.
     Other {
         client: Pick,
         what: Choice,
@@ -81,6 +81,12 @@ pub enum FileCall {
 impl FileCall {
     /// See [`FileCall::Open`].
     pub const OTHER: u8 = 0xe0;
+    /// Reads a file in the device's directory of debugfs.
+    pub const STATUS: u8 = 11;
+    /// Moves all objects out of VRAM, by such a file.
+    pub const EVICT: u8 = 12;
+    /// See [`FileCall::Other`].
+    pub const KINDS: u8 = 13;
 }
 
 /// The driver's own ioctls.

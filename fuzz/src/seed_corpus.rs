@@ -146,6 +146,17 @@ const UNBIND: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 0);
 const BIND: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 2);
 const REMOVE: Predicate = |c| matches!(c, Call::Device(d) if d.what.0 % 8 == 5);
 
+/// All objects leave VRAM.
+const EVICT: Predicate = |c| {
+    matches!(c, Call::File(FileCall::Other { client, what, .. })
+        if client.0 < 8 && what.0 % FileCall::KINDS == FileCall::EVICT)
+};
+/// Files in debugfs.
+const STATUS: Predicate = |c| {
+    matches!(c, Call::File(FileCall::Other { client, what, .. })
+        if client.0 < 8 && what.0 % FileCall::KINDS == FileCall::STATUS)
+};
+
 /// Each program opens the render node at its start; the card is the second client.
 fn is_card(client: Pick) -> bool {
     client.0 < Pick::WILD && client.0 % 2 == 1
@@ -356,6 +367,10 @@ pub fn programs(random: &mut Random) -> Vec<Program> {
             programs.push(make.row(&[&shown, then].concat()).for_second_display());
         }
         programs.push(make.row(&[SCATTER, MAP, TOUCH, TOUCH, AHEAD, MEM, TOUCH]));
+        for moved in make.moves() {
+            programs.push(moved.clone());
+            programs.push(moved.for_second_display());
+        }
     }
     for before in [&[CREATE, MAP, TOUCH][..], &[CARD, DUMB, FB, SET]] {
         let mut records = make.records(before);
@@ -513,6 +528,42 @@ impl<'a> RecordBuilder<'a> {
         records.extend(self.records(&[SET; 6]));
         records.extend(self.records(&[OWN_MODE; 4]));
         Program::of(&records)
+    }
+
+    /// Objects leave VRAM and move back, for another object or to be shown; pictures are shown that are
+    /// in system memory.
+    fn moves(&mut self) -> Vec<Program> {
+        let flips: &[Predicate] = &[EVICT, FLIP, FLIP, EVICT, ATOMIC, STATUS, EVICT, SET, SET];
+        let picture: &[Predicate] = &[DUMB, FB, SET];
+        let whole = self.random.record_of(&Call::create_bytes(21, 0, 5));
+        let in_system = self.random.record_of(&Call::create_bytes(14, 1, 7));
+        let of_in_system = self.random.record_of(&Call::add_fb_bytes([1, 1], 0, 0, 0));
+        let mut programs = vec![
+            self.row(&[
+                CREATE, MAP, TOUCH, EVICT, STATUS, TOUCH, MEM, AHEAD, EXPORT, EVICT, TOUCH, STATUS,
+            ]),
+            self.row(&[&[CARD], picture, picture, flips].concat()),
+        ];
+        // All of VRAM belongs to an object with content when the picture needs room.
+        let full = [
+            self.records(&[CARD]),
+            vec![whole],
+            self.records(&[MAP, TOUCH]),
+            self.records(picture),
+            self.records(&[STATUS, TOUCH]),
+            self.records(picture),
+            self.records(&[FLIP, FLIP, TOUCH, EVICT, FLIP]),
+        ];
+        programs.push(Program::of(&full.concat()));
+        let shadow = [
+            self.records(&[CARD]),
+            vec![in_system, of_in_system],
+            self.records(&[SET, DIRTY, MAP, TOUCH, DIRTY, FLIP, PANIC]),
+            self.records(picture),
+            self.records(&[FLIP, FLIP, OFF, SHOW]),
+        ];
+        programs.push(Program::of(&shadow.concat()));
+        programs
     }
 
     /// Shows framebuffers in an object that covers all of VRAM: a small one with a short pitch at

@@ -101,7 +101,7 @@ fn other(ctx: &ThreadContext<'_>, fd: i32, what: u8, number: usize) {
     // Otherwise read() waits for an event.
     let nonblock = [file, libc::F_SETFL as usize, libc::O_NONBLOCK as usize];
     let _ = sys::call(libc::SYS_fcntl, &nonblock);
-    let _ = match what % 12 {
+    let _ = match what % FileCall::KINDS {
         0 => {
             let read = [file, buffer, len];
             ctx.sys(
@@ -171,11 +171,31 @@ fn other(ctx: &ThreadContext<'_>, fd: i32, what: u8, number: usize) {
             ];
             read_file(ctx, &format!("/proc/self/{}", files[number % files.len()]))
         }
-        _ => {
-            let files = ["name", "clients", "gem_names", "framebuffer", "state"];
+        FileCall::STATUS => {
+            let files = [
+                "name",
+                "clients",
+                "gem_names",
+                "framebuffer",
+                "state",
+                "objects",
+                "vram",
+            ];
             read_file(ctx, &ctx.device.debugfs(files[number % files.len()]))
         }
+        _ => evict(ctx),
     };
+}
+
+/// Moves all objects out of VRAM that can be moved. Their content stays.
+fn evict(ctx: &ThreadContext<'_>) -> sys::Returned {
+    let path = ctx.device.debugfs("evict");
+    ctx.trace_call(|| format!("write_file(\"{path}\", \"1\")"));
+    ctx.shared.count();
+    let file = sys::open(&path, libc::O_WRONLY | libc::O_CLOEXEC)?;
+    let done = sys::call(libc::SYS_write, &[sys::fd(file), b"1".as_ptr() as usize, 1]);
+    sys::call(libc::SYS_close, &[sys::fd(file)])?;
+    done
 }
 
 fn read_file(ctx: &ThreadContext<'_>, path: &str) -> sys::Returned {
