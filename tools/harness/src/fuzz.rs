@@ -17,9 +17,9 @@ use crate::report::Entry;
 use crate::settings::{Flavour, Settings};
 use crate::{command, guests, shorten, suite, Result};
 
-/// Minimum coverage in percent of the reachable points. Less than two minutes reach it on a busy
-/// machine; a fuzzer that is stuck stays far below.
-const MIN_COVERAGE: f64 = 40.0;
+/// Minimum coverage in percent of the reachable points. The programs of `make test` reach 47%; the
+/// first 60 of them reach 39%.
+const MIN_COVERAGE: f64 = 42.0;
 /// Number of functions in the summary.
 const LISTED_FUNCTIONS: usize = 60;
 
