@@ -165,6 +165,10 @@ macro_rules! bar_without_access {
             }
         }
 
+        fn copy_time(_file: &<Self::Driver as ::kernel::drm::Driver>::File) -> u64 {
+            0
+        }
+
         fn vmap<'p>(
             obj: &'p mut $crate::upstream::gem::Reserved<'_, Self>,
             bar: Option<&$crate::upstream::wc_bar::WcBar<'_>>,
