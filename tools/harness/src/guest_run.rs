@@ -66,10 +66,10 @@ pub fn run(settings: &Settings, run: &GuestRun<'_>) -> Vec<Entry> {
     let mut output = boot();
     let mut entries = Vec::new();
     for start in ["second-start", "third-start"] {
-        if !output.as_ref().is_ok_and(|last| last.lost_interrupt) {
+        if !output.as_ref().is_ok_and(|last| last.qemu_failed) {
             break;
         }
-        let note = "QEMU lost an interrupt, so the guest was started once more";
+        let note = "QEMU failed, so the guest was started once more";
         if let Some(name) = run.name {
             println!("[{name}] {note}");
         }

@@ -31,6 +31,8 @@ use crate::{apic, command, kernel_log, vnc, Result};
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// Time limit for reading the control line; then the deadline is checked.
 const POLL: Duration = Duration::from_millis(200);
+/// Time limit for the kernel to start the first process, in seconds. It takes a few.
+const BOOT_LIMIT: u32 = 240;
 /// How long a guest sleeps that has asked to be woken up.
 const SLEEP: Duration = Duration::from_secs(8);
 /// The BAR with a display's registers, and the offset of the ENABLE register in it, in bytes.
@@ -61,8 +63,9 @@ pub struct GuestOutput {
     pub journal: Vec<u8>,
     /// Why the guest did not reach its end; `None` if it did.
     pub lost: Option<String>,
-    /// QEMU has lost an interrupt of the guest, which hung therefore.
-    pub lost_interrupt: bool,
+    /// QEMU has failed: it has lost an interrupt of the guest, which hung therefore, or the guest hung
+    /// before its first process.
+    pub qemu_failed: bool,
 }
 
 /// Boots `machine` and waits until it powers off or `limit` expires. Prints progress if it has a
@@ -91,7 +94,7 @@ pub fn run(
         hibernates: false,
         wake: None,
         ended: false,
-        lost_interrupt: false,
+        qemu_failed: false,
         cpus: String::new(),
     };
     let lost = session.attend(limit);
@@ -128,7 +131,7 @@ pub fn run(
     let journal = machine.journal();
     let results = session.fetch_results()?;
     Ok(GuestOutput {
-        lost_interrupt: session.lost_interrupt,
+        qemu_failed: session.qemu_failed,
         journal,
         entries: session.entries,
         said: session.said,
@@ -171,8 +174,8 @@ struct Session<'a> {
     ended: bool,
     /// The guest suspends until something wakes it: when to do that.
     wake: Option<Instant>,
-    /// QEMU has lost an interrupt of the guest.
-    lost_interrupt: bool,
+    /// QEMU has failed: see [`GuestOutput::qemu_failed`].
+    qemu_failed: bool,
     /// Where the state of the CPUs of a guest that was not done in its time is, in parentheses.
     cpus: String,
 }
@@ -234,8 +237,13 @@ impl Session<'_> {
                     start.elapsed().as_secs(),
                     self.activity()
                 ));
+                if start.elapsed() > self.settings.limit(BOOT_LIMIT) && !self.has_booted() {
+                    self.qemu_failed = true;
+                    self.save_cpus();
+                    return Err("the kernel has started no process".into());
+                }
                 if let Some((cpu, vector)) = self.find_lost_interrupt() {
-                    self.lost_interrupt = true;
+                    self.qemu_failed = true;
                     return Err(format!(
                         "QEMU has lost interrupt {vector} of CPU {cpu}, which waits for it"
                     ));
@@ -253,6 +261,11 @@ impl Session<'_> {
             Ok(()) => format!(" (CPUs: {})", self.settings.shown(&file)),
             Err(e) => format!(" (CPUs: not saved: {e})"),
         };
+    }
+
+    /// Returns true if the kernel has started the first process, before which it has no driver of ours.
+    fn has_booted(&self) -> bool {
+        command::read_lossy(&self.machine.console_log()).contains("as init process")
     }
 
     fn find_lost_interrupt(&self) -> Option<(usize, String)> {
