@@ -94,6 +94,7 @@ pub fn run(
         hibernates: false,
         wake: None,
         ended: false,
+        was_asleep: false,
         qemu_failed: false,
         cpus: String::new(),
     };
@@ -174,6 +175,8 @@ struct Session<'a> {
     ended: bool,
     /// The guest suspends until something wakes it: when to do that.
     wake: Option<Instant>,
+    /// The guest was suspended at the last check.
+    was_asleep: bool,
     /// QEMU has failed: see [`GuestOutput::qemu_failed`].
     qemu_failed: bool,
     /// Where the state of the CPUs of a guest that was not done in its time is, in parentheses.
@@ -237,6 +240,7 @@ impl Session<'_> {
                     start.elapsed().as_secs(),
                     self.activity()
                 ));
+                self.wake_if_stuck();
                 if start.elapsed() > self.settings.limit(BOOT_LIMIT) && !self.has_booted() {
                     self.qemu_failed = true;
                     self.save_cpus();
@@ -284,6 +288,23 @@ impl Session<'_> {
         self.wake = Some(Instant::now() + SLEEP);
         // A QEMU that has just exited does not answer.
         let _ = Qmp::connect(&self.machine.qmp_socket()).and_then(|mut qmp| qmp.wake());
+    }
+
+    /// Wakes a suspended guest: sometimes its RTC alarm does not fire.
+    fn wake_if_stuck(&mut self) {
+        let socket = self.machine.qmp_socket();
+        let is_asleep = Qmp::connect(&socket)
+            .and_then(|mut qmp| {
+                let is_asleep = qmp.is_asleep()?;
+                if is_asleep && self.was_asleep {
+                    self.tell("still suspended: waking it up");
+                    qmp.wake()?;
+                }
+                Ok(is_asleep)
+            })
+            // A QEMU that has just exited does not answer.
+            .unwrap_or(false);
+        self.was_asleep = is_asleep;
     }
 
     /// Wakes a guest that is suspended if its clock counts instructions: the clock stands then, so that the
