@@ -192,10 +192,7 @@ fn evict(ctx: &ThreadContext<'_>) -> sys::Returned {
     let path = ctx.device.debugfs("evict");
     ctx.trace_call(|| format!("write_file(\"{path}\", \"1\")"));
     ctx.shared.count();
-    let file = sys::open(&path, libc::O_WRONLY | libc::O_CLOEXEC)?;
-    let done = sys::call(libc::SYS_write, &[sys::fd(file), b"1".as_ptr() as usize, 1]);
-    sys::call(libc::SYS_close, &[sys::fd(file)])?;
-    done
+    sys::write_file(&path, "1")
 }
 
 fn read_file(ctx: &ThreadContext<'_>, path: &str) -> sys::Returned {
