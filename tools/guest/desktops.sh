@@ -43,9 +43,10 @@ gputop_lists() {
 	evict=/sys/kernel/debug/dri/$(devices_of barium)/evict
 	(while echo 1 >"$evict"; do sleep 0.2; done) &
 	evicting=$!
-	COLUMNS=80 LINES=24 TERM=linux gputop -d 1 -n 10 >/tmp/gputop.txt ||
-		fail "gputop ended with $?"
+	COLUMNS=80 LINES=24 TERM=linux gputop -d 1 -n 10 >/tmp/gputop.txt
+	status=$?
 	kill $evicting
+	[ $status = 0 ] || fail "gputop ended with $status"
 	sed 's/\x1b[^a-zA-Z]*[a-zA-Z]//g' /tmp/gputop.txt
 	grep -q "MEM *RSS *copy *NAME" /tmp/gputop.txt || fail "no header"
 	grep -Eq "^[0-9]+ +[0-9]+M .* sway *$" /tmp/gputop.txt || fail "sway is not listed"
