@@ -41,7 +41,7 @@
  * Description: Fault-around maps no page outside the VMA.
  *
  * SUBTEST: scattered
- * Description: The third fault in an object of 1 MiB maps all of it.
+ * Description: The third fault in a small object maps all of it.
  *
  * SUBTEST: scattered-few
  * Description: Two faults far apart in a new mapping map no other page.
@@ -140,7 +140,7 @@ static void test_stream(int fd)
 {
 	barium_require_vram();
 	require_fault_around(fd);
-	two_passes(fd, 4 * PAGES, MADV_NORMAL, write_pages, 1, PAGES / 8);
+	two_passes(fd, 4 * PAGES, MADV_NORMAL, write_pages, 1, PAGES / 8 + 1);
 }
 
 /* One fault maps at most so many bytes. Without huge PMDs, page tables of 4 KiB map no more. */
@@ -153,21 +153,21 @@ static size_t part_pages(void)
 }
 
 /*
- * Creates a contiguous object that is too small for a huge PMD. Returns an untouched mapping of it
- * within one page table.
+ * Creates a contiguous object of @pages pages, too few for a huge PMD. Returns an untouched mapping of
+ * it within one page table.
  */
-static __u8 *map_in_one_table(int fd, struct barium_bo *bo)
+static __u8 *map_in_one_table(int fd, struct barium_bo *bo, size_t pages)
 {
 	/* The size that a page table maps. The table itself fills a page. */
 	size_t table = barium_page_size() / sizeof(__u64) * barium_page_size();
 	__u8 *area, *at;
 
-	*bo = (struct barium_bo){ .size = 4 * part_pages() * barium_page_size() };
+	*bo = (struct barium_bo){ .size = pages * barium_page_size() };
 	igt_assert_eq(__barium_gem_create(fd, &bo->size, BARIUM_GEM_CREATE_CONTIGUOUS,
 					  &bo->handle), 0);
 	bo->offset = barium_gem_mmap_offset(fd, bo->handle);
 	bo->map = barium_mmap(fd, bo->handle, bo->size);
-	barium_stamp(bo->map, 0, 4 * part_pages(), 1);
+	barium_stamp(bo->map, 0, pages, 1);
 
 	area = mmap(NULL, 2 * table, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	igt_assert(area != MAP_FAILED);
@@ -189,7 +189,7 @@ static long faults_after_will_need(int fd, size_t advised, size_t touched)
 	long rest;
 
 	require_fault_around(fd);
-	map = map_in_one_table(fd, &bo);
+	map = map_in_one_table(fd, &bo, 4 * part_pages());
 	read_pages(map, 0);
 	igt_assert_eq(madvise(map + advised * part, part, MADV_WILLNEED), 0);
 	igt_assert_eq(read_pages(map + touched * part + part / 2, 1), 1);
@@ -208,7 +208,7 @@ static void test_sequential_advice(int fd)
 	__u8 *map;
 
 	require_fault_around(fd);
-	map = map_in_one_table(fd, &bo);
+	map = map_in_one_table(fd, &bo, 4 * part_pages());
 	read_pages(map, 0);
 	igt_assert_eq(madvise(map, bo.size, MADV_SEQUENTIAL), 0);
 	igt_assert_eq(read_pages(map + first * page, 1), 1);
@@ -231,7 +231,7 @@ static void test_around_ends_with_area(int fd)
 	__u8 *map, *part;
 
 	for (i = 0; i < 2; i++) {
-		map = map_in_one_table(fd, &bo);
+		map = map_in_one_table(fd, &bo, 4 * part_pages());
 		part = map + pages * page;
 		barium_munmap(map, pages * page);
 		barium_munmap(part + pages * page, 2 * pages * page);
@@ -253,20 +253,29 @@ static long faults_of_page(__u8 *map, size_t index)
 	return read_pages(map + index * barium_page_size(), 1);
 }
 
-/* The last fault is the third one. The driver maps an object of this size whole then. */
+/* Returns the pages of an object that the driver maps whole with the third fault. */
+static size_t small_pages(void)
+{
+	size_t window = WINDOW / barium_page_size();
+
+	return window < 200 ? window : 200;
+}
+
+/* The last fault is the third one. */
 static void test_scattered(int fd)
 {
+	size_t pages = small_pages();
 	struct barium_bo bo;
 	__u8 *map;
 
 	require_fault_around(fd);
-	map = map_in_one_table(fd, &bo);
+	map = map_in_one_table(fd, &bo, pages);
 	read_pages(map, 0);
-	igt_assert_eq(faults_of_page(map, 40), 1);
-	igt_assert_eq(faults_of_page(map, 200), 1);
-	igt_assert_eq(faults_of_page(map, 100), 1);
-	igt_assert_eq(read_pages(map, 4 * PAGES), 0);
-	barium_check_stamp(map, 0, 4 * PAGES, 1);
+	igt_assert_eq(faults_of_page(map, pages / 5), 1);
+	igt_assert_eq(faults_of_page(map, pages - pages / 4), 1);
+	igt_assert_eq(faults_of_page(map, pages / 2), 1);
+	igt_assert_eq(read_pages(map, pages), 0);
+	barium_check_stamp(map, 0, pages, 1);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
@@ -274,23 +283,23 @@ static void test_scattered(int fd)
 /* Faults in earlier mappings of the same object do not count. */
 static void test_scattered_few(int fd)
 {
-	static const size_t others[] = { 0, 39, 41, 100, 199, 201, 255 };
+	size_t pages = small_pages(), low = pages / 5, high = pages - pages / 4, i;
+	const size_t others[] = { 0, low - 1, low + 1, pages / 2, high - 1, high + 1, pages - 1 };
 	struct barium_bo bo;
 	__u8 *map;
-	size_t i;
 
 	require_fault_around(fd);
 	for (i = 0; i < ARRAY_SIZE(others); i++) {
 		if (i == 0) {
-			map = map_in_one_table(fd, &bo);
+			map = map_in_one_table(fd, &bo, pages);
 		} else {
 			barium_munmap(map, bo.size);
 			igt_assert(mmap(map, bo.size, RW, MAP_SHARED | MAP_FIXED, fd,
 					bo.offset) == map);
 		}
 		read_pages(map, 0);
-		igt_assert_eq(faults_of_page(map, 40), 1);
-		igt_assert_eq(faults_of_page(map, 200), 1);
+		igt_assert_eq(faults_of_page(map, low), 1);
+		igt_assert_eq(faults_of_page(map, high), 1);
 		igt_assert_eq(faults_of_page(map, others[i]), 1);
 	}
 	barium_munmap(map, bo.size);
@@ -299,18 +308,19 @@ static void test_scattered_few(int fd)
 
 static void test_strided(int fd)
 {
-	size_t stride = 32, i;
+	size_t stride = 32, pages = small_pages(), i;
 	struct barium_bo bo;
 	__u8 *map;
 
 	require_fault_around(fd);
-	map = map_in_one_table(fd, &bo);
+	igt_require_f(pages >= 4 * stride, "one fault maps too few pages\n");
+	map = map_in_one_table(fd, &bo, pages);
 	read_pages(map, 0);
-	for (i = 5; i < 4 * PAGES; i += stride)
+	for (i = 5; i < pages; i += stride)
 		igt_assert_eq(faults_of_page(map, i), 1);
 	/* Ends the stride, so it is the third fault that counts. */
 	igt_assert_eq(faults_of_page(map, 5 + stride / 2), 1);
-	igt_assert_eq(read_pages(map, 4 * PAGES), 0);
+	igt_assert_eq(read_pages(map, pages), 0);
 	barium_munmap(map, bo.size);
 	barium_bo_fini(fd, &bo);
 }
@@ -544,7 +554,7 @@ int igt_main()
 
 		barium_require_vram();
 		require_fault_around(fd);
-		two_passes(fd, 4 * PAGES, MADV_NORMAL, write_backward, 1, PAGES / 8);
+		two_passes(fd, 4 * PAGES, MADV_NORMAL, write_backward, 1, PAGES / 8 + 1);
 	}
 
 	igt_describe("With MADV_RANDOM, writing takes one fault for each page.");
@@ -571,7 +581,7 @@ int igt_main()
 	igt_subtest("around-ends-with-area")
 		test_around_ends_with_area(barium_new_client());
 
-	igt_describe("The third fault in an object of 1 MiB maps all of it.");
+	igt_describe("The third fault in a small object maps all of it.");
 	igt_subtest("scattered")
 		test_scattered(barium_new_client());
 
