@@ -138,18 +138,20 @@ static void check_white(void)
 }
 
 /*
- * Returns the bytes per pixel of a black picture. The pixels are small if such lines, of which the
- * display can skip 65535, reach the end of VRAM.
+ * Returns the bytes per pixel of a black picture. The pixels are small if the picture reaches the end of
+ * VRAM then; the display can skip 65535 lines before it.
  */
-static size_t black_cpp(size_t width)
+static size_t black_cpp(size_t width, size_t height)
 {
-	return 0xffffull * BLACK_CPP * width >= device.vram_size ? BLACK_CPP : CPP;
+	__u64 end = (0xffffull + height) * BLACK_CPP * width;
+
+	return end >= device.vram_size ? BLACK_CPP : CPP;
 }
 
 /* Asserts that bochs-display shows a black picture of this size. */
 static void check_black_picture(size_t width, size_t height)
 {
-	size_t line = reg(BARIUM_REG_VIRT_WIDTH), cpp = black_cpp(width), y;
+	size_t line = reg(BARIUM_REG_VIRT_WIDTH), cpp = black_cpp(width, height), y;
 	const __u8 *pixels = shown(cpp);
 
 	igt_assert_eq_u32(reg(BARIUM_REG_ENABLE) & BARIUM_ENABLED, BARIUM_ENABLED);
@@ -265,8 +267,10 @@ static void test_vram_stays_available(int fd)
 static void test_little_room(int fd)
 {
 	struct drm_mode_create_dumb dumb;
+	size_t smallest = 64 * 64 * CPP, page = barium_page_size();
+	size_t room = smallest > page ? smallest : page;
 	__u32 fb = show_white(fd, &dumb);
-	__u32 handle = barium_gem_create(fd, barium_vram_available(fd) - (16 << 10));
+	__u32 handle = barium_gem_create(fd, barium_vram_available(fd) - room);
 
 	barium_switch_off(fd, &device.pipe);
 	if (device.is_vga)

@@ -64,6 +64,8 @@ IGT_TEST_DESCRIPTION("Checks debuggers, core dumps and get_user_pages() on mappi
 #define RW (PROT_READ | PROT_WRITE)
 #define PAGES 16
 #define LARGE_PAGES 1024
+/* The size of an object that should not be in a core dump. */
+#define CORE_SIZE (12ul << 20)
 #define WORDS 4
 
 /* Words in VRAM are XORed with this, so that the program itself does not contain them. */
@@ -267,7 +269,7 @@ static void check_core(struct barium_bo *bo)
 /* The object is so large that the size of the dump reveals it. */
 static void test_core(int fd)
 {
-	struct barium_bo bo = barium_bo_create(fd, 3 * LARGE_PAGES);
+	struct barium_bo bo = barium_bo_create(fd, CORE_SIZE / barium_page_size());
 	struct barium_bo small = barium_bo_create(fd, PAGES);
 
 	hide(bo.map, bo.size / 2);
@@ -495,7 +497,7 @@ int igt_main()
 	igt_describe("A core dump contains no pages that replace VRAM after unbinding.");
 	igt_subtest("core-unplugged") {
 		int fd = barium_new_bound_client();
-		struct barium_bo bo = barium_bo_create(fd, 3 * LARGE_PAGES);
+		struct barium_bo bo = barium_bo_create(fd, CORE_SIZE / barium_page_size());
 
 		hide(bo.map, PAGES * barium_page_size());
 		barium_unbind();

@@ -70,7 +70,7 @@ int igt_main()
 			     "the registers have other values than before\n");
 
 		barium_switch_off(fd, &pipe);
-		barium_munmap(bar, BARIUM_REGS_LEN);
+		barium_unmap_bar(bar, BARIUM_REGS_LEN);
 		close(fd);
 	}
 }

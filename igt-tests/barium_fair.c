@@ -64,6 +64,8 @@ IGT_TEST_DESCRIPTION("Checks which objects leave VRAM when a contiguous object n
 #define STRIDE 1009
 /* The pages of a small object. Single pages take minutes on the debug kernel. */
 #define SMALL 8
+/* The number of objects for which VRAM must have room. */
+#define FEWEST 64
 
 /* The display under test. */
 static struct barium_screen screen;
@@ -86,6 +88,7 @@ static struct filling fill_part_untouched(int fd, size_t pages, size_t part)
 	size_t most = barium_vram_size(fd) / size / part;
 
 	igt_require_f(barium_vram_size(fd) <= 64 << 20, "there would be too many objects\n");
+	igt_require_f(most * part >= FEWEST, "there would be too few objects\n");
 	filling.bos = calloc(most, sizeof(*filling.bos));
 	igt_assert(filling.bos);
 	while (filling.count < most && barium_vram_available(fd) >= size) {
@@ -311,18 +314,18 @@ static void test_oldest(int fd)
  */
 static void test_never_shown(int fd)
 {
+	size_t pages = (4ul << 20) / barium_page_size(), i;
 	int other = barium_reopen(fd, O_RDWR);
 	struct barium_picture pictures[FIT];
 	struct filling filling;
 	struct barium_bo never;
-	size_t i;
 
 	igt_require_f(barium_vram_size(fd) == 16 << 20, "the pictures are to fill 16 MiB\n");
 	barium_create_pictures(fd, &screen, pictures, 2);
 	for (i = 0; i < 2; i++)
 		barium_set_crtc(fd, &screen.pipe, pictures[i].fb, 0, 0);
-	never = barium_bo_create_with(other, 1024, CONTIGUOUS);
-	barium_stamp(never.map, 0, 1024, 5);
+	never = barium_bo_create_with(other, pages, CONTIGUOUS);
+	barium_stamp(never.map, 0, pages, 5);
 	filling = fill(fd, 16);
 	igt_assert_lte_u64(pictures[0].dumb.size, barium_in_vram(filling.fd));
 
@@ -334,7 +337,7 @@ static void test_never_shown(int fd)
 		igt_assert_eq_u64(barium_in_vram(fd), (i + 1) * pictures[0].dumb.size);
 	}
 	igt_assert_eq_u64(barium_in_memory(other), never.size);
-	barium_check_stamp(never.map, 0, 1024, 5);
+	barium_check_stamp(never.map, 0, pages, 5);
 	check(&filling);
 	empty(&filling);
 	barium_switch_off(fd, &screen.pipe);
@@ -391,19 +394,19 @@ static void test_share(int fd)
 
 static void test_shown_kept(int fd)
 {
+	size_t pages = (2ul << 20) / barium_page_size(), i;
 	int other = barium_reopen(fd, O_RDWR);
 	struct barium_picture pictures[FIT];
 	struct barium_bo bo;
-	size_t i;
 
 	igt_require_f(barium_vram_size(fd) == 16 << 20, "the pictures are to fill 16 MiB\n");
 	barium_create_pictures(fd, &screen, pictures, FIT);
 	for (i = 0; i < FIT; i++)
 		barium_set_crtc(fd, &screen.pipe, pictures[i].fb, 0, 0);
-	bo = create_contiguous(other, 512, 5);
+	bo = create_contiguous(other, pages, 5);
 	igt_assert_eq_u64(barium_in_vram(fd), FIT * pictures[0].dumb.size);
 	igt_assert_eq_u64(barium_in_vram(other), 0);
-	barium_check_stamp(bo.map, 0, 512, 5);
+	barium_check_stamp(bo.map, 0, pages, 5);
 	barium_bo_fini(other, &bo);
 	barium_switch_off(fd, &screen.pipe);
 	barium_destroy_pictures(fd, pictures, FIT);

@@ -166,7 +166,7 @@ int igt_main()
 		igt_assert_neq(err, -ENOMEM);
 
 		barium_switch_off(fd, &pipe);
-		barium_munmap(bar, BARIUM_REGS_LEN);
+		barium_unmap_bar(bar, BARIUM_REGS_LEN);
 		barium_munmap(map, dumb.size);
 		close(fd);
 	}

@@ -57,8 +57,6 @@ IGT_TEST_DESCRIPTION("Checks that a client cannot reach another client's data.")
 #define OBJECTS 16
 /* Handles and flink names are allocated from 1 upwards. */
 #define GUESSES 512
-/* The page offset of the first object (DRM_FILE_PAGE_OFFSET_START). */
-#define FIRST_OFFSET 0x100000ull
 /* The number of pages after the last object that the sweep tries. */
 #define BEYOND 2048
 /* The byte that marks memory of a client. */
@@ -118,15 +116,17 @@ static void test_handles_swept(int fd)
 	check_and_free_owner(&owner);
 }
 
-/* Counts the page offsets from FIRST_OFFSET to @last that @fd can map. */
+/* Counts the page offsets up to @last that @fd can map. */
 static int sweep(int fd, __u64 last)
 {
 	size_t page = barium_page_size();
+	/* The page offset of the first object (DRM_FILE_PAGE_OFFSET_START). */
+	__u64 first = (1ull << 32) / page;
 	int found = 0;
 	__u64 pgoff;
 	void *map;
 
-	for (pgoff = FIRST_OFFSET - 16; pgoff <= last; pgoff++) {
+	for (pgoff = first - 16; pgoff <= last; pgoff++) {
 		int err = __barium_mmap(fd, page, PROT_READ, MAP_SHARED, pgoff * page, &map);
 
 		if (!err) {
@@ -346,6 +346,7 @@ struct reply {
 	size_t first;
 	size_t length;
 	bool has_handle;
+	bool has_size;
 	__u64 arg[3];
 };
 
@@ -362,7 +363,7 @@ static const struct reply replies[] = {
 		.size = sizeof(struct drm_barium_gem_create),
 		.first = offsetof(struct drm_barium_gem_create, handle),
 		.length = sizeof(__u32),
-		.arg = { 4096 },
+		.has_size = true,
 	},
 	{
 		.request = DRM_IOCTL_BARIUM_GEM_MMAP_OFFSET,
@@ -401,10 +402,13 @@ static int call(int fd, const struct reply *reply, unsigned int dir, size_t size
 		__u8 *out)
 {
 	__u32 handle = reply->has_handle ? barium_gem_create(fd, barium_page_size()) : 0;
+	__u64 page = barium_page_size();
 	int err;
 
 	memset(in, POISON, GROWN);
 	memcpy(in, reply->arg, reply->size);
+	if (reply->has_size)
+		memcpy(in, &page, sizeof(page));
 	if (handle)
 		memcpy(in, &handle, sizeof(handle));
 	memcpy(out, in, GROWN);

@@ -11,21 +11,51 @@
 #include "igt.h"
 #include "barium_lib_kms.h"
 
+/* Returns where the BAR @number starts in a page, which may be larger than the BAR. */
+static size_t start_in_page(const char *slot, int number)
+{
+	unsigned long long start;
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", slot);
+	file = fopen(path, "r");
+	igt_assert(file);
+	for (; number >= 0; number--)
+		igt_assert_eq(fscanf(file, "%llx %*x %*x", &start), 1);
+	fclose(file);
+	return start % barium_page_size();
+}
+
 void *barium_map_bar(int fd, const char *name, size_t length, int flags)
 {
 	char slot[BARIUM_SLOT_LEN], path[128];
+	size_t within;
 	void *map;
 	int file;
 
 	barium_slot(fd, slot);
+	within = start_in_page(slot, atoi(name + strlen("resource")));
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", slot, name);
 	file = open(path, flags | O_CLOEXEC);
+	if (file < 0 && !strcmp(name, "resource0_wc")) {
+		/* Not all architectures can map BARs write-combining in sysfs. */
+		*strrchr(path, '_') = 0;
+		file = open(path, flags | O_CLOEXEC);
+	}
 	igt_require_f(file >= 0, "%s does not exist\n", path);
-	map = mmap(NULL, length, flags == O_RDWR ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED,
-		   file, 0);
+	map = mmap(NULL, within + length, flags == O_RDWR ? PROT_READ | PROT_WRITE : PROT_READ,
+		   MAP_SHARED, file, 0);
 	igt_require_f(map != MAP_FAILED, "%s cannot be mapped\n", path);
 	close(file);
-	return map;
+	return map + within;
+}
+
+void barium_unmap_bar(void *map, size_t length)
+{
+	size_t within = (uintptr_t)map % barium_page_size();
+
+	barium_munmap(map - within, within + length);
 }
 
 /*

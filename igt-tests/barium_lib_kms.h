@@ -28,9 +28,12 @@
 
 /*
  * Maps @length bytes of a BAR, the sysfs file @name of the device. @flags is O_RDONLY or O_RDWR.
- * Skips if the file does not exist.
+ * Maps resource0 if there is no resource0_wc. Skips if the file does not exist.
  */
 void *barium_map_bar(int fd, const char *name, size_t length, int flags);
+
+/* Unmaps what barium_map_bar() has returned. */
+void barium_unmap_bar(void *map, size_t length);
 
 /*
  * Stores the largest width and height that the device supports, which also limit the offsets. On

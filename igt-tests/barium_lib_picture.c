@@ -69,6 +69,14 @@ void barium_create_pictures(int fd, const struct barium_screen *screen,
 		pictures[i] = barium_create_picture(fd, screen, 0, i);
 }
 
+void barium_require_too_many(const struct barium_screen *screen, size_t count)
+{
+	const struct drm_mode_modeinfo *mode = &screen->pipe.mode;
+	__u64 bytes = count * mode->hdisplay * mode->vdisplay * BARIUM_CPP;
+
+	igt_require_f(bytes > screen->scanout.vram_size, "VRAM has room for %zu pictures\n", count);
+}
+
 void barium_destroy_pictures(int fd, struct barium_picture *pictures, size_t count)
 {
 	size_t i;

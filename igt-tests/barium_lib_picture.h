@@ -29,6 +29,9 @@ int barium_new_screen_client(struct barium_screen *screen, __u32 width, __u32 he
 /* Selects a mode for pictures that are created later. Skips if there is no such mode. */
 void barium_choose_mode(struct barium_screen *screen, __u32 width, __u32 height);
 
+/* Skips if VRAM has room for @count pictures of the size of @screen's mode. */
+void barium_require_too_many(const struct barium_screen *screen, size_t count);
+
 /* Creates a picture with the lines of the mode and @more, with the content @seed. */
 struct barium_picture barium_create_picture(int fd, const struct barium_screen *screen, __u32 more,
 					    __u32 seed);

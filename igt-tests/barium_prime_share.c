@@ -97,7 +97,10 @@ static void test_import_outlives_exporter(int fd)
 	igt_assert_eq_u64(barium_vram_available(fd), before);
 }
 
-/* Queues @buf as an output buffer of a V4L2 device, 64 x 32 pixels of 16 bits: 0 or -errno. */
+/*
+ * Queues @buf as an output buffer of a V4L2 device, a page with pixels of 16 bits in at least 32 lines:
+ * 0 or -errno.
+ */
 static int queue_output(int video, int buf)
 {
 	struct v4l2_format format = { .type = V4L2_BUF_TYPE_VIDEO_OUTPUT };
@@ -114,8 +117,8 @@ static int queue_output(int video, int buf)
 		.m.fd = buf,
 	};
 
-	format.fmt.pix.width = 64;
-	format.fmt.pix.height = 32;
+	format.fmt.pix.width = barium_page_size() > 16384 ? 256 : 64;
+	format.fmt.pix.height = barium_page_size() / 2 / format.fmt.pix.width;
 	format.fmt.pix.pixelformat = V4L2_PIX_FMT_RGB565;
 	format.fmt.pix.field = V4L2_FIELD_NONE;
 	do_ioctl(video, VIDIOC_S_FMT, &format);

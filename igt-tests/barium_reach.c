@@ -410,14 +410,15 @@ static void test_objects_stay_away(int fd)
  */
 static void test_small_buffers_reused(int fd)
 {
+	size_t pixels = 64 * 64 * 4, page = barium_page_size(), size = pixels > page ? pixels : page;
 	struct drm_mode_modeinfo mode;
 	struct buffer buffer;
 
 	choose_extreme_mode(false);
 	mode = device.pipe.mode;
-	gem_close(fd, barium_gem_create(fd, 4 * barium_page_size()));
+	gem_close(fd, barium_gem_create(fd, size));
 	buffer = create(fd, 64, 64);
-	igt_assert_eq_u64(buffer.dumb.size, 4 * barium_page_size());
+	igt_assert_eq_u64(buffer.dumb.size, size);
 	device.pipe.mode.hdisplay = 64;
 	device.pipe.mode.vdisplay = 64;
 	device.pipe.mode.hsync_start = 72;

@@ -120,7 +120,7 @@ static void read_registers(int fd, __u16 to[static COUNT])
 
 	for (i = 0; i < COUNT; i++)
 		to[i] = READ_ONCE(((__u16 *)(bar + REGISTERS))[i]);
-	barium_munmap(bar, BARIUM_REGS_LEN);
+	barium_unmap_bar(bar, BARIUM_REGS_LEN);
 }
 
 static void test_display(int fd)
