@@ -82,7 +82,7 @@ measure() {
 compare() {
 	command=$1
 	shift
-	for way in ttm shmem eager; do
+	for way in $others; do
 		measure "$command" "$way" default "$@"
 	done
 	for mode in $modes; do
@@ -109,9 +109,14 @@ record() {
 echo 0 >/proc/sys/kernel/randomize_va_space
 give "$barium" barium
 give "$shmem" bochs-drm
-give "$ttm" qxl
 modprobe bochs
-modprobe qxl
+others='shmem eager'
+# QEMU has this display for x86 only.
+if [ -e "/sys/bus/pci/devices/$ttm" ]; then
+	give "$ttm" qxl
+	modprobe qxl
+	others="ttm $others"
+fi
 
 case $1 in
 cost | scaling)

@@ -2,17 +2,16 @@
 
 //! Costs in guest instructions.
 //!
-//! With QEMU's `-icount shift=0`, the time stamp counter counts executed guest instructions:
-//! reading it costs one instruction and returns the exact count. [`check`] fails on a machine where
-//! this does not hold.
+//! With QEMU's `-icount shift=0`, the counter of the CPU counts executed guest instructions: reading it
+//! costs an instruction or two and returns the exact count. [`check`] fails on a machine where this does
+//! not hold.
 
-use std::arch::x86_64::_rdtsc;
+use std::arch::asm;
 use std::hint::black_box;
 
 /// Returns the number of guest instructions executed so far.
 pub fn instructions() -> u64 {
-    // SAFETY: RDTSC has no preconditions, and every x86-64 processor has it.
-    unsafe { _rdtsc() }
+    counter::read()
 }
 
 /// Returns the number of guest instructions that `work` takes.
@@ -26,7 +25,9 @@ pub fn cost(work: impl FnOnce()) -> u64 {
 /// several times.
 pub fn check() -> Result<(), String> {
     const TURNS: u64 = 1000;
-    let costs: Vec<u64> = (0..16).map(|_| cost(|| count(TURNS))).collect();
+    let costs: Vec<u64> = (0..16)
+        .map(|_| cost(|| counter::count(black_box(TURNS))))
+        .collect();
     let least = *costs.iter().min().expect("16 costs");
     let same = costs.iter().filter(|&&cost| cost == least).count();
     if (2 * TURNS..2 * TURNS + 100).contains(&least) && same >= 12 {
@@ -37,41 +38,89 @@ pub fn check() -> Result<(), String> {
     ))
 }
 
-/// Executes a loop with two instructions per iteration.
-fn count(turns: u64) {
-    // SAFETY: the loop changes only its own registers and the flags.
-    unsafe {
-        std::arch::asm!(
-            "2:",
-            "dec {turns}",
-            "jnz 2b",
-            turns = inout(reg) black_box(turns) => _,
-            options(nomem, nostack),
-        );
+#[cfg(target_arch = "x86_64")]
+mod counter {
+    use super::asm;
+
+    /// Reads the time stamp counter.
+    pub fn read() -> u64 {
+        // SAFETY: RDTSC has no preconditions, and every x86-64 processor has it.
+        unsafe { std::arch::x86_64::_rdtsc() }
+    }
+
+    /// Executes a loop with two instructions per iteration.
+    pub fn count(turns: u64) {
+        // SAFETY: the loop changes only its own registers and the flags.
+        unsafe {
+            asm!(
+                "2:",
+                "dec {turns}",
+                "jnz 2b",
+                turns = inout(reg) turns => _,
+                options(nomem, nostack),
+            );
+        }
     }
 }
 
-/// Tells the profiler plugin, if QEMU has loaded it, to start recording. The plugin recognises this
-/// form of NOP, see `bench/profiler`.
+#[cfg(target_arch = "aarch64")]
+mod counter {
+    use super::asm;
+
+    /// Reads the virtual counter. QEMU's CPU `max` counts with 1 GHz, and an instruction takes 1 ns.
+    pub fn read() -> u64 {
+        let count;
+        // SAFETY: Linux lets programs read the counter, which has no other effect.
+        unsafe { asm!("mrs {count}, cntvct_el0", count = out(reg) count, options(nostack)) };
+        count
+    }
+
+    /// Executes a loop with two instructions per iteration.
+    pub fn count(turns: u64) {
+        // SAFETY: the loop changes only its own registers and the flags.
+        unsafe {
+            asm!(
+                "2:",
+                "subs {turns}, {turns}, #1",
+                "b.ne 2b",
+                turns = inout(reg) turns => _,
+                options(nomem, nostack),
+            );
+        }
+    }
+}
+
+/// A NOP that the profiler plugin, if QEMU has loaded it, recognises by its operand, see
+/// `bench/profiler`. The profiler knows x86-64 only.
+macro_rules! mark {
+    ($operand:literal) => {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a NOP does not access the memory that its operand names.
+        unsafe {
+            asm!(
+                concat!("nop dword ptr [rax + ", $operand, "]"),
+                options(nostack)
+            )
+        }
+    };
+}
+
+/// Tells the profiler to start recording.
 pub fn record() {
-    // SAFETY: a NOP does not access the memory that its operand names.
-    unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617201]", options(nostack)) }
+    mark!("0x42617201");
 }
 
 /// Tells the profiler to stop recording.
 pub fn record_end() {
-    // SAFETY: a NOP does not access the memory that its operand names.
-    unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617202]", options(nostack)) }
+    mark!("0x42617202");
 }
 
 /// Tells the profiler, if it is recording, to pause.
 pub fn record_pause() {
-    // SAFETY: a NOP does not access the memory that its operand names.
-    unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617203]", options(nostack)) }
+    mark!("0x42617203");
 }
 
 /// Tells the profiler to resume, if it is paused.
 pub fn record_resume() {
-    // SAFETY: a NOP does not access the memory that its operand names.
-    unsafe { std::arch::asm!("nop dword ptr [rax + 0x42617204]", options(nostack)) }
+    mark!("0x42617204");
 }

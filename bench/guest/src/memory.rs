@@ -5,7 +5,7 @@
 use std::fs;
 use std::io;
 
-use crate::sys::PAGE;
+use crate::sys::page_size;
 
 /// Returns the bytes of free memory after the kernel has freed its caches (page cache, unused
 /// inodes). Pages in the per-CPU lists are free too, but the kernel counts them separately.
@@ -14,7 +14,7 @@ pub fn free() -> io::Result<usize> {
     // Makes the CPUs fold their counters into the global ones.
     fs::read("/proc/sys/vm/stat_refresh")?;
     in_zones(&fs::read_to_string("/proc/zoneinfo")?)
-        .map(|pages| pages * PAGE)
+        .map(|pages| pages * page_size())
         .ok_or_else(|| io::Error::other("/proc/zoneinfo tells no free pages"))
 }
 

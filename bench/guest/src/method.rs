@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::abi;
 use crate::screen::Screen;
-use crate::sys::{self, Mapping, PAGE};
+use crate::sys::{self, page_size, Mapping};
 
 /// A method of mapping device memory.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -228,8 +228,8 @@ impl Device {
     /// Creates a dumb buffer with a pitch of one page.
     fn create_dumb(&self, len: usize) -> io::Result<(u32, u64)> {
         let mut create = abi::drm_mode_create_dumb {
-            height: as_u32(len / PAGE)?,
-            width: as_u32(PAGE / 4)?,
+            height: as_u32(len / page_size())?,
+            width: as_u32(page_size() / 4)?,
             bpp: 32,
             flags: 0,
             handle: 0,

@@ -82,7 +82,8 @@ impl Screen {
     /// Creates, maps, touches and destroys a dumb buffer with a pitch of one page; `touch` gets the
     /// mapping.
     pub fn life(&self, pages: u32, touch: impl FnOnce(&Mapping)) -> io::Result<()> {
-        let dumb = self.dumb(sys::PAGE_U32 / (BPP / u8::BITS), pages)?;
+        let pitch = u32::try_from(sys::page_size()).map_err(io::Error::other)?;
+        let dumb = self.dumb(pitch / (BPP / u8::BITS), pages)?;
         touch(&self.map_dumb(dumb.handle, length(&dumb)?)?);
         self.destroy_dumb(dumb.handle)
     }

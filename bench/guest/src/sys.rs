@@ -7,11 +7,17 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::OnceLock;
 
-/// Bytes of a page. The benchmark supports only x86-64.
-pub const PAGE: usize = 4096;
-/// The page size as an ioctl argument.
-pub const PAGE_U32: u32 = 4096;
+/// Returns the bytes of a page.
+pub fn page_size() -> usize {
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        // SAFETY: `sysconf()` has no preconditions.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(size).expect("each kernel has a page size")
+    })
+}
 
 /// Makes a DRM ioctl and repeats it while a signal interrupts it.
 ///
@@ -39,6 +45,8 @@ pub fn address<T, const N: usize>(array: &mut [T; N]) -> u64 {
 pub struct Mapping {
     start: *mut u8,
     len: usize,
+    /// Bytes of a page.
+    page_size: usize,
 }
 
 // SAFETY: a mapping can be used by any thread. All accesses are volatile accesses to device
@@ -70,6 +78,7 @@ impl Mapping {
         Ok(Self {
             start: start.cast(),
             len,
+            page_size: page_size(),
         })
     }
 
@@ -115,9 +124,10 @@ impl Mapping {
 
     /// Returns the address of page `page`.
     fn at(&self, page: usize) -> *mut u8 {
-        assert!(page < self.len / PAGE);
+        let offset = page * self.page_size;
+        assert!(offset < self.len);
         // SAFETY: the address is within the mapping.
-        unsafe { self.start.add(page * PAGE) }
+        unsafe { self.start.add(offset) }
     }
 }
 
@@ -183,7 +193,7 @@ pub struct TouchOffsets {
 impl TouchOffsets {
     /// Prepares the starts of `pages`.
     pub fn new(pages: &[usize]) -> Self {
-        let offsets: Vec<usize> = pages.iter().map(|page| page * PAGE).collect();
+        let offsets: Vec<usize> = pages.iter().map(|page| page * page_size()).collect();
         let highest = offsets.iter().copied().max().unwrap_or(0);
         Self { offsets, highest }
     }
@@ -199,7 +209,7 @@ impl SharedCounter {
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                PAGE,
+                size_of::<AtomicU64>(),
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED | libc::MAP_ANONYMOUS,
                 -1,

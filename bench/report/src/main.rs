@@ -30,8 +30,10 @@ const USAGE: &str = "usage:
                                             results of `scenario.sh profile`
   barium-bench-report traffic FILE RECORD   the rows of FILE, a result of `scenario.sh traffic`, with
                                             the figures of a record
-  barium-bench-report fill TABLES FILE      FILE with each table between `<!-- bench NAME -->` and
-                                            `<!-- end -->` replaced by that in the directory TABLES";
+  barium-bench-report fill TABLES FILE [ARCH]
+                                            FILE with each table between `<!-- bench NAME -->` and
+                                            `<!-- end -->` replaced by that in the directory TABLES;
+                                            with ARCH, tables between `<!-- bench ARCH/NAME -->`";
 
 fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -64,8 +66,13 @@ fn run(arguments: &[PathBuf]) -> Result<bool> {
             print!("{}", traffic::rows(&text(rows)?, &text(record)?)?);
             Ok(true)
         }
-        (Some("fill"), [tables, file]) => {
-            let table = |name: &str| text(&tables.join(format!("{name}.md")));
+        (Some("fill"), [tables, file, arch @ ..]) if arch.len() <= 1 => {
+            let arch = arch.first().and_then(|arch| arch.to_str()).unwrap_or("");
+            let table = |name: &str| {
+                fill::of_arch(arch, name)
+                    .map(|name| text(&tables.join(format!("{name}.md"))))
+                    .transpose()
+            };
             print!("{}", fill::fill(&text(file)?, table)?);
             Ok(true)
         }

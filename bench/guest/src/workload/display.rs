@@ -12,7 +12,7 @@ use crate::meter::Meter;
 use crate::method::Device;
 use crate::row::{Outcome, Rounds};
 use crate::screen::{Picture, Screen};
-use crate::sys::{TouchOffsets, PAGE};
+use crate::sys::{page_size, TouchOffsets};
 
 /// Name of the flip in the results.
 pub const FLIP: &str = "flip-1080p";
@@ -22,8 +22,8 @@ pub const ROUNDS: usize = 32;
 const WARM_UP_FLIPS: usize = 4;
 /// How often [`flips`] shows a picture.
 pub const TURNS: usize = WARM_UP_FLIPS + ROUNDS;
-/// Size of the dumb buffers in pages: 8 MiB.
-const DUMB_PAGES: u16 = 2048;
+/// Size of the dumb buffers in bytes.
+const DUMB_SIZE: usize = 8 << 20;
 /// Minimum number of measured lifecycles.
 const MIN_LIVES: usize = 4;
 
@@ -148,12 +148,12 @@ fn first_frame(screen: &Screen) -> io::Result<Outcome> {
 
 /// Measures creating, mapping, touching, unmapping and destroying a dumb buffer.
 fn dumb_lives(screen: &Screen) -> io::Result<Outcome> {
-    let pages: Vec<usize> = (0..DUMB_PAGES.into()).collect();
+    let pages: Vec<usize> = (0..DUMB_SIZE / page_size()).collect();
     let touches = TouchOffsets::new(&pages);
-    debug_assert_eq!(usize::from(DUMB_PAGES) * PAGE, 8 << 20);
+    let count = u32::try_from(pages.len()).map_err(io::Error::other)?;
     let costs = repeat(MIN_LIVES, || {
         let start = clock::instructions();
-        screen.life(DUMB_PAGES.into(), |mapping| mapping.touch_all(&touches))?;
+        screen.life(count, |mapping| mapping.touch_all(&touches))?;
         Ok(clock::instructions() - start)
     })?;
     Ok(Outcome::Measured(Rounds {

@@ -11,11 +11,8 @@ use crate::clock;
 use crate::method::{Device, Method, Object};
 use crate::row::{Outcome, Rounds};
 use crate::screen::Screen;
-use crate::sys::PAGE;
+use crate::sys::page_size;
 
-/// Sizes of the objects that fill VRAM, in bytes: as many of the first size as there is room for, then
-/// of the next one.
-const SIZES: [usize; 4] = [EVICTED, 1 << 20, 64 << 10, PAGE];
 /// Size of the objects that leave VRAM, in bytes.
 const EVICTED: usize = 8 << 20;
 /// Size of the objects that are created while VRAM is full, in bytes.
@@ -90,7 +87,7 @@ fn evict(device: &Device, content: Content) -> io::Result<Outcome> {
             .iter()
             .map(|cost| cost.saturating_sub(with_room))
             .collect(),
-        pages: EVICTED / PAGE,
+        pages: EVICTED / page_size(),
         faults: None,
     }))
 }
@@ -124,7 +121,7 @@ fn filler(device: &Device, len: usize, content: Content) -> io::Result<Object> {
     let object = device.create(len)?;
     if content == Content::Written {
         let mapping = device.map(object)?;
-        (0..len / PAGE).for_each(|page| mapping.touch(page, 1));
+        (0..len / page_size()).for_each(|page| mapping.touch(page, 1));
     }
     Ok(object)
 }
@@ -133,7 +130,8 @@ fn filler(device: &Device, len: usize, content: Content) -> io::Result<Object> {
 fn fill(device: &Device, content: Content) -> io::Result<Vec<Object>> {
     let mut objects = Vec::new();
     if let Some(mut available) = device.vram_available()? {
-        for len in SIZES {
+        // As many of the first size as there is room for, then of the next one.
+        for len in [EVICTED, 1 << 20, 64 << 10, page_size()] {
             let size = u64::try_from(len).expect("no machine has more");
             while available >= size {
                 objects.push(filler(device, len, content)?);

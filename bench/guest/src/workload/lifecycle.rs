@@ -9,7 +9,7 @@ use super::{repeat, size_name};
 use crate::clock;
 use crate::method::{Device, Object};
 use crate::row::{Outcome, Rounds};
-use crate::sys::{Mapping, PAGE};
+use crate::sys::{page_size, Mapping};
 
 /// Number of concurrent objects in the workload with many objects.
 const OBJECTS: usize = 10_000;
@@ -21,9 +21,13 @@ pub const SIZES: [usize; 2] = [4 << 10, 1 << 20];
 pub fn workloads() -> Vec<Workload> {
     let mut all: Vec<Workload> = SIZES
         .into_iter()
+        .filter(|&size| size >= page_size())
         .map(|size| Workload::new(name(size), move |device| one_after_another(device, size)))
         .collect();
-    all.push(Workload::new("objects10000-4K".into(), all_at_once));
+    all.push(Workload::new(
+        format!("objects10000-{}", size_name(page_size())),
+        all_at_once,
+    ));
     all
 }
 
@@ -63,7 +67,7 @@ fn all_at_once(device: &Device) -> io::Result<Outcome> {
     let mut mappings: Vec<Mapping> = Vec::with_capacity(OBJECTS);
     let round = || -> io::Result<()> {
         for _ in 0..OBJECTS {
-            objects.push(device.create(PAGE)?);
+            objects.push(device.create(page_size())?);
         }
         for &object in &objects {
             mappings.push(device.map(object)?);

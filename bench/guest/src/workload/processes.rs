@@ -10,7 +10,7 @@ use crate::clock;
 use crate::method::Device;
 use crate::pattern::Pattern;
 use crate::row::{Outcome, Rounds};
-use crate::sys::{Child, PAGE};
+use crate::sys::{page_size, Child};
 
 /// Number of processes that map the object.
 const PROCESSES: usize = 64;
@@ -29,7 +29,7 @@ pub fn workloads() -> Vec<Workload> {
 /// 64 processes map the same object and touch all of it. The cost is per page, without the cost of
 /// the processes themselves.
 fn many(device: &Device, size: usize) -> io::Result<Outcome> {
-    let pages = Pattern::Forward.pages(size / PAGE);
+    let pages = Pattern::Forward.pages(size / page_size());
     let object = device.create(size)?;
     touch::verify(device, object, &pages)?;
     let map_and_touch = || {
@@ -48,7 +48,7 @@ fn many(device: &Device, size: usize) -> io::Result<Outcome> {
 /// cost is per page and includes the cost of a process, which dominates where mapping is cheap: a
 /// difference would be too inaccurate. `process` measures that part.
 fn fork(device: &Device, size: usize) -> io::Result<Outcome> {
-    let pages = Pattern::Forward.pages(size / PAGE);
+    let pages = Pattern::Forward.pages(size / page_size());
     let object = device.create(size)?;
     let mapping = device.map(object)?;
     let touch_all = || {

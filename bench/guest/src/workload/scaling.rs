@@ -17,13 +17,11 @@ use serde_json::{json, Value};
 
 use crate::method::{Device, Object};
 use crate::row::rounded;
-use crate::sys::{Mapping, PAGE};
+use crate::sys::{page_size, Mapping};
 use crate::Result;
 
 /// Bytes of each object.
 const SIZE: usize = 8 << 20;
-/// Pages of each object.
-const PAGES: usize = SIZE / PAGE;
 /// Minimum duration of a round of one thread; more mappings are added to reach it.
 const MIN_ROUND_TIME: Duration = Duration::from_millis(15);
 /// Maximum number of mappings of each object; the address space has room for these.
@@ -119,7 +117,7 @@ fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scalin
         ])
     })?;
     let [one, several, machine_one, machine_several] = best.map(|time| time.as_secs_f64());
-    let pages = copies * objects.len() * PAGES;
+    let pages = copies * objects.len() * (SIZE / page_size());
     let per_page = |time: f64| rounded(time * 1e9 / pages as f64);
     let machine = machine_one / machine_several;
     let cpus = thread::available_parallelism()?.get().min(threads);
@@ -137,10 +135,11 @@ fn first_touch(device: &Device, threads: usize, objects: usize) -> Result<Scalin
 
 /// Touches this thread's share of each set of mappings; a set has one mapping of each object.
 fn touch_share(mappings: &[Mapping], objects: usize, share: usize, of: usize) {
-    let pages = objects * PAGES;
+    let each = SIZE / page_size();
+    let pages = objects * each;
     for set in mappings.chunks(objects) {
         for page in share * pages / of..(share + 1) * pages / of {
-            set[page / PAGES].touch(page % PAGES, 1);
+            set[page / each].touch(page % each, 1);
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::method::{Device, Object};
 use crate::pattern::Pattern;
 use crate::row::{Outcome, Rounds};
-use crate::sys::{self, TouchOffsets, PAGE};
+use crate::sys::{self, page_size, TouchOffsets};
 
 /// Object sizes for all patterns.
 const PATTERN_SIZES: [usize; 2] = [8 << 20, 1 << 20];
@@ -41,7 +41,7 @@ pub struct FirstTouch {
 }
 
 impl FirstTouch {
-    /// Returns all first-touch workloads without duplicates.
+    /// Returns all first-touch workloads of at least a page, without duplicates.
     pub fn all() -> Vec<Self> {
         let patterns = PATTERN_SIZES
             .iter()
@@ -58,7 +58,7 @@ impl FirstTouch {
         patterns
             .chain(small)
             .chain(sizes)
-            .filter(|workload| seen.insert(workload.name()))
+            .filter(|workload| workload.size >= page_size() && seen.insert(workload.name()))
             .collect()
     }
 
@@ -69,7 +69,7 @@ impl FirstTouch {
 
     /// Returns the pages to touch, in order.
     pub fn pages(&self) -> Vec<usize> {
-        self.pattern.pages(self.size / PAGE)
+        self.pattern.pages(self.size / page_size())
     }
 
     fn measure(&self, device: &Device) -> io::Result<Outcome> {
@@ -167,7 +167,7 @@ fn write(device: &Device, size: usize) -> io::Result<Outcome> {
     let costs = repeat(MIN_ROUNDS, || Ok(clock::cost(|| mapping.fill(2))))?;
     Ok(Outcome::Measured(Rounds {
         costs,
-        pages: size / PAGE,
+        pages: size / page_size(),
         faults: Some(sys::faults() - before),
     }))
 }
