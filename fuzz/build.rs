@@ -3,6 +3,7 @@
 //! Generates the ioctl numbers and structures from the kernel's headers with bindgen.
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -13,9 +14,25 @@ const TYPES: &str =
                      obj_get_properties|crtc|fb_cmd2|crtc_page_flip|set_plane|fb_dirty_cmd|create_blob|atomic)|drm_clip_rect|\
                      drm_set_client_cap|dma_buf_sync|uffdio_(api|register|copy)";
 
+/// Returns the bytes of a page in guests with this name; tools/foreign.sh has the names.
+fn page_size(guest_arch: &str) -> usize {
+    let kib = match guest_arch.rsplit_once('-') {
+        Some((_, "16k")) => 16,
+        Some((_, "64k")) => 64,
+        _ => 4,
+    };
+    kib << 10
+}
+
 fn main() {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("set by cargo"));
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo")).join("abi.rs");
+    let dir = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    println!("cargo::rerun-if-env-changed=GUEST_ARCH");
+    let guest_arch = env::var("GUEST_ARCH").unwrap_or_default();
+    let page = page_size(&guest_arch).to_string();
+    fs::write(dir.join("page.rs"), page).expect("OUT_DIR can be written to");
+
+    let out = dir.join("abi.rs");
     let uapi = here.join("../uapi/drm");
     let status = Command::new("bindgen")
         .arg(here.join("abi.h"))

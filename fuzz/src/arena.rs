@@ -4,13 +4,18 @@
 
 use std::ops::Range;
 
-use crate::sys::{self, PAGE};
+use crate::sys::{self, PAGE, TABLE};
 
 /// Its size in pages.
 pub const PAGES: usize = 64 << 8;
 /// Its start: away from all other mappings and aligned for huge entries. The end of a PMD table
 /// lies in the middle of the arena.
-pub const START: usize = (64 << 30) - PAGES / 2 * PAGE;
+pub const START: usize = MIDDLE - PAGES / 2 * PAGE;
+/// A multiple of what a PMD table maps.
+const MIDDLE: usize = match PAGE * TABLE * TABLE {
+    bytes if bytes < 64 << 30 => 64 << 30,
+    bytes => bytes,
+};
 
 /// Returns true if the arena contains all of `range`.
 pub fn has(range: &Range<usize>) -> bool {

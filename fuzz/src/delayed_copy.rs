@@ -7,12 +7,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::abi;
 use crate::sys::{self, Returned, PAGE};
 
-/// Polling interval while the kernel has not accessed the argument, in milliseconds.
-const LOOK: usize = 5;
+/// Polling interval while the kernel has not accessed the argument.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A missing page that userfaultfd provides.
 struct UserfaultPage {
@@ -63,8 +64,7 @@ impl UserfaultPage {
             revents: 0,
         };
         while !over.load(Ordering::Acquire) {
-            let pointer = std::ptr::from_mut(&mut poll) as usize;
-            if sys::call(libc::SYS_poll, &[pointer, 1, LOOK]) == Ok(1) {
+            if sys::poll(&mut poll, LOOK) == Ok(1) {
                 return true;
             }
         }

@@ -66,6 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[&str]) -> Result<bool, String> {
+    sys::check_page_size().map_err(|error| error.to_string())?;
     match *arguments {
         ["run", disk, seed, length, dir, module] => {
             let (seed, length) = (number(seed)?, length.parse()?);

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::arena;
 use crate::call::{self, Pick};
-use crate::sys::PAGE;
+use crate::sys::{PAGE, TABLE};
 
 /// An index into [`Model::objects`].
 pub type ObjectId = usize;
@@ -360,7 +360,7 @@ impl Model {
     /// Returns the size that a choice selects.
     pub fn size(&self, size: call::Size) -> u64 {
         let page = PAGE as u64;
-        let huge = 512 * page;
+        let huge = (TABLE * PAGE) as u64;
         let number = u64::from(size.number);
         match size.kind.0 % 32 {
             0..=11 => (1 + number % 24) * page,

@@ -228,8 +228,7 @@ fn wait_until(child: libc::pid_t, deadline: Instant) -> Option<i32> {
     let mut status = None;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let pointer = std::ptr::from_mut(&mut poll) as usize;
-        let _ = sys::call(libc::SYS_poll, &[pointer, 1, left.as_millis() as usize]);
+        let _ = sys::poll(&mut poll, left);
         if let Ok((pid, is)) = sys::wait(child, libc::WNOHANG) {
             if pid == child {
                 status = Some(is);

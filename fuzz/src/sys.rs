@@ -4,9 +4,19 @@
 
 use std::ffi::CString;
 use std::io;
+use std::time::Duration;
 
-/// Bytes of a page. The fuzzer supports only x86-64.
-pub const PAGE: usize = 4096;
+/// Bytes of a page. build.rs knows for which guest the fuzzer is built.
+pub const PAGE: usize = include!(concat!(env!("OUT_DIR"), "/page.rs"));
+/// Pages in a page table, whose entries have eight bytes.
+pub const TABLE: usize = PAGE / 8;
+
+/// The number of fadvise64(). Outside x86, it is that of asm-generic/unistd.h, which the libc crate lacks
+/// for arm64.
+pub const SYS_FADVISE64: libc::c_long = match cfg!(target_arch = "x86_64") {
+    true => 221,
+    false => 223,
+};
 
 /// The return value of a system call, or its error number.
 pub type Returned = Result<usize, i32>;
@@ -75,6 +85,37 @@ pub fn fork() -> Result<libc::pid_t, i32> {
         -1 => Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)),
         pid => Ok(pid),
     }
+}
+
+/// Returns an error if the kernel has pages of another size than [`PAGE`].
+pub fn check_page_size() -> io::Result<()> {
+    // SAFETY: `sysconf()` has no preconditions.
+    match unsafe { libc::sysconf(libc::_SC_PAGESIZE) } {
+        size if usize::try_from(size) == Ok(PAGE) => Ok(()),
+        size => Err(io::Error::other(format!(
+            "this fuzzer is for pages of {PAGE} bytes, and the kernel has pages of {size}"
+        ))),
+    }
+}
+
+/// Converts a time to an argument.
+pub fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: time.as_secs() as libc::time_t,
+        tv_nsec: time.subsec_nanos().into(),
+    }
+}
+
+/// Waits for `poll` to become ready, at most for a time.
+pub fn poll(poll: &mut libc::pollfd, time: Duration) -> Returned {
+    let time = timespec(time);
+    let (poll, time) = (std::ptr::from_mut(poll), std::ptr::from_ref(&time));
+    call(libc::SYS_ppoll, &[poll as usize, 1, time as usize])
+}
+
+/// Waits for a signal.
+pub fn pause() -> Returned {
+    call(libc::SYS_ppoll, &[])
 }
 
 /// Ends the process without clean-up.

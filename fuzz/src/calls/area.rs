@@ -268,7 +268,7 @@ fn fadvise(ctx: &ThreadContext<'_>, handle: Pick, page: usize, pages: usize, adv
     let advice = advice.of(&[3, 3, 3, 0, 1, 2, 4, 5, 6]);
     let _ = ctx.sys(
         || format!("posix_fadvise({fd}, {offset:#x}, {len:#x}, {advice})"),
-        libc::SYS_fadvise64,
+        sys::SYS_FADVISE64,
         &[sys::fd(fd), offset, len, advice],
     );
 }

@@ -145,7 +145,7 @@ fn transfer(ctx: &ThreadContext<'_>, at: usize, len: usize, means: Means, write:
 fn trace_child(ctx: &ThreadContext<'_>, at: usize) {
     let child = match sys::fork() {
         Ok(0) => loop {
-            let _ = sys::call(libc::SYS_pause, &[]);
+            let _ = sys::pause();
         },
         Ok(child) => child,
         Err(_) => return,

@@ -2,6 +2,8 @@
 
 //! Calls on files of the device.
 
+use std::time::Duration;
+
 use crate::call::FileCall;
 use crate::device::PciDevice;
 use crate::sys;
@@ -133,10 +135,11 @@ fn other(ctx: &ThreadContext<'_>, fd: i32, what: u8, number: usize) {
                 revents: 0,
             };
             let pointer = std::ptr::from_mut(&mut poll) as usize;
+            let time = sys::timespec(Duration::ZERO);
             ctx.sys(
-                || format!("poll({fd}, {:#x})", number as i16),
-                libc::SYS_poll,
-                &[pointer, 1, 0],
+                || format!("ppoll({fd}, {:#x})", number as i16),
+                libc::SYS_ppoll,
+                &[pointer, 1, std::ptr::from_ref(&time) as usize],
             )
         }
         4 => ctx.sys(

@@ -5,7 +5,7 @@
 use crate::arena;
 use crate::call::Mmap;
 use crate::model::{Handle, Map, ObjectId};
-use crate::sys::{self, PAGE};
+use crate::sys::{self, PAGE, TABLE};
 use crate::thread_context::ThreadContext;
 
 use super::driver;
@@ -155,8 +155,8 @@ fn place(call: Mmap, len: usize) -> (usize, i32) {
     let room = arena::PAGES.saturating_sub(len.div_ceil(PAGE)).max(1);
     let at = match call.place.0 % 8 {
         // At and near addresses where a huge entry fits.
-        0 | 1 => usize::from(call.at) % (arena::PAGES / 512) * 512,
-        2 => usize::from(call.at) % (arena::PAGES / 512) * 512 + 511,
+        0 | 1 => usize::from(call.at) % (arena::PAGES / TABLE) * TABLE,
+        2 => usize::from(call.at) % (arena::PAGES / TABLE) * TABLE + TABLE - 1,
         // Across the middle of the arena.
         3 => arena::PAGES / 2 - 1 - usize::from(call.at) % 256,
         _ => usize::from(call.at),

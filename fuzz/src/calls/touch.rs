@@ -5,14 +5,26 @@
 use crate::call::Touch;
 use crate::faulting_access;
 use crate::model::{Map, WORD_AT};
-use crate::sys::PAGE;
+use crate::sys::{PAGE, TABLE};
 use crate::thread_context::ThreadContext;
 
 /// Distances between touched pages.
-const STRIDES: &[isize] = &[1, 1, 1, 1, -1, -1, 2, 3, 7, 32, -5, 511, 512, 64];
-
-/// Pages in a page table.
-const TABLE: usize = 512;
+const STRIDES: &[isize] = &[
+    1,
+    1,
+    1,
+    1,
+    -1,
+    -1,
+    2,
+    3,
+    7,
+    32,
+    -5,
+    TABLE as isize - 1,
+    TABLE as isize,
+    64,
+];
 
 /// An access within a page.
 #[derive(Clone, Copy)]
