@@ -138,8 +138,8 @@ static void check_white(void)
 }
 
 /*
- * Returns the bytes per pixel of a black picture. The pixels are small if the picture reaches the end of
- * VRAM then; the display can skip 65535 lines before it.
+ * Returns the bytes per pixel of a black picture. The pixels are small if the picture reaches the
+ * end of VRAM then; the display can skip 65535 lines before it.
  */
 static size_t black_cpp(size_t width, size_t height)
 {

@@ -153,8 +153,8 @@ static size_t part_pages(void)
 }
 
 /*
- * Creates a contiguous object of @pages pages, too few for a huge PMD. Returns an untouched mapping of
- * it within one page table.
+ * Creates a contiguous object of @pages pages, too few for a huge PMD. Returns an untouched mapping
+ * of it within one page table.
  */
 static __u8 *map_in_one_table(int fd, struct barium_bo *bo, size_t pages)
 {

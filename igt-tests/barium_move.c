@@ -175,7 +175,8 @@ static void test_untouched(int fd)
 static void test_content(int fd)
 {
 	static const size_t sizes[] = { 1, 2, 3, 15, 16, 17, 255, 511, 512, 513, 1029 };
-	size_t vram = barium_vram_size(fd) / barium_page_size(), count = ARRAY_SIZE(sizes), round, i;
+	size_t vram = barium_vram_size(fd) / barium_page_size();
+	size_t count = ARRAY_SIZE(sizes), round, i;
 	struct barium_bo bos[ARRAY_SIZE(sizes)], scattered;
 	int holder;
 

@@ -98,8 +98,8 @@ static void test_import_outlives_exporter(int fd)
 }
 
 /*
- * Queues @buf as an output buffer of a V4L2 device, a page with pixels of 16 bits in at least 32 lines:
- * 0 or -errno.
+ * Queues @buf as an output buffer of a V4L2 device, a page with pixels of 16 bits in at least 32
+ * lines: 0 or -errno.
  */
 static int queue_output(int video, int buf)
 {

@@ -410,7 +410,8 @@ static void test_objects_stay_away(int fd)
  */
 static void test_small_buffers_reused(int fd)
 {
-	size_t pixels = 64 * 64 * 4, page = barium_page_size(), size = pixels > page ? pixels : page;
+	size_t pixels = 64 * 64 * 4, page = barium_page_size();
+	size_t size = pixels > page ? pixels : page;
 	struct drm_mode_modeinfo mode;
 	struct buffer buffer;
 
