@@ -11,12 +11,14 @@ declare -A FOREIGN=(
 	[arm64]="arm64 4k arm64 arm64-4k"
 	[arm64-16k]="arm64 16k arm64 arm64-16k"
 	[arm64-64k]="arm64 64k arm64 arm64-64k"
+	[riscv64]="riscv64 4k riscv64"
 )
 
 # By Debian's name of the architecture: the kernel's name, the name in the directories of libraries, and
 # the packages with a QEMU for it.
 declare -A FOREIGN_BASE=(
 	[arm64]="arm64 aarch64-linux-gnu qemu-system-arm"
+	[riscv64]="riscv riscv64-linux-gnu qemu-system-riscv"
 )
 
 # is_foreign: returns true if ARCH asks for guests of another architecture.
@@ -34,10 +36,12 @@ need_arch() {
 	is_foreign || return 0
 	[[ -n ${FOREIGN[$ARCH]-} ]] || die "ARCH=$ARCH: must be x86_64, $(foreign_names | sed 's/ /, /g')."
 	case $1 in
-	setup | run | shell | test | mutants) ;;
-	*) die "ARCH=$ARCH: only setup, run, shell, test and mutants know other architectures than x86_64." ;;
+	setup | run | shell | test | mutants | fuzz) ;;
+	bench | bench-docs) [[ $ARCH == arm64* ]] || die "ARCH=$ARCH: the benchmark knows x86_64 and arm64 only." ;;
+	*) die "ARCH=$ARCH: only setup, run, shell, test, mutants, fuzz and bench know other architectures than x86_64." ;;
 	esac
-	[[ ${KERNEL:-opt} == opt ]] || die "KERNEL=$KERNEL: ARCH=$ARCH has the kernel opt only."
+	[[ ${KERNEL:-opt} == @(opt|debug) ]] || die "KERNEL=$KERNEL: ARCH=$ARCH has the kernels opt and debug."
+	[[ ${KERNEL:-opt} == opt || $ARCH == arm64 ]] || die "KERNEL=$KERNEL: ARCH=$ARCH has the kernel opt only."
 	[[ ${ACCEL:-tcg} == tcg ]] || die "ACCEL=$ACCEL: guests of ARCH=$ARCH are emulated (tcg)."
 }
 
@@ -52,8 +56,13 @@ foreign_part() {
 # set_up_foreign: makes everything that guests of ARCH need. Sets BINDS for in_toolbox. Results go to a
 # directory of their own in OUT: make would take objects of one architecture for those of another.
 set_up_foreign() {
-	local debian page srcarch triplet qemu names fragments base kind kinds=()
+	local debian page srcarch triplet qemu names fragments base kernel kind kinds=() flavour=${KERNEL:-opt}
 	read -r debian page names <<<"${FOREIGN[$ARCH]}"
+	kernel=kernel-$debian-$page
+	if [[ $flavour != opt ]]; then
+		kernel=kernel-$flavour-$debian-$page
+		names+=" $ARCH-$flavour"
+	fi
 	read -r srcarch triplet qemu <<<"${FOREIGN_BASE[$debian]}"
 	need_out
 	: >>"$OUT/.lock"
@@ -61,7 +70,7 @@ set_up_foreign() {
 	prepare
 
 	kinds=("$TOOLBOX")
-	for kind in "kernel-$debian-$page" "guest-$debian" "qemu-$debian"; do
+	for kind in "$kernel" "guest-$debian" "qemu-$debian"; do
 		has_part "foreign-$kind" || kinds+=("$CACHE/foreign-$kind-none")
 	done
 	[[ -n ${KSRC-} ]] || has_part linux || kinds+=("$CACHE/linux-none")
@@ -75,20 +84,35 @@ set_up_foreign() {
 
 	# shellcheck disable=SC2086 # several packages
 	foreign_part "qemu-$debian" "$(installed 'qemu-system-x86') $qemu" \
-		"fetching QEMU for $debian, typically 1 min" foreign-qemu.sh $qemu
+		"fetching QEMU for $debian, typically 1 min" foreign-qemu.sh $qemu || return
 	BINDS+=("$PART:/barium/qemu:ro")
 	base=$(cat "$TOOLS"/setup/{packages-foreign,mmdebstrap.sh})
 	foreign_part "guest-$debian" "${TOOLBOX##*/} $triplet $base" \
 		"making a root file system for $debian, typically 3 min" \
-		foreign-guest.sh "$TOOLBOX" "$debian" "$triplet"
+		foreign-guest.sh "$TOOLBOX" "$debian" "$triplet" || return
 	BINDS+=("$PART:/barium/guest:ro")
 	# shellcheck disable=SC2086 # several fragments
-	read -ra fragments <<<"common.config opt.config $(printf 'arch/%s.config ' $names)"
+	read -ra fragments <<<"common.config $flavour.config $(printf 'arch/%s.config ' $names)"
 	base=$(cat "$TOOLS/setup/foreign-kernel-build.sh" "${fragments[@]/#/$TOOLS/kernel/}")
-	foreign_part "kernel-$debian-$page" "$(compilers) $LINUX_ID $base" \
-		"building a kernel for $ARCH, typically 15 min on 2 cores" \
-		foreign-kernel.sh "$TOOLBOX" "$LINUX" "$srcarch" "${fragments[@]}"
-	BINDS+=("$PART:/barium/kernel-opt")
+	foreign_part "$kernel" "$(compilers) $LINUX_ID $base" \
+		"building the $flavour kernel for $ARCH, typically 15 min on 2 cores" \
+		foreign-kernel.sh "$TOOLBOX" "$LINUX" "$flavour" "$srcarch" "${fragments[@]}" || return
+	BINDS+=("$PART:/barium/kernel-$flavour")
+}
+
+# What `make test` runs on arm64 too, if the set-up for that is in the cache.
+SMOKE_TESTS='^load$|^kunit@|^rebind@|^oracle@|^igt@barium_(fault|fault_count|huge|memory_type|mmap)@'
+
+# smoke_test: runs SMOKE_TESTS. Sets SMOKE for the harness, which adds the results to those of `make test`.
+smoke_test() {
+	local arch=arm64 tool=$TOOLS/barium
+	[[ -z ${ONLY-}${TESTS-} ]] || return 0
+	ARCH=$arch KERNEL=opt OUT=$OUT CACHED_ONLY=1 "$tool" setup >/dev/null 2>&1 || return 0
+	say "$arch" "a few tests, typically 2 min"
+	rm -f "$OUT/$arch/results.json"
+	ARCH=$arch KERNEL=opt OUT=$OUT ONLY=$arch/bochs-display TESTS=$SMOKE_TESTS "$tool" test >"$LOG/$arch.log" 2>&1 ||
+		say "$arch" "failed (log: $LOG/$arch.log)"
+	export SMOKE=$arch
 }
 
 # clean_foreign: removes the results for each ARCH from OUT.
@@ -102,5 +126,15 @@ clean_foreign() {
 # foreign COMMAND: runs a command of tools/barium for ARCH.
 foreign() {
 	set_up_foreign
-	[[ $1 == setup ]] || harness "$1"
+	case $1 in
+	setup) return ;;
+	bench-docs)
+		[[ -e $OUT/bench/costs.md ]] || die "\`ARCH=$ARCH make bench\` first, without BENCH."
+		fill_documents "$ARCH"
+		return
+		;;
+	bench | fuzz) guest_programs "$1" ;;
+	esac
+	[[ $1 != fuzz ]] || take_replay
+	harness "$1"
 }

@@ -38,7 +38,8 @@ use_out() {
 declare -A SPACE=([toolbox]=5000 [linux]=2000 [kernel-stock]=3000 [kernel-opt]=1200 [kernel-debug]=3000 [kernel-kcsan]=1500
 	[kernel-cfi]=1500 [guest]=900 [trixie]=3000 [debtools]=2500 [desktop]=1500 [desktops]=6000
 	[foreign-qemu-arm64]=900 [foreign-guest-arm64]=1800 [foreign-kernel-arm64-4k]=1000
-	[foreign-kernel-arm64-16k]=1000 [foreign-kernel-arm64-64k]=1000)
+	[foreign-kernel-debug-arm64-4k]=3000 [foreign-kernel-arm64-16k]=1000 [foreign-kernel-arm64-64k]=1000
+	[foreign-qemu-riscv64]=900 [foreign-guest-riscv64]=1800 [foreign-kernel-riscv64-4k]=1000)
 # A file that a complete part has, by the first word of its kind. If the file is missing, the part
 # is made again.
 declare -A PROOF=([toolbox]=usr/libexec/igt-gpu-tools/core_auth [linux]=rust/kernel/drm
@@ -66,13 +67,15 @@ contained() {
 }
 
 # make_part KIND KEY TEXT SCRIPT [ARG...]: makes the part with SCRIPT if it does not exist. SCRIPT
-# gets the temporary path and the ARGs; its output goes to a log. Sets PART to the part's path.
+# gets the temporary path and the ARGs; its output goes to a log. Sets PART to the part's path. With
+# CACHED_ONLY set, returns false instead of making the part.
 make_part() {
 	local kind=$1 key=$2 text=$3 script=$4
 	shift 4
 	PART=$CACHE/$kind-$key
 	local proof=$PART/${PROOF[${kind%%-*}]}
 	[[ ! -e $proof ]] || return 0
+	[[ -z ${CACHED_ONLY-} ]] || return 1
 
 	local lock start=$SECONDS log=$LOG/$kind.log
 	exec {lock}>"$CACHE/.lock-$kind"

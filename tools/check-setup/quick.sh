@@ -278,8 +278,10 @@ unknown_kernel() {
 
 unknown_arch() {
 	ARCH=arm7 fails_cleanly "ARCH=arm7: must be x86_64, arm64, " barium test
-	ARCH=arm64 fails_cleanly "ARCH=arm64: only setup, run, " barium bench
-	ARCH=arm64 KERNEL=debug fails_cleanly "ARCH=arm64 has the kernel opt only" barium shell
+	ARCH=arm64 fails_cleanly "ARCH=arm64: only setup, run, " barium lint
+	ARCH=riscv64 fails_cleanly "ARCH=riscv64: the benchmark knows " barium bench
+	ARCH=arm64 KERNEL=stock fails_cleanly "ARCH=arm64 has the kernels opt and debug" barium shell
+	ARCH=riscv64 KERNEL=debug fails_cleanly "ARCH=riscv64 has the kernel opt only" barium shell
 	ARCH=arm64 ACCEL=kvm fails_cleanly "ACCEL=kvm: guests of ARCH=arm64 are emulated" barium run
 }
 

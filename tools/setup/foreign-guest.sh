@@ -26,12 +26,14 @@ sysroot=$dir/sysroot
 mkdir -p "$sysroot/usr/lib/$triplet" "$sysroot/usr/bin"
 ln -s usr/lib "$sysroot/lib"
 mv "$root/usr/include" "$sysroot/usr/"
-mv "$root/usr/lib/gcc" "$root/usr/lib/linux" "$sysroot/usr/lib/"
+mv "$root/usr/lib/gcc" "$root/usr/lib/linux" "$root/usr/lib/rustlib" "$sysroot/usr/lib/"
 (
 	cd "$root/usr/lib"
 	cp -a ld-linux-* "$sysroot/usr/lib/"
 	cd "$triplet"
-	cp -a ./*.o ./*.a pkgconfig ./ld-linux-* ./lib{c,m,mvec,rt,dl,pthread,resolv,util,gcc_s,drm}.so* "$sysroot/usr/lib/$triplet/"
+	cp -a ./*.o ./*.a pkgconfig ./ld-linux-* ./lib{c,m,rt,dl,pthread,resolv,util,gcc_s,drm}.so* "$sysroot/usr/lib/$triplet/"
+	# libm.so of arm64 names it.
+	[[ ! -e libmvec.so ]] || cp -a ./libmvec.so* "$sysroot/usr/lib/$triplet/"
 )
 cp -a "$root/usr/bin/busybox" "$sysroot/usr/bin/"
 
@@ -39,6 +41,7 @@ in_toolbox "$toolbox" "$dir:/barium/part" -- \
 	mksquashfs /barium/part/root /barium/part/root.squashfs -noappend -no-progress -quiet \
 	-noI -noD -noF -noX -wildcards -e var/lib/apt var/cache usr/share/doc usr/share/man usr/share/locale boot \
 	usr/share/perl usr/share/gcc "usr/lib/$triplet/*.a" "usr/lib/$triplet/*.o" \
+	"usr/lib/$triplet/librustc_driver-*" "usr/lib/$triplet/libstd-*" "usr/lib/$triplet/libtest-*" \
 	"proc/*" "sys/*" "dev/*" "run/*" "tmp/*"
 remove_tree "$root"
 : >"$dir/.made"

@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0 OR MIT
 #
-# The part of foreign-kernel.sh that runs in the toolbox: foreign-kernel-build.sh SRCARCH FRAGMENT...
+# The part of foreign-kernel.sh that runs in the toolbox: foreign-kernel-build.sh FLAVOUR SRCARCH
+# FRAGMENT...
 # clang and lld compile for each architecture; so this needs no other compiler than the toolbox's.
 set -euo pipefail
 
-make=(make -C /barium/linux O=/barium/kernel-opt "ARCH=$1" LLVM=1 "-j$(nproc)")
-shift
+make=(make -C /barium/linux "O=/barium/kernel-$1" "ARCH=$2" LLVM=1 "-j$(nproc)")
+cd "/barium/kernel-$1"
+shift 2
 fragments=("${@/#//barium/src/tools/kernel/}")
-cd /barium/kernel-opt
 
 # not_set: prints the symbols that do not have the value that the last fragment naming them wants.
 not_set() {

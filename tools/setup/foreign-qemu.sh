@@ -27,6 +27,12 @@ mkdir -p "$dir/$lib" "$dir/usr/bin" "$dir/usr/share"
 mv "$dir"/root/usr/bin/qemu-system-* "$dir/usr/bin/"
 mv "$dir"/root/"$lib"/*.so* "$dir/$lib/"
 mv "$dir/root/usr/share/qemu" "$dir/usr/share/"
+# Firmware that QEMU does not bring itself.
+firmware=usr/lib/riscv64-linux-gnu
+if [[ -d $dir/root/$firmware/opensbi ]]; then
+	mkdir -p "$dir/$firmware"
+	mv "$dir/root/$firmware/opensbi" "$dir/$firmware/"
+fi
 # The C library must be the one that the toolbox's loader belongs to.
 rm -f "$dir/$lib"/{libc.so.6,libm.so.6,libdl.so.2,libpthread.so.0,librt.so.1,libresolv.so.2,ld-linux-*}
 remove_tree "$dir/root"

@@ -31,8 +31,12 @@ pub struct Arch {
     pub memory: &'static str,
     /// The display of most tests.
     pub display: &'static str,
-    /// A CPU that does not note in a page table entry that the page was written to.
-    pub plain_cpu: Option<&'static str>,
+    /// A display for tests of huge entries, if `display` has too little VRAM for them. The machine has no
+    /// room for a second one, so that it cannot be hot-plugged.
+    pub huge_display: Option<&'static str>,
+    /// A CPU that does not note in a page table entry that the page was written to: its name, and QEMU's
+    /// argument for it.
+    pub plain_cpu: Option<(&'static str, &'static str)>,
     /// How programs for the architecture are built; `None` for that of the toolbox.
     pub cross: Option<Cross>,
 }
@@ -63,6 +67,7 @@ pub static X86_64: Arch = Arch {
     boot: &["no_timer_check"],
     memory: "1G",
     display: "bochs-display",
+    huge_display: None,
     plain_cpu: None,
     cross: None,
 };
@@ -79,32 +84,62 @@ const ARM64: Arch = Arch {
     boot: &[],
     memory: "1G",
     display: "bochs-display",
-    plain_cpu: Some("cortex-a57"),
+    huge_display: None,
+    plain_cpu: Some(("cortex-a57", "cortex-a57")),
     cross: Some(Cross {
         module: &["ARCH=arm64", "LLVM=1"],
         triplet: "aarch64-linux-gnu",
     }),
 };
 
-static ALL: [&Arch; 4] = [
+const RISCV64: Arch = Arch {
+    name: "riscv64",
+    image: "arch/riscv/boot/Image",
+    qemu: "qemu-system-riscv64",
+    machine: &[
+        "-M",
+        "virt",
+        "-cpu",
+        "max",
+        "-bios",
+        "/barium/qemu/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin",
+    ],
+    hot_plug: &[],
+    console: "ttyS0",
+    control: "hvc0",
+    boot: &[],
+    memory: "1G",
+    display: "bochs-display",
+    huge_display: None,
+    // Entries have a memory type, as those of `max` have.
+    plain_cpu: Some(("rv64", "rv64,svadu=off,svpbmt=on")),
+    cross: Some(Cross {
+        module: &["ARCH=riscv", "LLVM=1"],
+        triplet: "riscv64-linux-gnu",
+    }),
+};
+
+static ALL: [&Arch; 5] = [
     &X86_64,
     &ARM64,
     &Arch {
         name: "arm64-16k",
         memory: "2G",
-        // Four huge entries of 32 MiB fit.
-        display: "bochs-display,vgamem=256M",
+        // The machine has room for two such displays.
+        display: "bochs-display,vgamem=128M",
+        huge_display: Some("bochs-display,vgamem=256M"),
         plain_cpu: None,
         ..ARM64
     },
     &Arch {
         name: "arm64-64k",
         memory: "2G",
-        // As many pages of VRAM as other guests have.
-        display: "bochs-display,vgamem=256M",
+        // As above. That is half as many pages of VRAM as other guests have.
+        display: "bochs-display,vgamem=128M",
         plain_cpu: None,
         ..ARM64
     },
+    &RISCV64,
 ];
 
 impl Arch {

@@ -43,7 +43,10 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
     // The guest takes whole seconds.
     let seconds = (settings.fuzz_minutes * 60.0) as u32;
     let mut guest = guests::fuzz(settings, FuzzLength::Seconds(seconds), seed);
-    guest.flavour = settings.kernel.unwrap_or(guest.flavour);
+    guest.flavour = match settings.arch.is_native() {
+        true => settings.kernel.unwrap_or(guest.flavour),
+        false => settings.kernel.unwrap_or(Flavour::Opt),
+    };
     if programs.is_empty() {
         println!("[fuzz] {seconds} s from seed {seed}");
     } else {
@@ -123,9 +126,13 @@ pub fn save_journal(settings: &Settings, journal: &[u8], dir: &Path) -> String {
     message
 }
 
-/// Returns true if a guest with these programs reports coverage.
-pub fn reports_coverage(guest: &Guest, programs: &[u8]) -> bool {
-    guest.scenario == "fuzz" && guest.flavour == Flavour::Debug && programs.is_empty()
+/// Returns true if a guest with these programs reports coverage. [`crate::coverage`] reads code of the
+/// toolbox's architecture only.
+pub fn reports_coverage(settings: &Settings, guest: &Guest, programs: &[u8]) -> bool {
+    guest.scenario == "fuzz"
+        && guest.flavour == Flavour::Debug
+        && programs.is_empty()
+        && settings.arch.is_native()
 }
 
 /// Returns the coverage that the fuzzer reported in `results` as a test, which fails below

@@ -101,7 +101,7 @@ fn evaluate(settings: &Settings, run: &GuestRun<'_>, output: vm::GuestOutput) ->
             entries.extend(igt_run.entries(&output.results, run.tests.is_empty()));
         }
     }
-    if output.lost.is_none() && fuzz::reports_coverage(run.guest, run.programs) {
+    if output.lost.is_none() && fuzz::reports_coverage(settings, run.guest, run.programs) {
         entries.push(fuzz::coverage(&output.results, &run.payload.module));
     }
     if let Some(why) = output.lost {

@@ -39,11 +39,7 @@ pub fn user_programs(settings: &Settings) -> Result<Programs> {
     let igt = c_programs(settings, "igt-tests", "igt")?;
     let Programs(mut programs) = examples(settings)?;
     programs.push((igt, "igt"));
-    // tools/barium builds no fuzzer for other architectures.
-    if !settings.arch.is_native() {
-        return Ok(Programs(programs));
-    }
-    // tools/barium builds the fuzzer before it starts the harness.
+    // tools/barium builds the fuzzer before it starts the harness, if a guest runs it.
     let fuzz = settings.out.join("fuzz/programs");
     command::dir(&fuzz)?;
     programs.push((fuzz, "fuzz"));

@@ -2,6 +2,7 @@
 
 //! Test results: collects them, writes `results.json`, and prints the final line of a run.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use serde_json::{json, Value};
@@ -20,6 +21,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    const ALL: [Self; 3] = [Self::Passed, Self::Failed, Self::Skipped];
+
     fn name(self) -> &'static str {
         match self {
             Outcome::Passed => "passed",
@@ -82,6 +85,15 @@ impl Report {
         }
     }
 
+    /// Adds the results that another run has written to `path`.
+    pub fn add_results(&mut self, path: &Path) -> Result<()> {
+        let error = |what: &dyn Display| format!("{}: {what}", path.display());
+        let text = std::fs::read_to_string(path).map_err(|e| error(&e))?;
+        let entries = parse(&text).ok_or_else(|| error(&"not results of tests"))?;
+        self.entries.extend(entries);
+        Ok(())
+    }
+
     fn count(&self, outcome: Outcome) -> usize {
         self.entries.iter().filter(|e| e.outcome == outcome).count()
     }
@@ -142,6 +154,25 @@ impl Report {
     }
 }
 
+/// Parses what [`Report::write`] has written.
+fn parse(text: &str) -> Option<Vec<Entry>> {
+    let all: Value = serde_json::from_str(text).ok()?;
+    let entry = |test: &Value| {
+        let outcome = Outcome::ALL
+            .into_iter()
+            .find(|outcome| test["result"] == outcome.name())?;
+        let notes = test["notes"].as_array()?.iter();
+        Some(Entry {
+            name: test["name"].as_str()?.into(),
+            outcome,
+            seconds: test["seconds"].as_f64()?,
+            reason: test["reason"].as_str()?.into(),
+            notes: notes.filter_map(|n| n.as_str().map(String::from)).collect(),
+        })
+    };
+    all["tests"].as_array()?.iter().map(entry).collect()
+}
+
 /// Returns the line `N passed, N failed, N skipped` for `entries`.
 pub fn summary(entries: &[Entry]) -> String {
     let count = |outcome| entries.iter().filter(|e| e.outcome == outcome).count();
@@ -151,4 +182,27 @@ pub fn summary(entries: &[Entry]) -> String {
         count(Outcome::Failed),
         count(Outcome::Skipped)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_can_be_read_again() {
+        let path = std::env::temp_dir().join(format!("barium-results-{}", std::process::id()));
+        let mut report = Report::default();
+        let skipped = Entry::new("b", Outcome::Skipped, "no disk");
+        report.add("arm64", vec![Entry::passed("a"), skipped]);
+        report.write(&path).unwrap();
+        let mut other = Report::default();
+        other.add("opt", vec![Entry::failed("c", "it broke")]);
+        other.add_results(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(other.summary(), "1 passed, 1 failed, 1 skipped");
+        assert_eq!(other.entries[2].name, "arm64/b");
+        assert_eq!(other.entries[2].reason, "no disk");
+        assert!(other.add_results(&path).is_err());
+        assert!(parse("{}").is_none());
+    }
 }

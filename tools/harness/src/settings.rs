@@ -95,6 +95,8 @@ pub struct Settings {
     pub only: String,
     /// Run only tests whose name matches this regular expression; empty selects all.
     pub tests: String,
+    /// Another architecture whose results `tools/barium` has made for `make test` to add, or nothing.
+    pub smoke: String,
     /// Try only mutants whose name contains this text.
     pub mutant: String,
     /// Measure only workloads of the benchmark whose name contains this text.
@@ -151,6 +153,7 @@ impl Settings {
             arch,
             accel: text("ACCEL", "tcg"),
             only: text("ONLY", ""),
+            smoke: text("SMOKE", ""),
             tests: text("TESTS", ""),
             mutant: text("MUTANT", ""),
             bench: text("BENCH", ""),

@@ -32,6 +32,12 @@ pub fn test(settings: &Settings) -> Result<bool> {
         println!("[setup] {}", report::summary(&checks));
         report.add("setup", checks);
     }
+    if !settings.smoke.is_empty() && settings.arch.is_native() {
+        let results = settings.out.join(&settings.smoke).join("results.json");
+        if let Err(why) = report.add_results(&results) {
+            report.add(&settings.smoke, vec![Entry::failed("results", why)]);
+        }
+    }
     run(settings, guests, &settings.tests, &[], report)
 }
 

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{json, Value};
 
 use crate::oracle::{self, Found};
 use crate::qemu::{Machine, Processor};
@@ -555,7 +555,7 @@ impl Session<'_> {
         let mut arguments = serde_json::Map::new();
         arguments.insert("driver".into(), driver.into());
         for (key, value) in rest.split(',').filter_map(|part| part.split_once('=')) {
-            arguments.insert(key.into(), value.into());
+            arguments.insert(key.into(), property(value));
         }
         arguments.insert("id".into(), format!("{id}-{bus}").into());
         arguments.insert("bus".into(), bus.into());
@@ -598,5 +598,16 @@ impl Session<'_> {
             std::fs::remove_file(&disk).map_err(|e| format!("{}: {e}", disk.display()))?;
         }
         Ok(results)
+    }
+}
+/// Converts a device's property from the command line to JSON: QMP takes a size as a number of bytes.
+fn property(value: &str) -> Value {
+    let (digits, shift) = match value.strip_suffix('M') {
+        Some(digits) => (digits, 20),
+        None => (value, 0),
+    };
+    match digits.parse::<u64>() {
+        Ok(number) => (number << shift).into(),
+        Err(_) => value.into(),
     }
 }
