@@ -71,8 +71,9 @@ $(COMMANDS):
 #:
 #: Options, as variables of make or of the environment:
 #:
-#:   ARCH=<name>            setup, run, shell, test, mutants: architecture of the guests: x86_64 (default), arm64
-#:                          (pages of 4 KiB), arm64-16k, arm64-64k or riscv64; results in out/<name>
+#:   ARCH=<name>            setup, run, shell, test, mutants, fuzz, bench: architecture of the guests: x86_64
+#:                          (default), arm64 (pages of 4 KiB), arm64-16k, arm64-64k or riscv64; bench knows no
+#:                          riscv64; results in out/<name>
 #:   BARIUM_CACHE=<dir>     directory of the cached set-up (default ~/.cache/barium)
 #:   OUT=<dir>              directory of the results (default out)
 #:   KSRC=<dir>             Linux 7.3 source tree, instead of the mirror's package

@@ -30,7 +30,6 @@ if [[ $1 != build ]]; then
 fi
 
 programs=$CARGO_TARGET_DIR/release
-guest=()
 case ${GUEST_ARCH-} in
 '') target='' ;;
 arm64*) target=aarch64-unknown-linux-gnu triplet=aarch64-linux-gnu ;;

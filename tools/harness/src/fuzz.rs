@@ -43,10 +43,11 @@ pub fn fuzz(settings: &Settings) -> Result<bool> {
     // The guest takes whole seconds.
     let seconds = (settings.fuzz_minutes * 60.0) as u32;
     let mut guest = guests::fuzz(settings, FuzzLength::Seconds(seconds), seed);
-    guest.flavour = match settings.arch.is_native() {
-        true => settings.kernel.unwrap_or(guest.flavour),
-        false => settings.kernel.unwrap_or(Flavour::Opt),
+    let default = match settings.arch.is_native() {
+        true => guest.flavour,
+        false => Flavour::Opt,
     };
+    guest.flavour = settings.kernel.unwrap_or(default);
     if programs.is_empty() {
         println!("[fuzz] {seconds} s from seed {seed}");
     } else {

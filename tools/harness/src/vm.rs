@@ -600,6 +600,7 @@ impl Session<'_> {
         Ok(results)
     }
 }
+
 /// Converts a device's property from the command line to JSON: QMP takes a size as a number of bytes.
 fn property(value: &str) -> Value {
     let (digits, shift) = match value.strip_suffix('M') {
