@@ -281,7 +281,7 @@ mod tests {
             let cost = base + faults * FAULT + most.min(pages - faults) * NEIGHBOUR;
             let optimum = match faults {
                 ..=EVIDENCE => base + FAULT + (faults - 1) * NEIGHBOUR,
-                _ => base + (faults - 2) * FAULT,
+                _ => base + (faults - 2) * FAULT + 2 * NEIGHBOUR,
             };
             let strict = base + faults * FAULT_COSTS.fault;
             let better = strict.min(base + pages * FAULT_COSTS.eager_page);
